@@ -1,0 +1,258 @@
+/**
+ * ContextVar: reading and changing one variable of the current Context.
+ *
+ * Theory of operation. A variable remembers the map it last looked into and what it found there. Maps never change, so
+ * "the same map again" is the whole test of that memory, and `get()` costs little more than finding the current flow.
+ *
+ * The memory would keep the value of a finished request alive until the next `get()`. So every variable that remembers
+ * something stands in a list, and after each full garbage collection (told by a FinalizationRegistry that watches an
+ * object nobody holds) all of them forget: what a finished Context held outlives it by one collection at most.
+ */
+import { LookupError, RuntimeError, ValueError } from "../errors.ts";
+import { addressOf, inspectCustom, repr } from "../repr.ts";
+import { currentFlow, currentMap, enterAmbient, type Flow, newHash } from "./current.ts";
+import { ABSENT, find, insert, type Mapping, remove } from "./mapping.ts";
+import { Token } from "./token.ts";
+
+let forget: (variable: ContextVar<unknown>) => void;
+
+/** The variables that remember something. */
+let remembering: ContextVar<unknown>[] = [];
+let watching = false;
+
+const collections = new FinalizationRegistry<undefined>(() => {
+  watching = false;
+  const all = remembering;
+  remembering = [];
+  all.forEach(forget);
+});
+
+function watchForCollection(): void {
+  if (!watching) {
+    watching = true;
+    collections.register({}, undefined);
+  }
+}
+
+/** What {@linkcode ContextVar} takes besides the name. */
+export interface ContextVarOptions<T> {
+  /** The value where none is set. `{ default: undefined }` is a default too. @default none: `get()` throws */
+  default?: T;
+}
+
+/**
+ * A variable whose value belongs to the running task, request or connection.
+ *
+ * Make it once, at the top of a module: Contexts hold on to the variables that are set in them. In a task and inside
+ * `Context.run()` a `set()` is seen by everything of that task, functions it awaits and functions that await it;
+ * a new task starts with a copy. Outside both, a `set()` reaches the asynchronous flow it is called in and what that
+ * starts, never another one.
+ *
+ * Python: `contextvars.ContextVar`. Differs: the default is in an options object; outside tasks, see above; the class
+ * cannot be subclassed, which shows when a subclass is constructed.
+ *
+ * @typeParam T - The type of the values.
+ *
+ * @example A request's user, read by a function that is not handed it
+ * ```ts
+ * import { ContextVar } from "contextvars";
+ * import * as asyncio from "contextvars/asyncio";
+ * import assert from "node:assert/strict";
+ *
+ * const user = new ContextVar<string>("user");
+ *
+ * async function greeting(): Promise<string> {
+ *   await asyncio.sleep(0);
+ *   return `Hello, ${user.get()}!`;
+ * }
+ *
+ * async function request(name: string): Promise<string> {
+ *   user.set(name);
+ *   return await greeting();
+ * }
+ *
+ * const greetings = await asyncio.gather([() => request("ada"), () => request("grace")]);
+ * assert.deepEqual(greetings, ["Hello, ada!", "Hello, grace!"]);
+ * ```
+ */
+export class ContextVar<T> {
+  static {
+    forget = (variable) => {
+      variable.#seenMap = null;
+      variable.#seenValue = undefined;
+    };
+  }
+
+  readonly #name: string;
+  readonly #default: T | typeof ABSENT;
+  /** @internal */
+  readonly _hash: number;
+  #seenMap: Mapping | null = null;
+  #seenValue: unknown = undefined;
+
+  constructor(name: string, options: ContextVarOptions<T> = {}) {
+    if (new.target !== ContextVar) {
+      throw new TypeError("type 'ContextVar' is not an acceptable base type");
+    }
+    // biome-ignore lint/complexity/noArguments: tells a missing argument from undefined
+    if (arguments.length === 0) {
+      throw new TypeError("ContextVar() takes exactly 1 positional argument (0 given): pass the name");
+    }
+    if (typeof name !== "string") {
+      throw new TypeError(`context variable name must be a str, got ${repr(name)}`);
+    }
+    if (typeof options !== "object" || options === null) {
+      throw new TypeError(`ContextVar() takes a default as an option, got ${repr(options)}; write { default: ... }`);
+    }
+    this.#name = name;
+    this.#default = "default" in options ? (options.default as T) : ABSENT;
+    this._hash = newHash();
+    Object.preventExtensions(this);
+  }
+
+  /** The name given to the constructor. Python: `ContextVar.name`. Differs: nothing. */
+  get name(): string {
+    return this.#name;
+  }
+
+  /**
+   * The variable's value in the current Context.
+   *
+   * Where it is not set there: the fallback, if one is given; else the default of the variable; else an error.
+   *
+   * Python: `ContextVar.get()`. Differs: nothing.
+   *
+   * @param fallback - What to return where the variable is not set. `undefined` is a fallback too.
+   * @throws {LookupError} If the variable is not set, and there is neither fallback nor default.
+   */
+  get(): T;
+  get<D>(fallback: D): T | D;
+  get(fallback?: unknown): unknown {
+    const map = currentMap();
+    const value = map === this.#seenMap ? this.#seenValue : this.#lookUp(map);
+    if (value !== ABSENT) {
+      return value;
+    }
+    // biome-ignore lint/complexity/noArguments: get(undefined) has a fallback, get() has none
+    if (arguments.length > 0) {
+      return fallback;
+    }
+    if (this.#default !== ABSENT) {
+      return this.#default;
+    }
+    throw new LookupError(`${this} has no value in the current context; give it a default or call set() first`, {
+      variable: this,
+    });
+  }
+
+  /**
+   * Sets the variable in the current Context.
+   *
+   * Python: `ContextVar.set()`. Differs: outside tasks and `Context.run()`, see {@linkcode ContextVar}.
+   *
+   * @returns A token to undo it: `reset(token)`, or `using token = variable.set(value)`.
+   */
+  set(value: T): Token<T> {
+    const flow = currentFlow();
+    const map = flow.context._map;
+    const before = map === this.#seenMap ? this.#seenValue : find(map, this);
+    this.#store(flow, insert(map, this, value), value);
+    return Token._make(this, before === ABSENT ? Token.MISSING : (before as T), flow.ambient ? null : flow.context);
+  }
+
+  /**
+   * Brings back what the variable was before the `set()` that made the token: its value, or no value.
+   *
+   * A token can be used once. Tokens may be used in any order.
+   *
+   * Python: `ContextVar.reset()`. Differs: a token made outside tasks and `Context.run()` can be used in any flow
+   * outside them.
+   *
+   * @throws {TypeError} If `token` is not a Token.
+   * @throws {RuntimeError} If the token has been used already.
+   * @throws {ValueError} If another variable made it, or if it was made in another Context. The token stays unused.
+   */
+  reset(token: Token<T>): void {
+    if (!isToken(token)) {
+      throw new TypeError(`expected an instance of Token, got ${repr(token)}; pass what set() returned`);
+    }
+    if (token._used) {
+      throw new RuntimeError(`${token} has already been used once`, { code: "ERR_TOKEN_USED" });
+    }
+    if (token.var !== this) {
+      throw new ValueError(`${token} was created by a different ContextVar than ${this}`, {
+        code: "ERR_TOKEN_OTHER_VAR",
+      });
+    }
+    const flow = currentFlow();
+    if (token._context !== (flow.ambient ? null : flow.context)) {
+      throw new ValueError(
+        `${token} was created in a different Context; to restore across tasks, set() the old value`,
+        {
+          code: "ERR_TOKEN_OTHER_CONTEXT",
+        },
+      );
+    }
+    token._used = true;
+    const { oldValue } = token;
+    const map = flow.context._map;
+    if (oldValue === Token.MISSING) {
+      this.#store(flow, remove(map, this), ABSENT);
+    } else {
+      this.#store(flow, insert(map, this, oldValue), oldValue);
+    }
+  }
+
+  /** Python's `repr()`: `<ContextVar name='user' default='nobody' at 0x7f0000001000>`. */
+  toString(): string {
+    const shown = this.#default === ABSENT ? "" : ` default=${repr(this.#default)}`;
+    return `<ContextVar name=${repr(this.#name)}${shown} at ${addressOf(this)}>`;
+  }
+
+  /** Python's `repr()`, which is not a way to store a variable: there is none. */
+  toJSON(): string {
+    return this.toString();
+  }
+
+  /** @internal */
+  [inspectCustom](): string {
+    return this.toString();
+  }
+
+  #store(flow: Flow, map: Mapping, value: unknown): void {
+    if (flow.ambient) {
+      enterAmbient(map);
+    } else {
+      flow.context._map = map;
+    }
+    this.#remember(map, value);
+  }
+
+  #lookUp(map: Mapping): unknown {
+    const value = find(map, this);
+    this.#remember(map, value);
+    return value;
+  }
+
+  #remember(map: Mapping, value: unknown): void {
+    if (this.#seenMap === null) {
+      remembering.push(this as ContextVar<unknown>);
+      watchForCollection();
+    }
+    this.#seenMap = map;
+    this.#seenValue = value;
+  }
+}
+
+/** Whether it is a variable, of this copy of the package or another. */
+export function isContextVar(value: unknown): value is ContextVar<unknown> {
+  return (
+    value instanceof ContextVar || (typeof value === "object" && value !== null && "_hash" in value && "reset" in value)
+  );
+}
+
+function isToken(value: unknown): value is Token<unknown> {
+  return (
+    value instanceof Token || (typeof value === "object" && value !== null && "_used" in value && "oldValue" in value)
+  );
+}

@@ -1,0 +1,250 @@
+/**
+ * Context: a mutable holder of an immutable map.
+ *
+ * `copy()` shares the map and costs one small object; `set()` swaps the map of the Context that is current. What PEP 567
+ * calls the thread's current context is the Flow of `current.ts`.
+ */
+import { KeyError, RuntimeError } from "../errors.ts";
+import { addressOf, inspectCustom, repr } from "../repr.ts";
+import { type ContextVar, isContextVar } from "./context-var.ts";
+import { currentFlow, currentMap, Flow, isEntered, runInFlow } from "./current.ts";
+import { ABSENT, EMPTY, entries, find, type Mapping } from "./mapping.ts";
+
+/**
+ * A mapping of context variables to their values, and a place to run code in.
+ *
+ * A new Context is empty. Code that runs in it, synchronous or asynchronous, reads and sets the variables of this
+ * Context only; to the outside it is a read-only mapping, live while code runs in it. A default of a variable is not
+ * part of the mapping.
+ *
+ * Python: `contextvars.Context`. Differs: `has`, `size` and `getItem` instead of `in`, `len()` and `ctx[var]`; `keys`,
+ * `values` and `items` are arrays, snapshots of the moment; the class cannot be subclassed, which shows when a subclass
+ * is constructed.
+ *
+ * @example Setting variables for one call only
+ * ```ts
+ * import { Context, ContextVar } from "contextvars";
+ * import assert from "node:assert/strict";
+ *
+ * const user = new ContextVar<string>("user");
+ * const context = new Context();
+ * context.run(() => user.set("ada"));
+ * assert.equal(context.get(user), "ada");
+ * assert.equal(user.get("nobody"), "nobody");
+ * ```
+ */
+export class Context {
+  /** @internal */
+  _map: Mapping = EMPTY;
+
+  constructor() {
+    if (new.target !== Context) {
+      throw new TypeError("type 'Context' is not an acceptable base type");
+    }
+    // biome-ignore lint/complexity/noArguments: a parameter would show in the type, and there is none to pass
+    if (arguments.length > 0) {
+      throw new TypeError("Context() does not accept any arguments; set variables inside context.run()");
+    }
+  }
+
+  /**
+   * Calls the function in this Context and gives back what it returns; what it throws comes out as it is.
+   *
+   * While the function runs, and in everything asynchronous that it starts, this is the current Context: `set()` changes
+   * it, and the changes stay in it when the function has returned. The caller's Context is untouched.
+   *
+   * Python: `Context.run()`. Differs: an async function runs in this Context to its end, not only until the coroutine
+   * object is made.
+   *
+   * @param callable - The function to call.
+   * @param args - Its arguments.
+   * @throws {RuntimeError} If the Context is entered already: by the running code itself, or by a `run` that called it.
+   * @throws {TypeError} If `callable` is not a function.
+   */
+  run<A extends unknown[], R>(callable: (...args: A) => R, ...args: A): R {
+    if (typeof callable !== "function") {
+      throw new TypeError(
+        // biome-ignore lint/complexity/noArguments: tells a missing argument from undefined
+        arguments.length === 0
+          ? "run() missing 1 required positional argument: pass the function to call"
+          : `Context.run() needs a function, got ${repr(callable)}; pass () => ... instead of its result`,
+      );
+    }
+    const outer = currentFlow();
+    if (isEntered(this, outer)) {
+      throw new RuntimeError(`cannot enter context: ${this} is already entered; run a copy() of it instead`, {
+        code: "ERR_CONTEXT_ENTERED",
+      });
+    }
+    const flow = new Flow(this, outer.owner, false, outer);
+    try {
+      return runInFlow(flow, callable, ...args);
+    } finally {
+      // Asynchronous code goes on in the flow, but its caller is no longer inside: its Context may be entered again.
+      flow.outer = null;
+    }
+  }
+
+  /**
+   * A new Context with the same values, in constant time however many there are.
+   *
+   * Later changes of the one do not show in the other.
+   *
+   * Python: `Context.copy()`. Differs: nothing.
+   */
+  copy(): Context {
+    return contextOf(this._map);
+  }
+
+  /**
+   * Whether the variable is set in this Context.
+   *
+   * Python: `var in context`. Differs: a method.
+   *
+   * @throws {TypeError} If `variable` is not a ContextVar.
+   */
+  has(variable: ContextVar<unknown>): boolean {
+    return find(this._map, checkedKey(variable)) !== ABSENT;
+  }
+
+  /**
+   * The variable's value in this Context; `undefined`, or the fallback, where it is not set.
+   *
+   * The variable's own default plays no part.
+   *
+   * Python: `Context.get()`. Differs: nothing.
+   *
+   * @throws {TypeError} If `variable` is not a ContextVar.
+   */
+  get<T>(variable: ContextVar<T>): T | undefined;
+  get<T, D>(variable: ContextVar<T>, fallback: D): T | D;
+  get<T>(variable: ContextVar<T>, fallback?: unknown): unknown {
+    const value = find(this._map, checkedKey(variable));
+    return value === ABSENT ? fallback : value;
+  }
+
+  /**
+   * The variable's value in this Context.
+   *
+   * The variable's own default plays no part.
+   *
+   * Python: `context[var]`. Differs: a method.
+   *
+   * @throws {KeyError} If the variable is not set in this Context.
+   * @throws {TypeError} If `variable` is not a ContextVar.
+   */
+  getItem<T>(variable: ContextVar<T>): T {
+    const value = find(this._map, checkedKey(variable));
+    if (value === ABSENT) {
+      throw new KeyError(`${variable} is not set in ${this}; use get() for a value that may be missing`, { variable });
+    }
+    return value as T;
+  }
+
+  /** How many variables are set. Python: `len(context)`. Differs: a property. */
+  get size(): number {
+    return this._map.size;
+  }
+
+  /** The variables that are set, in no order to rely on. Python: `Context.keys()`. Differs: an array. */
+  keys(): ContextVar<unknown>[] {
+    return this.items().map(([variable]) => variable);
+  }
+
+  /** The values, in the order of `keys()`. Python: `Context.values()`. Differs: an array. */
+  values(): unknown[] {
+    return this.items().map(([, value]) => value);
+  }
+
+  /** Pairs of variable and value, in the order of `keys()`. Python: `Context.items()`. Differs: an array. */
+  items(): [ContextVar<unknown>, unknown][] {
+    return entries<ContextVar<unknown>>(this._map);
+  }
+
+  /** Iterates over the variables, as they were when the iteration began. Python: `iter(context)`. Differs: nothing. */
+  [Symbol.iterator](): IterableIterator<ContextVar<unknown>> {
+    return this.keys()[Symbol.iterator]();
+  }
+
+  /**
+   * Whether the other one is a Context in which the same variables have the same values.
+   *
+   * Values are compared by `===`, and NaN equals itself. No code of the values is called.
+   *
+   * Python: `context == other`. Differs: a method; values are not asked whether they are equal.
+   */
+  equals(other: unknown): boolean {
+    if (!isContext(other)) {
+      return false;
+    }
+    const mine = this._map;
+    const theirs = other._map;
+    if (mine === theirs) {
+      return true;
+    }
+    return mine.size === theirs.size && entries(mine).every(([key, value]) => sameValue(find(theirs, key), value));
+  }
+
+  /** Python's `repr()`: `<_contextvars.Context object at 0x7f0000001000>`. */
+  toString(): string {
+    return `<_contextvars.Context object at ${addressOf(this)}>`;
+  }
+
+  /** Python's `repr()`, which is not a way to store a Context: there is none. */
+  toJSON(): string {
+    return this.toString();
+  }
+
+  /** @internal */
+  [inspectCustom](): string {
+    return this.toString();
+  }
+}
+
+/**
+ * A copy of the current Context, in constant time however many variables are set.
+ *
+ * Changes made afterwards, here or there, do not show in the other.
+ *
+ * Python: `contextvars.copy_context()`. Differs: nothing.
+ *
+ * @example Running a callback later with the values of now
+ * ```ts
+ * import { ContextVar, copyContext } from "contextvars";
+ * import assert from "node:assert/strict";
+ *
+ * const user = new ContextVar<string>("user");
+ * user.set("ada");
+ * const context = copyContext();
+ * user.set("grace");
+ * assert.equal(context.run(() => user.get()), "ada");
+ * ```
+ */
+export function copyContext(): Context {
+  return contextOf(currentMap());
+}
+
+/** A new Context around the map. */
+export function contextOf(map: Mapping): Context {
+  const context = new Context();
+  context._map = map;
+  return context;
+}
+
+/** Whether it is a Context, of this copy of the package or another. */
+export function isContext(value: unknown): value is Context {
+  return (
+    value instanceof Context || (typeof value === "object" && value !== null && "_map" in value && "getItem" in value)
+  );
+}
+
+function sameValue(a: unknown, b: unknown): boolean {
+  return a === b || Object.is(a, b);
+}
+
+function checkedKey<T>(variable: ContextVar<T>): ContextVar<T> {
+  if (!isContextVar(variable)) {
+    throw new TypeError(`a ContextVar key was expected, got ${repr(variable)}`);
+  }
+  return variable;
+}

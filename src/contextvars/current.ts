@@ -1,0 +1,174 @@
+/**
+ * Which Context is current: the only file that imports `node:async_hooks`.
+ *
+ * Theory of operation. One AsyncLocalStorage serves all variables; what it holds is a Flow. A Flow names the Context that
+ * is current and the owner of the running code (a task; this layer never looks inside). There are two sorts:
+ *
+ * - entered: made by `Context.run` and by every task. Its Context is mutable and shared by all that runs in the flow, so
+ *   that an awaited function's `set()` is seen by its caller, as in Python.
+ * - ambient: everything else. Its Context is never changed once made; `set()` enters a new ambient flow instead, which
+ *   reaches the code that follows and what that starts, and no other: two requests of a bare server cannot meet in it.
+ *
+ * The storage is made when the package is loaded but not used before the program itself makes a variable or enters a
+ * Context: on Node 20 and 22 the first use makes every await of the process dearer, and importing must not.
+ *
+ * All copies of the package in a process share one slot on `globalThis`, so that they agree on what is current. Its key
+ * has a version: a copy that would have to change the shape of the slot, of Flow or of Mapping takes the next version.
+ */
+import { type AsyncHook, AsyncLocalStorage, createHook, executionAsyncId, executionAsyncResource } from "node:async_hooks";
+import type { Context } from "./context.ts";
+import { EMPTY, type Mapping } from "./mapping.ts";
+
+/** What a Context is to this layer: the holder of the current map. */
+type MapHolder = Pick<Context, "_map">;
+
+/** The current Context and the owner of the code that runs in it. */
+export class Flow {
+  readonly context: MapHolder;
+  /** The task, or whatever else the layer above wants to find again. */
+  readonly owner: unknown;
+  readonly ambient: boolean;
+  /** While a synchronous `run` is under way, the flow that called it: the way to all Contexts that are entered. */
+  outer: Flow | null;
+
+  constructor(context: MapHolder, owner: unknown, ambient: boolean, outer: Flow | null) {
+    this.context = context;
+    this.owner = owner;
+    this.ambient = ambient;
+    this.outer = outer;
+  }
+}
+
+interface Slot {
+  readonly storage: AsyncLocalStorage<Flow>;
+  /** The flow of code that nobody put into another one. */
+  readonly root: Flow;
+  /** Variables of all copies take their hashes from here, so that no two share one. */
+  nextHash: number;
+}
+
+const slotKey = Symbol.for("contextvars.slot.1");
+
+function sharedSlot(): Slot {
+  const global = globalThis as { [slotKey]?: Slot };
+  global[slotKey] ??= {
+    storage: new AsyncLocalStorage(),
+    root: new Flow({ _map: EMPTY }, null, true, null),
+    nextHash: 0,
+  };
+  return global[slotKey];
+}
+
+const slot = sharedSlot();
+const { storage, root } = slot;
+
+/** The flow that is running. */
+export function currentFlow(): Flow {
+  return storage.getStore() ?? root;
+}
+
+/** The map of the Context that is current. */
+export function currentMap(): Mapping {
+  return (storage.getStore() ?? root).context._map;
+}
+
+/**
+ * A number that no other variable of the process has: unsigned, 32 bits.
+ *
+ * The first one switches the storage on where it needs that (Node 20 and 22): an `await` that began before cannot be
+ * told from another one, and what one of them sets would be seen by the rest.
+ */
+export function newHash(): number {
+  if (slot.nextHash === 0 && storeKey !== undefined) {
+    storage.run(root, () => {});
+  }
+  const hash = slot.nextHash;
+  slot.nextHash = (hash + 1) >>> 0;
+  return hash;
+}
+
+/** Calls the function in the flow; what it starts stays in the flow. */
+export function runInFlow<A extends unknown[], R>(flow: Flow, callable: (...args: A) => R, ...args: A): R {
+  return storage.run(flow, callable, ...args);
+}
+
+/** Whether the Context is entered: by the running code itself or by a `run` that called it. */
+export function isEntered(context: Context, flow: Flow | null = currentFlow()): boolean {
+  for (let entered = flow; entered !== null; entered = entered.outer) {
+    if (entered.context === context) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/** Makes the map current, in an ambient flow, for the code that follows in the running callback and what it starts. */
+export function enterAmbient(map: Mapping): void {
+  const { owner } = currentFlow();
+  borrowResource();
+  storage.enterWith(new Flow({ _map: map }, owner, true, null));
+}
+
+/**
+ * Node 20 and 22 keep the store on the resource whose callback is running, under this key. From Node 24 on, and in Bun
+ * and Deno, each callback has the store it was registered with: there is no key, and nothing below is ever done.
+ *
+ * One resource serves many callbacks: a listening socket its connections, a parser its requests, an interval its ticks.
+ * So a value set in one callback would be seen by the next, and the resource has to be put back when the callback ends.
+ */
+const { kResourceStore: storeKey } = storage as { kResourceStore?: symbol };
+
+interface Borrowed {
+  readonly resource: Record<symbol, unknown>;
+  /** What it held when it was borrowed. */
+  readonly before: unknown;
+  /** The same of the callback that this one interrupted, where both have the same resource. */
+  readonly outer: Borrowed | undefined;
+}
+
+/** What is to be put back, by the number Node gives the resource. */
+const borrowed = new Map<number, Borrowed>();
+let watcher: AsyncHook | undefined;
+
+function borrowResource(): void {
+  const id = executionAsyncId();
+  if (storeKey === undefined || borrowed.has(id)) {
+    return;
+  }
+  const resource = executionAsyncResource() as Record<symbol, unknown>;
+  // A promise runs one reaction only.
+  if (resource instanceof Promise) {
+    return;
+  }
+  borrowed.set(id, { resource, before: resource[storeKey], outer: undefined });
+  watcher ??= createHook({ before: putAside, after: putBack });
+  watcher.enable();
+  if (id <= 1) {
+    // The program's own top level: no callback, hence no end that could be watched.
+    process.nextTick(putBack, id);
+  }
+}
+
+function putAside(id: number): void {
+  const outer = borrowed.get(id);
+  if (storeKey !== undefined && outer !== undefined) {
+    borrowed.set(id, { resource: outer.resource, before: outer.resource[storeKey], outer });
+    outer.resource[storeKey] = outer.before;
+  }
+}
+
+function putBack(id: number): void {
+  const entry = borrowed.get(id);
+  if (storeKey === undefined || entry === undefined) {
+    return;
+  }
+  entry.resource[storeKey] = entry.before;
+  if (entry.outer !== undefined) {
+    borrowed.set(id, entry.outer);
+    return;
+  }
+  borrowed.delete(id);
+  if (borrowed.size === 0) {
+    watcher?.disable();
+  }
+}

@@ -1,0 +1,273 @@
+/**
+ * Errors that Python has as built-ins and JavaScript has not.
+ *
+ * They have no common base class, because Python's have none that would help: catch the one you expect. Each carries
+ * Python's class name as `name`, so that a program can test `error.name` when two copies of the package are installed,
+ * and a stable `code` for programs. This file imports nothing.
+ */
+
+/** Sets the `name` that stack traces and loggers print, once for the class instead of once for each error. */
+export function named(errorClass: { readonly prototype: Error }, name: string): void {
+  Object.defineProperty(errorClass.prototype, "name", { value: name, configurable: true, writable: true });
+}
+
+/** What the constructors of this package's errors take besides a message. */
+export interface CodedErrorOptions extends ErrorOptions {
+  /** The stable string for programs. @default depends on the class */
+  code?: string | undefined;
+}
+
+/** What {@linkcode LookupError} takes besides a message. */
+export interface LookupErrorOptions extends CodedErrorOptions {
+  /** The context variable that was looked up. */
+  variable?: unknown;
+}
+
+/**
+ * A context variable has no value: your code reads it before anybody set it, and it has no default.
+ *
+ * Python: `LookupError`. Differs: carries `variable` and `code`.
+ */
+export class LookupError extends Error {
+  static {
+    named(this, "LookupError");
+  }
+  /** `ERR_CONTEXTVAR_UNSET`, or `ERR_CONTEXT_KEY` for a {@linkcode KeyError}. */
+  readonly code: string;
+  /** The variable that was looked up. */
+  readonly variable: unknown;
+
+  constructor(message?: string, options: LookupErrorOptions = {}) {
+    super(message, options);
+    this.code = options.code ?? "ERR_CONTEXTVAR_UNSET";
+    this.variable = options.variable;
+  }
+}
+
+/**
+ * A Context does not hold the variable: your code asked for it by `getItem()`, which has no default.
+ *
+ * Python: `KeyError`. Differs: carries `key` and `code`.
+ */
+export class KeyError extends LookupError {
+  static {
+    named(this, "KeyError");
+  }
+
+  constructor(message?: string, options: LookupErrorOptions = {}) {
+    super(message, { code: "ERR_CONTEXT_KEY", ...options });
+  }
+
+  /** The variable that was looked up. */
+  get key(): unknown {
+    return this.variable;
+  }
+}
+
+/**
+ * An argument has the right type but a value that cannot be used: a token of another variable, a limit below one.
+ *
+ * Python: `ValueError`. Differs: carries `code`.
+ */
+export class ValueError extends Error {
+  static {
+    named(this, "ValueError");
+  }
+  /** `ERR_INVALID_ARGUMENT` unless a more exact one fits. */
+  readonly code: string;
+
+  constructor(message?: string, options: CodedErrorOptions = {}) {
+    super(message, options);
+    this.code = options.code ?? "ERR_INVALID_ARGUMENT";
+  }
+}
+
+/**
+ * The call is not possible in the present state: a Context entered twice, a token used twice, a second reader.
+ *
+ * Python: `RuntimeError`. Differs: carries `code`.
+ */
+export class RuntimeError extends Error {
+  static {
+    named(this, "RuntimeError");
+  }
+  /** `ERR_RUNTIME` unless a more exact one fits. */
+  readonly code: string;
+
+  constructor(message?: string, options: CodedErrorOptions = {}) {
+    super(message, options);
+    this.code = options.code ?? "ERR_RUNTIME";
+  }
+}
+
+/**
+ * The operation does not exist for this object: writing an EOF where the transport has no half-close.
+ *
+ * Python: `NotImplementedError`, a `RuntimeError`. Differs: carries `code`.
+ */
+export class NotImplementedError extends RuntimeError {
+  static {
+    named(this, "NotImplementedError");
+  }
+
+  constructor(message?: string, options: CodedErrorOptions = {}) {
+    super(message, { code: "ERR_NOT_IMPLEMENTED", ...options });
+  }
+}
+
+/**
+ * The stream ended: the other side closed it, and there is nothing more to read.
+ *
+ * Python: `EOFError`. Differs: carries `code`.
+ */
+export class EOFError extends Error {
+  static {
+    named(this, "EOFError");
+  }
+  /** `ERR_EOF` unless a more exact one fits. */
+  readonly code: string;
+
+  constructor(message?: string, options: CodedErrorOptions = {}) {
+    super(message, options);
+    this.code = options.code ?? "ERR_EOF";
+  }
+}
+
+/** What the constructors of the {@linkcode OSError} family take besides a message. */
+export interface OSErrorOptions extends CodedErrorOptions {
+  /** The operating system's error number, negative as Node gives it. */
+  errno?: number | undefined;
+  /** The system call that failed, such as `connect`. */
+  syscall?: string | undefined;
+  /** The address it was about. */
+  address?: string | undefined;
+  /** The port it was about. */
+  port?: number | undefined;
+}
+
+/**
+ * The operating system refused something: outside circumstances, not your code.
+ *
+ * `code` is Node's own (`ECONNREFUSED`, `EADDRINUSE`), `cause` is Node's error where there was one.
+ *
+ * Python: `OSError`. Differs: `code` is a string; `errno` has Node's sign.
+ */
+export class OSError extends Error {
+  static {
+    named(this, "OSError");
+  }
+  /** Node's error code, such as `ECONNREFUSED`. */
+  readonly code: string;
+  /** The operating system's error number, negative as Node gives it; `undefined` where there was none. */
+  readonly errno: number | undefined;
+  /** The system call that failed. */
+  readonly syscall: string | undefined;
+  /** The address it was about. */
+  readonly address: string | undefined;
+  /** The port it was about. */
+  readonly port: number | undefined;
+
+  constructor(message?: string, options: OSErrorOptions = {}) {
+    super(message, options);
+    this.code = options.code ?? "ERR_OS";
+    this.errno = options.errno;
+    this.syscall = options.syscall;
+    this.address = options.address;
+    this.port = options.port;
+  }
+}
+
+/** A connection failed. Python: `ConnectionError`. Differs: nothing. */
+export class ConnectionError extends OSError {
+  static {
+    named(this, "ConnectionError");
+  }
+}
+
+/** The peer reset the connection, or it is already gone. Python: `ConnectionResetError`. Differs: nothing. */
+export class ConnectionResetError extends ConnectionError {
+  static {
+    named(this, "ConnectionResetError");
+  }
+
+  constructor(message?: string, options: OSErrorOptions = {}) {
+    super(message, { code: "ECONNRESET", ...options });
+  }
+}
+
+/** Nobody listens at the address. Python: `ConnectionRefusedError`. Differs: nothing. */
+export class ConnectionRefusedError extends ConnectionError {
+  static {
+    named(this, "ConnectionRefusedError");
+  }
+
+  constructor(message?: string, options: OSErrorOptions = {}) {
+    super(message, { code: "ECONNREFUSED", ...options });
+  }
+}
+
+/** The connection was given up on this side. Python: `ConnectionAbortedError`. Differs: nothing. */
+export class ConnectionAbortedError extends ConnectionError {
+  static {
+    named(this, "ConnectionAbortedError");
+  }
+
+  constructor(message?: string, options: OSErrorOptions = {}) {
+    super(message, { code: "ECONNABORTED", ...options });
+  }
+}
+
+/** Written to a connection whose other end reads no more. Python: `BrokenPipeError`. Differs: nothing. */
+export class BrokenPipeError extends ConnectionError {
+  static {
+    named(this, "BrokenPipeError");
+  }
+
+  constructor(message?: string, options: OSErrorOptions = {}) {
+    super(message, { code: "EPIPE", ...options });
+  }
+}
+
+/** A path does not exist. Python: `FileNotFoundError`. Differs: nothing. */
+export class FileNotFoundError extends OSError {
+  static {
+    named(this, "FileNotFoundError");
+  }
+
+  constructor(message?: string, options: OSErrorOptions = {}) {
+    super(message, { code: "ENOENT", ...options });
+  }
+}
+
+/** The operating system forbids it. Python: `PermissionError`. Differs: nothing. */
+export class PermissionError extends OSError {
+  static {
+    named(this, "PermissionError");
+  }
+
+  constructor(message?: string, options: OSErrorOptions = {}) {
+    super(message, { code: "EACCES", ...options });
+  }
+}
+
+/** Something took longer than it was allowed to. Python: `TimeoutError`. Differs: nothing. */
+export class TimeoutError extends OSError {
+  static {
+    named(this, "TimeoutError");
+  }
+
+  constructor(message?: string, options: OSErrorOptions = {}) {
+    super(message, { code: "ETIMEDOUT", ...options });
+  }
+}
+
+/** A host or service name does not resolve. Python: `socket.gaierror`. Differs: `code` is Node's. */
+export class gaierror extends OSError {
+  static {
+    named(this, "gaierror");
+  }
+
+  constructor(message?: string, options: OSErrorOptions = {}) {
+    super(message, { code: "ENOTFOUND", ...options });
+  }
+}

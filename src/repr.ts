@@ -1,0 +1,102 @@
+/**
+ * Python's `repr()`, as far as error messages and `String(x)` of this package need it.
+ *
+ * It is written here instead of taken from `node:util` because the `contextvars` entry touches no Node module but
+ * `node:async_hooks`, and because `util.inspect` shows a value as JavaScript writes it, over several lines.
+ */
+
+const inspectCustom: unique symbol = Symbol.for("nodejs.util.inspect.custom") as never;
+
+export { inspectCustom };
+
+/** The containers that are being printed right now: one that contains itself prints as `...`. */
+const printing = new Set<object>();
+
+const namedEscapes: Readonly<Record<number, string>> = { 9: "\\t", 10: "\\n", 13: "\\r", 39: "\\'", 92: "\\\\" };
+
+const addresses = new WeakMap<object, number>();
+let nextAddress = 0x7f00_0000_1000;
+
+/** The text `0x7f0000001000`: stands for the object's address, the same each time for the same object. */
+export function addressOf(object: object): string {
+  let address = addresses.get(object);
+  if (address === undefined) {
+    address = nextAddress;
+    nextAddress += 0x40;
+    addresses.set(object, address);
+  }
+  return `0x${address.toString(16)}`;
+}
+
+/** The value as Python's `repr()` would write it, on one line. */
+export function repr(value: unknown): string {
+  switch (typeof value) {
+    case "string":
+      return quoted(value);
+    case "bigint":
+      return `${value}n`;
+    case "function":
+      return `<function ${value.name || "<anonymous>"}>`;
+    case "object":
+      return value === null ? "null" : objectRepr(value);
+    default:
+      return Object.is(value, -0) ? "-0" : String(value);
+  }
+}
+
+/** Single quotes unless only double quotes save escaping, and escapes for what does not print, as Python chooses them. */
+function quoted(text: string, escapeThese = /(?! )[\\'\p{C}\p{Z}]/gu): string {
+  const quote = text.includes("'") && !text.includes('"') ? '"' : "'";
+  const escaped = text.replace(escapeThese, (character) =>
+    character === "'" && quote === '"' ? character : escapeOf(character.codePointAt(0) ?? 0),
+  );
+  return quote + escaped + quote;
+}
+
+function escapeOf(code: number): string {
+  const hex = (digits: number): string => code.toString(16).padStart(digits, "0");
+  return namedEscapes[code] ?? (code <= 0xff ? `\\x${hex(2)}` : code <= 0xffff ? `\\u${hex(4)}` : `\\U${hex(8)}`);
+}
+
+function objectRepr(value: object): string {
+  if (Array.isArray(value)) {
+    return container(value, "[", () => value.map(repr), "]");
+  }
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype === Object.prototype || prototype === null) {
+    return container(
+      value,
+      "{",
+      () => Object.entries(value).map(([key, item]) => `${quoted(key)}: ${repr(item)}`),
+      "}",
+    );
+  }
+  if (value instanceof Error) {
+    return `${value.name}(${quoted(value.message)})`;
+  }
+  if (value instanceof Uint8Array) {
+    return bytesRepr(value);
+  }
+  const text = (value as { toString?: unknown }).toString;
+  if (typeof text === "function" && text !== Object.prototype.toString) {
+    return String(value);
+  }
+  return `<${value.constructor?.name || "object"} object at ${addressOf(value)}>`;
+}
+
+function container(value: object, open: string, items: () => string[], close: string): string {
+  if (printing.has(value)) {
+    return `${open}...${close}`;
+  }
+  printing.add(value);
+  try {
+    return `${open}${items().join(", ")}${close}`;
+  } finally {
+    printing.delete(value);
+  }
+}
+
+function bytesRepr(bytes: Uint8Array): string {
+  const text = Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
+  return `b${quoted(text, /[\\'\p{Cc}\u00a0-\u00ff]/gu)}`;
+}
