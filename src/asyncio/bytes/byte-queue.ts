@@ -1,0 +1,185 @@
+/**
+ * ByteQueue: bytes that arrived and were not taken yet. No promises, no sockets.
+ *
+ * Chunks are kept as they came. What lies in one chunk is given out as a view of it, without a copy; only what spans
+ * several is put together. The first chunk has its own field, since one is the rule:
+ *
+ *     head             rest
+ *     [ ...taken|left ] [ chunk ] [ chunk ] ...
+ *               ^offset
+ */
+export class ByteQueue {
+  /** How many bytes there are. */
+  length = 0;
+  #head: Buffer | null = null;
+  #offset = 0;
+  /** The chunks behind the head, from `#restStart` on; what is before that was taken already. */
+  #rest: Buffer[] = [];
+  #restStart = 0;
+
+  /** Appends the chunk itself, not a copy. */
+  push(chunk: Buffer): void {
+    if (chunk.length === 0) {
+      return;
+    }
+    this.length += chunk.length;
+    if (this.#head === null) {
+      this.#head = chunk;
+    } else {
+      this.#rest.push(chunk);
+    }
+  }
+
+  /** Puts bytes back in front. */
+  unshift(chunk: Buffer): void {
+    if (chunk.length === 0) {
+      return;
+    }
+    const head = this.#head;
+    if (head !== null) {
+      this.#rest.splice(0, this.#restStart, head.subarray(this.#offset));
+      this.#restStart = 0;
+    }
+    this.#head = chunk;
+    this.#offset = 0;
+    this.length += chunk.length;
+  }
+
+  /** Takes the first `size` bytes, all of them if there are fewer. */
+  take(size: number): Buffer {
+    const head = this.#head;
+    if (head === null) {
+      return Buffer.alloc(0);
+    }
+    const start = this.#offset;
+    const left = head.length - start;
+    if (size < left) {
+      this.#offset = start + size;
+      this.length -= size;
+      return head.subarray(start, start + size);
+    }
+    if (size === left || this.length === left) {
+      this.#nextChunk();
+      this.length -= left;
+      return start === 0 ? head : head.subarray(start);
+    }
+    const whole = this.copy(0, Math.min(size, this.length));
+    this.drop(whole.length);
+    return whole;
+  }
+
+  /** Takes the first `size` bytes away, unseen. */
+  drop(size: number): void {
+    let toDrop = Math.min(size, this.length);
+    this.length -= toDrop;
+    while (this.#head !== null && toDrop > 0) {
+      const left = this.#head.length - this.#offset;
+      if (toDrop < left) {
+        this.#offset += toDrop;
+        return;
+      }
+      toDrop -= left;
+      this.#nextChunk();
+    }
+  }
+
+  /** Takes everything away, unseen. */
+  clear(): void {
+    this.#head = null;
+    this.#offset = 0;
+    this.#rest = [];
+    this.#restStart = 0;
+    this.length = 0;
+  }
+
+  /** The bytes from `start` to before `end`, in a new Buffer; they stay in the queue. */
+  copy(start: number, end: number): Buffer {
+    const target = Buffer.allocUnsafe(end - start);
+    this.copyTo(target, start, end);
+    return target;
+  }
+
+  /** Copies the bytes from `start` to before `end` into the target; they stay in the queue. */
+  copyTo(target: Uint8Array, start: number, end: number): void {
+    let position = 0;
+    for (const chunk of this.#chunks()) {
+      const from = Math.max(start - position, 0);
+      const to = Math.min(end - position, chunk.length);
+      if (from < to) {
+        chunk.copy(target, position + from - start, from, to);
+      }
+      position += chunk.length;
+      if (position >= end) {
+        return;
+      }
+    }
+  }
+
+  /** Where the bytes first stand at or behind `from`; -1 if they do not. */
+  indexOf(needle: Buffer, from: number): number {
+    const head = this.#head;
+    if (head === null) {
+      return -1;
+    }
+    if (this.length === head.length - this.#offset) {
+      const found = indexIn(head, needle, this.#offset + from);
+      return found < 0 ? -1 : found - this.#offset;
+    }
+    return this.#indexOfInChunks(needle, from);
+  }
+
+  #indexOfInChunks(needle: Buffer, from: number): number {
+    const overlap = needle.length - 1;
+    let position = 0;
+    for (const chunk of this.#chunks()) {
+      const end = position + chunk.length;
+      if (from < end) {
+        const found = indexIn(chunk, needle, Math.max(from - position, 0));
+        if (found >= 0) {
+          return position + found;
+        }
+        // A match that begins in this chunk and ends in a later one.
+        const windowStart = Math.max(from, position, end - overlap);
+        const windowEnd = Math.min(this.length, end + overlap);
+        if (overlap > 0 && windowEnd > end) {
+          const across = this.copy(windowStart, windowEnd).indexOf(needle);
+          if (across >= 0 && windowStart + across < end) {
+            return windowStart + across;
+          }
+        }
+      }
+      position = end;
+    }
+    return -1;
+  }
+
+  *#chunks(): Generator<Buffer> {
+    if (this.#head === null) {
+      return;
+    }
+    yield this.#offset === 0 ? this.#head : this.#head.subarray(this.#offset);
+    for (let i = this.#restStart; i < this.#rest.length; i++) {
+      yield this.#rest[i] as Buffer;
+    }
+  }
+
+  #nextChunk(): void {
+    this.#offset = 0;
+    if (this.#restStart === this.#rest.length) {
+      this.#head = null;
+      return;
+    }
+    this.#head = this.#rest[this.#restStart] as Buffer;
+    this.#restStart += 1;
+    // The places of taken chunks are given back in one go when half of the array is such places.
+    if (this.#restStart * 2 >= this.#rest.length) {
+      this.#rest.splice(0, this.#restStart);
+      this.#restStart = 0;
+    }
+  }
+}
+
+/** A search for one byte by its number is the fastest there is. */
+function indexIn(chunk: Buffer, needle: Buffer, from: number): number {
+  return needle.length === 1 ? chunk.indexOf(needle[0] as number, from) : chunk.indexOf(needle, from);
+}

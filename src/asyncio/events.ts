@@ -1,0 +1,245 @@
+/**
+ * The event loop's own part: callbacks, timers, and what becomes of errors that nobody catches.
+ *
+ * Theory of operation. Node has one event loop for the process, so there is one scheduler. `callSoon` is a
+ * `setImmediate`: Node runs those that stand in the queue at the beginning of a turn in order, lets microtasks run
+ * between two of them, and leaves what they add for the next turn, after input and output; that is asyncio's ready list.
+ *
+ * Every callback runs in a Context: the one given, or a copy of the one that was current when it was scheduled. It
+ * belongs to no task.
+ */
+import { type Context, copyContext } from "../contextvars/context.ts";
+import { Flow, runInFlow } from "../contextvars/current.ts";
+import { ValueError } from "../errors.ts";
+import { inspectCustom, repr } from "../repr.ts";
+import { checkOptions, functionNeeded } from "./exceptions.ts";
+
+/** Options of everything that calls back. */
+export interface CallbackOptions {
+  /** The Context to call it in. @default a copy of the current one */
+  context?: Context | undefined;
+}
+
+/** What an exception handler is told: always a message, and what else is known. */
+export interface ExceptionContext {
+  message: string;
+  exception?: unknown;
+  [key: string]: unknown;
+}
+
+/** `setTimeout` fires at once for a delay that does not fit 31 bits: longer ones are waited for in pieces. */
+const LONGEST_TIMEOUT = 2 ** 31 - 1; // milliseconds
+
+/**
+ * A callback that is scheduled, and can be cancelled.
+ *
+ * Python: `asyncio.Handle`. Differs: `cancelled()` and `cancel()` only.
+ */
+export class Handle {
+  /** @internal */
+  readonly _flow: Flow;
+  /** @internal */
+  readonly _callback: () => unknown;
+  #immediate: NodeJS.Immediate | undefined;
+  #state: "scheduled" | "cancelled" | "run" = "scheduled";
+
+  /** @internal */
+  constructor(callback: () => unknown, context: Context) {
+    this._callback = callback;
+    this._flow = new Flow(context, null, false, null);
+  }
+
+  /** Takes the callback back; without effect when it has run. Python: `Handle.cancel()`. Differs: nothing. */
+  cancel(): void {
+    if (this.#state === "scheduled") {
+      this.#state = "cancelled";
+      this._unschedule();
+    }
+  }
+
+  /** Whether it was cancelled. Python: `Handle.cancelled()`. Differs: nothing. */
+  cancelled(): boolean {
+    return this.#state === "cancelled";
+  }
+
+  /** The Context the callback runs in. Python: `Handle.get_context()`. Differs: nothing. */
+  getContext(): Context {
+    return this._flow.context as Context;
+  }
+
+  /** Python's `repr()`: `<Handle tick()>`, or `<Handle cancelled>`. */
+  toString(): string {
+    return `<Handle ${this._describe()}>`;
+  }
+
+  /** @internal */
+  [inspectCustom](): string {
+    return this.toString();
+  }
+
+  /** @internal */
+  _describe(): string {
+    return this.cancelled() ? "cancelled" : `${this._callback.name || "<anonymous>"}()`;
+  }
+
+  /** @internal */
+  _schedule(): void {
+    this.#immediate = setImmediate(runHandle, this);
+  }
+
+  /** @internal */
+  _unschedule(): void {
+    clearImmediate(this.#immediate);
+    this.#immediate = undefined;
+  }
+
+  /** @internal */
+  _run(): void {
+    this.#state = "run";
+    runInFlow(this._flow, callReporting, this);
+  }
+}
+
+function runHandle(handle: Handle): void {
+  handle._run();
+}
+
+/** An error of a callback goes to the exception handler, in the callback's Context; the loop goes on. */
+function callReporting(handle: Handle): void {
+  try {
+    handle._callback();
+  } catch (exception) {
+    callExceptionHandler({
+      message: `Exception in callback ${handle._callback.name || "<anonymous>"}()`,
+      exception,
+      handle,
+    });
+  }
+}
+
+/**
+ * A callback that is scheduled for a moment, and can be cancelled.
+ *
+ * Python: `asyncio.TimerHandle`. Differs: nothing.
+ */
+export class TimerHandle extends Handle {
+  readonly #when: number;
+  #timeout: NodeJS.Timeout | undefined;
+
+  /** @internal */
+  constructor(callback: () => unknown, context: Context, when: number) {
+    super(callback, context);
+    this.#when = when;
+  }
+
+  /** The moment it runs at, in seconds of the loop's clock. Python: `TimerHandle.when()`. Differs: nothing. */
+  when(): number {
+    return this.#when;
+  }
+
+  /** Python's `repr()`: `<TimerHandle when=12.5 tick()>`. */
+  override toString(): string {
+    return `<TimerHandle when=${this.#when} ${this._describe()}>`;
+  }
+
+  /** @internal */
+  override _schedule(): void {
+    const milliseconds = Math.max(0, Math.ceil((this.#when - time()) * 1000));
+    this.#timeout = setTimeout(runTimer, Math.min(milliseconds, LONGEST_TIMEOUT), this);
+  }
+
+  /** @internal */
+  override _unschedule(): void {
+    clearTimeout(this.#timeout);
+    this.#timeout = undefined;
+  }
+}
+
+function runTimer(timer: TimerHandle): void {
+  // Timers count whole milliseconds of another clock and may be early by a fraction; long ones come in pieces.
+  if (timer.when() > time()) {
+    timer._schedule();
+    return;
+  }
+  timer._run();
+}
+
+/** The loop's clock: seconds since some fixed moment, never going back. */
+export function time(): number {
+  return performance.now() / 1000;
+}
+
+export function callSoon(callback: () => unknown, options?: CallbackOptions): Handle {
+  const handle = new Handle(checkedCallback("callSoon()", callback), contextFor("callSoon()", options));
+  handle._schedule();
+  return handle;
+}
+
+export function callAt(when: number, callback: () => unknown, options?: CallbackOptions): TimerHandle {
+  return schedule("callAt()", checkedSeconds("callAt()", when), callback, options);
+}
+
+export function callLater(delay: number, callback: () => unknown, options?: CallbackOptions): TimerHandle {
+  return schedule("callLater()", time() + checkedSeconds("callLater()", delay), callback, options);
+}
+
+function schedule(caller: string, when: number, callback: () => unknown, options?: CallbackOptions): TimerHandle {
+  const timer = new TimerHandle(checkedCallback(caller, callback), contextFor(caller, options), when);
+  timer._schedule();
+  return timer;
+}
+
+function checkedCallback(caller: string, callback: () => unknown): () => unknown {
+  if (typeof callback !== "function") {
+    throw functionNeeded(caller, callback);
+  }
+  return callback;
+}
+
+function checkedSeconds(caller: string, seconds: number): number {
+  if (typeof seconds !== "number") {
+    throw new TypeError(`${caller} needs a number of seconds, got ${repr(seconds)}`);
+  }
+  if (Number.isNaN(seconds)) {
+    throw new ValueError(`${caller} got an invalid delay: NaN (not a number)`);
+  }
+  return seconds;
+}
+
+/** The Context given in the options, or a copy of the current one. */
+export function contextFor(caller: string, options: CallbackOptions | undefined): Context {
+  checkOptions(caller, options, ["context"]);
+  return options?.context ?? copyContext();
+}
+
+/** Called with the loop and what is known of an error that nobody caught. */
+export type SchedulerExceptionHandler = (context: ExceptionContext) => unknown;
+
+let exceptionHandler: SchedulerExceptionHandler | null = null;
+
+export function replaceExceptionHandler(handler: SchedulerExceptionHandler | null): void {
+  exceptionHandler = handler;
+}
+
+/** Tells the exception handler of an error that nobody caught. Never throws. */
+export function callExceptionHandler(context: ExceptionContext): void {
+  if (exceptionHandler === null) {
+    defaultExceptionHandler(context);
+    return;
+  }
+  try {
+    exceptionHandler(context);
+  } catch (exception) {
+    defaultExceptionHandler({ message: "Unhandled error in exception handler", exception, context });
+  }
+}
+
+/** Writes the error and what is known of it to the standard error stream. */
+export function defaultExceptionHandler(context: ExceptionContext): void {
+  const { message, exception, ...known } = context;
+  const lines = [message || "Unhandled exception in event loop"];
+  for (const [key, value] of Object.entries(known)) {
+    lines.push(`${key}: ${repr(value)}`);
+  }
+  console.error(lines.join("\n"), ...(exception === undefined ? [] : [exception]));
+}

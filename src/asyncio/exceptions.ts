@@ -1,0 +1,157 @@
+/** The errors of asyncio, and the test for the one that must never be swallowed. */
+import { EOFError, named } from "../errors.ts";
+import { repr } from "../repr.ts";
+
+/**
+ * The task was cancelled: somebody called `cancel()` on it, or on something it waits for.
+ *
+ * JavaScript's `catch` cannot leave it out, as Python's `except Exception` does: re-throw it, see
+ * {@linkcode isCancelled}.
+ *
+ * Python: `asyncio.CancelledError`. Differs: an ordinary Error; the message is also in `reason`.
+ */
+export class CancelledError extends Error {
+  static {
+    named(this, "CancelledError");
+  }
+  /** `ERR_CANCELLED`. */
+  readonly code = "ERR_CANCELLED" as const;
+  /** What was given to `cancel()`; `undefined` where nothing was. */
+  readonly reason: string | undefined;
+
+  constructor(reason?: string) {
+    super(reason ?? "");
+    this.reason = reason;
+  }
+}
+
+/**
+ * Whether the error is a cancellation, which a `catch` has to pass on.
+ *
+ * Also true for a CancelledError of another copy of the package, and for an AbortError that was caused by one.
+ *
+ * Python: has no such function; there `except Exception` does not catch a CancelledError.
+ *
+ * @example Handling every error but a cancellation
+ * ```ts
+ * import * as asyncio from "contextvars/asyncio";
+ * import assert from "node:assert/strict";
+ *
+ * const task = asyncio.createTask(async () => {
+ *   try {
+ *     await asyncio.sleep(3600);
+ *   } catch (error) {
+ *     if (asyncio.isCancelled(error)) throw error;
+ *     console.error("could not sleep:", error);
+ *   }
+ * });
+ * await asyncio.sleep(0);
+ * task.cancel();
+ * await assert.rejects(Promise.resolve(task), asyncio.CancelledError);
+ * ```
+ */
+export function isCancelled(error: unknown): boolean {
+  if (error instanceof CancelledError) {
+    return true;
+  }
+  if (!(error instanceof Error)) {
+    return false;
+  }
+  return error.name === "CancelledError" || (error.name === "AbortError" && isCancelled(error.cause));
+}
+
+/**
+ * The user pressed Ctrl-C while `asyncio.run()` was running, and the main task has been cancelled for it.
+ *
+ * Python: `KeyboardInterrupt`. Differs: an ordinary Error, thrown by `run()` only.
+ */
+export class KeyboardInterrupt extends Error {
+  static {
+    named(this, "KeyboardInterrupt");
+  }
+  /** `SIGINT`. */
+  readonly code = "SIGINT" as const;
+}
+
+/**
+ * A Future or Task was asked for something that its state does not allow: its result before it is done, a second result.
+ *
+ * Python: `asyncio.InvalidStateError`. Differs: carries `code`.
+ */
+export class InvalidStateError extends Error {
+  static {
+    named(this, "InvalidStateError");
+  }
+  /** `ERR_INVALID_STATE`. */
+  readonly code = "ERR_INVALID_STATE" as const;
+}
+
+/**
+ * The stream ended before everything that was asked for had arrived: the peer closed it too early.
+ *
+ * Python: `asyncio.IncompleteReadError`. Differs: `expected` is `null` where Python has `None`.
+ */
+export class IncompleteReadError extends EOFError {
+  static {
+    named(this, "IncompleteReadError");
+  }
+  /** What had arrived; it is no longer in the buffer. */
+  readonly partial: Buffer;
+  /** How many bytes were asked for; `null` where that is not a number: `readuntil()`. */
+  readonly expected: number | null;
+
+  constructor(partial: Buffer, expected: number | null) {
+    super(`${partial.length} bytes read on a total of ${expected ?? "undefined"} expected bytes`, {
+      code: "ERR_INCOMPLETE_READ",
+    });
+    this.partial = partial;
+    this.expected = expected;
+  }
+}
+
+/**
+ * The separator did not come within the limit of the reader: the peer sends more in one piece than you allow.
+ *
+ * The bytes are still in the buffer.
+ *
+ * Python: `asyncio.LimitOverrunError`. Differs: carries `code`.
+ */
+export class LimitOverrunError extends Error {
+  static {
+    named(this, "LimitOverrunError");
+  }
+  /** `ERR_LIMIT_OVERRUN`. */
+  readonly code = "ERR_LIMIT_OVERRUN" as const;
+  /** How many bytes can be read before the separator, or before the place where it may begin. */
+  readonly consumed: number;
+
+  constructor(message: string, consumed: number) {
+    super(message);
+    this.consumed = consumed;
+  }
+}
+
+/** A promise given where a function is needed: the one mistake that everybody makes who comes from Python. */
+export function functionNeeded(caller: string, given: unknown): TypeError {
+  const isPromise = typeof (given as { then?: unknown } | null)?.then === "function";
+  return new TypeError(
+    isPromise
+      ? `${caller} needs a function, got a promise, which has already started, in the wrong context: pass () => f(x), not f(x)`
+      : `${caller} needs a function, got ${repr(given)}`,
+  );
+}
+
+/** Python's complaint about a keyword argument that the function does not have. */
+export function checkOptions(caller: string, options: unknown, known: readonly string[]): void {
+  if (options === undefined) {
+    return;
+  }
+  if (typeof options !== "object" || options === null) {
+    throw new TypeError(`${caller} takes its options as an object, got ${repr(options)}`);
+  }
+  for (const key of Object.keys(options)) {
+    if (!known.includes(key)) {
+      throw new TypeError(`${caller} got an unexpected option ${repr(key)}; it has ${known.join(", ")}`);
+    }
+  }
+}

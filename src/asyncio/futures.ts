@@ -1,0 +1,406 @@
+/**
+ * Future: a result that is not there yet.
+ *
+ * Theory of operation. A Future is no promise but can be awaited: `await` calls its `then` in the flow of the code that
+ * awaits, on every runtime, and so learns which task waits for it. That is the link on which cancellation travels: to
+ * cancel a task that awaits a Future is to cancel the Future, as in asyncio.
+ *
+ * A result reaches the awaiting task one microtask after it was set. A `cancel()` of that task in between still wins:
+ * the task gets the CancelledError instead, again as in asyncio.
+ */
+import type { Context } from "../contextvars/context.ts";
+import { inspectCustom, repr } from "../repr.ts";
+import { type CallbackOptions, callExceptionHandler, callSoon, contextFor } from "./events.ts";
+import { CancelledError, functionNeeded, InvalidStateError } from "./exceptions.ts";
+import { type Cancellable, waitingTask } from "./waits.ts";
+
+type State = "pending" | "cancelled" | "finished";
+
+interface DoneCallback {
+  readonly callback: (future: never) => unknown;
+  readonly context: Context;
+}
+
+/** A task that waits for a Future; for the task, the wait it can be cancelled out of. */
+interface Waiter extends Cancellable {
+  /** The Future is done. */
+  deliver(): void;
+}
+
+/** What is said of an error that nobody asked for; kept apart from the Future, which may be collected meanwhile. */
+interface Unretrieved {
+  readonly message: string;
+  readonly exception: unknown;
+  /** The Future's `toString()`. */
+  readonly future: string;
+}
+
+const settled: Promise<void> = Promise.resolve();
+
+/**
+ * A result that will be set later, or an error, or a cancellation.
+ *
+ * It can be awaited by any number of tasks. To await it in a task links the two: cancelling the task cancels the Future.
+ *
+ * Python: `asyncio.Future`. Differs: `then`, `catch` and `finally` besides `await`.
+ *
+ * @typeParam T - The type of the result.
+ *
+ * @example Handing a result over
+ * ```ts
+ * import * as asyncio from "contextvars/asyncio";
+ * import assert from "node:assert/strict";
+ *
+ * const future = new asyncio.Future<number>();
+ * asyncio.getRunningLoop().callSoon(() => future.setResult(42));
+ * assert.equal(await future, 42);
+ * ```
+ */
+export class Future<T> implements PromiseLike<T> {
+  #state: State = "pending";
+  #result: T | undefined;
+  /** Tells an error that is `null`, which JavaScript allows, from none. */
+  #failed = false;
+  #exception: unknown = null;
+  #cancelMessage: string | undefined;
+  #callbacks: DoneCallback[] | null = null;
+  #waiters: Waiter[] | null = null;
+  /** Called at once when it is done, before anybody else is told. */
+  #observers: (() => void)[] | null = null;
+  #unretrieved: Unretrieved | null = null;
+
+  /** Whether there is a result, an error or a cancellation. Python: `Future.done()`. Differs: nothing. */
+  done(): boolean {
+    return this.#state !== "pending";
+  }
+
+  /** Whether it was cancelled. Python: `Future.cancelled()`. Differs: nothing. */
+  cancelled(): boolean {
+    return this.#state === "cancelled";
+  }
+
+  /**
+   * The result.
+   *
+   * Python: `Future.result()`. Differs: nothing.
+   *
+   * @throws {InvalidStateError} If it is not done yet.
+   * @throws {CancelledError} If it was cancelled. Any other error that was set is thrown as it is.
+   */
+  result(): T {
+    const exception = this.exception();
+    if (this.#failed) {
+      throw exception;
+    }
+    return this.#result as T;
+  }
+
+  /**
+   * The error that was set, or `null` where there is a result.
+   *
+   * Python: `Future.exception()`. Differs: nothing.
+   *
+   * @throws {InvalidStateError} If it is not done yet.
+   * @throws {CancelledError} If it was cancelled.
+   */
+  exception(): unknown {
+    if (this.#state === "cancelled") {
+      throw this._cancelledError();
+    }
+    if (this.#state === "pending") {
+      throw new InvalidStateError(`${this._kind} is not done yet; await it, or ask done() first`);
+    }
+    this.#retrieved();
+    return this.#exception;
+  }
+
+  /**
+   * Sets the result, and lets everybody go on who waits for it.
+   *
+   * Python: `Future.set_result()`. Differs: nothing.
+   *
+   * @throws {InvalidStateError} If it is done already.
+   */
+  setResult(result: T): void {
+    this.#checkPending("setResult()");
+    this._finish(result);
+  }
+
+  /**
+   * Sets an error, which everybody gets who waits for the result.
+   *
+   * If nobody ever asks for it, the loop's exception handler is told.
+   *
+   * Python: `Future.set_exception()`. Differs: any value can be set.
+   *
+   * @throws {InvalidStateError} If it is done already.
+   */
+  setException(exception: unknown): void {
+    this.#checkPending("setException()");
+    this._fail(exception);
+  }
+
+  /**
+   * Cancels it: everybody who waits for it gets a CancelledError.
+   *
+   * Python: `Future.cancel()`. Differs: nothing.
+   *
+   * @param message - Put into the CancelledError.
+   * @returns False if it was done already.
+   */
+  cancel(message?: string): boolean {
+    if (this.#state !== "pending") {
+      return false;
+    }
+    this._cancelled(message);
+    return true;
+  }
+
+  /**
+   * Has the function called, with this Future, once it is done: in a later turn of the loop, never at once.
+   *
+   * Python: `Future.add_done_callback()`. Differs: nothing.
+   *
+   * @param callback - Gets the Future. What it throws goes to the loop's exception handler.
+   * @throws {TypeError} If `callback` is not a function.
+   */
+  addDoneCallback(callback: (future: this) => unknown, options?: CallbackOptions): void {
+    if (typeof callback !== "function") {
+      throw functionNeeded("addDoneCallback()", callback);
+    }
+    const entry: DoneCallback = { callback, context: contextFor("addDoneCallback()", options) };
+    if (this.#state !== "pending") {
+      this.#call(entry);
+      return;
+    }
+    this.#callbacks ??= [];
+    this.#callbacks.push(entry);
+  }
+
+  /**
+   * Takes back every registration of the function that has not been called yet.
+   *
+   * Python: `Future.remove_done_callback()`. Differs: nothing.
+   *
+   * @returns How many there were.
+   */
+  removeDoneCallback(callback: (future: this) => unknown): number {
+    const before = this.#callbacks ?? [];
+    this.#callbacks = before.filter((entry) => entry.callback !== callback);
+    return before.length - this.#callbacks.length;
+  }
+
+  /**
+   * What `await` calls. In a task it links the two: cancelling the task cancels this Future.
+   *
+   * Python: `await future`. Differs: can be called as a promise's `then`.
+   */
+  // biome-ignore lint/suspicious/noThenProperty: to be awaited is what it is for
+  then<R1 = T, R2 = never>(
+    onFulfilled?: ((value: T) => R1 | PromiseLike<R1>) | null,
+    onRejected?: ((reason: unknown) => R2 | PromiseLike<R2>) | null,
+  ): Promise<R1 | R2> {
+    return this.#wait().then(onFulfilled, onRejected);
+  }
+
+  /** As a promise's `catch`. Python: has no such method. */
+  catch<R = never>(onRejected?: ((reason: unknown) => R | PromiseLike<R>) | null): Promise<T | R> {
+    return this.#wait().catch(onRejected);
+  }
+
+  /** As a promise's `finally`. Python: has no such method. */
+  finally(onFinally?: (() => void) | null): Promise<T> {
+    return this.#wait().finally(onFinally);
+  }
+
+  /** Python's `repr()`: `<Future pending>`, `<Future finished result=42>`. */
+  toString(): string {
+    return `<${this._kind} ${[this.#state, ...this._details()].join(" ")}>`;
+  }
+
+  /** @internal */
+  [inspectCustom](): string {
+    return this.toString();
+  }
+
+  /** @internal The class name, for messages. */
+  get _kind(): string {
+    return "Future";
+  }
+
+  /** @internal What `toString()` shows after the state. */
+  _details(): string[] {
+    if (this.#state === "pending") {
+      const names = (this.#callbacks ?? []).map(({ callback }) => `${callback.name || "<anonymous>"}()`);
+      return names.length === 0 ? [] : [`cb=[${names.join(", ")}]`];
+    }
+    if (this.#state === "cancelled") {
+      return [];
+    }
+    return [this.#failed ? `exception=${repr(this.#exception)}` : `result=${repr(this.#result)}`];
+  }
+
+  /** @internal Has the function called at once when it is done: for the library's own bookkeeping. */
+  _observe(observer: () => void): void {
+    if (this.#state !== "pending") {
+      observer();
+      return;
+    }
+    this.#observers ??= [];
+    this.#observers.push(observer);
+  }
+
+  /** @internal Takes an observer back. */
+  _unobserve(observer: () => void): void {
+    this.#observers = this.#observers?.filter((known) => known !== observer) ?? null;
+  }
+
+  /** @internal */
+  _finish(result: T): void {
+    this.#result = result;
+    this.#end("finished");
+  }
+
+  /** @internal */
+  _fail(exception: unknown): void {
+    this.#failed = true;
+    this.#exception = exception;
+    const awaited = this.#waiters !== null;
+    this.#end("finished");
+    if (!awaited) {
+      this.#unretrieved = reportUnlessRetrieved(this, {
+        message: `${this._kind} exception was never retrieved`,
+        exception,
+        future: this.toString(),
+      });
+    }
+  }
+
+  /** @internal */
+  _cancelled(message: string | undefined): void {
+    this.#cancelMessage = message;
+    this.#end("cancelled");
+  }
+
+  /** @internal A new error for each who gets it: its stack is of the place that asks. */
+  _cancelledError(): CancelledError {
+    return new CancelledError(this.#cancelMessage);
+  }
+
+  #checkPending(caller: string): void {
+    if (this.#state !== "pending") {
+      throw new InvalidStateError(`${caller}: invalid state, ${this} is done already`);
+    }
+  }
+
+  #end(state: "cancelled" | "finished"): void {
+    this.#state = state;
+    const observers = this.#observers;
+    if (observers !== null) {
+      this.#observers = null;
+      for (const observer of observers) {
+        observer();
+      }
+    }
+    const waiters = this.#waiters;
+    if (waiters !== null) {
+      this.#waiters = null;
+      settled.then(() => {
+        for (const waiter of waiters) {
+          waiter.deliver();
+        }
+      });
+    }
+    const callbacks = this.#callbacks;
+    if (callbacks !== null) {
+      this.#callbacks = null;
+      for (const entry of callbacks) {
+        this.#call(entry);
+      }
+    }
+  }
+
+  #call({ callback, context }: DoneCallback): void {
+    callSoon(callback.bind(undefined, this as never), { context });
+  }
+
+  #retrieved(): void {
+    if (this.#unretrieved !== null) {
+      forgetUnretrieved(this.#unretrieved);
+      this.#unretrieved = null;
+    }
+  }
+
+  /** A promise of the outcome, for the running task. */
+  #wait(): Promise<T> {
+    if (this.#state !== "pending") {
+      return new Promise<T>((resolve, reject) => this.#tell(resolve, reject));
+    }
+    const task = waitingTask();
+    return new Promise<T>((resolve, reject) => {
+      const waiter: Waiter = {
+        cancel: (message) => this.cancel(message),
+        deliver: () => {
+          task?._stopWaiting(waiter);
+          const cancelled = task?._takeCancellation() ?? null;
+          if (cancelled === null) {
+            this.#tell(resolve, reject);
+            return;
+          }
+          this.#retrieved();
+          reject(cancelled);
+        },
+      };
+      this.#waiters ??= [];
+      this.#waiters.push(waiter);
+      task?._waitFor(waiter);
+    });
+  }
+
+  #tell(resolve: (value: T) => void, reject: (error: unknown) => void): void {
+    if (this.#state === "cancelled") {
+      reject(this._cancelledError());
+      return;
+    }
+    this.#retrieved();
+    if (this.#failed) {
+      reject(this.#exception);
+    } else {
+      resolve(this.#result as T);
+    }
+  }
+}
+
+/** Errors of Futures that nobody has asked for yet. */
+const unretrieved = new Set<Unretrieved>();
+
+const collected = new FinalizationRegistry<Unretrieved>(report);
+
+/** The error is reported when the Future is garbage, or when the process ends, unless it was retrieved until then. */
+function reportUnlessRetrieved(future: object, entry: Unretrieved): Unretrieved {
+  if (unretrieved.size === 0) {
+    process.on("exit", reportAll);
+  }
+  unretrieved.add(entry);
+  collected.register(future, entry, entry);
+  return entry;
+}
+
+function forgetUnretrieved(entry: Unretrieved): void {
+  collected.unregister(entry);
+  unretrieved.delete(entry);
+  if (unretrieved.size === 0) {
+    process.off("exit", reportAll);
+  }
+}
+
+function report(entry: Unretrieved): void {
+  forgetUnretrieved(entry);
+  callExceptionHandler({ message: entry.message, exception: entry.exception, future: entry.future });
+}
+
+function reportAll(): void {
+  for (const entry of [...unretrieved]) {
+    report(entry);
+  }
+}

@@ -1,0 +1,91 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+/**
+ * asyncio for TypeScript: tasks that can be cancelled, and network code that reads from top to bottom.
+ *
+ * Mirrors Python's `asyncio` (CPython 3.15): streams, tasks, futures.
+ *
+ * Layers, lower ones first; none imports a higher one: `bytes` (pure) and `exceptions`; `waits`, `events`, `futures`,
+ * `tasks`; `protocols` and `transports` (the only ones that know sockets); `streams` (know protocols and bytes, never
+ * `node:net`); `loop`; `connections` and `server` (the only files that see both streams and transports); `runners`.
+ *
+ * @example A server that greets each client by its own address
+ * ```ts
+ * import { ContextVar } from "contextvars";
+ * import * as asyncio from "contextvars/asyncio";
+ * import assert from "node:assert/strict";
+ *
+ * const clientAddr = new ContextVar<string>("client_addr");
+ *
+ * function renderGoodbye(): string {
+ *   // Not handed the address: it belongs to the running task.
+ *   return `Good bye, client @ ${clientAddr.get()}\n`;
+ * }
+ *
+ * const server = await asyncio.startServer(async (reader, writer) => {
+ *   clientAddr.set(String(writer.getExtraInfo("peername")));
+ *   await reader.readline();
+ *   writer.write(renderGoodbye());
+ *   writer.close();
+ * }, "127.0.0.1", 0);
+ *
+ * const [reader, writer] = await asyncio.openConnection("127.0.0.1", server.sockets[0]!.getsockname().port);
+ * writer.write("hello\n");
+ * assert.equal(String(await reader.read()), `Good bye, client @ ${writer.getExtraInfo("sockname")}\n`);
+ * writer.close();
+ * server.close();
+ * ```
+ *
+ * @module
+ */
+export {
+  BrokenPipeError,
+  type CodedErrorOptions,
+  ConnectionAbortedError,
+  ConnectionError,
+  ConnectionRefusedError,
+  ConnectionResetError,
+  EOFError,
+  FileNotFoundError,
+  gaierror,
+  NotImplementedError,
+  OSError,
+  type OSErrorOptions,
+  PermissionError,
+  RuntimeError,
+  TimeoutError,
+  ValueError,
+} from "../errors.ts";
+export { type ConnectedSocket, type OpenConnectionOptions, openConnection } from "./connections.ts";
+export type { CallbackOptions, ExceptionContext, Handle, TimerHandle } from "./events.ts";
+export {
+  CancelledError,
+  IncompleteReadError,
+  InvalidStateError,
+  isCancelled,
+  KeyboardInterrupt,
+  LimitOverrunError,
+} from "./exceptions.ts";
+export { Future } from "./futures.ts";
+export { EventLoop, type ExceptionHandler, getRunningLoop } from "./loop.ts";
+export { BaseProtocol, Protocol } from "./protocols/protocols.ts";
+export { Runner, type RunnerRunOptions, run } from "./runners.ts";
+export { type ListeningSocket, Server, ServerSocket, type StartServerOptions, startServer } from "./server.ts";
+export { socketpair } from "./socketpair.ts";
+export { type Separator, StreamReader, type StreamReaderOptions } from "./streams/reader.ts";
+export type { ClientConnectedCb } from "./streams/stream-protocol.ts";
+export { StreamWriter } from "./streams/writer.ts";
+export {
+  type Awaitable,
+  type AwaitedResult,
+  allTasks,
+  createTask,
+  currentTask,
+  ensureFuture,
+  type GatherOptions,
+  gather,
+  sleep,
+  Task,
+  type TaskOptions,
+} from "./tasks.ts";
+export { SocketAddress } from "./transports/addresses.ts";
+export type { Transport, WriteBufferLimits } from "./transports/transport.ts";

@@ -1,0 +1,184 @@
+/** Runner and run: the main task, from its start until everything it started has ended. */
+import { type Context, copyContext } from "../contextvars/context.ts";
+import { RuntimeError } from "../errors.ts";
+import { callExceptionHandler } from "./events.ts";
+import { checkOptions, functionNeeded, KeyboardInterrupt } from "./exceptions.ts";
+import { type EventLoop, getRunningLoop } from "./loop.ts";
+import { allTasks, createTask, currentTask, gather, type Task } from "./tasks.ts";
+
+/** Options of {@linkcode Runner.run}. */
+export interface RunnerRunOptions {
+  /** The Context of the main task. @default the Runner's own: a copy of the one that was current when it began */
+  context?: Context | undefined;
+}
+
+/** The Runner that is at work: there is one loop in the process, and its tasks cannot be told apart. */
+let active: Runner | null = null;
+
+/**
+ * Runs main functions one after the other, all in one Context, and cleans up after them.
+ *
+ * Python: `asyncio.Runner`. Differs: `await using` or `close()` instead of `with`; tasks that were there before the
+ * Runner began are not its own, and are left alone.
+ *
+ * @example
+ * ```ts
+ * import * as asyncio from "contextvars/asyncio";
+ * import assert from "node:assert/strict";
+ *
+ * await using runner = new asyncio.Runner();
+ * assert.equal(await runner.run(async () => 1), 1);
+ * assert.equal(await runner.run(async () => 2), 2);
+ * ```
+ */
+export class Runner {
+  #state: "created" | "active" | "closed" = "created";
+  #context: Context | null = null;
+  #before: Set<Task<unknown>> = new Set();
+
+  /**
+   * Runs the function as the main task, to its end.
+   *
+   * Ctrl-C cancels the main task; a second one ends the process, as it does without a Runner. A program that has its own
+   * listener for SIGINT keeps it instead.
+   *
+   * Python: `Runner.run()`. Differs: gives a promise; tasks go on until `close()`.
+   *
+   * @param main - What to run.
+   * @throws {RuntimeError} If it is called in a task, while another Runner is at work, or after `close()`.
+   * @throws {TypeError} If `main` is not a function.
+   * @throws {KeyboardInterrupt} If Ctrl-C cancelled the main task.
+   */
+  async run<T>(main: () => T | PromiseLike<T>, options: RunnerRunOptions = {}): Promise<Awaited<T>> {
+    if (typeof main !== "function") {
+      throw functionNeeded("run()", main);
+    }
+    checkOptions("Runner.run()", options, ["context"]);
+    if (currentTask() !== null) {
+      throw new RuntimeError("run() cannot be called from a task; await the function, or createTask() it", {
+        code: "ERR_LOOP_RUNNING",
+      });
+    }
+    const context = this.#begin();
+    const task = createTask(main, { context: options.context ?? context });
+    let interrupted = false;
+    const onInterrupt = (): void => {
+      interrupted = true;
+      task.cancel();
+    };
+    const catchesInterrupt = process.listenerCount("SIGINT") === 0;
+    if (catchesInterrupt) {
+      // Once: the second Ctrl-C finds no listener, and ends the process.
+      process.once("SIGINT", onInterrupt);
+    }
+    try {
+      return await task;
+    } catch (error) {
+      throw interrupted && task.cancelled() && task.uncancel() === 0
+        ? new KeyboardInterrupt("interrupted by Ctrl-C (SIGINT)", { cause: error })
+        : error;
+    } finally {
+      if (catchesInterrupt) {
+        process.off("SIGINT", onInterrupt);
+      }
+    }
+  }
+
+  /** The loop. Python: `Runner.get_loop()`. Differs: there is one for the process. */
+  getLoop(): EventLoop {
+    this.#begin();
+    return getRunningLoop();
+  }
+
+  /**
+   * Cancels all tasks that were started since the Runner began, and waits until they have ended.
+   *
+   * What they throw is told to the loop's exception handler.
+   *
+   * Python: `Runner.close()`. Differs: gives a promise.
+   */
+  async close(): Promise<void> {
+    if (this.#state !== "active") {
+      this.#state = "closed";
+      return;
+    }
+    try {
+      await cancelAll([...allTasks()].filter((task) => !this.#before.has(task)));
+    } finally {
+      this.#state = "closed";
+      active = null;
+    }
+  }
+
+  /** Calls `close()`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #begin(): Context {
+    if (this.#state === "closed") {
+      throw new RuntimeError("Runner is closed", { code: "ERR_RUNNER_CLOSED" });
+    }
+    if (active !== this) {
+      if (active !== null) {
+        throw new RuntimeError("run() cannot be called while another run() is at work; createTask() the function", {
+          code: "ERR_LOOP_RUNNING",
+        });
+      }
+      active = this;
+      this.#state = "active";
+      this.#before = allTasks();
+    }
+    this.#context ??= copyContext();
+    return this.#context;
+  }
+}
+
+async function cancelAll(tasks: readonly Task<unknown>[]): Promise<void> {
+  for (const task of tasks) {
+    task.cancel();
+  }
+  await gather(tasks, { returnExceptions: true });
+  for (const task of tasks) {
+    const exception = task.cancelled() ? null : task.exception();
+    if (exception !== null) {
+      callExceptionHandler({ message: "unhandled exception during asyncio.run() shutdown", exception, task });
+    }
+  }
+}
+
+/**
+ * Runs the function as the main task and cleans up after it: the way to start a program.
+ *
+ * When the main task has ended, all tasks it started are cancelled and awaited. Ctrl-C cancels the main task, so that
+ * its `finally` blocks run; a second one ends the process. The main task has a copy of the current Context.
+ *
+ * Python: `asyncio.run()`. Differs: takes a function, gives a promise.
+ *
+ * @param main - What to run.
+ * @returns What `main` returns.
+ * @throws {RuntimeError} If it is called in a task, or while another `run()` is at work.
+ * @throws {TypeError} If `main` is not a function.
+ * @throws {KeyboardInterrupt} If Ctrl-C cancelled the main task. Any error of `main` is thrown as it is.
+ *
+ * @example
+ * ```ts
+ * import * as asyncio from "contextvars/asyncio";
+ *
+ * async function main(): Promise<void> {
+ *   console.log("hello");
+ *   await asyncio.sleep(0.1);
+ *   console.log("world");
+ * }
+ *
+ * await asyncio.run(main);
+ * ```
+ */
+export async function run<T>(main: () => T | PromiseLike<T>): Promise<Awaited<T>> {
+  const runner = new Runner();
+  try {
+    return await runner.run(main);
+  } finally {
+    await runner.close();
+  }
+}

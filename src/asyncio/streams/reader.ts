@@ -1,0 +1,505 @@
+/**
+ * StreamReader: what has arrived, asked for line by line.
+ *
+ * Theory of operation. There is a feeding side (a protocol calls `feedData`, `feedEof`, `setException`) and a reading
+ * side, used by one task at a time. Every read is the same loop: enough in the buffer? take it. Too much? error. Closed?
+ * error or end. Else wait.
+ *
+ * A read that waits is parked: its kind and measure stay in the reader, and `feedData` tries it again with what has
+ * arrived, so that the promise is settled with the bytes at once. There is one parked read; a second reader that would
+ * have to wait is refused. A parked read that is cancelled has taken nothing.
+ *
+ * Back-pressure: above twice the limit the transport is paused; at or below the limit, or when a read has to wait, it is
+ * resumed.
+ *
+ * Invariants: no read is parked when `#atEnd` says that no more will come; `#paused` only with a transport.
+ */
+import { RuntimeError, ValueError } from "../../errors.ts";
+import { inspectCustom, repr } from "../../repr.ts";
+import { ByteQueue } from "../bytes/byte-queue.ts";
+import { findSeparator, type Separators, searchedUpTo, separators } from "../bytes/separator.ts";
+import { checkOptions, IncompleteReadError, LimitOverrunError } from "../exceptions.ts";
+import { rejected, Wait } from "../waits.ts";
+
+/** How many bytes a line may have, unless said otherwise. */
+export const DEFAULT_LIMIT: number = 64 * 1024; // bytes
+
+/** Options of {@linkcode StreamReader}. */
+export interface StreamReaderOptions {
+  /** How many bytes may stand before a separator; reading is paused at twice as many. @default 65536 */
+  limit?: number | undefined;
+}
+
+/** What a reader needs of a transport. */
+export interface ReadTransport {
+  pauseReading(): void;
+  resumeReading(): void;
+}
+
+/** What ends a piece of text: bytes, or a string, taken as UTF-8. */
+export type Separator = Uint8Array | string;
+
+/** What a read asks for: `some` bytes and `exactly` so many have a size, `until` has separators. */
+type Request = "some" | "all" | "exactly" | "until" | "line";
+
+const EMPTY = Buffer.alloc(0);
+const NEWLINE = separators([Buffer.from("\n")]);
+
+/** The name under which a read that may not wait is refused: Python's `readline()` is a `readuntil()`. */
+const methodOf: Readonly<Record<Request, string>> = {
+  some: "read",
+  all: "read",
+  exactly: "readexactly",
+  until: "readuntil",
+  line: "readuntil",
+};
+
+/**
+ * Reads bytes: a number of them, a line, up to a separator, to the end.
+ *
+ * One task reads at a time. A read that is cancelled leaves everything in the buffer. When the peer resets the
+ * connection, what had arrived can still be read; then comes the error.
+ *
+ * Python: `asyncio.StreamReader`. Differs: gives Buffers; `tryRead...` methods beside the promises.
+ *
+ * @example Feeding by hand, as a protocol does
+ * ```ts
+ * import * as asyncio from "contextvars/asyncio";
+ * import assert from "node:assert/strict";
+ *
+ * const reader = new asyncio.StreamReader();
+ * reader.feedData(Buffer.from("first\nsecond\nrest"));
+ * reader.feedEof();
+ * assert.equal(String(await reader.readline()), "first\n");
+ * for await (const line of reader) {
+ *   console.log(String(line));
+ * }
+ * assert.ok(reader.atEof());
+ * ```
+ */
+export class StreamReader implements AsyncIterable<Buffer> {
+  readonly #limit: number;
+  readonly #buffer = new ByteQueue();
+  #transport: ReadTransport | null = null;
+  #paused = false;
+  #eof = false;
+  /** Raised by every read at once. */
+  #exception: unknown = null;
+  /** Raised by a read that the buffer cannot answer: the connection was lost. */
+  #lost: unknown = null;
+  /** The parked read: its promise, and what it asks for. */
+  #wait: Wait<Buffer> | null = null;
+  #request: Request = "some";
+  #size = 0;
+  #needles: Separators = NEWLINE;
+  /** Up to here the buffer was searched for the separators already. */
+  #searched = 0;
+  /** What a read to the end has collected. */
+  #collected: Buffer[] = [];
+  readonly #onCancel = (): void => {
+    this.#wait = null;
+    this.#giveBack();
+  };
+
+  constructor(options: StreamReaderOptions = {}) {
+    checkOptions("StreamReader()", options, ["limit"]);
+    this.#limit = checkedLimit(options.limit ?? DEFAULT_LIMIT);
+  }
+
+  /**
+   * Reads up to `n` bytes, or everything up to the end.
+   *
+   * With a positive `n`: what is there, at least one byte; waits only when nothing is. An empty Buffer means EOF. With
+   * `n` 0: an empty Buffer at once. With a negative one: everything, when the end has come.
+   *
+   * The limit plays no part. After a cancellation all bytes are still in the buffer.
+   *
+   * Python: `StreamReader.read()`. Differs: a cancelled `read(-1)` loses nothing.
+   *
+   * @param n - In bytes.
+   * @throws {RuntimeError} If another task is already waiting for data.
+   * @throws {TypeError} If `n` is not an integer.
+   */
+  read(n = -1): Promise<Buffer> {
+    if (!Number.isInteger(n)) {
+      return rejected(new TypeError(`read() needs an integer number of bytes, got ${repr(n)}`));
+    }
+    if (n === 0) {
+      return this.#exception === null ? Promise.resolve(EMPTY) : rejected(this.#exception);
+    }
+    return n < 0 ? this.#read("all", 0, NEWLINE) : this.#read("some", n, NEWLINE);
+  }
+
+  /**
+   * Reads one line, with its newline.
+   *
+   * At EOF: what is left, without a newline, an empty Buffer if nothing is. A line longer than the limit is dropped, with
+   * its newline if that has arrived, else with everything in the buffer, and an error thrown.
+   *
+   * Python: `StreamReader.readline()`. Differs: nothing.
+   *
+   * @throws {ValueError} If the line is longer than the limit; its `cause` is the LimitOverrunError.
+   * @throws {RuntimeError} If another task is already waiting for data.
+   */
+  readline(): Promise<Buffer> {
+    return this.#read("line", 0, NEWLINE);
+  }
+
+  /**
+   * Reads exactly `n` bytes.
+   *
+   * The limit plays no part. At EOF before that: an error that carries what had come; the buffer is empty then.
+   *
+   * Python: `StreamReader.readexactly()`. Differs: nothing.
+   *
+   * @param n - In bytes; 0 gives an empty Buffer at once.
+   * @throws {IncompleteReadError} If the stream ends before.
+   * @throws {ValueError} If `n` is negative.
+   * @throws {TypeError} If `n` is not an integer.
+   * @throws {RuntimeError} If another task is already waiting for data.
+   */
+  readexactly(n: number): Promise<Buffer> {
+    const error = checkSize("readexactly", n);
+    return error === null ? this.#read("exactly", n, NEWLINE) : rejected(error);
+  }
+
+  /**
+   * Reads up to a separator, and gives the bytes with it.
+   *
+   * Of several separators the one that ends first counts, and the shortest of those that end at the same place. Past the
+   * limit everything stays in the buffer. At EOF: an error that carries what had come; the buffer is empty then.
+   *
+   * Python: `StreamReader.readuntil()`. Differs: a string is taken as UTF-8.
+   *
+   * @param separator - Bytes, a string, or an array of them.
+   * @throws {IncompleteReadError} If the stream ends before; its `expected` is `null`.
+   * @throws {LimitOverrunError} If there are more bytes than the limit before the separator, or without one.
+   * @throws {ValueError} If a separator is empty, or there is none.
+   * @throws {RuntimeError} If another task is already waiting for data.
+   */
+  readuntil(separator: Separator | readonly Separator[] = "\n"): Promise<Buffer> {
+    let needles: Separators;
+    try {
+      needles = toSeparators(separator);
+    } catch (error) {
+      return rejected(error);
+    }
+    return this.#read("until", 0, needles);
+  }
+
+  /** Whether the end has come and everything was read. Python: `StreamReader.at_eof()`. Differs: nothing. */
+  atEof(): boolean {
+    return this.#eof && this.#buffer.length === 0;
+  }
+
+  /**
+   * Iterates over the lines, each with its newline; ends at EOF.
+   *
+   * Python: `async for line in reader`. Differs: nothing.
+   */
+  [Symbol.asyncIterator](): AsyncIterator<Buffer> {
+    return {
+      next: async (): Promise<IteratorResult<Buffer>> => {
+        const line = await this.readline();
+        return line.length === 0 ? { done: true, value: undefined } : { done: false, value: line };
+      },
+    };
+  }
+
+  /**
+   * Appends bytes that have arrived; the Buffer must not be changed afterwards.
+   *
+   * Python: `StreamReader.feed_data()`. Differs: nothing.
+   *
+   * @throws {RuntimeError} After `feedEof()`.
+   */
+  feedData(data: Uint8Array): void {
+    if (this.#eof) {
+      throw new RuntimeError("feedData() after feedEof()", { code: "ERR_READER_EOF" });
+    }
+    if (data.length === 0) {
+      return;
+    }
+    this.#buffer.push(Buffer.isBuffer(data) ? data : Buffer.from(data.buffer, data.byteOffset, data.byteLength));
+    this.#retry();
+    if (this.#transport !== null && !this.#paused && this.#buffer.length > 2 * this.#limit) {
+      this.#paused = true;
+      this.#transport.pauseReading();
+    }
+  }
+
+  /** Says that no more will arrive. Python: `StreamReader.feed_eof()`. Differs: nothing. */
+  feedEof(): void {
+    this.#eof = true;
+    this.#retry();
+  }
+
+  /**
+   * Has every read throw the error from now on, the one that waits included, whatever is in the buffer.
+   *
+   * Python: `StreamReader.set_exception()`. Differs: nothing.
+   */
+  setException(exception: unknown): void {
+    this.#exception = exception;
+    this.#rejectParked(exception);
+  }
+
+  /** The error that was set, or with which the connection was lost; `null` if none was. Python: `StreamReader.exception()`. */
+  exception(): unknown {
+    return this.#exception ?? this.#lost;
+  }
+
+  /** Sets what is paused when too much arrives. Python: `StreamReader.set_transport()`. Differs: nothing. */
+  setTransport(transport: ReadTransport): void {
+    this.#transport = transport;
+  }
+
+  /** Python's `repr()`: `<StreamReader 4 bytes eof>`. */
+  toString(): string {
+    const parts = [
+      this.#buffer.length > 0 ? `${this.#buffer.length} bytes` : "",
+      this.#eof ? "eof" : "",
+      this.#limit === DEFAULT_LIMIT ? "" : `limit=${this.#limit}`,
+      this.#wait === null ? "" : "waiter=<Future pending>",
+      this.exception() === null ? "" : `exception=${repr(this.exception())}`,
+      this.#transport === null ? "" : `transport=${repr(this.#transport)}`,
+      this.#paused ? "paused" : "",
+    ];
+    return `<${["StreamReader", ...parts.filter((part) => part !== "")].join(" ")}>`;
+  }
+
+  /** @internal */
+  [inspectCustom](): string {
+    return this.toString();
+  }
+
+  /** @internal The connection is lost: what has arrived can be read, then comes the error. */
+  _connectionLost(exception: unknown): void {
+    this.#lost = exception;
+    this.#retry();
+  }
+
+  /** Answers at once if the buffer allows it, else parks the read. */
+  #read(request: Request, size: number, needles: Separators): Promise<Buffer> {
+    if (this.#exception !== null) {
+      return rejected(this.#exception);
+    }
+    if (this.#wait !== null) {
+      return this.#readBesideParked(request, size, needles);
+    }
+    this.#request = request;
+    this.#size = size;
+    this.#needles = needles;
+    this.#searched = 0;
+    try {
+      const data = this.#attempt();
+      if (data !== null) {
+        return Promise.resolve(data);
+      }
+    } catch (error) {
+      this.#giveBack();
+      return rejected(error);
+    } finally {
+      this.#resumeIfLow();
+    }
+    // Waiting while paused would be waiting for ever.
+    this.#resume();
+    this.#wait = new Wait(this.#onCancel);
+    return this.#wait.begin();
+  }
+
+  /** Another read is parked: this one may take what is there, as in Python, but not wait. */
+  #readBesideParked(request: Request, size: number, needles: Separators): Promise<Buffer> {
+    const enough =
+      (request === "some" && this.#buffer.length > 0) ||
+      (request === "exactly" && this.#buffer.length >= size) ||
+      (request === "until" && findSeparator(this.#buffer, needles, 0) !== null);
+    if (!enough) {
+      return rejected(
+        new RuntimeError(
+          `${methodOf[request]}() called while another coroutine is already waiting for incoming data; await that one first`,
+          { code: "ERR_READER_BUSY" },
+        ),
+      );
+    }
+    const parked = [this.#wait, this.#request, this.#size, this.#needles] as const;
+    this.#wait = null;
+    const answer = this.#read(request, size, needles);
+    [this.#wait, this.#request, this.#size, this.#needles] = parked;
+    this.#searched = 0;
+    return answer;
+  }
+
+  /** Something has changed: the parked read may have its answer. */
+  #retry(): void {
+    if (this.#wait === null) {
+      return;
+    }
+    try {
+      const data = this.#attempt();
+      if (data !== null) {
+        this.#unpark()?.resolve(data);
+      }
+    } catch (error) {
+      this.#rejectParked(error);
+    }
+  }
+
+  #rejectParked(error: unknown): void {
+    this.#giveBack();
+    this.#unpark()?.reject(error);
+  }
+
+  #unpark(): Wait<Buffer> | null {
+    const wait = this.#wait;
+    this.#wait = null;
+    return wait;
+  }
+
+  /** What a read to the end has collected is in front again: the read has failed. */
+  #giveBack(): void {
+    this.#buffer.unshift(Buffer.concat(this.#collected.splice(0)));
+  }
+
+  /** Takes from the buffer what the request asks for. `null`: has to wait. */
+  #attempt(): Buffer | null {
+    switch (this.#request) {
+      case "some":
+        return this.#attemptSome(this.#size);
+      case "all":
+        return this.#attemptAll();
+      case "exactly":
+        return this.#attemptExactly(this.#size);
+      case "until":
+        return this.#attemptUntil(this.#needles);
+      case "line":
+        return this.#attemptLine();
+    }
+  }
+
+  #resumeIfLow(): void {
+    if (this.#paused && this.#buffer.length <= this.#limit) {
+      this.#resume();
+    }
+  }
+
+  #resume(): void {
+    if (this.#paused) {
+      this.#paused = false;
+      this.#transport?.resumeReading();
+    }
+  }
+
+  #attemptSome(n: number): Buffer | null {
+    if (this.#buffer.length > 0) {
+      return this.#buffer.take(n);
+    }
+    return this.#end() ? EMPTY : null;
+  }
+
+  #attemptAll(): Buffer | null {
+    if (this.#buffer.length > 0) {
+      this.#collected.push(this.#buffer.take(this.#buffer.length));
+    }
+    return this.#end() ? Buffer.concat(this.#collected.splice(0)) : null;
+  }
+
+  #attemptExactly(n: number): Buffer | null {
+    if (this.#buffer.length >= n) {
+      return n === 0 ? EMPTY : this.#buffer.take(n);
+    }
+    if (this.#end()) {
+      throw new IncompleteReadError(this.#buffer.take(this.#buffer.length), n);
+    }
+    return null;
+  }
+
+  #attemptUntil(needles: Separators): Buffer | null {
+    const { length } = this.#buffer;
+    const match =
+      length - this.#searched >= needles.shortest ? findSeparator(this.#buffer, needles, this.#searched) : null;
+    if (match !== null) {
+      if (match.start > this.#limit) {
+        throw new LimitOverrunError("Separator is found, but chunk is longer than limit", match.start);
+      }
+      return this.#buffer.take(match.end);
+    }
+    if (length - this.#searched >= needles.shortest) {
+      this.#searched = searchedUpTo(length, needles);
+      if (this.#searched > this.#limit) {
+        throw new LimitOverrunError("Separator is not found, and chunk exceed the limit", this.#searched);
+      }
+    }
+    if (this.#end()) {
+      throw new IncompleteReadError(this.#buffer.take(length), null);
+    }
+    return null;
+  }
+
+  #attemptLine(): Buffer | null {
+    try {
+      return this.#attemptUntil(NEWLINE);
+    } catch (error) {
+      if (error instanceof IncompleteReadError) {
+        return error.partial;
+      }
+      if (!(error instanceof LimitOverrunError)) {
+        throw error;
+      }
+      if (this.#buffer.indexOf(NEWLINE.needles[0] as Buffer, error.consumed) === error.consumed) {
+        this.#buffer.drop(error.consumed + 1);
+      } else {
+        this.#buffer.clear();
+      }
+      throw new ValueError(`${error.message}; give a larger limit than ${this.#limit} bytes`, {
+        code: "ERR_LIMIT_OVERRUN",
+        cause: error,
+      });
+    }
+  }
+
+  /** Whether no more will arrive. Throws what the connection was lost with. */
+  #end(): boolean {
+    if (this.#lost !== null) {
+      throw this.#lost;
+    }
+    return this.#eof;
+  }
+}
+
+function checkedLimit(limit: number): number {
+  if (typeof limit !== "number" || Number.isNaN(limit)) {
+    throw new TypeError(`the limit has to be a number of bytes, got ${repr(limit)}`);
+  }
+  if (limit <= 0) {
+    throw new ValueError(`Limit cannot be <= 0, got ${limit}`);
+  }
+  return limit;
+}
+
+function checkSize(method: string, n: number): Error | null {
+  if (!Number.isInteger(n)) {
+    return new TypeError(`${method}() needs an integer number of bytes, got ${repr(n)}`);
+  }
+  return n < 0 ? new ValueError(`${method} size can not be less than zero, got ${n}`) : null;
+}
+
+function toSeparators(separator: Separator | readonly Separator[]): Separators {
+  const list = typeof separator === "string" || separator instanceof Uint8Array ? [separator] : separator;
+  if (!Array.isArray(list)) {
+    throw new TypeError(`readuntil() needs a separator of bytes or text, or an array of them, got ${repr(separator)}`);
+  }
+  if (list.length === 0) {
+    throw new ValueError("Separator should contain at least one element");
+  }
+  const needles = (list as readonly Separator[]).map((each) => {
+    if (typeof each !== "string" && !(each instanceof Uint8Array)) {
+      throw new TypeError(`readuntil() needs separators of bytes or text, got ${repr(each)}`);
+    }
+    return Buffer.from(each as string);
+  });
+  if (needles.some((needle) => needle.length === 0)) {
+    throw new ValueError("Separator should be at least one-byte string");
+  }
+  return separators(needles);
+}

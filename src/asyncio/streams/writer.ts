@@ -1,0 +1,190 @@
+/** StreamWriter: what is sent. */
+import { inspectCustom, repr } from "../../repr.ts";
+import { isCancelled } from "../exceptions.ts";
+import { sleep } from "../tasks.ts";
+import type { Transport } from "../transports/transport.ts";
+import { rejected } from "../waits.ts";
+import type { StreamReader } from "./reader.ts";
+import type { StreamProtocol } from "./stream-protocol.ts";
+
+/**
+ * Writes bytes to a connection, and closes it.
+ *
+ * `write()` never waits; `await drain()` after it keeps the program from writing faster than the peer reads.
+ *
+ * Python: `asyncio.StreamWriter`. Differs: strings can be written, as UTF-8; bytes are not copied and must not be changed
+ * after they were written.
+ *
+ * @example
+ * ```ts
+ * import * as asyncio from "contextvars/asyncio";
+ * import assert from "node:assert/strict";
+ *
+ * const server = await asyncio.startServer(async (reader, writer) => {
+ *   writer.write(await reader.readline());
+ *   await writer.drain();
+ *   writer.close();
+ * }, "127.0.0.1", 0);
+ * const { port } = server.sockets[0]!.getsockname();
+ *
+ * const [reader, writer] = await asyncio.openConnection("127.0.0.1", port);
+ * writer.write("hello\n");
+ * await writer.drain();
+ * assert.equal(String(await reader.readline()), "hello\n");
+ * writer.close();
+ * await writer.waitClosed();
+ * server.close();
+ * await server.waitClosed();
+ * ```
+ */
+export class StreamWriter {
+  readonly #transport: Transport;
+  readonly #protocol: StreamProtocol;
+  readonly #reader: StreamReader | null;
+
+  /** @internal */
+  constructor(transport: Transport, protocol: StreamProtocol, reader: StreamReader | null) {
+    this.#transport = transport;
+    this.#protocol = protocol;
+    this.#reader = reader;
+  }
+
+  /** The transport underneath. Python: `StreamWriter.transport`. Differs: nothing. */
+  get transport(): Transport {
+    return this.#transport;
+  }
+
+  /**
+   * Sends bytes, or a string as UTF-8. Never waits; what is written in one turn of the loop leaves together.
+   *
+   * The bytes are not copied: do not change them afterwards. On a connection that is lost they are dropped, and
+   * `drain()` throws.
+   *
+   * Python: `StreamWriter.write()`. Differs: takes strings; does not copy.
+   *
+   * @throws {RuntimeError} After `writeEof()`.
+   * @throws {TypeError} If `data` is neither a Uint8Array nor a string.
+   */
+  write(data: Uint8Array | string): void {
+    this.#transport.write(data);
+  }
+
+  /**
+   * Sends several pieces, as `write()` would one after the other.
+   *
+   * Python: `StreamWriter.writelines()`. Differs: takes strings; does not copy.
+   *
+   * @throws {RuntimeError} After `writeEof()`.
+   * @throws {TypeError} If a piece is neither a Uint8Array nor a string.
+   */
+  writelines(data: Iterable<Uint8Array | string>): void {
+    this.#transport.writelines(data);
+  }
+
+  /**
+   * Waits until there is room in the write buffer: at once below 64 KiB, else until it has shrunk to 16 KiB.
+   *
+   * Any number of tasks may wait. A cancellation changes nothing about what was written.
+   *
+   * Python: `StreamWriter.drain()`. Differs: nothing.
+   *
+   * @throws {ConnectionResetError} If the connection is lost, or was closed on this side.
+   * @throws The error that the connection was lost with, or that was set on the reader.
+   */
+  drain(): Promise<void> {
+    const exception = this.#reader?.exception() ?? null;
+    if (exception !== null) {
+      return rejected(exception);
+    }
+    return this.#transport.isClosing() ? this.#drainClosing() : this.#protocol.drain();
+  }
+
+  /**
+   * Closes the connection, when everything that was written has been sent. Does not wait.
+   *
+   * Reads end as at EOF. To wait: `waitClosed()`.
+   *
+   * Python: `StreamWriter.close()`. Differs: nothing.
+   */
+  close(): void {
+    this.#transport.close();
+  }
+
+  /** Whether the connection is closing or closed. Python: `StreamWriter.is_closing()`. Differs: nothing. */
+  isClosing(): boolean {
+    return this.#transport.isClosing();
+  }
+
+  /**
+   * Waits until the connection is closed; call `close()` before.
+   *
+   * Python: `StreamWriter.wait_closed()`. Differs: cancelling one call does not spoil another.
+   *
+   * @throws The error that the connection was lost with, if one was.
+   */
+  waitClosed(): Promise<void> {
+    return this.#protocol.waitClosed();
+  }
+
+  /** Whether `writeEof()` is possible. Python: `StreamWriter.can_write_eof()`. Differs: nothing. */
+  canWriteEof(): boolean {
+    return this.#transport.canWriteEof();
+  }
+
+  /**
+   * Sends an EOF, when everything that was written has been sent. The peer's data can still be read.
+   *
+   * Python: `StreamWriter.write_eof()`. Differs: nothing.
+   */
+  writeEof(): void {
+    this.#transport.writeEof();
+  }
+
+  /**
+   * What is known of the connection, also after it was closed.
+   *
+   * `peername`, `sockname`: a {@linkcode SocketAddress}, or a path; `socket`: the `net.Socket`.
+   *
+   * Python: `StreamWriter.get_extra_info()`. Differs: addresses are objects that print as `127.0.0.1:8081`.
+   *
+   * @param fallback - What to return where nothing is known. @default null
+   */
+  // biome-ignore lint/suspicious/noExplicitAny: what it is depends on the name, as in Python
+  getExtraInfo(name: string, fallback: unknown = null): any {
+    return this.#transport.getExtraInfo(name, fallback);
+  }
+
+  /**
+   * Closes the connection and waits until it is closed: `await using`. Never throws for a peer that is dead.
+   *
+   * Python: has no such thing on a writer.
+   */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+    try {
+      await this.waitClosed();
+    } catch (error) {
+      if (isCancelled(error)) {
+        throw error;
+      }
+      // Whoever leaves the block has done with the connection; how it was lost no longer matters.
+    }
+  }
+
+  /** Python's `repr()`: `<StreamWriter transport=... reader=...>`. */
+  toString(): string {
+    const reader = this.#reader === null ? "" : ` reader=${repr(this.#reader)}`;
+    return `<StreamWriter transport=${repr(this.#transport)}${reader}>`;
+  }
+
+  /** @internal */
+  [inspectCustom](): string {
+    return this.toString();
+  }
+
+  /** A loop of write and drain on a dying connection lets it die, and hears of it. */
+  async #drainClosing(): Promise<void> {
+    await sleep(0);
+    await this.#protocol.drain();
+  }
+}

@@ -1,0 +1,548 @@
+/**
+ * Task: a function that runs in a Context of its own, and can be cancelled.
+ *
+ * Theory of operation. A task calls its function in a flow that names the task, so that every wait of the library finds
+ * it (`waits.ts`). Its body is a plain async function; the task's own part is the outcome and the cancellation:
+ *
+ *     cancel()   waits pending    each of them is cancelled: sleep and read reject, an awaited task is cancelled itself
+ *                none pending     the request is kept (mustCancel) and delivered by the next wait, by the result that
+ *                                 was on its way, or by the end of the body
+ *
+ * A delivered cancellation is an ordinary rejection. The body may catch it and go on; `cancelling()` still counts it,
+ * until `uncancel()`.
+ *
+ * A new task starts in a microtask, in the order of creation: after the code that made it, before any input or output.
+ */
+import { Context, copyContext } from "../contextvars/context.ts";
+import { currentFlow, Flow, runInFlow } from "../contextvars/current.ts";
+import { RuntimeError, ValueError } from "../errors.ts";
+import { repr } from "../repr.ts";
+import { callLater, type TimerHandle } from "./events.ts";
+import { CancelledError, checkOptions, functionNeeded, isCancelled } from "./exceptions.ts";
+import { Future } from "./futures.ts";
+import { type Cancellable, rejected, Wait, type WaitingTask } from "./waits.ts";
+
+/** Options of {@linkcode createTask}. */
+export interface TaskOptions {
+  /** Shown by `getName()` and in messages. @default "Task-1", "Task-2", ... */
+  name?: string | undefined;
+  /** The Context to run in; what the task sets stays in it. @default a copy of the current one */
+  context?: Context | undefined;
+  /** Whether to run the function at once, up to its first wait, instead of a moment later. @default false */
+  eagerStart?: boolean | undefined;
+}
+
+/**
+ * What can be waited for: a function, which becomes a task with a copy of the Context; a Task or Future; or any promise,
+ * which is observed but cannot be interrupted.
+ */
+export type Awaitable<T> = (() => T | PromiseLike<T>) | PromiseLike<T>;
+
+/** The type of an Awaitable's result. */
+export type AwaitedResult<A> = A extends () => infer R ? Awaited<R> : Awaited<A>;
+
+const settled: Promise<void> = Promise.resolve();
+const tasks = new Set<Task<unknown>>();
+let nextName = 1;
+
+/** Tasks that were made and not started yet, in order. */
+let starting: Task<unknown>[] = [];
+
+function startAll(): void {
+  const batch = starting;
+  starting = [];
+  for (const task of batch) {
+    task._start(null);
+  }
+}
+
+/**
+ * A function that runs by itself, in its own Context; made by {@linkcode createTask}.
+ *
+ * It is a Future of what the function returns. Awaiting it in another task links the two: a cancellation of the one that
+ * waits cancels this one.
+ *
+ * Python: `asyncio.Task`. Differs: made from a function, not from a coroutine object.
+ *
+ * @typeParam T - The type of the result.
+ */
+export class Task<T> extends Future<T> implements WaitingTask {
+  readonly #body: () => T | PromiseLike<T>;
+  readonly #flow: Flow;
+  #name: string;
+  /** Waits under way: one as a rule, more where the body waits for several things at once. */
+  #wait: Cancellable | null = null;
+  #moreWaits: Set<Cancellable> | null = null;
+  /** A cancellation that is not delivered yet. */
+  #mustCancel = false;
+  #cancelReason: string | undefined;
+  #cancelRequests = 0;
+  #abort: AbortController | null = null;
+
+  /** @internal */
+  constructor(body: () => T | PromiseLike<T>, options: TaskOptions) {
+    super();
+    this.#body = body;
+    this.#name = options.name === undefined ? `Task-${nextName++}` : String(options.name);
+    this.#flow = new Flow(options.context ?? copyContext(), this, false, null);
+    tasks.add(this as Task<unknown>);
+    if (options.eagerStart === true) {
+      this._start(currentFlow());
+    } else if (starting.push(this as Task<unknown>) === 1) {
+      settled.then(startAll);
+    }
+  }
+
+  /** The task's name. Python: `Task.get_name()`. Differs: nothing. */
+  getName(): string {
+    return this.#name;
+  }
+
+  /** Changes the name. Python: `Task.set_name()`. Differs: nothing. */
+  setName(name: string): void {
+    this.#name = String(name);
+  }
+
+  /** The Context the task runs in, itself and not a copy. Python: `Task.get_context()`. Differs: nothing. */
+  getContext(): Context {
+    return this.#flow.context as Context;
+  }
+
+  /**
+   * Asks the task to end: its wait, or its next one, throws a CancelledError.
+   *
+   * The body may catch the error to clean up, and may go on; it may be at any depth of plain async functions. A task
+   * that waits for another one cancels that one first. A task that was not started yet never runs. Promises that are
+   * not the library's are not interrupted: pass them {@linkcode signal}.
+   *
+   * Python: `Task.cancel()`. Differs: a wait whose result has arrived already is not interrupted; the next one is.
+   *
+   * @param message - Put into the CancelledError.
+   * @returns False if the task was done already.
+   */
+  override cancel(message?: string): boolean {
+    if (this.done()) {
+      return false;
+    }
+    this.#cancelRequests += 1;
+    let delivered = false;
+    for (const wait of this.#waits()) {
+      delivered = wait.cancel(message) || delivered;
+    }
+    if (!delivered) {
+      this.#mustCancel = true;
+      this.#cancelReason = message;
+    }
+    this.#abort?.abort(new CancelledError(message));
+    return true;
+  }
+
+  /** How often the task was asked to end, less `uncancel()`. Python: `Task.cancelling()`. Differs: nothing. */
+  cancelling(): number {
+    return this.#cancelRequests;
+  }
+
+  /**
+   * Takes one request to end back: whoever made it has dealt with it. At zero an undelivered one is dropped.
+   *
+   * Python: `Task.uncancel()`. Differs: nothing.
+   *
+   * @returns How many requests are left.
+   */
+  uncancel(): number {
+    if (this.#cancelRequests > 0) {
+      this.#cancelRequests -= 1;
+    }
+    if (this.#cancelRequests === 0) {
+      this.#mustCancel = false;
+      if (this.#abort?.signal.aborted) {
+        this.#abort = null;
+      }
+    }
+    return this.#cancelRequests;
+  }
+
+  /**
+   * A signal that is aborted when the task is cancelled: `fetch(url, { signal: currentTask()?.signal })`.
+   *
+   * Its reason is the CancelledError. A new signal is made once `uncancel()` has taken back all requests.
+   *
+   * Python: has no such thing; there every await can be interrupted.
+   */
+  get signal(): AbortSignal {
+    if (this.#abort === null) {
+      this.#abort = new AbortController();
+      if (this.#cancelRequests > 0) {
+        this.#abort.abort(new CancelledError(this.#cancelReason));
+      }
+    }
+    return this.#abort.signal;
+  }
+
+  /**
+   * Not possible: a task's result is what its function returns.
+   *
+   * Python: `Task.set_result()`. Differs: nothing.
+   *
+   * @throws {RuntimeError} Always.
+   */
+  override setResult(_result: T): never {
+    throw new RuntimeError("Task does not support setResult(): its result is what its function returns");
+  }
+
+  /**
+   * Not possible: a task's error is what its function throws.
+   *
+   * Python: `Task.set_exception()`. Differs: nothing.
+   *
+   * @throws {RuntimeError} Always.
+   */
+  override setException(_exception: unknown): never {
+    throw new RuntimeError("Task does not support setException(): its error is what its function throws");
+  }
+
+  /** @internal */
+  override get _kind(): string {
+    return "Task";
+  }
+
+  /** @internal */
+  override _details(): string[] {
+    const body = `coro=<${this.#body.name || "<anonymous>"}()>`;
+    const cancelling = !this.done() && this.#cancelRequests > 0 ? ["cancelling"] : [];
+    return [...cancelling, `name=${repr(this.#name)}`, body, ...super._details()];
+  }
+
+  /** @internal */
+  _waitFor(wait: Cancellable): void {
+    if (this.done()) {
+      return;
+    }
+    if (this.#wait === null) {
+      this.#wait = wait;
+    } else {
+      this.#moreWaits ??= new Set();
+      this.#moreWaits.add(wait);
+    }
+    if (this.#mustCancel && wait.cancel(this.#cancelReason)) {
+      this.#mustCancel = false;
+    }
+  }
+
+  /** @internal */
+  _stopWaiting(wait: Cancellable): void {
+    if (this.#wait === wait) {
+      this.#wait = null;
+    } else {
+      this.#moreWaits?.delete(wait);
+    }
+  }
+
+  /** @internal */
+  _takeCancellation(): CancelledError | null {
+    if (!this.#mustCancel) {
+      return null;
+    }
+    this.#mustCancel = false;
+    return new CancelledError(this.#cancelReason);
+  }
+
+  /** @internal @param outer - The flow that starts it, where that goes on when the body waits. */
+  _start(outer: Flow | null): void {
+    if (this.#mustCancel) {
+      this.#end();
+      this._cancelled(this.#cancelReason);
+      return;
+    }
+    this.#flow.outer = outer;
+    try {
+      runInFlow(this.#flow, runBody, this as Task<unknown>);
+    } finally {
+      this.#flow.outer = null;
+    }
+  }
+
+  /** @internal */
+  _runBody(): void {
+    let outcome: T | PromiseLike<T>;
+    try {
+      outcome = this.#body();
+    } catch (error) {
+      this.#threw(error);
+      return;
+    }
+    if (typeof (outcome as PromiseLike<T> | null | undefined)?.then !== "function") {
+      this.#returned(outcome as T);
+      return;
+    }
+    const promise = outcome instanceof Promise ? (outcome as Promise<T>) : Promise.resolve(outcome);
+    promise.then(
+      (result) => this.#returned(result),
+      (error: unknown) => this.#threw(error),
+    );
+  }
+
+  #returned(result: T): void {
+    this.#end();
+    if (this.#mustCancel) {
+      this._cancelled(this.#cancelReason);
+    } else {
+      this._finish(result);
+    }
+  }
+
+  #threw(error: unknown): void {
+    this.#end();
+    if (isCancelled(error)) {
+      this._cancelled(error instanceof CancelledError ? error.reason : undefined);
+    } else {
+      this._fail(error);
+    }
+  }
+
+  #end(): void {
+    tasks.delete(this as Task<unknown>);
+    this.#wait = null;
+    this.#moreWaits = null;
+  }
+
+  #waits(): Cancellable[] {
+    return [...(this.#wait === null ? [] : [this.#wait]), ...(this.#moreWaits ?? [])];
+  }
+}
+
+function runBody(task: Task<unknown>): void {
+  task._runBody();
+}
+
+/**
+ * Runs the function as a task: by itself, in a Context of its own.
+ *
+ * It starts when the running code comes to its end or waits. What it sets is seen in the task only.
+ *
+ * Python: `asyncio.create_task()`. Differs: takes a function, not a coroutine object.
+ *
+ * @param callable - What to run. Not a promise: that has started already, in the wrong context.
+ * @throws {TypeError} If `callable` is not a function.
+ *
+ * @example
+ * ```ts
+ * import * as asyncio from "contextvars/asyncio";
+ * import assert from "node:assert/strict";
+ *
+ * const task = asyncio.createTask(async () => {
+ *   await asyncio.sleep(0.01);
+ *   return 42;
+ * });
+ * assert.equal(await task, 42);
+ * ```
+ */
+export function createTask<T>(callable: () => T | PromiseLike<T>, options: TaskOptions = {}): Task<Awaited<T>> {
+  if (typeof callable !== "function") {
+    throw functionNeeded("createTask()", callable);
+  }
+  checkOptions("createTask()", options, ["name", "context", "eagerStart"]);
+  if (options.context !== undefined && !(options.context instanceof Context)) {
+    throw new TypeError(`createTask() needs a Context as its context, got ${repr(options.context)}`);
+  }
+  return new Task(callable as () => Awaited<T>, options);
+}
+
+/**
+ * The task whose code is running, or `null` outside any task.
+ *
+ * A callback of Node that a task registered counts as the task's code, until the task is done.
+ *
+ * Python: `asyncio.current_task()`. Differs: `null` instead of an error where no loop runs.
+ */
+export function currentTask(): Task<unknown> | null {
+  const { owner } = currentFlow();
+  return owner !== null && !(owner as Task<unknown>).done() ? (owner as Task<unknown>) : null;
+}
+
+/** All tasks that are not done. Python: `asyncio.all_tasks()`. Differs: nothing. */
+export function allTasks(): Set<Task<unknown>> {
+  return new Set(tasks);
+}
+
+/**
+ * Waits for the given time, in seconds; other tasks, input and output go on meanwhile. 0 waits for one turn of the loop.
+ *
+ * After a cancellation no timer is left behind.
+ *
+ * Python: `asyncio.sleep()`. Differs: nothing.
+ *
+ * @param delay - In seconds; less than 0 is 0. Any length: the timers of Node end at 24 days, this does not.
+ * @param result - What the promise resolves to.
+ * @throws {ValueError} If `delay` is NaN.
+ * @throws {TypeError} If `delay` is not a number.
+ * @throws {CancelledError} If the task is cancelled.
+ */
+export function sleep(delay: number): Promise<void>;
+export function sleep<T>(delay: number, result: T): Promise<T>;
+export function sleep<T>(delay: number, result?: T): Promise<T | undefined> {
+  if (typeof delay !== "number") {
+    return rejected(new TypeError(`sleep() needs a number of seconds, got ${repr(delay)}`));
+  }
+  if (Number.isNaN(delay)) {
+    return rejected(new ValueError("sleep() got an invalid delay: NaN (not a number)"));
+  }
+  if (delay <= 0) {
+    const turn = new Wait<T | undefined>(() => clearImmediate(immediate));
+    const immediate = setImmediate(() => turn.resolve(result));
+    return turn.begin();
+  }
+  const wait = new Wait<T | undefined>(() => timer.cancel());
+  const timer: TimerHandle = callLater(delay, () => wait.resolve(result), { context: asleep });
+  return wait.begin();
+}
+
+/** Waking up reads and sets nothing, so all sleeps share one Context. */
+const asleep = new Context();
+
+/**
+ * The awaitable as a Future: a function becomes a task, a Task or Future stays what it is, a promise is observed.
+ *
+ * Python: `asyncio.ensure_future()`. Differs: a promise cannot be cancelled; cancelling its Future only stops waiting.
+ *
+ * @throws {TypeError} If it is nothing that can be waited for.
+ */
+export function ensureFuture<T>(awaitable: Awaitable<T>): Future<T> {
+  if (awaitable instanceof Future) {
+    return awaitable as Future<T>;
+  }
+  if (typeof awaitable === "function") {
+    return createTask(awaitable) as Task<unknown> as Task<T>;
+  }
+  if (typeof (awaitable as PromiseLike<T> | null)?.then !== "function") {
+    throw new TypeError(`a function, a Task, a Future or a promise is needed, got ${repr(awaitable)}`);
+  }
+  const future = new Future<T>();
+  awaitable.then(
+    (result) => {
+      if (!future.done()) {
+        future.setResult(result);
+      }
+    },
+    (error: unknown) => {
+      if (future.done()) {
+        return;
+      }
+      if (isCancelled(error)) {
+        future.cancel(error instanceof CancelledError ? error.reason : undefined);
+      } else {
+        future.setException(error);
+      }
+    },
+  );
+  return future;
+}
+
+/** Options of {@linkcode gather}. */
+export interface GatherOptions {
+  /** Whether errors stand in the array of results, instead of the first one ending the wait. @default false */
+  returnExceptions?: boolean | undefined;
+}
+
+/** What `gather()` gives: cancelling it cancels all that it waits for. */
+class GatheringFuture<T> extends Future<T> {
+  readonly #children: readonly Future<unknown>[];
+  /** Whether the outcome is a cancellation, whatever the children make of theirs. */
+  cancelRequested = false;
+  cancelReason: string | undefined;
+
+  constructor(children: readonly Future<unknown>[]) {
+    super();
+    this.#children = children;
+  }
+
+  override cancel(message?: string): boolean {
+    if (this.done()) {
+      return false;
+    }
+    let accepted = false;
+    for (const child of this.#children) {
+      accepted = child.cancel(message) || accepted;
+    }
+    if (accepted) {
+      this.cancelRequested = true;
+      this.cancelReason = message;
+    }
+    return accepted;
+  }
+
+  /** @internal */
+  override get _kind(): string {
+    return "_GatheringFuture";
+  }
+}
+
+/**
+ * Waits for several things at once and gives their results in the order of the arguments.
+ *
+ * Each function becomes a task with its own copy of the Context. The first error ends the wait; the others go on. With
+ * `returnExceptions` errors stand in the array instead. Cancelling it cancels everything it waits for; one of them being
+ * cancelled counts as an error and does not cancel the others.
+ *
+ * Python: `asyncio.gather()`. Differs: takes an array.
+ *
+ * @throws {TypeError} If `awaitables` is not an array, or holds something that cannot be waited for.
+ *
+ * @example
+ * ```ts
+ * import * as asyncio from "contextvars/asyncio";
+ * import assert from "node:assert/strict";
+ *
+ * const results = await asyncio.gather([() => asyncio.sleep(0.02, "slow"), () => asyncio.sleep(0.01, "fast")]);
+ * assert.deepEqual(results, ["slow", "fast"]);
+ * ```
+ */
+export function gather<const A extends readonly Awaitable<unknown>[]>(
+  awaitables: A,
+  options: GatherOptions & { returnExceptions: true },
+): Future<{ -readonly [K in keyof A]: AwaitedResult<A[K]> | Error }>;
+export function gather<const A extends readonly Awaitable<unknown>[]>(
+  awaitables: A,
+  options?: GatherOptions,
+): Future<{ -readonly [K in keyof A]: AwaitedResult<A[K]> }>;
+export function gather(awaitables: readonly Awaitable<unknown>[], options: GatherOptions = {}): Future<unknown> {
+  if (!Array.isArray(awaitables)) {
+    throw new TypeError(`gather() needs an array, got ${repr(awaitables)}; write gather([a, b])`);
+  }
+  checkOptions("gather()", options, ["returnExceptions"]);
+  // The same thing given twice is waited for once.
+  const known = new Map<Awaitable<unknown>, Future<unknown>>();
+  const children = awaitables.map((awaitable) => {
+    const child = known.get(awaitable) ?? ensureFuture(awaitable);
+    known.set(awaitable, child);
+    return child;
+  });
+  const outer = new GatheringFuture<unknown[]>(children);
+  if (children.length === 0) {
+    outer.setResult([]);
+    return outer;
+  }
+  let pending = children.length;
+  for (const child of children) {
+    child._observe(() => {
+      pending -= 1;
+      const error = errorOf(child);
+      if (outer.done()) {
+        return;
+      }
+      if (error !== null && options.returnExceptions !== true) {
+        outer.setException(error);
+      } else if (pending === 0 && outer.cancelRequested) {
+        outer.setException(new CancelledError(outer.cancelReason));
+      } else if (pending === 0) {
+        outer.setResult(children.map((each) => errorOf(each) ?? each.result()));
+      }
+    });
+  }
+  return outer;
+}
+
+/** The error or cancellation a Future ended with, as a value; `null` where it has a result. */
+function errorOf(future: Future<unknown>): unknown {
+  return future.cancelled() ? future._cancelledError() : future.exception();
+}

@@ -1,0 +1,103 @@
+/** Addresses: of sockets, and those that a host name stands for. */
+import * as dns from "node:dns";
+import { isIP, type Socket } from "node:net";
+import { gaierror } from "../../errors.ts";
+import { inspectCustom, repr } from "../../repr.ts";
+import { ensureFuture } from "../tasks.ts";
+
+/**
+ * The address of one end of a TCP connection.
+ *
+ * Python: the tuple `(host, port)`. Differs: an object; prints as `127.0.0.1:8081` or `[::1]:8081`.
+ */
+export class SocketAddress {
+  /** The IP address. */
+  readonly address: string;
+  /** The port. */
+  readonly port: number;
+  /** Which sort of address it is. */
+  readonly family: "IPv4" | "IPv6";
+
+  /** @internal */
+  constructor(address: string, port: number) {
+    this.address = address;
+    this.port = port;
+    this.family = isIP(address) === 6 ? "IPv6" : "IPv4";
+  }
+
+  /** `127.0.0.1:8081`, `[::1]:8081`. */
+  toString(): string {
+    return this.family === "IPv6" ? `[${this.address}]:${this.port}` : `${this.address}:${this.port}`;
+  }
+
+  /** @internal */
+  [inspectCustom](): string {
+    return this.toString();
+  }
+}
+
+/** An address as Python's error messages show it: `('127.0.0.1', 8081)`. */
+export function addressTuple(address: string, port: number): string {
+  return `(${repr(address)}, ${port})`;
+}
+
+/** The peer's address; `undefined` where there is none, as with a pair of pipes. */
+export function peerAddress(socket: Partial<Socket>): SocketAddress | undefined {
+  return socket.remoteAddress === undefined || socket.remotePort === undefined
+    ? undefined
+    : new SocketAddress(socket.remoteAddress, socket.remotePort);
+}
+
+/** The socket's own address; `undefined` where there is none. */
+export function ownAddress(socket: Partial<Socket>): SocketAddress | undefined {
+  return socket.localAddress === undefined || socket.localPort === undefined
+    ? undefined
+    : new SocketAddress(socket.localAddress, socket.localPort);
+}
+
+/** Python's numbers for name look-up failures. */
+const lookupErrors: Readonly<Record<string, readonly [number, string]>> = {
+  ENOTFOUND: [-2, "Name or service not known"],
+  EAI_AGAIN: [-3, "Temporary failure in name resolution"],
+  EAI_NODATA: [-5, "No address associated with hostname"],
+  EAI_FAMILY: [-6, "ai_family not supported"],
+  EAI_MEMORY: [-10, "Memory allocation failure"],
+};
+
+/** Which addresses to look for: 0 any, 4 or 6. */
+export type Family = 0 | 4 | 6;
+
+/**
+ * All addresses that the host name stands for, in the order of the system.
+ *
+ * @throws {gaierror} If there are none. Names the host.
+ */
+export async function lookUp(host: string, family: Family, hints = 0): Promise<string[]> {
+  const version = isIP(host);
+  if (version !== 0) {
+    // Node takes a literal for what it is, whatever family is asked for; getaddrinfo does not.
+    if (family !== 0 && family !== version) {
+      throw new gaierror(`[Errno -9] Address family for hostname not supported: ${repr(host)}`, {
+        code: "EAI_ADDRFAMILY",
+        errno: -9,
+        address: host,
+      });
+    }
+    return [host];
+  }
+  try {
+    const found = await ensureFuture(dns.promises.lookup(host, { all: true, family, hints, verbatim: true }));
+    return found.map(({ address }) => address);
+  } catch (error) {
+    throw translated(host, error);
+  }
+}
+
+function translated(host: string, error: unknown): unknown {
+  const { code, syscall } = error as NodeJS.ErrnoException;
+  if (code === undefined || syscall !== "getaddrinfo") {
+    return error;
+  }
+  const [errno, text] = lookupErrors[code] ?? [-4, `Non-recoverable failure in name resolution (${code})`];
+  return new gaierror(`[Errno ${errno}] ${text}: ${repr(host)}`, { code, errno, syscall, address: host, cause: error });
+}

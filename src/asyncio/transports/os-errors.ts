@@ -1,0 +1,51 @@
+/** Node's system errors as Python's OSError family: the one place where codes become classes. */
+import { getSystemErrorMap } from "node:util";
+import {
+  BrokenPipeError,
+  ConnectionAbortedError,
+  ConnectionRefusedError,
+  ConnectionResetError,
+  FileNotFoundError,
+  OSError,
+  PermissionError,
+  TimeoutError,
+} from "../../errors.ts";
+
+const classes: Readonly<Record<string, typeof OSError>> = {
+  EACCES: PermissionError,
+  ECONNABORTED: ConnectionAbortedError,
+  ECONNREFUSED: ConnectionRefusedError,
+  ECONNRESET: ConnectionResetError,
+  ENOENT: FileNotFoundError,
+  EPERM: PermissionError,
+  EPIPE: BrokenPipeError,
+  ESHUTDOWN: BrokenPipeError,
+  ETIMEDOUT: TimeoutError,
+};
+
+/**
+ * A system error of Node as the error that Python would raise, with Node's error as its cause.
+ *
+ * What is no system error comes back as it is.
+ *
+ * @param error - What Node gave.
+ * @param message - What to say instead of the system's own text.
+ */
+export function toOSError(error: unknown, message?: string): unknown {
+  if (!(error instanceof Error) || error instanceof OSError) {
+    return error;
+  }
+  const { code, errno, syscall, address, port } = error as NodeJS.ErrnoException & { address?: string; port?: number };
+  if (code === undefined || typeof errno !== "number") {
+    return error;
+  }
+  const constructor = classes[code] ?? OSError;
+  const text = message ?? systemText(errno) ?? error.message;
+  return new constructor(`[Errno ${Math.abs(errno)}] ${text}`, { code, errno, syscall, address, port, cause: error });
+}
+
+/** `Connection reset by peer` */
+function systemText(errno: number): string | undefined {
+  const text = getSystemErrorMap().get(errno)?.[1];
+  return text === undefined ? undefined : text.charAt(0).toUpperCase() + text.slice(1);
+}

@@ -1,0 +1,51 @@
+/** What a transport is to protocols and streams. */
+import type { BaseProtocol } from "../protocols/protocols.ts";
+
+/** Low and high marks of a write buffer, in bytes. */
+export interface WriteBufferLimits {
+  /** Above this many bytes the protocol is asked to stop writing. @default 65536, or four times `low` */
+  high?: number | undefined;
+  /** At or below this many bytes it may go on. @default a quarter of `high` */
+  low?: number | undefined;
+}
+
+/**
+ * A connection: bytes out, and control over bytes in. What comes in goes to its protocol.
+ *
+ * Python: `asyncio.Transport`. Differs: nothing.
+ */
+export interface Transport {
+  /** What is known of the connection, also when it is closed: see `StreamWriter.getExtraInfo()`. */
+  getExtraInfo(name: string): unknown;
+  getExtraInfo<D>(name: string, fallback: D): unknown | D;
+  /** Whether it is closing or closed. */
+  isClosing(): boolean;
+  /** Sends what is buffered, then closes. No more data is received. */
+  close(): void;
+  /** Closes at once; what is buffered is lost. */
+  abort(): void;
+  /** Whether data is being received: neither paused nor closing. */
+  isReading(): boolean;
+  /** Receives no more, one chunk that is under way excepted, until `resumeReading()`. */
+  pauseReading(): void;
+  /** Receives again. */
+  resumeReading(): void;
+  /** Sends bytes, or a string as UTF-8. Never waits. The bytes must not be changed afterwards. */
+  write(data: Uint8Array | string): void;
+  /** Sends several pieces, as one. */
+  writelines(data: Iterable<Uint8Array | string>): void;
+  /** Sends what is buffered, then an EOF. Data can still be received. */
+  writeEof(): void;
+  /** Whether `writeEof()` is possible. */
+  canWriteEof(): boolean;
+  /** How many bytes wait to be sent. */
+  getWriteBufferSize(): number;
+  /** The marks, low first. */
+  getWriteBufferLimits(): [low: number, high: number];
+  /** Sets the marks. */
+  setWriteBufferLimits(limits?: WriteBufferLimits): void;
+  /** Who gets what arrives. */
+  getProtocol(): BaseProtocol;
+  /** Hands what arrives to another protocol from now on. */
+  setProtocol(protocol: BaseProtocol): void;
+}
