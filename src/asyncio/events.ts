@@ -79,7 +79,7 @@ export class Handle {
 
   /** @internal */
   _describe(): string {
-    return this.cancelled() ? "cancelled" : `${this._callback.name || "<anonymous>"}()`;
+    return this.cancelled() ? "cancelled" : `${this._callback.name || "anonymous"}()`;
   }
 
   /** @internal */
@@ -110,7 +110,7 @@ function callReporting(handle: Handle): void {
     handle._callback();
   } catch (exception) {
     callExceptionHandler({
-      message: `Exception in callback ${handle._callback.name || "<anonymous>"}()`,
+      message: `Exception in callback ${handle._callback.name || "anonymous"}()`,
       exception,
       handle,
     });

@@ -231,7 +231,7 @@ export class Future<T> implements PromiseLike<T> {
   /** @internal What `toString()` shows after the state. */
   _details(): string[] {
     if (this.#state === "pending") {
-      const names = (this.#callbacks ?? []).map(({ callback }) => `${callback.name || "<anonymous>"}()`);
+      const names = (this.#callbacks ?? []).map(({ callback }) => `${callback.name || "anonymous"}()`);
       return names.length === 0 ? [] : [`cb=[${names.join(", ")}]`];
     }
     if (this.#state === "cancelled") {

@@ -208,7 +208,7 @@ export class Task<T> extends Future<T> implements WaitingTask {
 
   /** @internal */
   override _details(): string[] {
-    const body = `coro=<${this.#body.name || "<anonymous>"}()>`;
+    const body = `coro=<${this.#body.name || "anonymous"}()>`;
     const cancelling = !this.done() && this.#cancelRequests > 0 ? ["cancelling"] : [];
     return [...cancelling, `name=${repr(this.#name)}`, body, ...super._details()];
   }
@@ -510,13 +510,7 @@ export function gather(awaitables: readonly Awaitable<unknown>[], options: Gathe
     throw new TypeError(`gather() needs an array, got ${repr(awaitables)}; write gather([a, b])`);
   }
   checkOptions("gather()", options, ["returnExceptions"]);
-  // The same thing given twice is waited for once.
-  const known = new Map<Awaitable<unknown>, Future<unknown>>();
-  const children = awaitables.map((awaitable) => {
-    const child = known.get(awaitable) ?? ensureFuture(awaitable);
-    known.set(awaitable, child);
-    return child;
-  });
+  const children = awaitables.map((awaitable) => ensureFuture(awaitable));
   const outer = new GatheringFuture<unknown[]>(children);
   if (children.length === 0) {
     outer.setResult([]);
