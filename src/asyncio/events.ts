@@ -1,11 +1,7 @@
 /**
  * The event loop's own part: callbacks, timers, and what becomes of errors that nobody catches.
  *
- * Theory of operation. Node has one event loop for the process, so there is one scheduler. `callSoon` is a
- * `setImmediate`: Node runs those that stand in the queue at the beginning of a turn in order, lets microtasks run
- * between two of them, and leaves what they add for the next turn, after input and output; that is asyncio's ready list.
- *
- * Every callback runs in a Context: the one given, or a copy of the one that was current when it was scheduled. It
+ * Node has one event loop for the process, so there is one scheduler; in which order things run is in `ready.ts`. Every callback runs in a Context: the one given, or a copy of the one that was current when it was scheduled. It
  * belongs to no task.
  */
 import { type Context, copyContext } from "../contextvars/context.ts";
@@ -13,6 +9,7 @@ import { Flow, runInFlow } from "../contextvars/current.ts";
 import { ValueError } from "../errors.ts";
 import { inspectCustom, repr } from "../repr.ts";
 import { checkOptions, functionNeeded } from "./exceptions.ts";
+import { soon } from "./ready.ts";
 
 /** Options of everything that calls back. */
 export interface CallbackOptions {
@@ -40,7 +37,6 @@ export class Handle {
   readonly _flow: Flow;
   /** @internal */
   readonly _callback: () => unknown;
-  #immediate: NodeJS.Immediate | undefined;
   #state: "scheduled" | "cancelled" | "run" = "scheduled";
 
   /** @internal */
@@ -53,7 +49,6 @@ export class Handle {
   cancel(): void {
     if (this.#state === "scheduled") {
       this.#state = "cancelled";
-      this._unschedule();
     }
   }
 
@@ -83,25 +78,14 @@ export class Handle {
   }
 
   /** @internal */
-  _schedule(): void {
-    this.#immediate = setImmediate(runHandle, this);
-  }
-
-  /** @internal */
-  _unschedule(): void {
-    clearImmediate(this.#immediate);
-    this.#immediate = undefined;
-  }
-
-  /** @internal */
-  _run(): void {
+  _step(): boolean {
+    if (this.#state === "cancelled") {
+      return false;
+    }
     this.#state = "run";
     runInFlow(this._flow, callReporting, this);
+    return true;
   }
-}
-
-function runHandle(handle: Handle): void {
-  handle._run();
 }
 
 /** An error of a callback goes to the exception handler, in the callback's Context; the loop goes on. */
@@ -142,26 +126,26 @@ export class TimerHandle extends Handle {
     return `<TimerHandle when=${this.#when} ${this._describe()}>`;
   }
 
-  /** @internal */
-  override _schedule(): void {
-    const milliseconds = Math.max(0, Math.ceil((this.#when - time()) * 1000));
-    this.#timeout = setTimeout(runTimer, Math.min(milliseconds, LONGEST_TIMEOUT), this);
-  }
-
-  /** @internal */
-  override _unschedule(): void {
+  override cancel(): void {
+    super.cancel();
     clearTimeout(this.#timeout);
     this.#timeout = undefined;
   }
+
+  /** @internal */
+  _schedule(): void {
+    const milliseconds = Math.max(0, Math.ceil((this.#when - time()) * 1000));
+    this.#timeout = setTimeout(timerFired, Math.min(milliseconds, LONGEST_TIMEOUT), this);
+  }
 }
 
-function runTimer(timer: TimerHandle): void {
+function timerFired(timer: TimerHandle): void {
   // Timers count whole milliseconds of another clock and may be early by a fraction; long ones come in pieces.
   if (timer.when() > time()) {
     timer._schedule();
-    return;
+  } else {
+    soon(timer);
   }
-  timer._run();
 }
 
 /** The loop's clock: seconds since some fixed moment, never going back. */
@@ -171,7 +155,7 @@ export function time(): number {
 
 export function callSoon(callback: () => unknown, options?: CallbackOptions): Handle {
   const handle = new Handle(checkedCallback("callSoon()", callback), contextFor("callSoon()", options));
-  handle._schedule();
+  soon(handle, true);
   return handle;
 }
 

@@ -5,26 +5,65 @@
  * awaits, on every runtime, and so learns which task waits for it. That is the link on which cancellation travels: to
  * cancel a task that awaits a Future is to cancel the Future, as in asyncio.
  *
- * A result reaches the awaiting task one microtask after it was set. A `cancel()` of that task in between still wins:
+ * A result reaches the awaiting task in the next iteration of the loop. A `cancel()` of that task in between still wins:
  * the task gets the CancelledError instead, again as in asyncio.
  */
-import type { Context } from "../contextvars/context.ts";
 import { inspectCustom, repr } from "../repr.ts";
-import { type CallbackOptions, callExceptionHandler, callSoon, contextFor } from "./events.ts";
+import { type CallbackOptions, callExceptionHandler, contextFor, Handle } from "./events.ts";
 import { CancelledError, functionNeeded, InvalidStateError } from "./exceptions.ts";
-import { type Cancellable, waitingTask } from "./waits.ts";
+import { type Ready, soon } from "./ready.ts";
+import { type Cancellable, type WaitingTask, waitingTask } from "./waits.ts";
 
 type State = "pending" | "cancelled" | "finished";
 
+/** A callback that somebody registered: a Handle that goes into the queue when the Future is done. */
 interface DoneCallback {
   readonly callback: (future: never) => unknown;
-  readonly context: Context;
+  readonly handle: Handle;
+}
+
+/** A function of the library itself, which waits for nothing and cannot fail. */
+class Observer implements Ready {
+  readonly #callback: () => void;
+
+  constructor(callback: () => void) {
+    this.#callback = callback;
+  }
+
+  _step(): boolean {
+    this.#callback();
+    return false;
+  }
 }
 
 /** A task that waits for a Future; for the task, the wait it can be cancelled out of. */
-interface Waiter extends Cancellable {
-  /** The Future is done. */
-  deliver(): void;
+class FutureWait<T> implements Cancellable, Ready {
+  readonly #future: Future<T>;
+  readonly #task: WaitingTask | null;
+  readonly #resolve: (value: T) => void;
+  readonly #reject: (error: unknown) => void;
+
+  constructor(future: Future<T>, resolve: (value: T) => void, reject: (error: unknown) => void) {
+    this.#future = future;
+    this.#task = waitingTask();
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  begin(): void {
+    this.#task?._waitFor(this);
+  }
+
+  cancel(message: string | undefined): boolean {
+    return this.#future.cancel(message);
+  }
+
+  _step(): boolean {
+    this.#task?._stopWaiting(this);
+    const cancelled = this.#task?._takeCancellation() ?? null;
+    this.#future._tell(this.#resolve, this.#reject, cancelled);
+    return true;
+  }
 }
 
 /** What is said of an error that nobody asked for; kept apart from the Future, which may be collected meanwhile. */
@@ -34,8 +73,6 @@ interface Unretrieved {
   /** The Future's `toString()`. */
   readonly future: string;
 }
-
-const settled: Promise<void> = Promise.resolve();
 
 /**
  * A result that will be set later, or an error, or a cancellation.
@@ -63,10 +100,10 @@ export class Future<T> implements PromiseLike<T> {
   #failed = false;
   #exception: unknown = null;
   #cancelMessage: string | undefined;
+  /** Who goes into the queue when it is done, in the order in which they came. */
+  #waiting: Ready[] | null = null;
+  /** Those of them that `removeDoneCallback()` can take back. */
   #callbacks: DoneCallback[] | null = null;
-  #waiters: Waiter[] | null = null;
-  /** Called at once when it is done, before anybody else is told. */
-  #observers: (() => void)[] | null = null;
   #unretrieved: Unretrieved | null = null;
 
   /** Whether there is a result, an error or a cancellation. Python: `Future.done()`. Differs: nothing. */
@@ -168,13 +205,14 @@ export class Future<T> implements PromiseLike<T> {
     if (typeof callback !== "function") {
       throw functionNeeded("addDoneCallback()", callback);
     }
-    const entry: DoneCallback = { callback, context: contextFor("addDoneCallback()", options) };
+    const handle = new Handle(callback.bind(undefined, this), contextFor("addDoneCallback()", options));
     if (this.#state !== "pending") {
-      this.#call(entry);
+      soon(handle);
       return;
     }
+    this.#enqueue(handle);
     this.#callbacks ??= [];
-    this.#callbacks.push(entry);
+    this.#callbacks.push({ callback, handle });
   }
 
   /**
@@ -185,9 +223,12 @@ export class Future<T> implements PromiseLike<T> {
    * @returns How many there were.
    */
   removeDoneCallback(callback: (future: this) => unknown): number {
-    const before = this.#callbacks ?? [];
-    this.#callbacks = before.filter((entry) => entry.callback !== callback);
-    return before.length - this.#callbacks.length;
+    const removed = (this.#callbacks ?? []).filter((entry) => entry.callback === callback);
+    for (const entry of removed) {
+      entry.handle.cancel();
+    }
+    this.#callbacks = this.#callbacks?.filter((entry) => entry.callback !== callback) ?? null;
+    return removed.length;
   }
 
   /**
@@ -200,17 +241,17 @@ export class Future<T> implements PromiseLike<T> {
     onFulfilled?: ((value: T) => R1 | PromiseLike<R1>) | null,
     onRejected?: ((reason: unknown) => R2 | PromiseLike<R2>) | null,
   ): Promise<R1 | R2> {
-    return this.#wait().then(onFulfilled, onRejected);
+    return this._wait().then(onFulfilled, onRejected);
   }
 
   /** As a promise's `catch`. Python: has no such method. */
   catch<R = never>(onRejected?: ((reason: unknown) => R | PromiseLike<R>) | null): Promise<T | R> {
-    return this.#wait().catch(onRejected);
+    return this._wait().catch(onRejected);
   }
 
   /** As a promise's `finally`. Python: has no such method. */
   finally(onFinally?: (() => void) | null): Promise<T> {
-    return this.#wait().finally(onFinally);
+    return this._wait().finally(onFinally);
   }
 
   /** Python's `repr()`: `<Future pending>`, `<Future finished result=42>`. */
@@ -240,19 +281,23 @@ export class Future<T> implements PromiseLike<T> {
     return [this.#failed ? `exception=${repr(this.#exception)}` : `result=${repr(this.#result)}`];
   }
 
-  /** @internal Has the function called at once when it is done: for the library's own bookkeeping. */
-  _observe(observer: () => void): void {
-    if (this.#state !== "pending") {
-      observer();
-      return;
+  /**
+   * @internal Has the function called when it is done, in turn with the callbacks: for the library's own bookkeeping.
+   * It must not throw.
+   */
+  _observe(callback: () => void): Ready {
+    const observer = new Observer(callback);
+    if (this.#state === "pending") {
+      this.#enqueue(observer);
+    } else {
+      soon(observer);
     }
-    this.#observers ??= [];
-    this.#observers.push(observer);
+    return observer;
   }
 
   /** @internal Takes an observer back. */
-  _unobserve(observer: () => void): void {
-    this.#observers = this.#observers?.filter((known) => known !== observer) ?? null;
+  _unobserve(observer: Ready): void {
+    this.#waiting = this.#waiting?.filter((known) => known !== observer) ?? null;
   }
 
   /** @internal */
@@ -265,15 +310,12 @@ export class Future<T> implements PromiseLike<T> {
   _fail(exception: unknown): void {
     this.#failed = true;
     this.#exception = exception;
-    const awaited = this.#waiters !== null;
     this.#end("finished");
-    if (!awaited) {
-      this.#unretrieved = reportUnlessRetrieved(this, {
-        message: `${this._kind} exception was never retrieved`,
-        exception,
-        future: this.toString(),
-      });
-    }
+    this.#unretrieved = reportUnlessRetrieved(this, {
+      message: `${this._kind} exception was never retrieved`,
+      exception,
+      future: this.toString(),
+    });
   }
 
   /** @internal */
@@ -295,33 +337,17 @@ export class Future<T> implements PromiseLike<T> {
 
   #end(state: "cancelled" | "finished"): void {
     this.#state = state;
-    const observers = this.#observers;
-    if (observers !== null) {
-      this.#observers = null;
-      for (const observer of observers) {
-        observer();
-      }
-    }
-    const waiters = this.#waiters;
-    if (waiters !== null) {
-      this.#waiters = null;
-      settled.then(() => {
-        for (const waiter of waiters) {
-          waiter.deliver();
-        }
-      });
-    }
-    const callbacks = this.#callbacks;
-    if (callbacks !== null) {
-      this.#callbacks = null;
-      for (const entry of callbacks) {
-        this.#call(entry);
-      }
+    const waiting = this.#waiting;
+    this.#waiting = null;
+    this.#callbacks = null;
+    for (const item of waiting ?? []) {
+      soon(item);
     }
   }
 
-  #call({ callback, context }: DoneCallback): void {
-    callSoon(callback.bind(undefined, this as never), { context });
+  #enqueue(item: Ready): void {
+    this.#waiting ??= [];
+    this.#waiting.push(item);
   }
 
   #retrieved(): void {
@@ -331,39 +357,27 @@ export class Future<T> implements PromiseLike<T> {
     }
   }
 
-  /** A promise of the outcome, for the running task. */
-  #wait(): Promise<T> {
-    if (this.#state !== "pending") {
-      return new Promise<T>((resolve, reject) => this.#tell(resolve, reject));
-    }
-    const task = waitingTask();
+  /** @internal A promise of the outcome, for the running task. */
+  _wait(): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      const waiter: Waiter = {
-        cancel: (message) => this.cancel(message),
-        deliver: () => {
-          task?._stopWaiting(waiter);
-          const cancelled = task?._takeCancellation() ?? null;
-          if (cancelled === null) {
-            this.#tell(resolve, reject);
-            return;
-          }
-          this.#retrieved();
-          reject(cancelled);
-        },
-      };
-      this.#waiters ??= [];
-      this.#waiters.push(waiter);
-      task?._waitFor(waiter);
+      if (this.#state !== "pending") {
+        this._tell(resolve, reject, null);
+        return;
+      }
+      const wait = new FutureWait(this, resolve, reject);
+      this.#enqueue(wait);
+      wait.begin();
     });
   }
 
-  #tell(resolve: (value: T) => void, reject: (error: unknown) => void): void {
+  /** @internal Tells the outcome, or the cancellation that came after it. */
+  _tell(resolve: (value: T) => void, reject: (error: unknown) => void, cancelled: CancelledError | null): void {
+    this.#retrieved();
     if (this.#state === "cancelled") {
       reject(this._cancelledError());
-      return;
-    }
-    this.#retrieved();
-    if (this.#failed) {
+    } else if (cancelled !== null) {
+      reject(cancelled);
+    } else if (this.#failed) {
       reject(this.#exception);
     } else {
       resolve(this.#result as T);

@@ -1,6 +1,7 @@
 /** EventLoop: asyncio's view of Node's event loop. There is one for the process. */
-import * as events from "./events.ts";
+
 import type { CallbackOptions, ExceptionContext, Handle, TimerHandle } from "./events.ts";
+import * as events from "./events.ts";
 import { functionNeeded } from "./exceptions.ts";
 import { Future } from "./futures.ts";
 import { createTask, type Task, type TaskOptions } from "./tasks.ts";

@@ -13,7 +13,7 @@ export interface RunnerRunOptions {
 }
 
 /** The Runner that is at work: there is one loop in the process, and its tasks cannot be told apart. */
-let active: Runner | null = null;
+let active: object | null = null;
 
 /**
  * Runs main functions one after the other, all in one Context, and cleans up after them.
@@ -34,6 +34,8 @@ let active: Runner | null = null;
 export class Runner {
   #state: "created" | "active" | "closed" = "created";
   #context: Context | null = null;
+  /** Stands for this Runner while it is the active one. */
+  readonly #session = {};
   #before: Set<Task<unknown>> = new Set();
 
   /**
@@ -119,13 +121,13 @@ export class Runner {
     if (this.#state === "closed") {
       throw new RuntimeError("Runner is closed", { code: "ERR_RUNNER_CLOSED" });
     }
-    if (active !== this) {
+    if (active !== this.#session) {
       if (active !== null) {
         throw new RuntimeError("run() cannot be called while another run() is at work; createTask() the function", {
           code: "ERR_LOOP_RUNNING",
         });
       }
-      active = this;
+      active = this.#session;
       this.#state = "active";
       this.#before = allTasks();
     }

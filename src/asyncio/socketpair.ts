@@ -1,5 +1,5 @@
 /** socketpair: two sockets that are connected with each other. */
-import { connect, createServer, type AddressInfo, type Socket } from "node:net";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { READ_SIZE } from "./connections.ts";
 import { toOSError } from "./transports/os-errors.ts";
 import { Wait } from "./waits.ts";

@@ -11,16 +11,17 @@
  * A delivered cancellation is an ordinary rejection. The body may catch it and go on; `cancelling()` still counts it,
  * until `uncancel()`.
  *
- * A new task starts in a microtask, in the order of creation: after the code that made it, before any input or output.
+ * A new task starts in the next iteration of the loop, after what was ready before it.
  */
 import { Context, copyContext } from "../contextvars/context.ts";
 import { currentFlow, Flow, runInFlow } from "../contextvars/current.ts";
 import { RuntimeError, ValueError } from "../errors.ts";
 import { repr } from "../repr.ts";
-import { callLater, type TimerHandle } from "./events.ts";
+import { callLater } from "./events.ts";
 import { CancelledError, checkOptions, functionNeeded, isCancelled } from "./exceptions.ts";
 import { Future } from "./futures.ts";
-import { type Cancellable, rejected, Wait, type WaitingTask } from "./waits.ts";
+import { soon } from "./ready.ts";
+import { type Cancellable, quiet, rejected, Yield } from "./waits.ts";
 
 /** Options of {@linkcode createTask}. */
 export interface TaskOptions {
@@ -41,20 +42,8 @@ export type Awaitable<T> = (() => T | PromiseLike<T>) | PromiseLike<T>;
 /** The type of an Awaitable's result. */
 export type AwaitedResult<A> = A extends () => infer R ? Awaited<R> : Awaited<A>;
 
-const settled: Promise<void> = Promise.resolve();
 const tasks = new Set<Task<unknown>>();
 let nextName = 1;
-
-/** Tasks that were made and not started yet, in order. */
-let starting: Task<unknown>[] = [];
-
-function startAll(): void {
-  const batch = starting;
-  starting = [];
-  for (const task of batch) {
-    task._start(null);
-  }
-}
 
 /**
  * A function that runs by itself, in its own Context; made by {@linkcode createTask}.
@@ -66,7 +55,7 @@ function startAll(): void {
  *
  * @typeParam T - The type of the result.
  */
-export class Task<T> extends Future<T> implements WaitingTask {
+export class Task<T> extends Future<T> {
   readonly #body: () => T | PromiseLike<T>;
   readonly #flow: Flow;
   #name: string;
@@ -87,9 +76,9 @@ export class Task<T> extends Future<T> implements WaitingTask {
     this.#flow = new Flow(options.context ?? copyContext(), this, false, null);
     tasks.add(this as Task<unknown>);
     if (options.eagerStart === true) {
-      this._start(currentFlow());
-    } else if (starting.push(this as Task<unknown>) === 1) {
-      settled.then(startAll);
+      this.#start(currentFlow());
+    } else {
+      soon(this);
     }
   }
 
@@ -247,8 +236,14 @@ export class Task<T> extends Future<T> implements WaitingTask {
     return new CancelledError(this.#cancelReason);
   }
 
-  /** @internal @param outer - The flow that starts it, where that goes on when the body waits. */
-  _start(outer: Flow | null): void {
+  /** @internal */
+  _step(): boolean {
+    this.#start(null);
+    return true;
+  }
+
+  /** Starts the body. The outer flow is that which goes on when the body waits. */
+  #start(outer: Flow | null): void {
     if (this.#mustCancel) {
       this.#end();
       this._cancelled(this.#cancelReason);
@@ -388,13 +383,12 @@ export function sleep<T>(delay: number, result?: T): Promise<T | undefined> {
     return rejected(new ValueError("sleep() got an invalid delay: NaN (not a number)"));
   }
   if (delay <= 0) {
-    const turn = new Wait<T | undefined>(() => clearImmediate(immediate));
-    const immediate = setImmediate(() => turn.resolve(result));
-    return turn.begin();
+    return new Yield(result).promise;
   }
-  const wait = new Wait<T | undefined>(() => timer.cancel());
-  const timer: TimerHandle = callLater(delay, () => wait.resolve(result), { context: asleep });
-  return wait.begin();
+  const awake = new Future<T | undefined>();
+  const timer = callLater(delay, () => awake.done() || awake.setResult(result), { context: asleep });
+  awake._observe(() => timer.cancel());
+  return quiet(awake._wait());
 }
 
 /** Waking up reads and sets nothing, so all sleeps share one Context. */

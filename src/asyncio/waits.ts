@@ -11,6 +11,7 @@
  */
 import { currentFlow } from "../contextvars/current.ts";
 import { CancelledError } from "./exceptions.ts";
+import { type Ready, soon } from "./ready.ts";
 
 /** Something that a cancelled task has to be called back from. */
 export interface Cancellable {
@@ -35,11 +36,15 @@ export function waitingTask(): WaitingTask | null {
 
 export function noop(): void {}
 
-/** A rejected promise that may go unnoticed. */
-export function rejected(error: unknown): Promise<never> {
-  const promise = Promise.reject(error);
+/** The promise itself, whose rejection may go unnoticed. */
+export function quiet<T>(promise: Promise<T>): Promise<T> {
   promise.catch(noop);
   return promise;
+}
+
+/** A rejected promise that may go unnoticed. */
+export function rejected(error: unknown): Promise<never> {
+  return quiet(Promise.reject(error));
 }
 
 let givenResolve: (value: never) => void;
@@ -50,14 +55,19 @@ function executor(resolve: (value: never) => void, reject: (error: unknown) => v
   givenReject = reject;
 }
 
-/** A promise to be settled from outside, which the task that waits for it can be cancelled out of. */
-export class Wait<T> implements Cancellable {
+/**
+ * A promise to be settled from outside, which the task that waits for it can be cancelled out of.
+ *
+ * A cancellation takes effect at once, in that an answer comes too late, and reaches the task in its turn.
+ */
+export class Wait<T> implements Cancellable, Ready {
   readonly promise: Promise<T>;
   readonly #resolve: (value: T) => void;
   readonly #reject: (error: unknown) => void;
   readonly #onCancel: (() => void) | undefined;
   #task: WaitingTask | null = null;
-  #ended = false;
+  #state: "waiting" | "cancelled" | "ended" = "waiting";
+  #reason: string | undefined;
 
   /** @param onCancel - Called when the wait is cancelled: takes away the timer or the place in a queue. */
   constructor(onCancel?: () => void) {
@@ -70,43 +80,89 @@ export class Wait<T> implements Cancellable {
   /** Tells the running task, if there is one, and gives the promise. */
   begin(): Promise<T> {
     const task = waitingTask();
-    if (task !== null && !this.#ended) {
+    if (task !== null && this.#state === "waiting") {
       this.#task = task;
       task._waitFor(this);
     }
     return this.promise;
   }
 
-  /** Answers the wait. A cancellation that comes after this is delivered by the task's next wait. */
+  /** Answers the wait. A cancellation of the task that comes after this is delivered by its next wait. */
   resolve(value: T): void {
-    if (this.#end()) {
+    if (this.#state === "waiting") {
+      this.#end();
       this.#resolve(value);
     }
   }
 
   reject(error: unknown): void {
-    if (this.#end()) {
-      this.promise.catch(noop);
-      this.#reject(error);
+    if (this.#state === "waiting") {
+      this.#fail(error);
     }
   }
 
   cancel(message: string | undefined): boolean {
-    if (this.#ended) {
+    if (this.#state !== "waiting") {
       return false;
     }
     this.#onCancel?.();
-    this.reject(new CancelledError(message));
+    this.#state = "cancelled";
+    this.#reason = message;
+    soon(this);
     return true;
   }
 
-  #end(): boolean {
-    if (this.#ended) {
-      return false;
-    }
-    this.#ended = true;
+  /** The cancellation reaches the task. */
+  _step(): boolean {
+    // One that came after it is delivered with it.
+    this.#task?._takeCancellation();
+    this.#fail(new CancelledError(this.#reason));
+    return true;
+  }
+
+  #fail(error: unknown): void {
+    this.#end();
+    this.promise.catch(noop);
+    this.#reject(error);
+  }
+
+  #end(): void {
+    this.#state = "ended";
     this.#task?._stopWaiting(this);
     this.#task = null;
+  }
+}
+
+/** A wait for the next iteration of the loop, after a turn. A cancellation does not make it shorter. */
+export class Yield<T> implements Cancellable, Ready {
+  readonly promise: Promise<T>;
+  readonly #resolve: (value: T) => void;
+  readonly #reject: (error: unknown) => void;
+  readonly #task: WaitingTask | null = waitingTask();
+  readonly #result: T;
+
+  constructor(result: T) {
+    this.promise = new Promise<T>(executor);
+    this.#resolve = givenResolve as (value: T) => void;
+    this.#reject = givenReject;
+    this.#result = result;
+    this.#task?._waitFor(this);
+    soon(this, true);
+  }
+
+  cancel(): boolean {
+    return false;
+  }
+
+  _step(): boolean {
+    this.#task?._stopWaiting(this);
+    const cancelled = this.#task?._takeCancellation() ?? null;
+    if (cancelled === null) {
+      this.#resolve(this.#result);
+    } else {
+      this.promise.catch(noop);
+      this.#reject(cancelled);
+    }
     return true;
   }
 }

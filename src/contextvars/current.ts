@@ -15,7 +15,13 @@
  * All copies of the package in a process share one slot on `globalThis`, so that they agree on what is current. Its key
  * has a version: a copy that would have to change the shape of the slot, of Flow or of Mapping takes the next version.
  */
-import { type AsyncHook, AsyncLocalStorage, createHook, executionAsyncId, executionAsyncResource } from "node:async_hooks";
+import {
+  type AsyncHook,
+  AsyncLocalStorage,
+  createHook,
+  executionAsyncId,
+  executionAsyncResource,
+} from "node:async_hooks";
 import type { Context } from "./context.ts";
 import { EMPTY, type Mapping } from "./mapping.ts";
 

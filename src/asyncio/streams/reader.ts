@@ -10,9 +10,10 @@
  * have to wait is refused. A parked read that is cancelled has taken nothing.
  *
  * Back-pressure: above twice the limit the transport is paused; at or below the limit, or when a read has to wait, it is
- * resumed.
+ * resumed, and it is not paused while one waits.
  *
- * Invariants: no read is parked when `#atEnd` says that no more will come; `#paused` only with a transport.
+ * Invariants: no read is parked when `#end` says that no more will come; `#paused` only with a transport, and never while
+ * a read is parked.
  */
 import { RuntimeError, ValueError } from "../../errors.ts";
 import { inspectCustom, repr } from "../../repr.ts";
@@ -222,10 +223,7 @@ export class StreamReader implements AsyncIterable<Buffer> {
     }
     this.#buffer.push(Buffer.isBuffer(data) ? data : Buffer.from(data.buffer, data.byteOffset, data.byteLength));
     this.#retry();
-    if (this.#transport !== null && !this.#paused && this.#buffer.length > 2 * this.#limit) {
-      this.#paused = true;
-      this.#transport.pauseReading();
-    }
+    this.#pauseIfHigh();
   }
 
   /** Says that no more will arrive. Python: `StreamReader.feed_eof()`. Differs: nothing. */
@@ -313,7 +311,7 @@ export class StreamReader implements AsyncIterable<Buffer> {
     const enough =
       (request === "some" && this.#buffer.length > 0) ||
       (request === "exactly" && this.#buffer.length >= size) ||
-      (request === "until" && findSeparator(this.#buffer, needles, 0) !== null);
+      ((request === "until" || request === "line") && findSeparator(this.#buffer, needles, 0) !== null);
     if (!enough) {
       return rejected(
         new RuntimeError(
@@ -374,6 +372,14 @@ export class StreamReader implements AsyncIterable<Buffer> {
         return this.#attemptUntil(this.#needles);
       case "line":
         return this.#attemptLine();
+    }
+  }
+
+  /** Not while a read waits: whoever waits for more than the mark would wait for ever. */
+  #pauseIfHigh(): void {
+    if (this.#transport !== null && this.#wait === null && !this.#paused && this.#buffer.length > 2 * this.#limit) {
+      this.#paused = true;
+      this.#transport.pauseReading();
     }
   }
 

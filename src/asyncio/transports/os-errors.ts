@@ -39,9 +39,9 @@ export function toOSError(error: unknown, message?: string): unknown {
   if (code === undefined || typeof errno !== "number") {
     return error;
   }
-  const constructor = classes[code] ?? OSError;
+  const errorClass = classes[code] ?? OSError;
   const text = message ?? systemText(errno) ?? error.message;
-  return new constructor(`[Errno ${Math.abs(errno)}] ${text}`, { code, errno, syscall, address, port, cause: error });
+  return new errorClass(`[Errno ${Math.abs(errno)}] ${text}`, { code, errno, syscall, address, port, cause: error });
 }
 
 /** `Connection reset by peer` */

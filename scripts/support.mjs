@@ -1,0 +1,287 @@
+/**
+ * What the scripts share: running programs, keeping node_modules and the compiled files up to date, finding the tests.
+ *
+ * Every script runs in the project's folder, wherever it was called from, so paths are relative to that.
+ */
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { join, resolve, sep } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+
+process.chdir(fileURLToPath(new URL("..", import.meta.url)));
+
+/** Where scripts keep what can be thrown away at any time; git ignores it. */
+export const CACHE = ".cache";
+
+/** The folders of test/ whose tests need nothing but a JavaScript runtime: they run on every one. */
+export const PORTABLE_TESTS = ["asyncio", "contextvars", "integration", "properties"];
+
+const isWindows = process.platform === "win32";
+
+/**
+ * @typedef {object} Project A folder of sources that tsc compiles.
+ * @property {string} name Names the file that says what the last compilation was made from.
+ * @property {string} config What `tsc -p` gets.
+ * @property {string[]} inputs Files and folders: when one changes, the output is out of date.
+ * @property {Record<string, string>} sourceOf The folder of sources behind each folder of output.
+ */
+
+/** @type {Project} */
+const LIBRARY = {
+  name: "dist",
+  config: ".",
+  inputs: ["src", "tsconfig.json", "tsconfig.base.json", "package.json", "package-lock.json"],
+  sourceOf: { dist: "src" },
+};
+
+/** @type {Project} The tests are checked against the library's declarations, so its inputs are theirs too. */
+const TESTS = {
+  name: "build",
+  config: "test",
+  inputs: [...LIBRARY.inputs, "test", "examples"],
+  sourceOf: { "build/test": "test", "build/examples": "examples" },
+};
+
+/**
+ * Prints one line that says what happens now.
+ *
+ * @param {string} text
+ */
+export function say(text) {
+  process.stdout.write(`${text}\n`);
+}
+
+/**
+ * Prints why it cannot go on, and ends the process.
+ *
+ * @param {string} reason
+ * @returns {never}
+ */
+export function fail(reason) {
+  process.stderr.write(`${reason}\n`);
+  process.exit(1);
+}
+
+/**
+ * Runs a program to its end; it shares this one's terminal.
+ *
+ * @param {string} program
+ * @param {string[]} args
+ * @param {import("node:child_process").SpawnSyncOptions} [options]
+ * @returns {number} Its exit status; 1 if a signal ended it.
+ */
+export function run(program, args, options) {
+  const { status, error } = spawnSync(program, args, { stdio: "inherit", ...options });
+  if (error) {
+    throw error;
+  }
+  return status ?? 1;
+}
+
+/**
+ * Runs npm without the warnings, questions and advertisements of an interactive install.
+ *
+ * @param {string[]} args
+ * @returns {number} Its exit status.
+ */
+export function npm(args) {
+  return run("npm", [...args, "--no-audit", "--no-fund", "--loglevel=error"], { shell: isWindows });
+}
+
+/**
+ * The script behind a command of an installed package, to be run by node: no shell, no PATH, the same on all platforms.
+ *
+ * @param {string} packageFolder
+ * @param {string} [command] The package's own name unless given.
+ * @returns {string}
+ */
+export function commandOf(packageFolder, command) {
+  const { name, bin } = readJson(join(packageFolder, "package.json"));
+  return join(packageFolder, typeof bin === "string" ? bin : bin[command ?? name]);
+}
+
+/**
+ * Runs a command of a package in node_modules.
+ *
+ * @param {string} packageName
+ * @param {string[]} args
+ * @param {string} [command]
+ * @returns {number} Its exit status.
+ */
+export function runTool(packageName, args, command) {
+  return run(process.execPath, [commandOf(join("node_modules", packageName), command), ...args]);
+}
+
+/**
+ * Makes sure that the packages are in a folder of the cache, without adding them to this project.
+ *
+ * @param {string} folder
+ * @param {Record<string, string>} packages The name each gets there, and exactly which package it is: `name@version`.
+ */
+export function fetchPackages(folder, packages) {
+  const wanted = Object.entries(packages).map(([name, exact]) => `${name}@npm:${exact}`);
+  const record = join(folder, "fetched.txt");
+  if (existsSync(record) && readFileSync(record, "utf8") === wanted.join("\n")) {
+    return;
+  }
+  say(`fetching ${Object.values(packages).join(", ")}`);
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  // Several of them bring a command of the same name; nobody calls them by it, so there is no need to link any.
+  if (npm(["install", "--no-save", "--no-bin-links", "--prefix", folder, ...wanted]) !== 0) {
+    fail("could not fetch them");
+  }
+  writeFileSync(record, wanted.join("\n"));
+}
+
+/**
+ * Installs what the lock file names, and compiles what changed since the last time.
+ *
+ * @param {object} [options]
+ * @param {boolean} [options.tests] Whether to compile the tests and the examples too. True unless given.
+ * @param {boolean} [options.clean] Whether to remove the old output and compile everything.
+ */
+export function build({ tests = true, clean = false } = {}) {
+  if (!isInstalled()) {
+    say("node_modules is not what package-lock.json says: npm install");
+    // Not npm ci, which refuses a lock file that lacks an optional package for another platform; a registry may lack it.
+    if (npm(["install", "--no-save"]) !== 0) {
+      fail("npm install failed");
+    }
+  }
+  for (const project of tests ? [LIBRARY, TESTS] : [LIBRARY]) {
+    compile(project, clean);
+  }
+}
+
+/**
+ * The compiled test files, in a stable order.
+ *
+ * @param {object} [options]
+ * @param {(folder: string) => boolean} [options.takes] Picks among the folders of test/; all of them unless given.
+ * @param {string[]} [options.filters] Only paths that contain one of these; all of them if there is none.
+ * @returns {string[]}
+ */
+export function testFiles({ takes = () => true, filters = [] } = {}) {
+  const files = filesIn("build/test").filter((file) => file.endsWith(".test.js"));
+  return files
+    .filter((file) => takes(file.split("/")[2]))
+    .filter((file) => filters.length === 0 || filters.some((filter) => file.includes(filter)));
+}
+
+/** What `node --test` gets besides files: as many files at a time as there are cores, and an end for each. */
+export const TEST_OPTIONS = ["--test", `--test-concurrency=${availableParallelism()}`, "--test-timeout=180000"];
+
+/**
+ * Runs an example in this process, so that Ctrl-C reaches it as it would if node had been given its file.
+ *
+ * @param {string} name
+ * @param {string[]} args What it finds in `process.argv` after its own path.
+ */
+export async function runExample(name, args) {
+  const file = resolve("build/examples", `${name}.js`);
+  if (!existsSync(file)) {
+    fail(`there is no example ${name}; "npm run example" lists them`);
+  }
+  process.argv.splice(1, Number.POSITIVE_INFINITY, file, ...args);
+  await import(pathToFileURL(file).href);
+}
+
+/**
+ * The files in a folder and the folders in it, sorted, with slashes on every platform.
+ *
+ * @param {string} folder
+ * @returns {string[]} None if there is no such folder.
+ */
+export function filesIn(folder) {
+  if (!existsSync(folder)) {
+    return [];
+  }
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name).replaceAll(sep, "/"))
+    .sort();
+}
+
+/**
+ * @param {string} path
+ * @returns {any}
+ */
+export function readJson(path) {
+  return JSON.parse(readFileSync(path, "utf8"));
+}
+
+/**
+ * Whether node_modules holds the versions of the lock file. The optional ones are not asked for: they depend on the
+ * platform.
+ */
+function isInstalled() {
+  const record = "node_modules/.package-lock.json";
+  if (!existsSync(record)) {
+    return false;
+  }
+  const installed = readJson(record).packages;
+  return Object.entries(readJson("package-lock.json").packages).every(
+    ([path, { optional, version }]) => path === "" || optional || installed[path]?.version === version,
+  );
+}
+
+/**
+ * Compiles a project unless its output was made from just these inputs.
+ *
+ * @param {Project} project
+ * @param {boolean} clean
+ */
+function compile({ name, config, inputs, sourceOf }, clean) {
+  const record = join(CACHE, `${name}.txt`);
+  if (clean) {
+    say(`removing ${name}`);
+    rmSync(name, { recursive: true, force: true });
+  }
+  // Taken before the compiler reads: what is edited meanwhile is compiled the next time.
+  const state = fingerprint(inputs);
+  if (existsSync(name) && existsSync(record) && readFileSync(record, "utf8") === state) {
+    return;
+  }
+  say(`compiling ${Object.values(sourceOf).filter(existsSync).join(" and ")} to ${name}`);
+  rmSync(record, { force: true });
+  if (runTool("typescript", ["-p", config], "tsc") !== 0) {
+    fail(`${name} does not compile`);
+  }
+  for (const [output, source] of Object.entries(sourceOf)) {
+    removeOrphans(output, source);
+  }
+  mkdirSync(CACHE, { recursive: true });
+  writeFileSync(record, state);
+}
+
+/**
+ * Removes the output of sources that are gone: a deleted test must not go on running.
+ *
+ * @param {string} output
+ * @param {string} source
+ */
+function removeOrphans(output, source) {
+  for (const file of filesIn(output)) {
+    const origin = join(source, file.slice(output.length + 1).replace(/(?:\.d)?\.([cm]?)[jt]s(?:\.map)?$/, ".$1ts"));
+    if (!existsSync(origin)) {
+      say(`removing ${file}: its source is gone`);
+      rmSync(file);
+    }
+  }
+}
+
+/**
+ * What changes when an input changes, appears or goes away.
+ *
+ * @param {string[]} inputs
+ * @returns {string}
+ */
+function fingerprint(inputs) {
+  return inputs
+    .flatMap((input) => (existsSync(input) && statSync(input).isDirectory() ? filesIn(input) : [input]))
+    .filter(existsSync)
+    .map((file) => `${file} ${statSync(file).mtimeMs} ${statSync(file).size}`)
+    .join("\n");
+}

@@ -1,0 +1,25 @@
+/**
+ * Builds, and runs the tests.
+ *
+ *     npm test                           all of them
+ *     npm test -- streams queues         those with "streams" or "queues" in the path
+ *     npm test -- --test-name-pattern=X  options of node's test runner pass through
+ *     npm run coverage                   the portable ones, with coverage of src and its thresholds (.c8rc.json)
+ */
+import { build, commandOf, fail, PORTABLE_TESTS, run, say, TEST_OPTIONS, testFiles } from "./support.mjs";
+
+const args = process.argv.slice(2);
+const isCoverage = args.includes("--coverage");
+const options = args.filter((arg) => arg.startsWith("--") && arg !== "--coverage");
+const filters = args.filter((arg) => !arg.startsWith("--"));
+
+build();
+const files = testFiles({ takes: (folder) => !isCoverage || PORTABLE_TESTS.includes(folder), filters });
+if (files.length === 0) {
+  // Without files node would look for tests by itself, in node_modules too.
+  fail(`there is no test file${filters.length > 0 ? ` with ${filters.join(" or ")} in its path` : ""}`);
+}
+say(`running ${files.length} test files${isCoverage ? " with coverage" : ""}`);
+const reporter = options.some((option) => option.startsWith("--test-reporter")) ? [] : ["--test-reporter=spec"];
+const coverage = isCoverage ? [commandOf("node_modules/c8"), process.execPath] : [];
+process.exitCode = run(process.execPath, [...coverage, ...TEST_OPTIONS, ...reporter, ...options, ...files]);

@@ -1,0 +1,108 @@
+/**
+ * The ready queue: what runs next, in which order.
+ *
+ * Theory of operation. asyncio's loop runs in iterations: it looks for input and output, then runs the callbacks that
+ * are ready, those that were there at the beginning of the iteration, first come first served. A step of a task, up to
+ * its next wait, is one such callback, and is never interleaved with another. Programs come to depend on that order, so
+ * it is kept here exactly:
+ *
+ * - A step of a task goes on in microtasks. The next item runs from `process.nextTick`, asked for from a microtask: Node,
+ *   Bun and Deno run that when no microtask is left. So the step has come to its end by then, however deep its awaits.
+ * - An iteration begins with a turn of the event loop (`setImmediate`) when one of its items asked for that: `sleep(0)`
+ *   and `callSoon` let input and output in, as in asyncio. Where there are only starts and wake-ups it begins at once,
+ *   which costs a tenth of a turn; after many such iterations a turn comes all the same.
+ */
+
+/** Something that can be run next. */
+export interface Ready {
+  /** Runs it; never throws. True when code goes on in microtasks, which have to end before the next item runs. */
+  _step(): boolean;
+}
+
+/** So many iterations may follow each other before input and output are let in. */
+const ITERATIONS_PER_TURN = 256;
+
+const settled: Promise<void> = Promise.resolve();
+
+let queue: (Ready | undefined)[] = [];
+/** The next item; what is before it has run. */
+let head = 0;
+/** How many items are left of the iteration that is under way. */
+let left = 0;
+/** Whether an item behind those asked for a turn first. */
+let turnWanted = false;
+let iterations = 0;
+let state: "idle" | "scheduled" | "running" = "idle";
+
+/**
+ * Appends an item to the queue.
+ *
+ * @param turnFirst - Whether the iteration that runs it has to begin with a turn of the event loop.
+ */
+export function soon(item: Ready, turnFirst = false): void {
+  queue.push(item);
+  turnWanted ||= turnFirst;
+  if (state === "idle") {
+    state = "scheduled";
+    process.nextTick(run);
+  }
+}
+
+function run(): void {
+  if (left > 0) {
+    runItems();
+  } else if (turnWanted || iterations >= ITERATIONS_PER_TURN) {
+    setImmediate(runTurn);
+  } else {
+    beginIteration();
+  }
+}
+
+function runTurn(): void {
+  iterations = 0;
+  beginIteration();
+}
+
+function beginIteration(): void {
+  iterations += 1;
+  left = queue.length - head;
+  turnWanted = false;
+  runItems();
+}
+
+/** Runs items until one goes on in microtasks. */
+function runItems(): void {
+  state = "running";
+  try {
+    let goesOn = false;
+    while (left > 0 && !goesOn) {
+      const item = queue[head] as Ready;
+      queue[head] = undefined;
+      head += 1;
+      left -= 1;
+      goesOn = item._step();
+    }
+  } finally {
+    scheduleNext();
+  }
+}
+
+function scheduleNext(): void {
+  if (head === queue.length) {
+    queue = [];
+    head = 0;
+    state = "idle";
+    return;
+  }
+  state = "scheduled";
+  if (left === 0 && turnWanted) {
+    setImmediate(runTurn);
+  } else {
+    void settled.then(runWhenQuiet);
+  }
+}
+
+/** Called in a microtask: a tick that is asked for here comes when all microtasks have run. */
+function runWhenQuiet(): void {
+  process.nextTick(run);
+}

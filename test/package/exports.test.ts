@@ -1,0 +1,59 @@
+/**
+ * What the package exports is a promise: it changes only together with exports.txt.
+ *
+ * To write the list anew: npm run build && node build/test/package/exports.test.js --update
+ */
+import assert from "node:assert/strict";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { packageRoot } from "../support/paths.ts";
+
+const LIST = join(packageRoot, "test/package/exports.txt");
+const ENTRIES = { contextvars: "dist/contextvars/index", "contextvars/asyncio": "dist/asyncio/index" };
+
+const lists = await Promise.all(Object.entries(ENTRIES).map(([specifier, path]) => exportsOf(specifier, path)));
+const exported = `${lists.flat().join("\n")}\n`;
+
+if (process.argv.includes("--update")) {
+  writeFileSync(LIST, exported);
+}
+
+test("the package exports what test/package/exports.txt says", () => {
+  assert.equal(
+    exported,
+    readFileSync(LIST, "utf8"),
+    "the exports have changed; if that is meant, `node build/test/package/exports.test.js --update` writes the new list",
+  );
+});
+
+test("no entry point has a default export", () => {
+  assert.doesNotMatch(exported, /^\S+ default$/m);
+});
+
+/** One line for each name: the values that are there at run time, and the types that only the declarations know. */
+async function exportsOf(specifier: string, path: string): Promise<string[]> {
+  const values = Object.keys((await import(specifier)) as object);
+  const types = declaredNames(readFileSync(join(packageRoot, `${path}.d.ts`), "utf8")).filter(
+    (name) => !values.includes(name),
+  );
+  return [
+    ...values.sort().map((name) => `${specifier} ${name}`),
+    ...types.sort().map((name) => `${specifier} type ${name}`),
+  ];
+}
+
+/** The names of the export lists of an entry point, which has nothing else to declare. */
+function declaredNames(declarations: string): string[] {
+  const code = declarations.replace(/\/\*[\s\S]*?\*\//g, "");
+  assert.doesNotMatch(code, /export (?!type \{|\{)/, "an entry point only lists what it exports, name by name");
+  return [...code.matchAll(/\{([^}]*)\}/g)]
+    .flatMap(([, list = ""]) => list.split(","))
+    .map((item) =>
+      item
+        .trim()
+        .replace(/^type /, "")
+        .replace(/^.* as /, ""),
+    )
+    .filter((name) => name !== "");
+}

@@ -1,0 +1,130 @@
+/** The package as npm delivers it: packed, installed into an empty project, and used from there. */
+import assert from "node:assert/strict";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import { after, before, test } from "node:test";
+import { runCommand, runNode } from "../support/commands.ts";
+
+const workFolder = mkdtempSync(join(tmpdir(), "contextvars-tarball-"));
+const consumer = join(workFolder, "consumer");
+const installed = join(consumer, "node_modules/contextvars");
+
+before(async () => {
+  // Without scripts: packing would otherwise build anew, while other tests run what is built.
+  await npm("pack", "--ignore-scripts", "--pack-destination", workFolder);
+  const tarball = readdirSync(workFolder).find((file) => file.endsWith(".tgz"));
+  assert.ok(tarball !== undefined, "npm pack made no tarball");
+  mkdirSync(consumer);
+  write("package.json", JSON.stringify({ name: "consumer", private: true }));
+  await npm("install", "--offline", "--prefix", consumer, join(workFolder, tarball));
+});
+
+after(() => {
+  rmSync(workFolder, { recursive: true, force: true });
+});
+
+test("the tarball holds the code, its sources and its documents, and nothing else", () => {
+  const expected = [
+    "LICENSE",
+    "README.md",
+    "dist",
+    "package.json",
+    "src",
+    "ARCHITECTURE.md",
+    "CHANGELOG.md",
+    "DIFFERENCES.md",
+  ];
+  const unexpected = readdirSync(installed).filter((name) => !expected.includes(name));
+  assert.deepEqual(unexpected, []);
+  assert.ok(existsSync(join(installed, "LICENSE")));
+});
+
+test("installing the tarball brings no other package", () => {
+  const packages = readdirSync(join(consumer, "node_modules")).filter((name) => !name.startsWith("."));
+  assert.deepEqual(packages, ["contextvars"]);
+});
+
+test("every map in the tarball points to a source in the tarball", () => {
+  const maps = readdirSync(join(installed, "dist"), { recursive: true, encoding: "utf8" }).filter((file) =>
+    file.endsWith(".map"),
+  );
+  assert.ok(maps.length > 0);
+  for (const file of maps) {
+    const path = join(installed, "dist", file);
+    const { sources } = JSON.parse(readFileSync(path, "utf8")) as { sources: string[] };
+    for (const source of sources) {
+      assert.ok(existsSync(resolve(dirname(path), source)), `${file} points to ${source}`);
+    }
+  }
+});
+
+test("import gives both entry points", async () => {
+  const output = await runFile(
+    "main.mjs",
+    `
+    import { ContextVar, copyContext } from "contextvars";
+    import * as asyncio from "contextvars/asyncio";
+    const user = new ContextVar("user", { default: "nobody" });
+    console.log(copyContext().run(() => (user.set("ada"), user.get())), user.get(), typeof asyncio.run);
+    `,
+  );
+  assert.equal(output, "ada nobody function\n");
+});
+
+test("require gives both entry points, without a flag or a warning", async () => {
+  const output = await runFile(
+    "main.cjs",
+    `
+    const { ContextVar, copyContext } = require("contextvars");
+    const asyncio = require("contextvars/asyncio");
+    const user = new ContextVar("user", { default: "nobody" });
+    console.log(copyContext().run(() => (user.set("ada"), user.get())), user.get(), typeof asyncio.run);
+    `,
+  );
+  assert.equal(output, "ada nobody function\n");
+});
+
+test("import and require give the same classes", async () => {
+  const output = await runFile(
+    "both.cjs",
+    `
+    const required = require("contextvars");
+    import("contextvars").then((imported) => console.log(imported.ContextVar === required.ContextVar));
+    `,
+  );
+  assert.equal(output, "true\n");
+});
+
+test("the manifest can be imported, and no other file can", async () => {
+  const output = await runFile(
+    "inside.cjs",
+    `
+    console.log(require("contextvars/package.json").name);
+    try {
+      require("contextvars/dist/errors.js");
+    } catch (error) {
+      console.log(error.code);
+    }
+    `,
+  );
+  assert.equal(output, "contextvars\nERR_PACKAGE_PATH_NOT_EXPORTED\n");
+});
+
+async function npm(...args: string[]): Promise<void> {
+  const { status, stderr } = await runCommand("npm", [...args, "--no-audit", "--no-fund"], { timeout: 60 });
+  assert.equal(status, 0, stderr);
+}
+
+/** Runs a program of the consumer's; what it prints as a warning is a failure. */
+async function runFile(name: string, code: string): Promise<string> {
+  const { stdout, stderr } = await runNode([write(name, code)], { cwd: consumer, timeout: 20 });
+  assert.equal(stderr, "");
+  return stdout;
+}
+
+function write(name: string, content: string): string {
+  const path = join(consumer, name);
+  writeFileSync(path, content);
+  return path;
+}

@@ -1,0 +1,115 @@
+/**
+ * Which Context each primitive of Node runs its callback in, as variables see it: one row a primitive.
+ *
+ * The table in the README is made from this; `primitives.test.ts` holds it against each runtime.
+ */
+import type { Runtime } from "./runtime.ts";
+
+/** What the letters in the cells mean. */
+export const legend = {
+  R: "where the callback was registered, or the promise awaited",
+  T: "where it was triggered: emitted, resolved, resumed",
+  C: "where the object was created",
+  L: "where listen() or bind() was called",
+  S: "where the call was made that started it",
+  N: "where the generator's next() or return() was called",
+  "-": "none",
+} as const;
+
+export type Cell = keyof typeof legend;
+
+/** One cell for all runtimes, or the exceptions and what holds for the others. */
+export type Sees = Cell | (Partial<Record<Runtime, Cell>> & { readonly others: Cell });
+
+export interface Primitive {
+  /** The group of rows it belongs to. */
+  readonly group: string;
+  /** What it is, as the README shows it. */
+  readonly primitive: string;
+  readonly sees: Sees;
+}
+
+export const primitives = {
+  then: { group: "promises", primitive: "promise.then, catch and finally", sees: "R" },
+  thenResolved: { group: "promises", primitive: "promise.then on a promise that is settled already", sees: "R" },
+  await: { group: "promises", primitive: "after await", sees: "R" },
+  awaitThenable: { group: "promises", primitive: "after await of a custom thenable", sees: "R" },
+  insideThenable: { group: "promises", primitive: "inside then() of an awaited custom thenable", sees: "R" },
+  thenableCallback: { group: "promises", primitive: "callback given to then() of a custom thenable", sees: "T" },
+
+  queueMicrotask: { group: "scheduling", primitive: "queueMicrotask", sees: "R" },
+  nextTick: { group: "scheduling", primitive: "process.nextTick", sees: "R" },
+  setTimeout: { group: "scheduling", primitive: "setTimeout", sees: "R" },
+  setInterval: { group: "scheduling", primitive: "setInterval", sees: "R" },
+  setImmediate: { group: "scheduling", primitive: "setImmediate", sees: "R" },
+  refresh: { group: "scheduling", primitive: "timeout.refresh() called elsewhere", sees: "R" },
+  timersPromises: { group: "scheduling", primitive: "timers/promises", sees: "R" },
+
+  emitter: { group: "events", primitive: "EventEmitter listener", sees: "T" },
+  emitterResource: { group: "events", primitive: "EventEmitterAsyncResource listener", sees: "C" },
+  eventTarget: { group: "events", primitive: "EventTarget listener", sees: "T" },
+  abort: { group: "events", primitive: "AbortSignal 'abort' by controller.abort()", sees: "T" },
+  abortTimeout: {
+    group: "events",
+    primitive: "AbortSignal.timeout() 'abort'",
+    sees: { bun: "-", deno: "-", others: "C" },
+  },
+  once: { group: "events", primitive: "await events.once()", sees: "R" },
+  on: { group: "events", primitive: "for await over events.on()", sees: "R" },
+  diagnosticsChannel: { group: "events", primitive: "diagnostics_channel subscriber", sees: "T" },
+  signal: { group: "events", primitive: "process.on('SIGWINCH')", sees: { bun: "-", others: "R" } },
+
+  generator: { group: "generators", primitive: "body of a generator", sees: "N" },
+  asyncGenerator: { group: "generators", primitive: "body of an async generator, each step", sees: "N" },
+  asyncGeneratorAwait: { group: "generators", primitive: "body of an async generator, after an await", sees: "N" },
+  generatorReturn: { group: "generators", primitive: "finally of an async generator by return()", sees: "N" },
+  forAwait: { group: "generators", primitive: "body of for await", sees: "R" },
+
+  listening: { group: "net", primitive: "server.listen callback", sees: "L" },
+  connection: { group: "net", primitive: "server 'connection'", sees: "L" },
+  serverData: { group: "net", primitive: "server socket 'data'", sees: { bun: "L", others: "-" } },
+  serverClose: { group: "net", primitive: "server socket 'close'", sees: { bun: "L", others: "-" } },
+  serverForAwait: { group: "net", primitive: "for await over a server socket", sees: "R" },
+  resumed: { group: "net", primitive: "server socket 'data' that resume() lets go", sees: { deno: "-", others: "T" } },
+  closed: { group: "net", primitive: "server.close callback", sees: { deno: "-", others: "R" } },
+  connected: { group: "net", primitive: "client 'connect'", sees: "S" },
+  clientData: { group: "net", primitive: "client 'data'", sees: { deno: "-", others: "S" } },
+  clientClose: { group: "net", primitive: "client 'close'", sees: { deno: "-", others: "S" } },
+  written: { group: "net", primitive: "socket.write callback", sees: "R" },
+  datagram: { group: "net", primitive: "dgram 'message'", sees: { bun: "L", deno: "L", others: "C" } },
+
+  request: { group: "http", primitive: "server 'request'", sees: { deno: "-", others: "L" } },
+  response: { group: "http", primitive: "client 'response'", sees: "S" },
+  responseEnd: { group: "http", primitive: "client response 'end'", sees: "S" },
+  fetch: { group: "http", primitive: "await fetch()", sees: "R" },
+
+  fs: { group: "work", primitive: "fs callback", sees: "R" },
+  fsPromises: { group: "work", primitive: "await of fs/promises", sees: "R" },
+  dns: { group: "work", primitive: "dns.lookup callback", sees: "R" },
+  zlib: { group: "work", primitive: "zlib callback", sees: "R" },
+  crypto: { group: "work", primitive: "crypto callback", sees: "R" },
+  exec: { group: "work", primitive: "child_process.exec callback", sees: "R" },
+
+  readableFrom: { group: "streams", primitive: "Readable.from() 'data'", sees: "R" },
+  fileStream: { group: "streams", primitive: "fs.createReadStream() 'data'", sees: "C" },
+  forAwaitStream: { group: "streams", primitive: "for await over a stream", sees: "R" },
+  pipeline: { group: "streams", primitive: "stream.pipeline callback", sees: { node20: "T", others: "R" } },
+  finished: { group: "streams", primitive: "stream.finished callback", sees: { node20: "T", others: "R" } },
+  transform: { group: "streams", primitive: "transform() of the first write", sees: "T" },
+  webPull: { group: "streams", primitive: "pull() of a ReadableStream", sees: { bun: "C", others: "T" } },
+
+  messagePort: { group: "threads", primitive: "MessagePort 'message'", sees: { bun: "-", deno: "R", others: "C" } },
+  worker: { group: "threads", primitive: "inside a new Worker", sees: "-" },
+  workerMessage: { group: "threads", primitive: "Worker 'message' in the parent", sees: { bun: "-", others: "C" } },
+
+  bind: { group: "binding", primitive: "AsyncResource.bind()", sees: "R" },
+  snapshot: { group: "binding", primitive: "AsyncLocalStorage.snapshot()", sees: "R" },
+  isolated: { group: "binding", primitive: "isolated()", sees: "R" },
+} as const satisfies Readonly<Record<string, Primitive>>;
+
+export type PrimitiveName = keyof typeof primitives;
+
+/** What stands in the table for the runtime. */
+export function cellFor(sees: Sees, runtime: Runtime): Cell {
+  return typeof sees === "string" ? sees : (sees[runtime] ?? sees.others);
+}
