@@ -5,9 +5,10 @@
  * belongs to no task.
  */
 import { type Context, copyContext } from "../contextvars/context.ts";
-import { Flow, runInFlow } from "../contextvars/current.ts";
+import { Flow, isEntered, runInFlow } from "../contextvars/current.ts";
 import { ValueError } from "../errors.ts";
 import { inspectCustom, repr } from "../repr.ts";
+import { creationStack } from "./debug/debug.ts";
 import { checkOptions, functionNeeded } from "./exceptions.ts";
 import { soon } from "./ready.ts";
 
@@ -38,6 +39,8 @@ export class Handle {
   /** @internal */
   readonly _callback: () => unknown;
   #state: "scheduled" | "cancelled" | "run" = "scheduled";
+  /** @internal In debug mode, where it was scheduled. */
+  readonly _stack: string | undefined = creationStack();
 
   /** @internal */
   constructor(callback: () => unknown, context: Context) {
@@ -97,6 +100,7 @@ function callReporting(handle: Handle): void {
       message: `Exception in callback ${handle._callback.name || "anonymous"}()`,
       exception,
       handle,
+      ...(handle._stack === undefined ? {} : { sourceTraceback: handle._stack }),
     });
   }
 }
@@ -205,14 +209,19 @@ export function replaceExceptionHandler(handler: SchedulerExceptionHandler | nul
   exceptionHandler = handler;
 }
 
-/** Tells the exception handler of an error that nobody caught. Never throws. */
-export function callExceptionHandler(context: ExceptionContext): void {
-  if (exceptionHandler === null) {
-    defaultExceptionHandler(context);
-    return;
-  }
+/**
+ * Tells the exception handler of an error that nobody caught. Never throws.
+ *
+ * @param runIn - The Context of what has failed, where it is not the current one.
+ */
+export function callExceptionHandler(context: ExceptionContext, runIn?: Context): void {
+  const handler = exceptionHandler ?? defaultExceptionHandler;
   try {
-    exceptionHandler(context);
+    if (runIn === undefined || isEntered(runIn)) {
+      handler(context);
+    } else {
+      runIn.run(handler, context);
+    }
   } catch (exception) {
     defaultExceptionHandler({ message: "Unhandled error in exception handler", exception, context });
   }
@@ -223,7 +232,7 @@ export function defaultExceptionHandler(context: ExceptionContext): void {
   const { message, exception, ...known } = context;
   const lines = [message || "Unhandled exception in event loop"];
   for (const [key, value] of Object.entries(known)) {
-    lines.push(`${key}: ${repr(value)}`);
+    lines.push(`${key}: ${typeof value === "string" ? value : repr(value)}`);
   }
   console.error(lines.join("\n"), ...(exception === undefined ? [] : [exception]));
 }

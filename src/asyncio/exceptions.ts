@@ -1,5 +1,5 @@
 /** The errors of asyncio, and the test for the one that must never be swallowed. */
-import { EOFError, named } from "../errors.ts";
+import { EOFError, named, RuntimeError } from "../errors.ts";
 import { repr } from "../repr.ts";
 
 /**
@@ -128,6 +128,82 @@ export class LimitOverrunError extends Error {
   constructor(message: string, consumed: number) {
     super(message);
     this.consumed = consumed;
+  }
+}
+
+/**
+ * `getNowait()` on a queue that is empty.
+ *
+ * Python: `asyncio.QueueEmpty`. Differs: carries `code`.
+ */
+export class QueueEmpty extends Error {
+  static {
+    named(this, "QueueEmpty");
+  }
+  /** `ERR_QUEUE_EMPTY`. */
+  readonly code = "ERR_QUEUE_EMPTY" as const;
+}
+
+/**
+ * `putNowait()` on a queue that is full.
+ *
+ * Python: `asyncio.QueueFull`. Differs: carries `code`.
+ */
+export class QueueFull extends Error {
+  static {
+    named(this, "QueueFull");
+  }
+  /** `ERR_QUEUE_FULL`. */
+  readonly code = "ERR_QUEUE_FULL" as const;
+}
+
+/**
+ * The queue was shut down: nothing can be put into it any more, or everything was taken out of it.
+ *
+ * Python: `asyncio.QueueShutDown`. Differs: carries `code`.
+ */
+export class QueueShutDown extends Error {
+  static {
+    named(this, "QueueShutDown");
+  }
+  /** `ERR_QUEUE_SHUT_DOWN`. */
+  readonly code = "ERR_QUEUE_SHUT_DOWN" as const;
+}
+
+/**
+ * Others that wait at the barrier will not get through: it was aborted or reset.
+ *
+ * Python: `asyncio.BrokenBarrierError`. Differs: carries `code`.
+ */
+export class BrokenBarrierError extends RuntimeError {
+  static {
+    named(this, "BrokenBarrierError");
+  }
+
+  constructor(message?: string) {
+    super(message, { code: "ERR_BROKEN_BARRIER" });
+  }
+}
+
+/**
+ * Several tasks of a group failed; all their errors are in `exceptions`.
+ *
+ * Python: `ExceptionGroup`. Differs: an AggregateError, whose `errors` are the same; no `except*`.
+ */
+export class ExceptionGroup extends AggregateError {
+  static {
+    named(this, "ExceptionGroup");
+  }
+  /** `ERR_EXCEPTION_GROUP`. */
+  readonly code = "ERR_EXCEPTION_GROUP" as const;
+
+  constructor(message: string, exceptions: readonly unknown[]) {
+    super(exceptions, `${message} (${exceptions.length} sub-exception${exceptions.length === 1 ? "" : "s"})`);
+  }
+
+  /** The errors, in the order in which they came. */
+  get exceptions(): readonly unknown[] {
+    return this.errors;
   }
 }
 

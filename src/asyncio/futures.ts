@@ -8,7 +8,9 @@
  * A result reaches the awaiting task in the next iteration of the loop. A `cancel()` of that task in between still wins:
  * the task gets the CancelledError instead, again as in asyncio.
  */
+import type { Context } from "../contextvars/context.ts";
 import { inspectCustom, repr } from "../repr.ts";
+import { creationStack } from "./debug/debug.ts";
 import { type CallbackOptions, callExceptionHandler, contextFor, Handle } from "./events.ts";
 import { CancelledError, functionNeeded, InvalidStateError } from "./exceptions.ts";
 import { type Ready, soon } from "./ready.ts";
@@ -54,6 +56,10 @@ class FutureWait<T> implements Cancellable, Ready {
     this.#task?._waitFor(this);
   }
 
+  toString(): string {
+    return String(this.#task ?? this.#future);
+  }
+
   cancel(message: string | undefined): boolean {
     return this.#future.cancel(message);
   }
@@ -68,6 +74,9 @@ class FutureWait<T> implements Cancellable, Ready {
 
 /** What is said of an error that nobody asked for; kept apart from the Future, which may be collected meanwhile. */
 interface Unretrieved {
+  /** The Context to report it in. */
+  readonly context: Context | undefined;
+  readonly stack: string | undefined;
   readonly message: string;
   readonly exception: unknown;
   /** The Future's `toString()`. */
@@ -105,6 +114,8 @@ export class Future<T> implements PromiseLike<T> {
   /** Those of them that `removeDoneCallback()` can take back. */
   #callbacks: DoneCallback[] | null = null;
   #unretrieved: Unretrieved | null = null;
+  /** @internal In debug mode, where it was made. */
+  readonly _stack: string | undefined = creationStack();
 
   /** Whether there is a result, an error or a cancellation. Python: `Future.done()`. Differs: nothing. */
   done(): boolean {
@@ -264,6 +275,11 @@ export class Future<T> implements PromiseLike<T> {
     return this.toString();
   }
 
+  /** @internal The Context in which an error is reported that nobody asked for. */
+  _reportContext(): Context | undefined {
+    return undefined;
+  }
+
   /** @internal The class name, for messages. */
   get _kind(): string {
     return "Future";
@@ -312,6 +328,8 @@ export class Future<T> implements PromiseLike<T> {
     this.#exception = exception;
     this.#end("finished");
     this.#unretrieved = reportUnlessRetrieved(this, {
+      context: this._reportContext(),
+      stack: this._stack,
       message: `${this._kind} exception was never retrieved`,
       exception,
       future: this.toString(),
@@ -410,7 +428,8 @@ function forgetUnretrieved(entry: Unretrieved): void {
 
 function report(entry: Unretrieved): void {
   forgetUnretrieved(entry);
-  callExceptionHandler({ message: entry.message, exception: entry.exception, future: entry.future });
+  const { context, stack, ...known } = entry;
+  callExceptionHandler(stack === undefined ? known : { ...known, sourceTraceback: stack }, context);
 }
 
 function reportAll(): void {

@@ -55,25 +55,46 @@ export {
   TimeoutError,
   ValueError,
 } from "../errors.ts";
+export {
+  ALL_COMPLETED,
+  type AsCompletedOptions,
+  asCompleted,
+  FIRST_COMPLETED,
+  FIRST_EXCEPTION,
+  type GatherOptions,
+  gather,
+  shield,
+  type WaitOptions,
+  wait,
+  waitFor,
+} from "./combinators.ts";
 export { type ConnectedSocket, type OpenConnectionOptions, openConnection } from "./connections.ts";
 export type { CallbackOptions, ExceptionContext, Handle, TimerHandle } from "./events.ts";
 export {
+  BrokenBarrierError,
   CancelledError,
+  ExceptionGroup,
   IncompleteReadError,
   InvalidStateError,
   isCancelled,
   KeyboardInterrupt,
   LimitOverrunError,
+  QueueEmpty,
+  QueueFull,
+  QueueShutDown,
 } from "./exceptions.ts";
 export { Future } from "./futures.ts";
+export { Barrier, BoundedSemaphore, Condition, Event, Lock, Semaphore } from "./locks.ts";
 export { EventLoop, type ExceptionHandler, getRunningLoop } from "./loop.ts";
 export { BaseProtocol, Protocol } from "./protocols/protocols.ts";
-export { Runner, type RunnerRunOptions, run } from "./runners.ts";
+export { LifoQueue, PriorityQueue, Queue } from "./queues.ts";
+export { Runner, type RunnerOptions, type RunnerRunOptions, run } from "./runners.ts";
 export { type ListeningSocket, Server, ServerSocket, type StartServerOptions, startServer } from "./server.ts";
 export { socketpair } from "./socketpair.ts";
 export { type Separator, StreamReader, type StreamReaderOptions } from "./streams/reader.ts";
 export type { ClientConnectedCb } from "./streams/stream-protocol.ts";
 export { StreamWriter } from "./streams/writer.ts";
+export { TaskGroup } from "./taskgroups.ts";
 export {
   type Awaitable,
   type AwaitedResult,
@@ -81,11 +102,10 @@ export {
   createTask,
   currentTask,
   ensureFuture,
-  type GatherOptions,
-  gather,
   sleep,
   Task,
   type TaskOptions,
 } from "./tasks.ts";
+export { Timeout, timeout, timeoutAt } from "./timeouts.ts";
 export { SocketAddress } from "./transports/addresses.ts";
 export type { Transport, WriteBufferLimits } from "./transports/transport.ts";

@@ -1,9 +1,11 @@
 /** EventLoop: asyncio's view of Node's event loop. There is one for the process. */
 
+import { getSlowCallbackDuration, isDebug, setDebug, setSlowCallbackDuration } from "./debug/debug.ts";
 import type { CallbackOptions, ExceptionContext, Handle, TimerHandle } from "./events.ts";
 import * as events from "./events.ts";
 import { functionNeeded } from "./exceptions.ts";
 import { Future } from "./futures.ts";
+import { addSignalHandler, removeSignalHandler } from "./signals.ts";
 import { createTask, type Task, type TaskOptions } from "./tasks.ts";
 
 /** Called with the loop and what is known of an error that nobody caught. */
@@ -110,6 +112,58 @@ export class EventLoop {
   /** Tells the exception handler of an error. Never throws. Python: `loop.call_exception_handler()`. */
   callExceptionHandler(context: ExceptionContext): void {
     events.callExceptionHandler(context);
+  }
+
+  /**
+   * Switches debug mode: slow callbacks and steps of tasks are warned of, tasks that were collected before they were
+   * done, and tasks that swallowed a cancellation; messages tell where a task or callback was made.
+   *
+   * Python: `loop.set_debug()`. Differs: nothing.
+   */
+  setDebug(enabled: boolean): void {
+    setDebug(enabled);
+  }
+
+  /** Whether debug mode is on. Python: `loop.get_debug()`. Differs: nothing. */
+  getDebug(): boolean {
+    return isDebug();
+  }
+
+  /** What is slow in debug mode, in seconds. Python: `loop.slow_callback_duration`. Differs: nothing. */
+  get slowCallbackDuration(): number {
+    return getSlowCallbackDuration();
+  }
+
+  set slowCallbackDuration(seconds: number) {
+    setSlowCallbackDuration(seconds);
+  }
+
+  /**
+   * Has the function called when the process gets the signal, instead of what would happen else.
+   *
+   * It is called in a turn of the loop, in a copy of the current Context. A second one for the same signal takes the place
+   * of the first; one for SIGINT takes the place of what `run()` does at Ctrl-C.
+   *
+   * Python: `loop.add_signal_handler()`. Differs: signals by their names; no arguments for the callback.
+   *
+   * @param signal - Such as `"SIGTERM"`.
+   * @throws {RuntimeError} If the signal cannot be caught.
+   * @throws {ValueError} If there is no such signal.
+   * @throws {TypeError} If `callback` is not a function.
+   */
+  addSignalHandler(signal: NodeJS.Signals, callback: () => unknown): void {
+    addSignalHandler(signal, callback);
+  }
+
+  /**
+   * Takes the function for the signal back; what happens then is Node's default.
+   *
+   * Python: `loop.remove_signal_handler()`. Differs: nothing.
+   *
+   * @returns Whether there was one.
+   */
+  removeSignalHandler(signal: NodeJS.Signals): boolean {
+    return removeSignalHandler(signal);
   }
 
   /** `<EventLoop running>`: it always is. */

@@ -34,6 +34,15 @@ let turnWanted = false;
 let iterations = 0;
 let state: "idle" | "scheduled" | "running" = "idle";
 
+/** Told how long each step took, in debug mode. */
+type StepWatcher = (item: Ready, seconds: number) => void;
+let watcher: StepWatcher | null = null;
+
+/** Has the function told of each step, or nobody. */
+export function watchSteps(newWatcher: StepWatcher | null): void {
+  watcher = newWatcher;
+}
+
 /**
  * Appends an item to the queue.
  *
@@ -80,11 +89,23 @@ function runItems(): void {
       queue[head] = undefined;
       head += 1;
       left -= 1;
-      goesOn = item._step();
+      goesOn = watcher === null ? item._step() : watchedStep(item, watcher);
     }
   } finally {
     scheduleNext();
   }
+}
+
+function watchedStep(item: Ready, watch: StepWatcher): boolean {
+  const start = performance.now();
+  const goesOn = item._step();
+  const ended = (): void => watch(item, (performance.now() - start) / 1000);
+  if (goesOn) {
+    void settled.then(() => process.nextTick(ended));
+  } else {
+    ended();
+  }
+  return goesOn;
 }
 
 function scheduleNext(): void {

@@ -1,10 +1,19 @@
 /** Runner and run: the main task, from its start until everything it started has ended. */
 import { type Context, copyContext } from "../contextvars/context.ts";
 import { RuntimeError } from "../errors.ts";
+import { gather } from "./combinators.ts";
+import { isDebug, setDebug } from "./debug/debug.ts";
 import { callExceptionHandler } from "./events.ts";
 import { checkOptions, functionNeeded, KeyboardInterrupt } from "./exceptions.ts";
 import { type EventLoop, getRunningLoop } from "./loop.ts";
-import { allTasks, createTask, currentTask, gather, type Task } from "./tasks.ts";
+import { catchInterrupt } from "./signals.ts";
+import { allTasks, createTask, currentTask, type Task } from "./tasks.ts";
+
+/** Options of {@linkcode Runner} and {@linkcode run}. */
+export interface RunnerOptions {
+  /** Debug mode while it is at work; see `loop.setDebug()`. @default as it is, or `ASYNCIO_DEBUG` says */
+  debug?: boolean | undefined;
+}
 
 /** Options of {@linkcode Runner.run}. */
 export interface RunnerRunOptions {
@@ -37,6 +46,13 @@ export class Runner {
   /** Stands for this Runner while it is the active one. */
   readonly #session = {};
   #before: Set<Task<unknown>> = new Set();
+  readonly #debug: boolean | undefined;
+  #debugBefore = false;
+
+  constructor(options: RunnerOptions = {}) {
+    checkOptions("Runner()", options, ["debug"]);
+    this.#debug = options.debug;
+  }
 
   /**
    * Runs the function as the main task, to its end.
@@ -68,11 +84,7 @@ export class Runner {
       interrupted = true;
       task.cancel();
     };
-    const catchesInterrupt = process.listenerCount("SIGINT") === 0;
-    if (catchesInterrupt) {
-      // Once: the second Ctrl-C finds no listener, and ends the process.
-      process.once("SIGINT", onInterrupt);
-    }
+    const stopCatching = catchInterrupt(onInterrupt);
     try {
       return await task;
     } catch (error) {
@@ -80,9 +92,7 @@ export class Runner {
         ? new KeyboardInterrupt("interrupted by Ctrl-C (SIGINT)", { cause: error })
         : error;
     } finally {
-      if (catchesInterrupt) {
-        process.off("SIGINT", onInterrupt);
-      }
+      stopCatching();
     }
   }
 
@@ -109,6 +119,7 @@ export class Runner {
     } finally {
       this.#state = "closed";
       active = null;
+      setDebug(this.#debugBefore);
     }
   }
 
@@ -130,6 +141,8 @@ export class Runner {
       active = this.#session;
       this.#state = "active";
       this.#before = allTasks();
+      this.#debugBefore = isDebug();
+      setDebug(this.#debug ?? this.#debugBefore);
     }
     this.#context ??= copyContext();
     return this.#context;
@@ -176,8 +189,8 @@ async function cancelAll(tasks: readonly Task<unknown>[]): Promise<void> {
  * await asyncio.run(main);
  * ```
  */
-export async function run<T>(main: () => T | PromiseLike<T>): Promise<Awaited<T>> {
-  const runner = new Runner();
+export async function run<T>(main: () => T | PromiseLike<T>, options: RunnerOptions = {}): Promise<Awaited<T>> {
+  const runner = new Runner(options);
   try {
     return await runner.run(main);
   } finally {

@@ -17,7 +17,8 @@ import { Context, copyContext } from "../contextvars/context.ts";
 import { currentFlow, Flow, runInFlow } from "../contextvars/current.ts";
 import { RuntimeError, ValueError } from "../errors.ts";
 import { repr } from "../repr.ts";
-import { callLater } from "./events.ts";
+import { isDebug, warn } from "./debug/debug.ts";
+import { callExceptionHandler, callLater } from "./events.ts";
 import { CancelledError, checkOptions, functionNeeded, isCancelled } from "./exceptions.ts";
 import { Future } from "./futures.ts";
 import { soon } from "./ready.ts";
@@ -42,7 +43,8 @@ export type Awaitable<T> = (() => T | PromiseLike<T>) | PromiseLike<T>;
 /** The type of an Awaitable's result. */
 export type AwaitedResult<A> = A extends () => infer R ? Awaited<R> : Awaited<A>;
 
-const tasks = new Set<Task<unknown>>();
+/** Tasks that are not done. In debug mode they are held weakly, so that it shows when one can never end. */
+const tasks = new Set<Task<unknown> | WeakRef<Task<unknown>>>();
 let nextName = 1;
 
 /**
@@ -67,6 +69,7 @@ export class Task<T> extends Future<T> {
   #cancelReason: string | undefined;
   #cancelRequests = 0;
   #abort: AbortController | null = null;
+  readonly #registered: Task<unknown> | WeakRef<Task<unknown>>;
 
   /** @internal */
   constructor(body: () => T | PromiseLike<T>, options: TaskOptions) {
@@ -74,7 +77,8 @@ export class Task<T> extends Future<T> {
     this.#body = body;
     this.#name = options.name === undefined ? `Task-${nextName++}` : String(options.name);
     this.#flow = new Flow(options.context ?? copyContext(), this, false, null);
-    tasks.add(this as Task<unknown>);
+    this.#registered = isDebug() ? watchedWeakly(this as Task<unknown>) : (this as Task<unknown>);
+    tasks.add(this.#registered);
     if (options.eagerStart === true) {
       this.#start(currentFlow());
     } else {
@@ -196,6 +200,11 @@ export class Task<T> extends Future<T> {
   }
 
   /** @internal */
+  override _reportContext(): Context {
+    return this.getContext();
+  }
+
+  /** @internal */
   override _details(): string[] {
     const body = `coro=<${this.#body.name || "anonymous"}()>`;
     const cancelling = !this.done() && this.#cancelRequests > 0 ? ["cancelling"] : [];
@@ -279,6 +288,12 @@ export class Task<T> extends Future<T> {
 
   #returned(result: T): void {
     this.#end();
+    if (isDebug() && this.#cancelRequests > 0 && !this.#mustCancel) {
+      warn(
+        `${this} was cancelled and returned all the same: a catch has swallowed the CancelledError. ` +
+          "Throw it again (see isCancelled), or call uncancel() if that was meant.",
+      );
+    }
     if (this.#mustCancel) {
       this._cancelled(this.#cancelReason);
     } else {
@@ -296,7 +311,10 @@ export class Task<T> extends Future<T> {
   }
 
   #end(): void {
-    tasks.delete(this as Task<unknown>);
+    tasks.delete(this.#registered);
+    if (this.#registered !== this) {
+      destroyed.unregister(this.#registered);
+    }
     this.#wait = null;
     this.#moreWaits = null;
   }
@@ -355,9 +373,27 @@ export function currentTask(): Task<unknown> | null {
   return owner !== null && !(owner as Task<unknown>).done() ? (owner as Task<unknown>) : null;
 }
 
+/** What is said of a task that was collected before it was done. */
+interface Destroyed {
+  readonly task: string;
+  readonly stack: string | undefined;
+}
+
+const destroyed = new FinalizationRegistry<Destroyed>(({ task, stack }) => {
+  const message = "Task was destroyed but it is pending!";
+  callExceptionHandler(stack === undefined ? { message, task } : { message, task, sourceTraceback: stack });
+});
+
+function watchedWeakly(task: Task<unknown>): WeakRef<Task<unknown>> {
+  const reference = new WeakRef(task);
+  destroyed.register(task, { task: String(task), stack: task._stack }, reference);
+  return reference;
+}
+
 /** All tasks that are not done. Python: `asyncio.all_tasks()`. Differs: nothing. */
 export function allTasks(): Set<Task<unknown>> {
-  return new Set(tasks);
+  const all = [...tasks].map((task) => (task instanceof Task ? task : task.deref()));
+  return new Set(all.filter((task) => task !== undefined));
 }
 
 /**
@@ -430,107 +466,4 @@ export function ensureFuture<T>(awaitable: Awaitable<T>): Future<T> {
     },
   );
   return future;
-}
-
-/** Options of {@linkcode gather}. */
-export interface GatherOptions {
-  /** Whether errors stand in the array of results, instead of the first one ending the wait. @default false */
-  returnExceptions?: boolean | undefined;
-}
-
-/** What `gather()` gives: cancelling it cancels all that it waits for. */
-class GatheringFuture<T> extends Future<T> {
-  readonly #children: readonly Future<unknown>[];
-  /** Whether the outcome is a cancellation, whatever the children make of theirs. */
-  cancelRequested = false;
-  cancelReason: string | undefined;
-
-  constructor(children: readonly Future<unknown>[]) {
-    super();
-    this.#children = children;
-  }
-
-  override cancel(message?: string): boolean {
-    if (this.done()) {
-      return false;
-    }
-    let accepted = false;
-    for (const child of this.#children) {
-      accepted = child.cancel(message) || accepted;
-    }
-    if (accepted) {
-      this.cancelRequested = true;
-      this.cancelReason = message;
-    }
-    return accepted;
-  }
-
-  /** @internal */
-  override get _kind(): string {
-    return "_GatheringFuture";
-  }
-}
-
-/**
- * Waits for several things at once and gives their results in the order of the arguments.
- *
- * Each function becomes a task with its own copy of the Context. The first error ends the wait; the others go on. With
- * `returnExceptions` errors stand in the array instead. Cancelling it cancels everything it waits for; one of them being
- * cancelled counts as an error and does not cancel the others.
- *
- * Python: `asyncio.gather()`. Differs: takes an array.
- *
- * @throws {TypeError} If `awaitables` is not an array, or holds something that cannot be waited for.
- *
- * @example
- * ```ts
- * import * as asyncio from "contextvars/asyncio";
- * import assert from "node:assert/strict";
- *
- * const results = await asyncio.gather([() => asyncio.sleep(0.02, "slow"), () => asyncio.sleep(0.01, "fast")]);
- * assert.deepEqual(results, ["slow", "fast"]);
- * ```
- */
-export function gather<const A extends readonly Awaitable<unknown>[]>(
-  awaitables: A,
-  options: GatherOptions & { returnExceptions: true },
-): Future<{ -readonly [K in keyof A]: AwaitedResult<A[K]> | Error }>;
-export function gather<const A extends readonly Awaitable<unknown>[]>(
-  awaitables: A,
-  options?: GatherOptions,
-): Future<{ -readonly [K in keyof A]: AwaitedResult<A[K]> }>;
-export function gather(awaitables: readonly Awaitable<unknown>[], options: GatherOptions = {}): Future<unknown> {
-  if (!Array.isArray(awaitables)) {
-    throw new TypeError(`gather() needs an array, got ${repr(awaitables)}; write gather([a, b])`);
-  }
-  checkOptions("gather()", options, ["returnExceptions"]);
-  const children = awaitables.map((awaitable) => ensureFuture(awaitable));
-  const outer = new GatheringFuture<unknown[]>(children);
-  if (children.length === 0) {
-    outer.setResult([]);
-    return outer;
-  }
-  let pending = children.length;
-  for (const child of children) {
-    child._observe(() => {
-      pending -= 1;
-      const error = errorOf(child);
-      if (outer.done()) {
-        return;
-      }
-      if (error !== null && options.returnExceptions !== true) {
-        outer.setException(error);
-      } else if (pending === 0 && outer.cancelRequested) {
-        outer.setException(new CancelledError(outer.cancelReason));
-      } else if (pending === 0) {
-        outer.setResult(children.map((each) => errorOf(each) ?? each.result()));
-      }
-    });
-  }
-  return outer;
-}
-
-/** The error or cancellation a Future ended with, as a value; `null` where it has a result. */
-function errorOf(future: Future<unknown>): unknown {
-  return future.cancelled() ? future._cancelledError() : future.exception();
 }

@@ -112,6 +112,10 @@ export class Wait<T> implements Cancellable, Ready {
     return true;
   }
 
+  toString(): string {
+    return String(this.#task ?? "<wait>");
+  }
+
   /** The cancellation reaches the task. */
   _step(): boolean {
     // One that came after it is delivered with it.
@@ -152,6 +156,10 @@ export class Yield<T> implements Cancellable, Ready {
 
   cancel(): boolean {
     return false;
+  }
+
+  toString(): string {
+    return String(this.#task ?? "<sleep(0)>");
   }
 
   _step(): boolean {

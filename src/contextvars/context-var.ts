@@ -17,14 +17,13 @@ import { Token } from "./token.ts";
 let forget: (variable: ContextVar<unknown>) => void;
 
 /** The variables that remember something. */
-let remembering: ContextVar<unknown>[] = [];
+const remembering: ContextVar<unknown>[] = [];
 let watching = false;
 
 const collections = new FinalizationRegistry<undefined>(() => {
   watching = false;
-  const all = remembering;
-  remembering = [];
-  all.forEach(forget);
+  remembering.forEach(forget);
+  remembering.length = 0;
 });
 
 function watchForCollection(): void {

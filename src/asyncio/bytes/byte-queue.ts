@@ -1,3 +1,8 @@
+/** Up to this size a chunk behind another one is copied, together with its neighbours. */
+const SMALL = 256; // bytes
+/** Where they are copied to; small enough to come out of Node's own pool. */
+const SLAB = 2048; // bytes
+
 /**
  * ByteQueue: bytes that arrived and were not taken yet. No promises, no sockets.
  *
@@ -7,6 +12,9 @@
  *     head             rest
  *     [ ...taken|left ] [ chunk ] [ chunk ] ...
  *               ^offset
+ *
+ * Small chunks that pile up are the exception, and are copied into one: a peer that sends byte by byte must cost neither
+ * an object for each byte nor a search over all of them. So there are never more than a few hundred chunks in 128 KiB.
  */
 export class ByteQueue {
   /** How many bytes there are. */
@@ -16,8 +24,10 @@ export class ByteQueue {
   /** The chunks behind the head, from `#restStart` on; what is before that was taken already. */
   #rest: Buffer[] = [];
   #restStart = 0;
+  /** What the last chunk of the rest is the beginning of, where that is a collection of small ones. */
+  #slab: Buffer | null = null;
 
-  /** Appends the chunk itself, not a copy. */
+  /** Appends the chunk itself, or a copy if it is small and not the first. */
   push(chunk: Buffer): void {
     if (chunk.length === 0) {
       return;
@@ -25,24 +35,12 @@ export class ByteQueue {
     this.length += chunk.length;
     if (this.#head === null) {
       this.#head = chunk;
+    } else if (chunk.length <= SMALL) {
+      this.#pushCopy(chunk);
     } else {
       this.#rest.push(chunk);
+      this.#slab = null;
     }
-  }
-
-  /** Puts bytes back in front. */
-  unshift(chunk: Buffer): void {
-    if (chunk.length === 0) {
-      return;
-    }
-    const head = this.#head;
-    if (head !== null) {
-      this.#rest.splice(0, this.#restStart, head.subarray(this.#offset));
-      this.#restStart = 0;
-    }
-    this.#head = chunk;
-    this.#offset = 0;
-    this.length += chunk.length;
   }
 
   /** Takes the first `size` bytes, all of them if there are fewer. */
@@ -89,6 +87,7 @@ export class ByteQueue {
     this.#offset = 0;
     this.#rest = [];
     this.#restStart = 0;
+    this.#slab = null;
     this.length = 0;
   }
 
@@ -153,6 +152,20 @@ export class ByteQueue {
     return -1;
   }
 
+  #pushCopy(chunk: Buffer): void {
+    const last = this.#rest.length - 1;
+    const used = this.#slab === null ? 0 : (this.#rest[last] as Buffer).length;
+    if (this.#slab !== null && used + chunk.length <= this.#slab.length) {
+      chunk.copy(this.#slab, used);
+      // What was given out of the slab is in front of this, and stays as it is.
+      this.#rest[last] = this.#slab.subarray(0, used + chunk.length);
+      return;
+    }
+    this.#slab = Buffer.allocUnsafe(SLAB);
+    chunk.copy(this.#slab);
+    this.#rest.push(this.#slab.subarray(0, chunk.length));
+  }
+
   *#chunks(): Generator<Buffer> {
     if (this.#head === null) {
       return;
@@ -175,6 +188,9 @@ export class ByteQueue {
     if (this.#restStart * 2 >= this.#rest.length) {
       this.#rest.splice(0, this.#restStart);
       this.#restStart = 0;
+    }
+    if (this.#rest.length === 0) {
+      this.#slab = null;
     }
   }
 }

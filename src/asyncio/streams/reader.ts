@@ -95,11 +95,8 @@ export class StreamReader implements AsyncIterable<Buffer> {
   #needles: Separators = NEWLINE;
   /** Up to here the buffer was searched for the separators already. */
   #searched = 0;
-  /** What a read to the end has collected. */
-  #collected: Buffer[] = [];
   readonly #onCancel = (): void => {
     this.#wait = null;
-    this.#giveBack();
   };
 
   constructor(options: StreamReaderOptions = {}) {
@@ -295,7 +292,6 @@ export class StreamReader implements AsyncIterable<Buffer> {
         return Promise.resolve(data);
       }
     } catch (error) {
-      this.#giveBack();
       return rejected(error);
     } finally {
       this.#resumeIfLow();
@@ -312,7 +308,8 @@ export class StreamReader implements AsyncIterable<Buffer> {
       (request === "some" && this.#buffer.length > 0) ||
       (request === "exactly" && this.#buffer.length >= size) ||
       ((request === "until" || request === "line") && findSeparator(this.#buffer, needles, 0) !== null);
-    if (!enough) {
+    // A read to the end has all of the buffer already.
+    if (this.#request === "all" || !enough) {
       return rejected(
         new RuntimeError(
           `${methodOf[request]}() called while another coroutine is already waiting for incoming data; await that one first`,
@@ -344,7 +341,6 @@ export class StreamReader implements AsyncIterable<Buffer> {
   }
 
   #rejectParked(error: unknown): void {
-    this.#giveBack();
     this.#unpark()?.reject(error);
   }
 
@@ -352,11 +348,6 @@ export class StreamReader implements AsyncIterable<Buffer> {
     const wait = this.#wait;
     this.#wait = null;
     return wait;
-  }
-
-  /** What a read to the end has collected is in front again: the read has failed. */
-  #giveBack(): void {
-    this.#buffer.unshift(Buffer.concat(this.#collected.splice(0)));
   }
 
   /** Takes from the buffer what the request asks for. `null`: has to wait. */
@@ -404,10 +395,7 @@ export class StreamReader implements AsyncIterable<Buffer> {
   }
 
   #attemptAll(): Buffer | null {
-    if (this.#buffer.length > 0) {
-      this.#collected.push(this.#buffer.take(this.#buffer.length));
-    }
-    return this.#end() ? Buffer.concat(this.#collected.splice(0)) : null;
+    return this.#end() ? this.#buffer.take(this.#buffer.length) : null;
   }
 
   #attemptExactly(n: number): Buffer | null {

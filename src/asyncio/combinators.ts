@@ -1,0 +1,423 @@
+/**
+ * Waiting for several things: gather, wait, waitFor, asCompleted, shield.
+ *
+ * They watch their Futures through the same queue of callbacks that wakes tasks, so that they notice in asyncio's order.
+ */
+import { TimeoutError, ValueError } from "../errors.ts";
+import { repr } from "../repr.ts";
+import { callExceptionHandler, callLater } from "./events.ts";
+import { CancelledError, checkOptions, isCancelled } from "./exceptions.ts";
+import { Future } from "./futures.ts";
+import { Queue } from "./queues.ts";
+import { type Awaitable, type AwaitedResult, createTask, currentTask, ensureFuture } from "./tasks.ts";
+import { type Timeout, timeout as timeoutAfter } from "./timeouts.ts";
+import { quiet } from "./waits.ts";
+
+/** Options of {@linkcode gather}. */
+export interface GatherOptions {
+  /** Whether errors stand in the array of results, instead of the first one ending the wait. @default false */
+  returnExceptions?: boolean | undefined;
+}
+
+/** What `gather()` gives: cancelling it cancels all that it waits for. */
+class GatheringFuture<T> extends Future<T> {
+  readonly #children: readonly Future<unknown>[];
+  /** Whether the outcome is a cancellation, whatever the children make of theirs. */
+  cancelRequested = false;
+  cancelReason: string | undefined;
+
+  constructor(children: readonly Future<unknown>[]) {
+    super();
+    this.#children = children;
+  }
+
+  override cancel(message?: string): boolean {
+    if (this.done()) {
+      return false;
+    }
+    let accepted = false;
+    for (const child of this.#children) {
+      accepted = child.cancel(message) || accepted;
+    }
+    if (accepted) {
+      this.cancelRequested = true;
+      this.cancelReason = message;
+    }
+    return accepted;
+  }
+
+  /** @internal */
+  override get _kind(): string {
+    return "_GatheringFuture";
+  }
+}
+
+/**
+ * Waits for several things at once and gives their results in the order of the arguments.
+ *
+ * Each function becomes a task with its own copy of the Context. The first error ends the wait; the others go on. With
+ * `returnExceptions` errors stand in the array instead. Cancelling it cancels everything it waits for; one of them being
+ * cancelled counts as an error and does not cancel the others.
+ *
+ * Python: `asyncio.gather()`. Differs: takes an array.
+ *
+ * @throws {TypeError} If `awaitables` is not an array, or holds something that cannot be waited for.
+ *
+ * @example
+ * ```ts
+ * import * as asyncio from "contextvars/asyncio";
+ * import assert from "node:assert/strict";
+ *
+ * const results = await asyncio.gather([() => asyncio.sleep(0.02, "slow"), () => asyncio.sleep(0.01, "fast")]);
+ * assert.deepEqual(results, ["slow", "fast"]);
+ * ```
+ */
+export function gather<const A extends readonly Awaitable<unknown>[]>(
+  awaitables: A,
+  options: GatherOptions & { returnExceptions: true },
+): Future<{ -readonly [K in keyof A]: AwaitedResult<A[K]> | Error }>;
+export function gather<const A extends readonly Awaitable<unknown>[]>(
+  awaitables: A,
+  options?: GatherOptions,
+): Future<{ -readonly [K in keyof A]: AwaitedResult<A[K]> }>;
+export function gather(awaitables: readonly Awaitable<unknown>[], options: GatherOptions = {}): Future<unknown> {
+  if (!Array.isArray(awaitables)) {
+    throw new TypeError(`gather() needs an array, got ${repr(awaitables)}; write gather([a, b])`);
+  }
+  checkOptions("gather()", options, ["returnExceptions"]);
+  const children = awaitables.map((awaitable) => ensureFuture(awaitable));
+  const outer = new GatheringFuture<unknown[]>(children);
+  if (children.length === 0) {
+    outer.setResult([]);
+    return outer;
+  }
+  let pending = children.length;
+  for (const child of children) {
+    child._observe(() => {
+      pending -= 1;
+      const error = errorOf(child);
+      if (outer.done()) {
+        return;
+      }
+      if (error !== null && options.returnExceptions !== true) {
+        outer.setException(error);
+      } else if (pending === 0 && outer.cancelRequested) {
+        outer.setException(new CancelledError(outer.cancelReason));
+      } else if (pending === 0) {
+        outer.setResult(children.map((each) => errorOf(each) ?? each.result()));
+      }
+    });
+  }
+  return outer;
+}
+
+/** The error or cancellation a Future ended with, as a value; `null` where it has a result. */
+function errorOf(future: Future<unknown>): unknown {
+  return future.cancelled() ? future._cancelledError() : future.exception();
+}
+
+/** `wait()` returns when one is done. Python: `asyncio.FIRST_COMPLETED`. */
+export const FIRST_COMPLETED = "FIRST_COMPLETED" as const;
+/** `wait()` returns when one has failed, or all are done. Python: `asyncio.FIRST_EXCEPTION`. */
+export const FIRST_EXCEPTION = "FIRST_EXCEPTION" as const;
+/** `wait()` returns when all are done. Python: `asyncio.ALL_COMPLETED`. */
+export const ALL_COMPLETED = "ALL_COMPLETED" as const;
+
+/** Options of {@linkcode wait}. */
+export interface WaitOptions {
+  /** In seconds; `null`: as long as it takes. @default null */
+  timeout?: number | null | undefined;
+  /** When to return. @default ALL_COMPLETED */
+  returnWhen?: typeof FIRST_COMPLETED | typeof FIRST_EXCEPTION | typeof ALL_COMPLETED | undefined;
+}
+
+/**
+ * Waits for Tasks and Futures, until one is done, one has failed, or all are done; never longer than the timeout.
+ *
+ * Nothing is thrown for a timeout or for what failed, and nothing is cancelled: not at the timeout, nor when the wait
+ * itself is cancelled.
+ *
+ * Python: `asyncio.wait()`. Differs: gives an array of the two sets.
+ *
+ * @param futures - Any number of them, at least one.
+ * @returns Those that are done, and those that are not.
+ * @throws {ValueError} If there is none, or `returnWhen` is none of the three.
+ * @throws {TypeError} If one is neither a Task nor a Future: functions become tasks by `createTask()`.
+ *
+ * @example
+ * ```ts
+ * import * as asyncio from "contextvars/asyncio";
+ * import assert from "node:assert/strict";
+ *
+ * const quick = asyncio.createTask(() => asyncio.sleep(0.01));
+ * const slow = asyncio.createTask(() => asyncio.sleep(3600));
+ * const [done, pending] = await asyncio.wait([quick, slow], { returnWhen: asyncio.FIRST_COMPLETED });
+ * assert.ok(done.has(quick) && pending.has(slow));
+ * slow.cancel();
+ * ```
+ */
+export function wait<F extends Future<unknown>>(
+  futures: Iterable<F>,
+  options: WaitOptions = {},
+): Promise<[done: Set<F>, pending: Set<F>]> {
+  return quiet(waitFutures(futures, options));
+}
+
+async function waitFutures<F extends Future<unknown>>(
+  futures: Iterable<F>,
+  options: WaitOptions,
+): Promise<[Set<F>, Set<F>]> {
+  checkOptions("wait()", options, ["timeout", "returnWhen"]);
+  const { timeout = null, returnWhen = ALL_COMPLETED } = options;
+  if (futures instanceof Future || typeof (futures as Iterable<F> | null)?.[Symbol.iterator] !== "function") {
+    throw new TypeError(`expect a list of futures, not ${repr(futures)}; write wait([task])`);
+  }
+  const all = new Set(futures);
+  if (all.size === 0) {
+    throw new ValueError("Set of Tasks/Futures is empty.");
+  }
+  if (![FIRST_COMPLETED, FIRST_EXCEPTION, ALL_COMPLETED].includes(returnWhen)) {
+    throw new ValueError(`Invalid returnWhen value: ${repr(returnWhen)}`);
+  }
+  for (const each of all) {
+    if (!(each instanceof Future)) {
+      throw new TypeError(`wait() needs Tasks and Futures, got ${repr(each)}; make tasks of functions: createTask()`);
+    }
+  }
+  const waiter = new Future<void>();
+  const release = (): void => void (waiter.done() || waiter.setResult());
+  const timer = timeout === null ? null : callLater(timeout, release);
+  let left = all.size;
+  const observers = [...all].map((each) => {
+    const observer = each._observe(() => {
+      left -= 1;
+      const failed = returnWhen === FIRST_EXCEPTION && !each.cancelled() && each.exception() !== null;
+      if (left === 0 || returnWhen === FIRST_COMPLETED || failed) {
+        timer?.cancel();
+        release();
+      }
+    });
+    return [each, observer] as const;
+  });
+  try {
+    await waiter;
+  } finally {
+    timer?.cancel();
+    for (const [each, observer] of observers) {
+      each._unobserve(observer);
+    }
+  }
+  return [new Set([...all].filter((each) => each.done())), new Set([...all].filter((each) => !each.done()))];
+}
+
+/**
+ * Waits for one thing, but not longer than the timeout; then it is cancelled, and its end awaited.
+ *
+ * A function runs in the current task, in its Context. What it makes of the cancellation counts: when it returns all the
+ * same, that is the result. A promise is not interrupted, only no longer waited for.
+ *
+ * Python: `asyncio.wait_for()`. Differs: outside any task it works, too.
+ *
+ * @param timeout - In seconds; 0 or less: whether it is done right now; `null`: as long as it takes.
+ * @throws {TimeoutError} If the time is over. Any error of the awaitable is thrown as it is.
+ * @throws {CancelledError} If the task is cancelled, or what it waits for.
+ *
+ * @example
+ * ```ts
+ * import * as asyncio from "contextvars/asyncio";
+ * import assert from "node:assert/strict";
+ *
+ * assert.equal(await asyncio.waitFor(() => asyncio.sleep(0.01, "in time"), 5), "in time");
+ * await assert.rejects(asyncio.waitFor(() => asyncio.sleep(3600), 0.01), asyncio.TimeoutError);
+ * ```
+ */
+export function waitFor<T>(awaitable: Awaitable<T>, timeout: number | null): Promise<Awaited<T>> {
+  if (currentTask() === null) {
+    return quiet(createTask(() => waitInTask(awaitable, timeout))._wait() as Promise<Awaited<T>>);
+  }
+  return quiet(waitInTask(awaitable, timeout) as Promise<Awaited<T>>);
+}
+
+async function waitInTask<T>(awaitable: Awaitable<T>, timeout: number | null): Promise<T> {
+  if (timeout === null || timeout > 0 || Number.isNaN(timeout)) {
+    return await timeoutAfter(timeout).with(async (_: Timeout) =>
+      typeof awaitable === "function" ? await awaitable() : await ensureFuture(awaitable),
+    );
+  }
+  const future = ensureFuture(awaitable);
+  if (!future.done()) {
+    await cancelAndWait(future);
+  }
+  try {
+    return future.result();
+  } catch (error) {
+    throw isCancelled(error) && future.cancelled() ? timedOut(error) : error;
+  }
+}
+
+function timedOut(cause: unknown): TimeoutError {
+  return new TimeoutError("waitFor() had no time to wait: the timeout is 0 or less", { cause });
+}
+
+/** Waits for its end in a way that does not cancel it once more when this wait is cancelled. */
+async function cancelAndWait(future: Future<unknown>): Promise<void> {
+  const waiter = new Future<void>();
+  const observer = future._observe(() => void (waiter.done() || waiter.setResult()));
+  try {
+    future.cancel();
+    await waiter;
+  } finally {
+    future._unobserve(observer);
+  }
+}
+
+/** Options of {@linkcode asCompleted}. */
+export interface AsCompletedOptions {
+  /** For all of them together, in seconds; `null`: as long as it takes. @default null */
+  timeout?: number | null | undefined;
+}
+
+/**
+ * The things waited for, in the order in which they are done.
+ *
+ * `for await` gives each as a Future that is done, the very Task or Future that was passed in, if one was. A plain `for`
+ * gives promises of the next results.
+ *
+ * Python: `asyncio.as_completed()`, as since 3.13. Differs: nothing.
+ *
+ * @throws {TimeoutError} In the iteration, if the time is over before all are done.
+ * @throws {TypeError} If `awaitables` is not iterable, or holds something that cannot be waited for.
+ *
+ * @example
+ * ```ts
+ * import * as asyncio from "contextvars/asyncio";
+ * import assert from "node:assert/strict";
+ *
+ * const order: string[] = [];
+ * for await (const done of asyncio.asCompleted([() => asyncio.sleep(0.02, "slow"), () => asyncio.sleep(0, "fast")])) {
+ *   order.push(await done);
+ * }
+ * assert.deepEqual(order, ["fast", "slow"]);
+ * ```
+ */
+export function asCompleted<T>(
+  awaitables: Iterable<Awaitable<T>>,
+  options: AsCompletedOptions = {},
+): AsyncIterableIterator<Future<T>> & Iterable<Promise<T>> {
+  checkOptions("asCompleted()", options, ["timeout"]);
+  if (
+    awaitables instanceof Future ||
+    typeof (awaitables as Iterable<unknown> | null)?.[Symbol.iterator] !== "function"
+  ) {
+    throw new TypeError(`expect an iterable of futures, not ${repr(awaitables)}; write asCompleted([a, b])`);
+  }
+  const { timeout = null } = options;
+  const todo = new Set([...new Set(awaitables)].map((awaitable) => ensureFuture(awaitable)));
+  // In objects, because a promise of a Future would wait for it.
+  const done = new Queue<{ readonly future: Future<T> | null }>();
+  let left = todo.size;
+  const timer =
+    timeout === null
+      ? null
+      : callLater(timeout, () => {
+          for (let i = todo.size; i > 0; i--) {
+            done.putNowait({ future: null });
+          }
+          todo.clear();
+        });
+  for (const future of todo) {
+    future._observe(() => {
+      if (!todo.delete(future)) {
+        return;
+      }
+      done.putNowait({ future });
+      if (todo.size === 0) {
+        timer?.cancel();
+      }
+    });
+  }
+  const one = async (): Promise<{ readonly value: Future<T> }> => {
+    const { future } = await done.get();
+    if (future === null) {
+      throw new TimeoutError(`asCompleted() timed out after ${timeout} seconds`);
+    }
+    return { value: future };
+  };
+  return {
+    async next(): Promise<IteratorResult<Future<T>>> {
+      if (left === 0) {
+        return { done: true, value: undefined };
+      }
+      left -= 1;
+      return { done: false, ...(await one()) };
+    },
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+    *[Symbol.iterator](): Generator<Promise<T>> {
+      for (; left > 0; left--) {
+        yield quiet(one().then(({ value }) => value.result()));
+      }
+    },
+  };
+}
+
+/**
+ * Protects something from the cancellation of whoever waits for it.
+ *
+ * When the waiting task is cancelled, it gets the CancelledError, and the protected one goes on. Keep a reference to it:
+ * what it throws then goes to the loop's exception handler.
+ *
+ * Python: `asyncio.shield()`. Differs: nothing.
+ *
+ * @throws {TypeError} If it is nothing that can be waited for.
+ *
+ * @example
+ * ```ts
+ * import * as asyncio from "contextvars/asyncio";
+ * import assert from "node:assert/strict";
+ *
+ * const saving = asyncio.createTask(() => asyncio.sleep(0.02, "saved"));
+ * const request = asyncio.createTask(async () => await asyncio.shield(saving));
+ * await asyncio.sleep(0);
+ * request.cancel();
+ * await assert.rejects(Promise.resolve(request), asyncio.CancelledError);
+ * assert.equal(await saving, "saved");
+ * ```
+ */
+export function shield<T>(awaitable: Awaitable<T>): Future<T> {
+  const inner = ensureFuture(awaitable);
+  if (inner.done()) {
+    return inner;
+  }
+  const outer = new Future<T>();
+  const innerDone = inner._observe(() => {
+    if (outer.done()) {
+      return;
+    }
+    if (inner.cancelled()) {
+      outer.cancel();
+      return;
+    }
+    const exception = inner.exception();
+    if (exception === null) {
+      outer.setResult(inner.result());
+    } else {
+      outer.setException(exception);
+    }
+  });
+  outer._observe(() => {
+    if (inner.done()) {
+      return;
+    }
+    inner._unobserve(innerDone);
+    inner._observe(() => {
+      const exception = inner.cancelled() ? null : inner.exception();
+      if (exception !== null) {
+        const name = exception instanceof Error ? exception.name : typeof exception;
+        callExceptionHandler({ message: `${name} exception in shielded future`, exception, future: inner });
+      }
+    });
+  });
+  return outer;
+}

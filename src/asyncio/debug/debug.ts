@@ -1,0 +1,62 @@
+/**
+ * Debug mode: whether it is on, and what is recorded for it.
+ *
+ * It is switched on by `run(main, { debug: true })`, by `loop.setDebug(true)`, or by the environment variable
+ * `ASYNCIO_DEBUG=1`. Outside it, nothing here costs more than the test of a variable.
+ */
+import { type Ready, watchSteps } from "../ready.ts";
+
+/** A step that takes longer is warned of. */
+const SLOW_STEP = 0.1; // seconds
+
+let slowStep = SLOW_STEP;
+let debug = false;
+
+export function isDebug(): boolean {
+  return debug;
+}
+
+export function setDebug(enabled: boolean): void {
+  debug = enabled;
+  watchSteps(enabled ? warnOfSlowStep : null);
+}
+
+export function getSlowCallbackDuration(): number {
+  return slowStep;
+}
+
+export function setSlowCallbackDuration(seconds: number): void {
+  slowStep = seconds;
+}
+
+/** Where the caller's caller was called from, in debug mode: the stack that tells where a task or callback was made. */
+export function creationStack(): string | undefined {
+  if (!debug) {
+    return undefined;
+  }
+  const { stack = "" } = new Error("made here");
+  return stack.split("\n").slice(3).join("\n");
+}
+
+export function warn(text: string): void {
+  process.emitWarning(text, "AsyncioWarning");
+}
+
+function warnOfSlowStep(item: Ready, seconds: number): void {
+  if (seconds >= slowStep) {
+    warn(`Executing ${String(item)} took ${seconds.toFixed(3)} seconds; nothing else could run meanwhile`);
+  }
+}
+
+function enabledByEnvironment(): boolean {
+  try {
+    return !["", "0"].includes(process.env["ASYNCIO_DEBUG"] ?? "");
+  } catch {
+    // Deno without permission to read the environment.
+    return false;
+  }
+}
+
+if (enabledByEnvironment()) {
+  setDebug(true);
+}

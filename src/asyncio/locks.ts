@@ -1,0 +1,578 @@
+/**
+ * Locks: Lock, Event, Condition, Semaphore, BoundedSemaphore, Barrier.
+ *
+ * Theory of operation. Who has to wait stands in a queue as a Future; the first in the queue is woken first. A waiter
+ * that was woken still stands in the queue until its task runs, which is how others know that the lock is promised to it.
+ * When it is cancelled in between, it passes the wake-up on: no wake-up is lost.
+ */
+import { RuntimeError, ValueError } from "../errors.ts";
+import { addressOf, inspectCustom, repr } from "../repr.ts";
+import { BrokenBarrierError, functionNeeded, isCancelled } from "./exceptions.ts";
+import { Future } from "./futures.ts";
+import { quiet } from "./waits.ts";
+
+/** Waits until the Future that is put in the queue is done, and takes it out again, in whatever way the wait ends. */
+async function waitInQueue<T>(queue: Set<Future<T>>, waiter: Future<T>): Promise<T> {
+  queue.add(waiter);
+  try {
+    return await waiter;
+  } finally {
+    queue.delete(waiter);
+  }
+}
+
+function firstPending<T>(queue: Iterable<Future<T>>): Future<T> | null {
+  for (const waiter of queue) {
+    if (!waiter.done()) {
+      return waiter;
+    }
+  }
+  return null;
+}
+
+function described(object: object, state: string, waiters: number): string {
+  const waiting = waiters > 0 ? `, waiters:${waiters}` : "";
+  return `<asyncio.locks.${object.constructor.name} object at ${addressOf(object)} [${state}${waiting}]>`;
+}
+
+/** What can be held for the time of a block. */
+abstract class Holdable {
+  abstract acquire(): Promise<true>;
+  abstract release(): void;
+
+  /**
+   * Acquires it, runs the function, and releases it, also when the function throws.
+   *
+   * Python: `async with lock:`. Differs: a method.
+   */
+  async with<T>(body: () => T | PromiseLike<T>): Promise<Awaited<T>> {
+    if (typeof body !== "function") {
+      throw functionNeeded(`${this.constructor.name}.with()`, body);
+    }
+    await this.acquire();
+    try {
+      return await body();
+    } finally {
+      this.release();
+    }
+  }
+
+  /** @internal */
+  [inspectCustom](): string {
+    return this.toString();
+  }
+}
+
+/**
+ * Lets one task at a time through, first come, first served.
+ *
+ * Python: `asyncio.Lock`. Differs: `with()` instead of `async with`.
+ *
+ * @example
+ * ```ts
+ * import * as asyncio from "contextvars/asyncio";
+ *
+ * const lock = new asyncio.Lock();
+ * await lock.with(async () => {
+ *   await asyncio.sleep(0);
+ * });
+ * ```
+ */
+export class Lock extends Holdable {
+  #locked = false;
+  readonly #waiters = new Set<Future<void>>();
+
+  /** Whether a task holds it. Python: `Lock.locked()`. Differs: nothing. */
+  locked(): boolean {
+    return this.#locked;
+  }
+
+  /**
+   * Waits for the lock and takes it. A cancellation leaves it as it was.
+   *
+   * Python: `Lock.acquire()`. Differs: nothing.
+   */
+  acquire(): Promise<true> {
+    return quiet(this.#acquire());
+  }
+
+  /**
+   * Gives the lock back; the task that waits longest gets it.
+   *
+   * Python: `Lock.release()`. Differs: nothing.
+   *
+   * @throws {RuntimeError} If nobody holds it.
+   */
+  release(): void {
+    if (!this.#locked) {
+      throw new RuntimeError("Lock is not acquired.", { code: "ERR_LOCK_STATE" });
+    }
+    this.#locked = false;
+    this.#wakeFirst();
+  }
+
+  /** Python's `repr()`: `<asyncio.locks.Lock object at 0x... [unlocked]>`. */
+  override toString(): string {
+    return described(this, this.#locked ? "locked" : "unlocked", this.#waiters.size);
+  }
+
+  async #acquire(): Promise<true> {
+    if (this.#locked || ![...this.#waiters].every((waiter) => waiter.cancelled())) {
+      try {
+        await waitInQueue(this.#waiters, new Future());
+      } catch (error) {
+        if (!this.#locked) {
+          this.#wakeFirst();
+        }
+        throw error;
+      }
+    }
+    this.#locked = true;
+    return true;
+  }
+
+  #wakeFirst(): void {
+    // Only the first: one that was woken already is on its way to take the lock.
+    const [first] = this.#waiters;
+    if (first !== undefined && !first.done()) {
+      first.setResult();
+    }
+  }
+}
+
+/**
+ * Tells any number of tasks that something has happened.
+ *
+ * Python: `asyncio.Event`. Differs: nothing.
+ */
+export class Event {
+  #value = false;
+  readonly #waiters = new Set<Future<true>>();
+
+  /** Whether it is set. Python: `Event.is_set()`. Differs: nothing. */
+  isSet(): boolean {
+    return this.#value;
+  }
+
+  /** Sets it: all that wait go on, and nobody has to wait until `clear()`. Python: `Event.set()`. Differs: nothing. */
+  set(): void {
+    if (this.#value) {
+      return;
+    }
+    this.#value = true;
+    for (const waiter of this.#waiters) {
+      if (!waiter.done()) {
+        waiter.setResult(true);
+      }
+    }
+  }
+
+  /** Unsets it. Python: `Event.clear()`. Differs: nothing. */
+  clear(): void {
+    this.#value = false;
+  }
+
+  /** Waits until it is set; not at all if it is. Python: `Event.wait()`. Differs: nothing. */
+  wait(): Promise<true> {
+    return this.#value ? Promise.resolve(true) : quiet(waitInQueue(this.#waiters, new Future()));
+  }
+
+  /** Python's `repr()`: `<asyncio.locks.Event object at 0x... [unset]>`. */
+  toString(): string {
+    return described(this, this.#value ? "set" : "unset", this.#waiters.size);
+  }
+
+  /** @internal */
+  [inspectCustom](): string {
+    return this.toString();
+  }
+}
+
+/**
+ * A lock, and a way to wait while not holding it until another task says that something has changed.
+ *
+ * Python: `asyncio.Condition`. Differs: `with()` instead of `async with`.
+ */
+export class Condition extends Holdable {
+  readonly #lock: Lock;
+  readonly #waiters = new Set<Future<void>>();
+
+  /** @param lock - The lock to use; several Conditions may share one. By default a new one. */
+  constructor(lock: Lock = new Lock()) {
+    super();
+    if (!(lock instanceof Lock)) {
+      throw new TypeError(`Condition() needs a Lock, got ${repr(lock)}`);
+    }
+    this.#lock = lock;
+  }
+
+  /** Whether the lock is held. Python: `Condition.locked()`. Differs: nothing. */
+  locked(): boolean {
+    return this.#lock.locked();
+  }
+
+  /** As `Lock.acquire()`. Python: `Condition.acquire()`. Differs: nothing. */
+  acquire(): Promise<true> {
+    return this.#lock.acquire();
+  }
+
+  /** As `Lock.release()`. Python: `Condition.release()`. Differs: nothing. */
+  release(): void {
+    this.#lock.release();
+  }
+
+  /**
+   * Releases the lock, waits for a `notify()`, and takes the lock again, which it holds also after a cancellation.
+   *
+   * May return without a `notify()`: check what you wait for, or use `waitFor()`.
+   *
+   * Python: `Condition.wait()`. Differs: nothing.
+   *
+   * @throws {RuntimeError} If the lock is not held.
+   */
+  wait(): Promise<true> {
+    return quiet(this.#wait());
+  }
+
+  /**
+   * Waits until the predicate is true, and gives its value.
+   *
+   * Python: `Condition.wait_for()`. Differs: nothing.
+   *
+   * @throws {RuntimeError} If the lock is not held.
+   */
+  waitFor<T>(predicate: () => T): Promise<T> {
+    return quiet(this.#waitFor(predicate));
+  }
+
+  /**
+   * Wakes the `n` tasks that wait longest; they go on when the lock is free.
+   *
+   * Python: `Condition.notify()`. Differs: nothing.
+   *
+   * @throws {RuntimeError} If the lock is not held.
+   */
+  notify(n = 1): void {
+    if (!this.locked()) {
+      throw new RuntimeError("cannot notify on un-acquired lock", { code: "ERR_LOCK_STATE" });
+    }
+    this.#notify(n);
+  }
+
+  /** Wakes all. Python: `Condition.notify_all()`. Differs: nothing. */
+  notifyAll(): void {
+    this.notify(this.#waiters.size);
+  }
+
+  /** Python's `repr()`: `<asyncio.locks.Condition object at 0x... [unlocked]>`. */
+  override toString(): string {
+    return described(this, this.locked() ? "locked" : "unlocked", this.#waiters.size);
+  }
+
+  async #wait(): Promise<true> {
+    if (!this.locked()) {
+      throw new RuntimeError("cannot wait on un-acquired lock", { code: "ERR_LOCK_STATE" });
+    }
+    this.release();
+    try {
+      try {
+        await waitInQueue(this.#waiters, new Future());
+      } finally {
+        await this.#acquireAgain();
+      }
+      return true;
+    } catch (error) {
+      // It may have been woken before it was cancelled: then the wake-up is for another one.
+      this.#notify(1);
+      throw error;
+    }
+  }
+
+  /** Takes the lock whatever comes; a cancellation on the way is thrown afterwards. */
+  async #acquireAgain(): Promise<void> {
+    let cancelled: { readonly error: unknown } | null = null;
+    for (;;) {
+      try {
+        await this.acquire();
+        break;
+      } catch (error) {
+        if (!isCancelled(error)) {
+          throw error;
+        }
+        cancelled = { error };
+      }
+    }
+    if (cancelled !== null) {
+      throw cancelled.error;
+    }
+  }
+
+  async #waitFor<T>(predicate: () => T): Promise<T> {
+    let value = predicate();
+    while (!value) {
+      await this.wait();
+      value = predicate();
+    }
+    return value;
+  }
+
+  #notify(n: number): void {
+    let left = n;
+    for (const waiter of this.#waiters) {
+      if (left <= 0) {
+        return;
+      }
+      if (!waiter.done()) {
+        left -= 1;
+        waiter.setResult();
+      }
+    }
+  }
+}
+
+/**
+ * Lets a number of tasks through at a time, first come, first served.
+ *
+ * Python: `asyncio.Semaphore`. Differs: `with()` instead of `async with`.
+ */
+export class Semaphore extends Holdable {
+  /** How many may still come through. */
+  protected value: number;
+  readonly #waiters = new Set<Future<void>>();
+
+  /**
+   * @param value - How many may hold it at a time.
+   * @throws {ValueError} If `value` is negative.
+   */
+  constructor(value = 1) {
+    super();
+    if (!Number.isInteger(value)) {
+      throw new TypeError(`Semaphore() needs an integer, got ${repr(value)}`);
+    }
+    if (value < 0) {
+      throw new ValueError(`Semaphore initial value must be >= 0, got ${value}`);
+    }
+    this.value = value;
+  }
+
+  /** Whether `acquire()` would wait. Python: `Semaphore.locked()`. Differs: nothing. */
+  locked(): boolean {
+    return this.value === 0 || [...this.#waiters].some((waiter) => !waiter.cancelled());
+  }
+
+  /** Waits for its turn. A cancellation leaves it as it was. Python: `Semaphore.acquire()`. Differs: nothing. */
+  acquire(): Promise<true> {
+    return quiet(this.#acquire());
+  }
+
+  /** Lets one more through. Python: `Semaphore.release()`. Differs: nothing. */
+  release(): void {
+    this.value += 1;
+    this.#wakeNext();
+  }
+
+  /** Python's `repr()`: `<asyncio.locks.Semaphore object at 0x... [unlocked, value:1]>`. */
+  override toString(): string {
+    return described(this, this.locked() ? "locked" : `unlocked, value:${this.value}`, this.#waiters.size);
+  }
+
+  async #acquire(): Promise<true> {
+    if (!this.locked()) {
+      this.value -= 1;
+      return true;
+    }
+    const waiter = new Future<void>();
+    try {
+      await waitInQueue(this.#waiters, waiter);
+    } catch (error) {
+      if (waiter.done() && !waiter.cancelled()) {
+        // It was let through before it was cancelled: give the place back.
+        this.value += 1;
+      }
+      throw error;
+    } finally {
+      // Those who came meanwhile had to queue behind this one.
+      while (this.value > 0 && this.#wakeNext()) {
+        // Each turn lets one through.
+      }
+    }
+    return true;
+  }
+
+  #wakeNext(): boolean {
+    const waiter = firstPending(this.#waiters);
+    if (waiter === null) {
+      return false;
+    }
+    // The place is taken at once, so that nobody slips in before the woken task runs.
+    this.value -= 1;
+    waiter.setResult();
+    return true;
+  }
+}
+
+/**
+ * A Semaphore that cannot be released more often than it was acquired.
+ *
+ * Python: `asyncio.BoundedSemaphore`. Differs: `with()` instead of `async with`.
+ */
+export class BoundedSemaphore extends Semaphore {
+  readonly #bound: number;
+
+  constructor(value = 1) {
+    super(value);
+    this.#bound = value;
+  }
+
+  /**
+   * Lets one more through.
+   *
+   * Python: `BoundedSemaphore.release()`. Differs: nothing.
+   *
+   * @throws {ValueError} If nobody holds it.
+   */
+  override release(): void {
+    if (this.value >= this.#bound) {
+      throw new ValueError("BoundedSemaphore released too many times");
+    }
+    super.release();
+  }
+}
+
+type BarrierState = "filling" | "draining" | "resetting" | "broken";
+
+/**
+ * Lets tasks through when a number of them have come.
+ *
+ * Python: `asyncio.Barrier`. Differs: `with()` instead of `async with`.
+ */
+export class Barrier {
+  readonly #condition = new Condition();
+  readonly #parties: number;
+  #state: BarrierState = "filling";
+  /** How many tasks are inside: waiting for the others, or on their way out. */
+  #count = 0;
+
+  /**
+   * @param parties - How many have to come.
+   * @throws {ValueError} If it is less than one.
+   */
+  constructor(parties: number) {
+    if (!Number.isInteger(parties)) {
+      throw new TypeError(`Barrier() needs an integer, got ${repr(parties)}`);
+    }
+    if (parties < 1) {
+      throw new ValueError(`parties must be >= 1, got ${parties}`);
+    }
+    this.#parties = parties;
+  }
+
+  /** How many have to come. Python: `Barrier.parties`. Differs: nothing. */
+  get parties(): number {
+    return this.#parties;
+  }
+
+  /** How many wait for the others. Python: `Barrier.n_waiting`. Differs: nothing. */
+  get nWaiting(): number {
+    return this.#state === "filling" ? this.#count : 0;
+  }
+
+  /** Whether it was aborted. Python: `Barrier.broken`. Differs: nothing. */
+  get broken(): boolean {
+    return this.#state === "broken";
+  }
+
+  /**
+   * Waits until all have come.
+   *
+   * Python: `Barrier.wait()`. Differs: nothing.
+   *
+   * @returns A number from 0 to `parties - 1`, another one for each task.
+   * @throws {BrokenBarrierError} If it is aborted, or reset meanwhile.
+   */
+  wait(): Promise<number> {
+    return quiet(this.#condition.with(() => this.#wait()));
+  }
+
+  /**
+   * Waits until all have come, then runs the function with the task's number.
+   *
+   * Python: `async with barrier as position:`. Differs: a method.
+   */
+  async with<T>(body: (position: number) => T | PromiseLike<T>): Promise<Awaited<T>> {
+    if (typeof body !== "function") {
+      throw functionNeeded("Barrier.with()", body);
+    }
+    return await body(await this.wait());
+  }
+
+  /** Sends all that wait away with a BrokenBarrierError, and begins anew. Python: `Barrier.reset()`. */
+  reset(): Promise<void> {
+    return quiet(
+      this.#condition.with(() => {
+        this.#state = this.#count > 0 ? "resetting" : "filling";
+        this.#condition.notifyAll();
+      }),
+    );
+  }
+
+  /** Sends all away with a BrokenBarrierError, who wait and who will come. Python: `Barrier.abort()`. */
+  abort(): Promise<void> {
+    return quiet(
+      this.#condition.with(() => {
+        this.#state = "broken";
+        this.#condition.notifyAll();
+      }),
+    );
+  }
+
+  /** Python's `repr()`: `<asyncio.locks.Barrier object at 0x... [filling, waiters:0/3]>`. */
+  toString(): string {
+    const waiting = this.broken ? "" : `, waiters:${this.nWaiting}/${this.#parties}`;
+    return `<asyncio.locks.Barrier object at ${addressOf(this)} [${this.#state}${waiting}]>`;
+  }
+
+  /** @internal */
+  [inspectCustom](): string {
+    return this.toString();
+  }
+
+  async #wait(): Promise<number> {
+    // Those of the round before have to be out first.
+    await this.#condition.waitFor(() => this.#state !== "draining" && this.#state !== "resetting");
+    if (this.#state === "broken") {
+      throw new BrokenBarrierError("Barrier aborted");
+    }
+    const index = this.#count;
+    this.#count += 1;
+    try {
+      if (this.#count === this.#parties) {
+        this.#state = "draining";
+        this.#condition.notifyAll();
+      } else {
+        await this.#waitForOthers();
+      }
+      return index;
+    } finally {
+      this.#count -= 1;
+      this.#leave();
+    }
+  }
+
+  async #waitForOthers(): Promise<void> {
+    await this.#condition.waitFor(() => this.#state !== "filling");
+    if (this.#state === "broken" || this.#state === "resetting") {
+      throw new BrokenBarrierError("Abort or reset of barrier");
+    }
+  }
+
+  #leave(): void {
+    if (this.#count > 0) {
+      return;
+    }
+    if (this.#state === "resetting" || this.#state === "draining") {
+      this.#state = "filling";
+    }
+    this.#condition.notifyAll();
+  }
+}

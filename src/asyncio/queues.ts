@@ -1,0 +1,412 @@
+/**
+ * Queues: Queue, PriorityQueue, LifoQueue.
+ *
+ * Theory of operation. A task that has to wait stands in a list as a Future that means "look again", not as the receiver
+ * of an item: an item is taken by a task that runs, so none is lost when a waiting task is cancelled. One that was woken
+ * and cancelled before it ran wakes the next.
+ */
+import { ValueError } from "../errors.ts";
+import { addressOf, inspectCustom, repr } from "../repr.ts";
+import { QueueEmpty, QueueFull, QueueShutDown } from "./exceptions.ts";
+import { Future } from "./futures.ts";
+import { Event } from "./locks.ts";
+import { quiet } from "./waits.ts";
+
+/** How the items of a queue are kept. */
+interface Store<T> {
+  readonly size: number;
+  put(item: T): void;
+  take(): T;
+  list(): readonly T[];
+}
+
+/** First in, first out: an array and the place of the first item, so that taking is as cheap as putting. */
+class Fifo<T> implements Store<T> {
+  #items: (T | undefined)[] = [];
+  #first = 0;
+
+  get size(): number {
+    return this.#items.length - this.#first;
+  }
+
+  put(item: T): void {
+    this.#items.push(item);
+  }
+
+  take(): T {
+    const item = this.#items[this.#first] as T;
+    this.#items[this.#first] = undefined;
+    this.#first += 1;
+    if (this.#first * 2 > this.#items.length) {
+      this.#items = this.#items.slice(this.#first);
+      this.#first = 0;
+    }
+    return item;
+  }
+
+  list(): readonly T[] {
+    return this.#items.slice(this.#first) as T[];
+  }
+}
+
+/** Last in, first out. */
+class Lifo<T> implements Store<T> {
+  readonly #items: T[] = [];
+
+  get size(): number {
+    return this.#items.length;
+  }
+
+  put(item: T): void {
+    this.#items.push(item);
+  }
+
+  take(): T {
+    return this.#items.pop() as T;
+  }
+
+  list(): readonly T[] {
+    return this.#items;
+  }
+}
+
+/** Smallest first: a binary heap, in which no item is smaller than its parent at half its place. */
+class Heap<T> implements Store<T> {
+  readonly #items: T[] = [];
+
+  get size(): number {
+    return this.#items.length;
+  }
+
+  put(item: T): void {
+    const items = this.#items;
+    let place = items.length;
+    while (place > 0) {
+      const parent = (place - 1) >> 1;
+      if (!isLess(item, items[parent])) {
+        break;
+      }
+      items[place] = items[parent] as T;
+      place = parent;
+    }
+    items[place] = item;
+  }
+
+  take(): T {
+    const items = this.#items;
+    const smallest = items[0] as T;
+    const last = items.pop() as T;
+    if (items.length > 0) {
+      this.#sink(last);
+    }
+    return smallest;
+  }
+
+  list(): readonly T[] {
+    return this.#items;
+  }
+
+  /** Puts the item at the top and lets it sink to its place. */
+  #sink(item: T): void {
+    const items = this.#items;
+    let place = 0;
+    for (;;) {
+      let child = 2 * place + 1;
+      if (child + 1 < items.length && isLess(items[child + 1], items[child])) {
+        child += 1;
+      }
+      if (child >= items.length || !isLess(items[child], item)) {
+        break;
+      }
+      items[place] = items[child] as T;
+      place = child;
+    }
+    items[place] = item;
+  }
+}
+
+/** JavaScript's `<`, and for arrays Python's: the first pair that differs decides. */
+function isLess(a: unknown, b: unknown): boolean {
+  if (!Array.isArray(a) || !Array.isArray(b)) {
+    return (a as number) < (b as number);
+  }
+  for (let i = 0; i < Math.min(a.length, b.length); i++) {
+    if (isLess(a[i], b[i])) {
+      return true;
+    }
+    if (isLess(b[i], a[i])) {
+      return false;
+    }
+  }
+  return a.length < b.length;
+}
+
+/**
+ * Hands items from tasks to tasks, first in, first out.
+ *
+ * Python: `asyncio.Queue`. Differs: nothing.
+ *
+ * @typeParam T - The type of the items.
+ *
+ * @example
+ * ```ts
+ * import * as asyncio from "contextvars/asyncio";
+ * import assert from "node:assert/strict";
+ *
+ * const queue = new asyncio.Queue<number>(1);
+ * const producer = asyncio.createTask(async () => {
+ *   for (const item of [1, 2, 3]) {
+ *     await queue.put(item);
+ *   }
+ *   queue.shutdown();
+ * });
+ * const items: number[] = [];
+ * try {
+ *   for (;;) {
+ *     items.push(await queue.get());
+ *   }
+ * } catch (error) {
+ *   assert.ok(error instanceof asyncio.QueueShutDown);
+ * }
+ * await producer;
+ * assert.deepEqual(items, [1, 2, 3]);
+ * ```
+ */
+export class Queue<T> {
+  readonly #maxsize: number;
+  readonly #store: Store<T>;
+  readonly #getters = new Set<Future<void>>();
+  readonly #putters = new Set<Future<void>>();
+  readonly #finished = new Event();
+  #unfinished = 0;
+  #shutDown = false;
+
+  /** @param maxsize - How many items fit in; 0 or less: any number. */
+  constructor(maxsize = 0) {
+    if (typeof maxsize !== "number" || Number.isNaN(maxsize)) {
+      throw new TypeError(`${new.target.name}() needs a number as its maxsize, got ${repr(maxsize)}`);
+    }
+    this.#maxsize = maxsize;
+    this.#store = this._makeStore();
+    this.#finished.set();
+  }
+
+  /** How many items fit in. Python: `Queue.maxsize`. Differs: nothing. */
+  get maxsize(): number {
+    return this.#maxsize;
+  }
+
+  /** How many items are in it. Python: `Queue.qsize()`. Differs: nothing. */
+  qsize(): number {
+    return this.#store.size;
+  }
+
+  /** Whether there is no item. Python: `Queue.empty()`. Differs: nothing. */
+  empty(): boolean {
+    return this.#store.size === 0;
+  }
+
+  /** Whether no more items fit in. Python: `Queue.full()`. Differs: nothing. */
+  full(): boolean {
+    return this.#maxsize > 0 && this.#store.size >= this.#maxsize;
+  }
+
+  /**
+   * Puts an item in; waits while the queue is full. After a cancellation the item is not in it.
+   *
+   * Python: `Queue.put()`. Differs: nothing.
+   *
+   * @throws {QueueShutDown} If the queue was shut down.
+   */
+  put(item: T): Promise<void> {
+    return quiet(this.#put(item));
+  }
+
+  /**
+   * Puts an item in.
+   *
+   * Python: `Queue.put_nowait()`. Differs: nothing.
+   *
+   * @throws {QueueFull} If no more fit in.
+   * @throws {QueueShutDown} If the queue was shut down.
+   */
+  putNowait(item: T): void {
+    if (this.#shutDown) {
+      throw new QueueShutDown("the queue was shut down");
+    }
+    if (this.full()) {
+      throw new QueueFull(`the queue is full: maxsize is ${this.#maxsize}`);
+    }
+    this.#store.put(item);
+    this.#unfinished += 1;
+    this.#finished.clear();
+    wakeNext(this.#getters);
+  }
+
+  /**
+   * Takes an item out; waits while the queue is empty. After a cancellation no item is lost.
+   *
+   * Python: `Queue.get()`. Differs: nothing.
+   *
+   * @throws {QueueShutDown} If the queue was shut down, and is empty.
+   */
+  get(): Promise<T> {
+    return quiet(this.#get());
+  }
+
+  /**
+   * Takes an item out.
+   *
+   * Python: `Queue.get_nowait()`. Differs: nothing.
+   *
+   * @throws {QueueEmpty} If there is none.
+   * @throws {QueueShutDown} If there is none and the queue was shut down.
+   */
+  getNowait(): T {
+    if (this.empty()) {
+      throw this.#shutDown ? new QueueShutDown("the queue was shut down") : new QueueEmpty("the queue is empty");
+    }
+    const item = this.#store.take();
+    wakeNext(this.#putters);
+    return item;
+  }
+
+  /**
+   * Says that an item that was taken out has been dealt with.
+   *
+   * Python: `Queue.task_done()`. Differs: nothing.
+   *
+   * @throws {ValueError} If it was said more often than items were put in.
+   */
+  taskDone(): void {
+    if (this.#unfinished <= 0) {
+      throw new ValueError("task_done() called too many times");
+    }
+    this.#oneFinished();
+  }
+
+  /** Waits until all items that were put in have been dealt with. Python: `Queue.join()`. Differs: nothing. */
+  async join(): Promise<void> {
+    if (this.#unfinished > 0) {
+      await this.#finished.wait();
+    }
+  }
+
+  /**
+   * Ends the queue: nothing can be put in any more, and `get()` throws when it is empty, or at once.
+   *
+   * Python: `Queue.shutdown()`. Differs: nothing.
+   *
+   * @param immediate - Whether to drop what is in it.
+   */
+  shutdown(immediate = false): void {
+    this.#shutDown = true;
+    while (immediate && !this.empty()) {
+      this.#store.take();
+      if (this.#unfinished > 0) {
+        this.#oneFinished();
+      }
+    }
+    for (const waiters of [this.#getters, this.#putters]) {
+      while (waiters.size > 0) {
+        wakeNext(waiters);
+      }
+    }
+  }
+
+  /** Python's `repr()`: `<Queue at 0x... maxsize=0>`. */
+  toString(): string {
+    const parts = [
+      `maxsize=${this.#maxsize}`,
+      this.empty() ? "" : `_queue=${repr(this.#store.list())}`,
+      this.#getters.size > 0 ? `_getters[${this.#getters.size}]` : "",
+      this.#putters.size > 0 ? `_putters[${this.#putters.size}]` : "",
+      this.#unfinished > 0 ? `tasks=${this.#unfinished}` : "",
+      this.#shutDown ? "shutdown" : "",
+    ];
+    return `<${this.constructor.name} at ${addressOf(this)} ${parts.filter((part) => part !== "").join(" ")}>`;
+  }
+
+  /** @internal */
+  [inspectCustom](): string {
+    return this.toString();
+  }
+
+  /** @internal */
+  _makeStore(): Store<T> {
+    return new Fifo();
+  }
+
+  async #put(item: T): Promise<void> {
+    while (this.full() && !this.#shutDown) {
+      await waitForChange(this.#putters, () => !this.full());
+    }
+    this.putNowait(item);
+  }
+
+  async #get(): Promise<T> {
+    while (this.empty() && !this.#shutDown) {
+      await waitForChange(this.#getters, () => !this.empty());
+    }
+    return this.getNowait();
+  }
+
+  #oneFinished(): void {
+    this.#unfinished -= 1;
+    if (this.#unfinished === 0) {
+      this.#finished.set();
+    }
+  }
+}
+
+/** Stands in the list until woken. When cancelled after that, it wakes another one in its place. */
+async function waitForChange(waiters: Set<Future<void>>, changed: () => boolean): Promise<void> {
+  const waiter = new Future<void>();
+  waiters.add(waiter);
+  try {
+    await waiter;
+  } catch (error) {
+    waiter.cancel();
+    waiters.delete(waiter);
+    if (changed() && !waiter.cancelled()) {
+      wakeNext(waiters);
+    }
+    throw error;
+  }
+}
+
+function wakeNext(waiters: Set<Future<void>>): void {
+  for (const waiter of waiters) {
+    waiters.delete(waiter);
+    if (!waiter.done()) {
+      waiter.setResult();
+      return;
+    }
+  }
+}
+
+/**
+ * A queue that gives the smallest item first.
+ *
+ * Items are compared by `<`; arrays as Python's tuples are: `[priority, item]`.
+ *
+ * Python: `asyncio.PriorityQueue`. Differs: nothing.
+ */
+export class PriorityQueue<T> extends Queue<T> {
+  /** @internal */
+  override _makeStore(): Store<T> {
+    return new Heap();
+  }
+}
+
+/**
+ * A queue that gives the newest item first.
+ *
+ * Python: `asyncio.LifoQueue`. Differs: nothing.
+ */
+export class LifoQueue<T> extends Queue<T> {
+  /** @internal */
+  override _makeStore(): Store<T> {
+    return new Lifo();
+  }
+}

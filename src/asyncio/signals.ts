@@ -1,0 +1,60 @@
+/** Signals: one callback for each, and Ctrl-C for the main task. */
+import { constants } from "node:os";
+import { RuntimeError, ValueError } from "../errors.ts";
+import { repr } from "../repr.ts";
+import { callSoon, contextFor } from "./events.ts";
+import { functionNeeded } from "./exceptions.ts";
+
+const handlers = new Map<NodeJS.Signals, () => void>();
+
+/** What `run()` has listen to Ctrl-C. */
+let interruptListener: (() => void) | null = null;
+
+export function addSignalHandler(signal: NodeJS.Signals, callback: () => unknown): void {
+  if (typeof callback !== "function") {
+    throw functionNeeded("addSignalHandler()", callback);
+  }
+  if (!(signal in constants.signals)) {
+    throw new ValueError(`addSignalHandler() needs the name of a signal such as "SIGTERM", got ${repr(signal)}`);
+  }
+  if (signal === "SIGKILL" || signal === "SIGSTOP") {
+    throw new RuntimeError(`sig ${signal} cannot be caught`);
+  }
+  const context = contextFor("addSignalHandler()", undefined);
+  const listener = (): void => void callSoon(callback, { context });
+  removeSignalHandler(signal);
+  if (signal === "SIGINT" && interruptListener !== null) {
+    process.off(signal, interruptListener);
+  }
+  handlers.set(signal, listener);
+  process.on(signal, listener);
+}
+
+export function removeSignalHandler(signal: NodeJS.Signals): boolean {
+  const listener = handlers.get(signal);
+  if (listener === undefined) {
+    return false;
+  }
+  handlers.delete(signal);
+  process.off(signal, listener);
+  return true;
+}
+
+/**
+ * Has the function called at Ctrl-C, once: the second one finds no listener and ends the process.
+ *
+ * A program that listens to SIGINT itself keeps that.
+ *
+ * @returns A function that stops listening.
+ */
+export function catchInterrupt(callback: () => void): () => void {
+  if (process.listenerCount("SIGINT") > 0) {
+    return () => {};
+  }
+  interruptListener = callback;
+  process.once("SIGINT", callback);
+  return () => {
+    interruptListener = null;
+    process.off("SIGINT", callback);
+  };
+}

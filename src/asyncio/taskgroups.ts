@@ -1,0 +1,236 @@
+/**
+ * TaskGroup: tasks that end together.
+ *
+ * Theory of operation. The group belongs to the task that enters it. When a task of the group fails, the others are
+ * cancelled, and so is the body; that cancellation is the group's own, which is taken back on exit. A cancellation from
+ * outside cancels the tasks and goes on its way when they have ended, unless one of them failed: errors come first.
+ */
+import { RuntimeError } from "../errors.ts";
+import { inspectCustom } from "../repr.ts";
+import { callExceptionHandler } from "./events.ts";
+import { ExceptionGroup, functionNeeded, isCancelled } from "./exceptions.ts";
+import { Future } from "./futures.ts";
+import { createTask, currentTask, type Task, type TaskOptions } from "./tasks.ts";
+
+/** What the body of a group ended with. */
+type Failure = { readonly error: unknown } | null;
+
+/**
+ * Runs tasks together: `with()` ends when all of them have ended, and when one fails, the others are cancelled.
+ *
+ * Python: `asyncio.TaskGroup`, as in 3.15. Differs: `with()` instead of `async with`.
+ *
+ * @example
+ * ```ts
+ * import * as asyncio from "contextvars/asyncio";
+ * import assert from "node:assert/strict";
+ *
+ * await asyncio.run(async () => {
+ *   const [a, b] = await new asyncio.TaskGroup().with(async (tg) => [
+ *     tg.createTask(() => asyncio.sleep(0.01, "a")),
+ *     tg.createTask(() => asyncio.sleep(0.01, "b")),
+ *   ] as const);
+ *   assert.equal(a.result() + b.result(), "ab");
+ * });
+ * ```
+ */
+export class TaskGroup {
+  #parent: Task<unknown> | null = null;
+  readonly #tasks = new Set<Task<unknown>>();
+  readonly #errors: unknown[] = [];
+  // The body is left: nothing but the tasks is waited for. Aborting: the tasks were cancelled, no more may be made.
+  // Both can only become true; aborting may come first.
+  #exiting = false;
+  #aborting = false;
+  /** The group itself has cancelled its parent, and has to take that back. */
+  #parentCancelRequested = false;
+  #cancelOnEntry = false;
+  #allDone: Future<void> | null = null;
+
+  /**
+   * Starts a task of the group.
+   *
+   * Python: `TaskGroup.create_task()`. Differs: takes a function.
+   *
+   * @throws {RuntimeError} Before `with()`, when all tasks have ended after it, and while the tasks are being cancelled.
+   * @throws {TypeError} If `callable` is not a function.
+   */
+  createTask<T>(callable: () => T | PromiseLike<T>, options?: TaskOptions): Task<Awaited<T>> {
+    if (this.#parent === null) {
+      throw this.#refusal("has not been entered");
+    }
+    if (this.#exiting && this.#tasks.size === 0) {
+      throw this.#refusal("is finished");
+    }
+    if (this.#aborting) {
+      throw this.#refusal("is shutting down");
+    }
+    const task = createTask(callable, options);
+    this.#tasks.add(task as Task<unknown>);
+    task._observe(() => this.#taskDone(task as Task<unknown>));
+    return task;
+  }
+
+  /**
+   * Cancels all tasks of the group and its body; `with()` then ends without an error.
+   *
+   * Before `with()`, it takes effect on entry. More than once is as once.
+   *
+   * Python: `TaskGroup.cancel()`, since 3.15. Differs: nothing.
+   */
+  cancel(): void {
+    if (this.#parent === null) {
+      this.#cancelOnEntry = true;
+      return;
+    }
+    if (this.#exiting && this.#tasks.size === 0) {
+      return;
+    }
+    if (!this.#aborting) {
+      this.#abort();
+    }
+    this.#cancelParent();
+  }
+
+  /**
+   * Runs the function, then waits until all tasks of the group have ended.
+   *
+   * Python: `async with asyncio.TaskGroup() as tg:`. Differs: a method.
+   *
+   * @param body - Gets this group.
+   * @returns What the function returns.
+   * @throws {ExceptionGroup} If tasks or the body failed: all errors that are no cancellations.
+   * @throws {CancelledError} If the current task was cancelled, and nothing failed.
+   * @throws {RuntimeError} If the group was entered before, or there is no current task.
+   */
+  async with<T>(body: (group: this) => T | PromiseLike<T>): Promise<Awaited<T>> {
+    if (typeof body !== "function") {
+      throw functionNeeded("TaskGroup.with()", body);
+    }
+    const parent = this.#enter();
+    let result: Awaited<T> | undefined;
+    let failure: Failure = null;
+    try {
+      result = await body(this);
+    } catch (error) {
+      failure = { error };
+    }
+    await this.#exit(parent, failure);
+    // A body that the group itself has cancelled has no result.
+    return result as Awaited<T>;
+  }
+
+  /** Python's `repr()`: `<TaskGroup tasks=2 entered>`. */
+  toString(): string {
+    const parts = [
+      this.#tasks.size > 0 ? `tasks=${this.#tasks.size}` : "",
+      this.#errors.length > 0 ? `errors=${this.#errors.length}` : "",
+      this.#aborting ? "cancelling" : this.#parent === null ? "" : "entered",
+    ];
+    return `<${["TaskGroup", ...parts.filter((part) => part !== "")].join(" ")}>`;
+  }
+
+  /** @internal */
+  [inspectCustom](): string {
+    return this.toString();
+  }
+
+  #refusal(why: string): RuntimeError {
+    return new RuntimeError(`TaskGroup ${this} ${why}`, { code: "ERR_TASK_GROUP_STATE" });
+  }
+
+  #enter(): Task<unknown> {
+    if (this.#parent !== null) {
+      throw this.#refusal("has already been entered");
+    }
+    const parent = currentTask();
+    if (parent === null) {
+      throw new RuntimeError(`TaskGroup ${this} cannot determine the parent task: createTask() or run() the function`, {
+        code: "ERR_NO_CURRENT_TASK",
+      });
+    }
+    this.#parent = parent;
+    if (this.#cancelOnEntry) {
+      this.cancel();
+    }
+    return parent;
+  }
+
+  async #exit(parent: Task<unknown>, failure: Failure): Promise<void> {
+    this.#exiting = true;
+    let cancelled: Failure = failure !== null && isCancelled(failure.error) ? failure : null;
+    if (failure !== null && !this.#aborting) {
+      this.#abort();
+    }
+    // More than once, because the parent may be cancelled while it waits, and again.
+    while (this.#tasks.size > 0) {
+      this.#allDone ??= new Future();
+      try {
+        await this.#allDone;
+      } catch (error) {
+        if (!this.#aborting) {
+          cancelled = { error };
+          this.#abort();
+        }
+      }
+      this.#allDone = null;
+    }
+    if (this.#parentCancelRequested && parent.uncancel() === 0) {
+      // Nobody else wants the parent cancelled.
+      cancelled = null;
+    }
+    if (cancelled !== null && this.#errors.length === 0) {
+      throw cancelled.error;
+    }
+    if (failure !== null && !isCancelled(failure.error)) {
+      this.#errors.push(failure.error);
+    }
+    if (this.#errors.length === 0) {
+      return;
+    }
+    if (parent.cancelling() > 0) {
+      // The errors take the place of the CancelledError, which is to come again at the next wait.
+      parent.uncancel();
+      parent.cancel();
+    }
+    throw new ExceptionGroup("unhandled errors in a TaskGroup", this.#errors);
+  }
+
+  #taskDone(task: Task<unknown>): void {
+    this.#tasks.delete(task);
+    if (this.#tasks.size === 0 && this.#allDone !== null && !this.#allDone.done()) {
+      this.#allDone.setResult();
+    }
+    const exception = task.cancelled() ? null : task.exception();
+    if (exception === null) {
+      return;
+    }
+    this.#errors.push(exception);
+    if (this.#parent?.done()) {
+      callExceptionHandler({
+        message: `Task ${task} has errored out but its parent task ${this.#parent} is already completed`,
+        exception,
+        task,
+      });
+      return;
+    }
+    if (!this.#aborting && !this.#parentCancelRequested) {
+      this.#abort();
+      this.#cancelParent();
+    }
+  }
+
+  #abort(): void {
+    this.#aborting = true;
+    for (const task of this.#tasks) {
+      task.cancel();
+    }
+  }
+
+  #cancelParent(): void {
+    if (!this.#parentCancelRequested) {
+      this.#parentCancelRequested = true;
+      this.#parent?.cancel();
+    }
+  }
+}

@@ -1,0 +1,197 @@
+/**
+ * timeout and timeoutAt: a limit of time for a block of code.
+ *
+ * Theory of operation. At the deadline the task is cancelled. Whether the CancelledError that comes out of the block is
+ * that one is told by counting: the task's `cancelling()` was noted on entry, and `uncancel()` on exit must lead back to
+ * it. If it leads to more, somebody else wants the task cancelled, too, and the CancelledError goes on its way.
+ */
+import { RuntimeError, TimeoutError, ValueError } from "../errors.ts";
+import { inspectCustom, repr } from "../repr.ts";
+import { callAt, callSoon, type Handle, time } from "./events.ts";
+import { functionNeeded, isCancelled } from "./exceptions.ts";
+import { currentTask, type Task } from "./tasks.ts";
+
+type State = "created" | "active" | "expiring" | "expired" | "finished";
+
+/**
+ * A limit of time; made by {@linkcode timeout} or {@linkcode timeoutAt}, used by `with()`, once.
+ *
+ * Python: `asyncio.Timeout`. Differs: `with()` instead of `async with`.
+ */
+export class Timeout {
+  #when: number | null;
+  #state: State = "created";
+  #task: Task<unknown> | null = null;
+  #handle: Handle | null = null;
+  /** How many requests to end the task had on entry. */
+  #cancelling = 0;
+
+  /** @internal */
+  constructor(when: number | null) {
+    this.#when = when;
+  }
+
+  /** The deadline, in seconds of the loop's clock; `null` for none. Python: `Timeout.when()`. Differs: nothing. */
+  when(): number | null {
+    return this.#when;
+  }
+
+  /** Whether the deadline was reached inside. Python: `Timeout.expired()`. Differs: nothing. */
+  expired(): boolean {
+    return this.#state === "expiring" || this.#state === "expired";
+  }
+
+  /**
+   * Moves the deadline.
+   *
+   * Python: `Timeout.reschedule()`. Differs: nothing.
+   *
+   * @param when - In seconds of the loop's clock; `null` for none.
+   * @throws {RuntimeError} Before `with()`, after it, and once the deadline was reached.
+   */
+  reschedule(when: number | null): void {
+    if (this.#state === "created") {
+      throw new RuntimeError("Timeout has not been entered; call reschedule() inside with()", {
+        code: "ERR_TIMEOUT_STATE",
+      });
+    }
+    if (this.#state !== "active") {
+      throw new RuntimeError(`Cannot change state of ${this.#state} Timeout`, { code: "ERR_TIMEOUT_STATE" });
+    }
+    this.#when = when;
+    this.#handle?.cancel();
+    this.#handle = null;
+    if (when !== null) {
+      this.#handle = when <= time() ? callSoon(() => this.#expire()) : callAt(when, () => this.#expire());
+    }
+  }
+
+  /**
+   * Runs the function, in the current task, until it returns or the deadline is reached; then it is cancelled.
+   *
+   * Python: `async with asyncio.timeout(delay) as t:`. Differs: a method.
+   *
+   * @param body - Gets this Timeout.
+   * @returns What the function returns.
+   * @throws {TimeoutError} If the deadline was reached and the function ended with the CancelledError; that is its cause.
+   * @throws {RuntimeError} If it was entered before, or there is no current task.
+   */
+  async with<T>(body: (timeout: this) => T | PromiseLike<T>): Promise<Awaited<T>> {
+    if (typeof body !== "function") {
+      throw functionNeeded("Timeout.with()", body);
+    }
+    const task = this.#enter();
+    let result: Awaited<T>;
+    try {
+      result = await body(this);
+    } catch (error) {
+      throw this.#exit(task) && isCancelled(error)
+        ? new TimeoutError("the timeout has expired", { cause: error })
+        : error;
+    }
+    this.#exit(task);
+    return result;
+  }
+
+  /** Python's `repr()`: `<Timeout [active] when=12.5>`. */
+  toString(): string {
+    const when = this.#when === null ? "None" : Math.round(this.#when * 1000) / 1000;
+    return `<Timeout [${this.#state}]${this.#state === "active" ? ` when=${when}` : ""}>`;
+  }
+
+  /** @internal */
+  [inspectCustom](): string {
+    return this.toString();
+  }
+
+  #enter(): Task<unknown> {
+    if (this.#state !== "created") {
+      throw new RuntimeError("Timeout has already been entered", { code: "ERR_TIMEOUT_STATE" });
+    }
+    const task = currentTask();
+    if (task === null) {
+      throw new RuntimeError("Timeout should be used inside a task: createTask() or run() the function", {
+        code: "ERR_NO_CURRENT_TASK",
+      });
+    }
+    this.#state = "active";
+    this.#task = task;
+    this.#cancelling = task.cancelling();
+    this.reschedule(this.#when);
+    return task;
+  }
+
+  /** Leaves the block. True when the cancellation that ended it is this Timeout's own, and no other is pending. */
+  #exit(task: Task<unknown>): boolean {
+    this.#handle?.cancel();
+    this.#handle = null;
+    if (this.#state === "expiring") {
+      this.#state = "expired";
+      return task.uncancel() <= this.#cancelling;
+    }
+    if (this.#state === "active") {
+      this.#state = "finished";
+    }
+    return false;
+  }
+
+  #expire(): void {
+    this.#handle = null;
+    this.#task?.cancel();
+    this.#state = "expiring";
+  }
+}
+
+/**
+ * A limit of time for a block of code, from the moment of this call on.
+ *
+ * ```text
+ * await asyncio.timeout(5).with(async (t) => { ... });
+ * ```
+ *
+ * Timeouts can be nested. At the deadline the waits of the library inside the block are cancelled; promises of others are
+ * not interrupted.
+ *
+ * Python: `asyncio.timeout()`. Differs: `with()` instead of `async with`.
+ *
+ * @param delay - In seconds; 0 or less: at the first wait; `null`: no limit, until `reschedule()`.
+ * @throws {ValueError} If `delay` is NaN.
+ *
+ * @example
+ * ```ts
+ * import * as asyncio from "contextvars/asyncio";
+ * import assert from "node:assert/strict";
+ *
+ * await asyncio.run(async () => {
+ *   const answer = asyncio.timeout(0.01).with(async () => {
+ *     await asyncio.sleep(3600);
+ *   });
+ *   await assert.rejects(answer, asyncio.TimeoutError);
+ * });
+ * ```
+ */
+export function timeout(delay: number | null): Timeout {
+  return new Timeout(delay === null ? null : time() + checkedSeconds("timeout()", delay));
+}
+
+/**
+ * A limit of time for a block of code, until a moment of the loop's clock.
+ *
+ * Python: `asyncio.timeout_at()`. Differs: `with()` instead of `async with`.
+ *
+ * @param when - In seconds of `getRunningLoop().time()`; `null`: no limit.
+ * @throws {ValueError} If `when` is NaN.
+ */
+export function timeoutAt(when: number | null): Timeout {
+  return new Timeout(when === null ? null : checkedSeconds("timeoutAt()", when));
+}
+
+function checkedSeconds(caller: string, seconds: number): number {
+  if (typeof seconds !== "number") {
+    throw new TypeError(`${caller} needs a number of seconds or null, got ${repr(seconds)}`);
+  }
+  if (Number.isNaN(seconds)) {
+    throw new ValueError(`${caller} needs a number of seconds, got NaN`);
+  }
+  return seconds;
+}
