@@ -29,13 +29,16 @@ export function setSlowCallbackDuration(seconds: number): void {
   slowStep = seconds;
 }
 
-/** Where the caller's caller was called from, in debug mode: the stack that tells where a task or callback was made. */
+/** The folder of the package's own code, whose frames are left out of stacks. */
+const OWN_CODE = new URL("../..", import.meta.url).href;
+
+/** In debug mode, the stack that tells where in the program a task or callback was made. */
 export function creationStack(): string | undefined {
   if (!debug) {
     return undefined;
   }
-  const { stack = "" } = new Error("made here");
-  return stack.split("\n").slice(3).join("\n");
+  const [, ...frames] = (new Error("made here").stack ?? "").split("\n");
+  return frames.filter((frame) => !frame.includes(OWN_CODE)).join("\n");
 }
 
 export function warn(text: string): void {
