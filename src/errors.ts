@@ -271,3 +271,29 @@ export class gaierror extends OSError {
     super(message, { code: "ENOTFOUND", ...options });
   }
 }
+
+/**
+ * TLS failed: no common version or cipher, a broken record, plaintext where TLS was expected.
+ *
+ * Python: `ssl.SSLError`. Differs: `code` is Node's.
+ */
+export class SSLError extends OSError {
+  static {
+    named(this, "SSLError");
+  }
+
+  constructor(message?: string, options: OSErrorOptions = {}) {
+    super(message, { code: "ERR_SSL", ...options });
+  }
+}
+
+/**
+ * The peer's certificate is not to be trusted: unknown issuer, wrong name, expired.
+ *
+ * Python: `ssl.SSLCertVerificationError`. Differs: `code` is Node's.
+ */
+export class SSLCertVerificationError extends SSLError {
+  static {
+    named(this, "SSLCertVerificationError");
+  }
+}

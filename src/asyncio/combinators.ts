@@ -10,7 +10,7 @@ import { CancelledError, checkOptions, isCancelled } from "./exceptions.ts";
 import { Future } from "./futures.ts";
 import { Queue } from "./queues.ts";
 import { type Awaitable, type AwaitedResult, createTask, currentTask, ensureFuture } from "./tasks.ts";
-import { type Timeout, timeout as timeoutAfter } from "./timeouts.ts";
+import { timeout as timeoutAfter } from "./timeouts.ts";
 import { quiet } from "./waits.ts";
 
 /** Options of {@linkcode gather}. */
@@ -240,7 +240,7 @@ export function waitFor<T>(awaitable: Awaitable<T>, timeout: number | null): Pro
 
 async function waitInTask<T>(awaitable: Awaitable<T>, timeout: number | null): Promise<T> {
   if (timeout === null || timeout > 0 || Number.isNaN(timeout)) {
-    return await timeoutAfter(timeout).with(async (_: Timeout) =>
+    return await timeoutAfter(timeout).with(async () =>
       typeof awaitable === "function" ? await awaitable() : await ensureFuture(awaitable),
     );
   }

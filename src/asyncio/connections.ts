@@ -1,52 +1,98 @@
-/** openConnection: from a host and a port to a reader and a writer. */
+/** Connecting: from a host and a port, or a path, to a transport and a protocol, or a reader and a writer. */
 import { Socket } from "node:net";
 import { Duplex } from "node:stream";
 import { copyContext } from "../contextvars/context.ts";
-import { OSError, ValueError } from "../errors.ts";
+import { ValueError } from "../errors.ts";
 import { repr } from "../repr.ts";
-import { checkOptions } from "./exceptions.ts";
+import { checkOptions, functionNeeded } from "./exceptions.ts";
+import type { BaseProtocol } from "./protocols/protocols.ts";
 import { StreamReader } from "./streams/reader.ts";
 import { StreamProtocol } from "./streams/stream-protocol.ts";
 import { StreamWriter } from "./streams/writer.ts";
-import { addressTuple, type Family, lookUp } from "./transports/addresses.ts";
+import { type Family, lookUp } from "./transports/addresses.ts";
+import { connectAny, interleaved, READ_SIZE } from "./transports/connect.ts";
 import { toOSError } from "./transports/os-errors.ts";
+import { serviceNames, servicePort } from "./transports/services.ts";
 import { SocketTransport } from "./transports/socket.ts";
+import { type SSLContext, startTls, type TlsOptions, type TlsRequest, tlsRequest } from "./transports/tls.ts";
+import type { Transport } from "./transports/transport.ts";
 import { Wait } from "./waits.ts";
-
-/** How much a socket reads ahead; the same on every Node. */
-export const READ_SIZE: number = 64 * 1024; // bytes
 
 /** A connected socket, any two-way stream, or a file descriptor of a connected socket. */
 export type ConnectedSocket = Socket | Duplex | { readonly fd: number };
 
-/** Options of {@linkcode openConnection}. */
-export interface OpenConnectionOptions {
-  /** Of the reader, in bytes. @default 65536 */
-  limit?: number | undefined;
-  /** Which addresses to look for: 0 any, 4 or 6. @default 0 */
-  family?: Family | undefined;
-  /** A socket that is connected already, instead of host and port. The writer owns it from now on. */
+/** Options of every connection that is made from this side. */
+export interface ConnectionOptions extends TlsOptions {
+  /** A socket that is connected already, instead of an address. The connection owns it from now on. */
   sock?: ConnectedSocket | undefined;
-  /** Host and port to connect from. @default the system chooses */
-  localAddr?: readonly [host: string, port: number] | undefined;
+  /** TLS: `true`, options of `node:tls`, or a `tls.SecureContext`. @default no TLS */
+  ssl?: SSLContext | true | undefined;
+  /** After so long without a byte in or out the connection is ended with a TimeoutError, in seconds. @default never */
+  idleTimeout?: number | undefined;
 }
 
-const OPTIONS = ["limit", "family", "sock", "localAddr"] as const;
+/** Options of `loop.createConnection()`. */
+export interface CreateConnectionOptions extends ConnectionOptions {
+  /** Which addresses to look for: 0 any, 4 or 6. @default 0 */
+  family?: Family | undefined;
+  /** 0 or 6, which is TCP. @default 0 */
+  proto?: number | undefined;
+  /** Flags of the name look-up: `ADDRCONFIG`, `V4MAPPED`, `ALL` of `node:dns`. @default 0 */
+  flags?: number | undefined;
+  /** Host and port to connect from. @default the system chooses */
+  localAddr?: readonly [host: string, port: number] | undefined;
+  /** After so long the next address is tried, too, in seconds: "Happy Eyeballs". @default when one has failed */
+  happyEyeballsDelay?: number | undefined;
+  /** How many addresses of the first family to try before one of the other. @default 1 with a delay, else the system's order */
+  interleave?: number | undefined;
+  /** Whether to throw the errors of all addresses, as an ExceptionGroup. @default false */
+  allErrors?: boolean | undefined;
+}
+
+/** Options of a reader that is made for a connection. */
+export interface ReaderOptions {
+  /** Of the reader, in bytes. @default 65536 */
+  limit?: number | undefined;
+  /** How long a read may wait, in seconds; then it throws a TimeoutError. @default as long as it takes */
+  readTimeout?: number | undefined;
+}
+
+/** Options of {@linkcode openConnection}. */
+export interface OpenConnectionOptions extends CreateConnectionOptions, ReaderOptions {}
+
+/** Options of {@linkcode openUnixConnection}. */
+export interface OpenUnixConnectionOptions extends ConnectionOptions, ReaderOptions {}
+
+const TLS_OPTIONS = ["ssl", "serverHostname", "sslHandshakeTimeout", "sslShutdownTimeout"] as const;
+const READER_OPTIONS = ["limit", "readTimeout"] as const;
+const UNIX_OPTIONS = ["sock", "idleTimeout", ...TLS_OPTIONS] as const;
+const TCP_OPTIONS = [
+  ...UNIX_OPTIONS,
+  "family",
+  "proto",
+  "flags",
+  "localAddr",
+  "happyEyeballsDelay",
+  "interleave",
+  "allErrors",
+] as const;
 
 /**
  * Connects to a host and a port.
  *
- * The addresses that the host stands for are tried one after the other. After a cancellation no socket is left behind.
+ * The addresses that the host stands for are tried one after the other, or with `happyEyeballsDelay` in a race. After a
+ * cancellation no socket is left behind. With `ssl`, the server's certificate is checked, and its name against the host.
  *
  * Python: `asyncio.open_connection()`. Differs: nothing.
  *
  * @param host - A name or an IP address.
- * @param port - A number.
+ * @param port - A number, or the name of a well-known service.
  * @returns The reader and the writer of the connection.
  * @throws {ConnectionRefusedError} If nobody listens there.
- * @throws {gaierror} If the host does not resolve.
+ * @throws {gaierror} If the host or the service does not resolve.
  * @throws {OSError} If the connection fails otherwise; of several different failures, one error with all their texts.
- * @throws {ValueError} If there is neither host and port nor `sock`, or both.
+ * @throws {SSLError} If TLS fails; {@linkcode SSLCertVerificationError} if the server is not to be trusted.
+ * @throws {ValueError} If there is neither host and port nor `sock`, or both; if options do not go together.
  *
  * @example
  * ```ts
@@ -66,106 +112,195 @@ const OPTIONS = ["limit", "family", "sock", "localAddr"] as const;
  */
 export function openConnection(
   host: string,
-  port: number,
+  port: number | string,
   options?: OpenConnectionOptions,
 ): Promise<[StreamReader, StreamWriter]>;
 export function openConnection(options: OpenConnectionOptions): Promise<[StreamReader, StreamWriter]>;
 export async function openConnection(
   hostOrOptions?: string | OpenConnectionOptions | null,
-  port?: number,
+  port?: number | string,
   moreOptions: OpenConnectionOptions = {},
 ): Promise<[StreamReader, StreamWriter]> {
-  const onlyOptions = typeof hostOrOptions === "object" && hostOrOptions !== null;
-  const options = onlyOptions ? hostOrOptions : moreOptions;
-  const host = onlyOptions ? undefined : hostOrOptions;
-  checkOptions("openConnection()", options, OPTIONS);
-  const context = copyContext();
-  const reader = new StreamReader({ limit: options.limit });
-  const socket = await connectedSocket(host ?? undefined, port ?? undefined, options);
-  const protocol = new StreamProtocol(reader, null);
-  const transport = new SocketTransport(socket, protocol, context);
-  return [reader, new StreamWriter(transport, protocol, reader)];
+  const { value: host, options } = addressOrOptions<string, OpenConnectionOptions>(hostOrOptions, moreOptions);
+  checkOptions("openConnection()", options, [...TCP_OPTIONS, ...READER_OPTIONS]);
+  const stream = newStream(options);
+  const transport = await connectTcp("openConnection()", () => stream.protocol, host, port, options);
+  return [stream.reader, new StreamWriter(transport, stream.protocol, stream.reader)];
 }
 
-async function connectedSocket(
-  host: string | undefined,
-  port: number | undefined,
-  options: OpenConnectionOptions,
-): Promise<Duplex> {
+/**
+ * Connects to a Unix socket.
+ *
+ * Python: `asyncio.open_unix_connection()`. Differs: nothing.
+ *
+ * @param path - Of the socket; one that begins with a zero byte is in Linux' abstract name space.
+ * @returns The reader and the writer of the connection.
+ * @throws {FileNotFoundError} If there is no such path.
+ * @throws {ConnectionRefusedError} If nobody listens there.
+ * @throws {ValueError} If there is neither path nor `sock`, or both; if `ssl` is given without `serverHostname`.
+ */
+export function openUnixConnection(
+  path: string,
+  options?: OpenUnixConnectionOptions,
+): Promise<[StreamReader, StreamWriter]>;
+export function openUnixConnection(options: OpenUnixConnectionOptions): Promise<[StreamReader, StreamWriter]>;
+export async function openUnixConnection(
+  pathOrOptions?: string | OpenUnixConnectionOptions | null,
+  moreOptions: OpenUnixConnectionOptions = {},
+): Promise<[StreamReader, StreamWriter]> {
+  const { value: path, options } = addressOrOptions<string, OpenUnixConnectionOptions>(pathOrOptions, moreOptions);
+  checkOptions("openUnixConnection()", options, [...UNIX_OPTIONS, ...READER_OPTIONS]);
+  const stream = newStream(options);
+  const transport = await connectUnix(() => stream.protocol, path, options);
+  return [stream.reader, new StreamWriter(transport, stream.protocol, stream.reader)];
+}
+
+/** `loop.createConnection()`. */
+export async function createConnection<P extends BaseProtocol>(
+  protocolFactory: () => P,
+  host?: string | null,
+  port?: number | string | null,
+  options: CreateConnectionOptions = {},
+): Promise<[Transport, P]> {
+  checkOptions("createConnection()", options, TCP_OPTIONS);
+  const transport = await connectTcp("createConnection()", protocolFactory, host, port, options);
+  return [transport, transport.getProtocol() as P];
+}
+
+/** `loop.createUnixConnection()`. */
+export async function createUnixConnection<P extends BaseProtocol>(
+  protocolFactory: () => P,
+  path?: string | null,
+  options: ConnectionOptions = {},
+): Promise<[Transport, P]> {
+  checkOptions("createUnixConnection()", options, UNIX_OPTIONS);
+  const transport = await connectUnix(protocolFactory, path, options);
+  return [transport, transport.getProtocol() as P];
+}
+
+/** The first argument may be left out: then the options are in its place. */
+export function addressOrOptions<A, O>(given: unknown, options: O): { value: A | undefined; options: O } {
+  if (typeof given === "object" && given !== null && !Array.isArray(given)) {
+    return { value: undefined, options: given as O };
+  }
+  return { value: (given as A | null | undefined) ?? undefined, options };
+}
+
+function newStream({ limit, readTimeout }: ReaderOptions): { reader: StreamReader; protocol: StreamProtocol } {
+  const reader = new StreamReader({ limit });
+  reader._setReadTimeout(readTimeout);
+  return { reader, protocol: new StreamProtocol(reader, null) };
+}
+
+async function connectTcp(
+  caller: string,
+  protocolFactory: () => BaseProtocol,
+  host: string | null | undefined,
+  port: number | string | null | undefined,
+  options: CreateConnectionOptions,
+): Promise<SocketTransport> {
+  const request = tlsRequest(options.ssl, false, host ?? undefined, options);
   if (options.sock !== undefined) {
-    if (host !== undefined || port !== undefined) {
+    if ((host ?? port ?? undefined) !== undefined) {
       throw new ValueError("host/port and sock can not be specified at the same time");
     }
-    return adopted(options.sock);
+    return await connected(protocolFactory, await adopted(options.sock), request, options);
   }
-  if (host === undefined || port === undefined) {
+  if ((host ?? undefined) === undefined || (port ?? undefined) === undefined) {
     throw new ValueError("host and port was not specified and no sock specified");
   }
   if (typeof host !== "string") {
-    throw new TypeError(`openConnection() needs a host name, got ${repr(host)}`);
+    throw new TypeError(`${caller} needs a host name, got ${repr(host)}`);
   }
-  checkPort("openConnection()", port, 1);
-  const errors: unknown[] = [];
-  for (const address of await lookUp(host, options.family ?? 0)) {
-    try {
-      return await connect(address, port, options);
-    } catch (error) {
-      if (!(error instanceof OSError)) {
-        throw error;
-      }
-      errors.push(error);
+  if (options.proto !== undefined && options.proto !== 0 && options.proto !== 6) {
+    throw new ValueError(`${caller} speaks TCP: proto has to be 0 or 6, got ${repr(options.proto)}`);
+  }
+  const { family = 0, flags = 0, happyEyeballsDelay: delay = null, localAddr } = options;
+  const { interleave = delay === null ? undefined : 1 } = options;
+  const portNumber = checkedPort(caller, port, 1);
+  const found = await lookUp(host, family, flags);
+  const socket = await connectAny({
+    addresses: interleave === undefined ? found : interleaved(found, interleave),
+    port: portNumber,
+    localAddress: localAddr === undefined ? undefined : (await lookUp(localAddr[0], family))[0],
+    localPort: localAddr?.[1],
+    delay,
+    allErrors: options.allErrors === true,
+  });
+  return await connected(protocolFactory, socket, request, { ...options, host });
+}
+
+async function connectUnix(
+  protocolFactory: () => BaseProtocol,
+  path: string | null | undefined,
+  options: ConnectionOptions,
+): Promise<SocketTransport> {
+  if ((options.ssl ?? false) !== false && options.serverHostname === undefined) {
+    throw new ValueError("you have to pass server_hostname when using ssl");
+  }
+  const request = tlsRequest(options.ssl, false, undefined, options);
+  if (options.sock !== undefined) {
+    if ((path ?? undefined) !== undefined) {
+      throw new ValueError("path and sock can not be specified at the same time");
     }
+    return await connected(protocolFactory, await adopted(options.sock), request, options);
   }
-  throw oneOf(errors as OSError[]);
-}
-
-/** One error for all: the first where they say the same, else one that says everything. */
-function oneOf(errors: readonly OSError[]): OSError {
-  const [first] = errors;
-  if (first !== undefined && errors.every(({ message }) => message === first.message)) {
-    return first;
+  if ((path ?? undefined) === undefined) {
+    throw new ValueError("no path and sock were specified");
   }
-  return new OSError(`Multiple exceptions: ${errors.map(({ message }) => message).join(", ")}`, {
-    code: first?.code,
-    cause: new AggregateError(errors),
-  });
-}
-
-function connect(address: string, port: number, { localAddr }: OpenConnectionOptions): Promise<Socket> {
+  if (typeof path !== "string") {
+    throw new TypeError(`a path is needed, got ${repr(path)}`);
+  }
   const socket = new Socket({ allowHalfOpen: true, highWaterMark: READ_SIZE } as object);
-  const wait = new Wait<Socket>(() => socket.destroy());
-  const onError = (error: Error): void => {
-    wait.reject(toOSError(error, `Connect call failed ${addressTuple(address, port)}`));
-  };
-  socket.once("error", onError);
-  socket.once("connect", () => {
-    socket.off("error", onError);
-    wait.resolve(socket);
-  });
-  socket.connect({
-    host: address,
-    port,
-    autoSelectFamily: false,
-    noDelay: true,
-    ...(localAddr === undefined ? {} : { localAddress: localAddr[0], localPort: localAddr[1] }),
-  });
-  return wait.begin();
+  const connecting = untilConnected(socket, `Connect call failed ${repr(path)}`);
+  socket.connect({ path });
+  await connecting;
+  return await connected(protocolFactory, socket, request, { ...options, peername: path, sockname: "" });
 }
 
-/** A socket made elsewhere, connected; a promise of it while it still connects. */
-async function adopted(sock: ConnectedSocket): Promise<Duplex> {
+interface Connected {
+  readonly idleTimeout?: number | undefined;
+  readonly host?: string | undefined;
+  readonly peername?: string;
+  readonly sockname?: string;
+}
+
+async function connected(
+  protocolFactory: () => BaseProtocol,
+  socket: Duplex,
+  request: TlsRequest | undefined,
+  { idleTimeout, host, peername, sockname }: Connected,
+): Promise<SocketTransport> {
+  if (typeof protocolFactory !== "function") {
+    throw functionNeeded("createConnection()", protocolFactory);
+  }
+  const context = copyContext();
+  const stream = request === undefined ? socket : await startTls(socket, request);
+  const protocol = context.run(protocolFactory);
+  return new SocketTransport({
+    socket: stream,
+    protocol,
+    context,
+    tls: request,
+    idleTimeout,
+    host,
+    peername,
+    sockname,
+  });
+}
+
+/** A socket made elsewhere, connected. */
+export async function adopted(sock: ConnectedSocket): Promise<Duplex> {
   if (sock instanceof Duplex) {
     const socket = sock as Duplex & Partial<Socket>;
     if (socket.destroyed) {
       throw new ValueError(`sock is closed already: ${socket.constructor.name}`);
     }
-    if (socket.connecting !== true) {
-      return socket;
+    if (socket.connecting === true) {
+      await untilConnected(socket);
     }
-    const wait = new Wait<Duplex>(() => socket.destroy());
-    socket.once("connect", () => wait.resolve(socket));
-    socket.once("error", (error) => wait.reject(toOSError(error)));
-    return wait.begin();
+    socket.setNoDelay?.(true);
+    return socket;
   }
   const fd = (sock as { fd?: unknown } | null)?.fd;
   if (typeof fd !== "number") {
@@ -174,11 +309,30 @@ async function adopted(sock: ConnectedSocket): Promise<Duplex> {
   return new Socket({ fd, allowHalfOpen: true, highWaterMark: READ_SIZE } as object);
 }
 
-export function checkPort(caller: string, port: number, lowest: number): void {
-  if (typeof port !== "number") {
+/** Waits until the socket is connected; a cancellation destroys it. */
+function untilConnected(socket: Duplex, message?: string): Promise<void> {
+  const wait = new Wait<void>(() => socket.destroy());
+  const onError = (error: Error): void => wait.reject(toOSError(error, message));
+  socket.once("error", onError);
+  socket.once("connect", () => {
+    socket.off("error", onError);
+    wait.resolve();
+  });
+  return wait.begin();
+}
+
+/** The port as a number: itself, a numeral, or that of a service. */
+export function checkedPort(caller: string, port: unknown, lowest: number): number {
+  const isNumeral = typeof port === "string" && /^\d+$/.test(port);
+  const number = isNumeral ? Number(port) : typeof port === "string" ? servicePort(port) : port;
+  if (number === undefined) {
+    throw new ValueError(`${caller} does not know the service ${repr(port)}; it knows ${serviceNames().join(", ")}`);
+  }
+  if (typeof number !== "number") {
     throw new TypeError(`${caller} needs a port number, got ${repr(port)}`);
   }
-  if (!Number.isInteger(port) || port < lowest || port > 65535) {
-    throw new ValueError(`${caller} needs a port from ${lowest} to 65535, got ${port}`);
+  if (!Number.isInteger(number) || number < lowest || number > 65535) {
+    throw new ValueError(`${caller} needs a port from ${lowest} to 65535, got ${repr(port)}`);
   }
+  return number;
 }

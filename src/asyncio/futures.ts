@@ -57,7 +57,7 @@ class FutureWait<T> implements Cancellable, Ready {
   }
 
   toString(): string {
-    return String(this.#task ?? this.#future);
+    return repr(this.#task ?? this.#future);
   }
 
   cancel(message: string | undefined): boolean {

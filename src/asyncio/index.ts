@@ -52,6 +52,8 @@ export {
   type OSErrorOptions,
   PermissionError,
   RuntimeError,
+  SSLCertVerificationError,
+  SSLError,
   TimeoutError,
   ValueError,
 } from "../errors.ts";
@@ -68,7 +70,16 @@ export {
   wait,
   waitFor,
 } from "./combinators.ts";
-export { type ConnectedSocket, type OpenConnectionOptions, openConnection } from "./connections.ts";
+export {
+  type ConnectedSocket,
+  type ConnectionOptions,
+  type CreateConnectionOptions,
+  type OpenConnectionOptions,
+  type OpenUnixConnectionOptions,
+  openConnection,
+  openUnixConnection,
+  type ReaderOptions,
+} from "./connections.ts";
 export type { CallbackOptions, ExceptionContext, Handle, TimerHandle } from "./events.ts";
 export {
   BrokenBarrierError,
@@ -85,13 +96,26 @@ export {
 } from "./exceptions.ts";
 export { Future } from "./futures.ts";
 export { Barrier, BoundedSemaphore, Condition, Event, Lock, Semaphore } from "./locks.ts";
-export { EventLoop, type ExceptionHandler, getRunningLoop } from "./loop.ts";
-export { BaseProtocol, Protocol } from "./protocols/protocols.ts";
+export { EventLoop, type ExceptionHandler } from "./loop.ts";
+export { BaseProtocol, BufferedProtocol, Protocol } from "./protocols/protocols.ts";
 export { LifoQueue, PriorityQueue, Queue } from "./queues.ts";
 export { Runner, type RunnerOptions, type RunnerRunOptions, run } from "./runners.ts";
-export { type ListeningSocket, Server, ServerSocket, type StartServerOptions, startServer } from "./server.ts";
+export { getRunningLoop } from "./running-loop.ts";
+export {
+  type CreateServerOptions,
+  type CreateUnixServerOptions,
+  type HandlerOutcome,
+  Server,
+  type ServerOptions,
+  ServerSocket,
+  type ShutdownOptions,
+  type StartServerOptions,
+  type StartUnixServerOptions,
+  startServer,
+  startUnixServer,
+} from "./server.ts";
 export { socketpair } from "./socketpair.ts";
-export { type Separator, StreamReader, type StreamReaderOptions } from "./streams/reader.ts";
+export { type ReadIntoOptions, type Separator, StreamReader, type StreamReaderOptions } from "./streams/reader.ts";
 export type { ClientConnectedCb } from "./streams/stream-protocol.ts";
 export { StreamWriter } from "./streams/writer.ts";
 export { TaskGroup } from "./taskgroups.ts";
@@ -108,4 +132,6 @@ export {
 } from "./tasks.ts";
 export { Timeout, timeout, timeoutAt } from "./timeouts.ts";
 export { SocketAddress } from "./transports/addresses.ts";
+export type { ListeningSocket } from "./transports/listen.ts";
+export type { SSLContext, TlsOptions } from "./transports/tls.ts";
 export type { Transport, WriteBufferLimits } from "./transports/transport.ts";

@@ -39,6 +39,7 @@ function described(object: object, state: string, waiters: number): string {
 abstract class Holdable {
   abstract acquire(): Promise<true>;
   abstract release(): void;
+  abstract toString(): string;
 
   /**
    * Acquires it, runs the function, and releases it, also when the function throws.

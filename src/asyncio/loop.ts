@@ -1,17 +1,33 @@
 /** EventLoop: asyncio's view of Node's event loop. There is one for the process. */
 
+import { repr } from "../repr.ts";
+import {
+  type ConnectionOptions,
+  type CreateConnectionOptions,
+  createConnection,
+  createUnixConnection,
+} from "./connections.ts";
 import { getSlowCallbackDuration, isDebug, setDebug, setSlowCallbackDuration } from "./debug/debug.ts";
 import type { CallbackOptions, ExceptionContext, Handle, TimerHandle } from "./events.ts";
 import * as events from "./events.ts";
-import { functionNeeded } from "./exceptions.ts";
+import { checkOptions, functionNeeded } from "./exceptions.ts";
 import { Future } from "./futures.ts";
+import type { BaseProtocol } from "./protocols/protocols.ts";
+import { setRunningLoop } from "./running-loop.ts";
+import {
+  type CreateServerOptions,
+  type CreateUnixServerOptions,
+  createServer,
+  createUnixServer,
+  type Server,
+} from "./server.ts";
 import { addSignalHandler, removeSignalHandler } from "./signals.ts";
 import { createTask, type Task, type TaskOptions } from "./tasks.ts";
+import type { SSLContext, TlsOptions } from "./transports/tls.ts";
+import type { Transport, Upgradable } from "./transports/transport.ts";
 
 /** Called with the loop and what is known of an error that nobody caught. */
 export type ExceptionHandler = (loop: EventLoop, context: ExceptionContext) => unknown;
-
-let loop: EventLoop | null = null;
 
 /**
  * The event loop: what is called when.
@@ -26,10 +42,8 @@ export class EventLoop {
 
   private constructor() {}
 
-  /** @internal */
-  static _get(): EventLoop {
-    loop ??= new EventLoop();
-    return loop;
+  static {
+    setRunningLoop(new EventLoop());
   }
 
   /**
@@ -82,6 +96,84 @@ export class EventLoop {
   /** A new Future. Python: `loop.create_future()`. Differs: nothing. */
   createFuture<T>(): Future<T> {
     return new Future<T>();
+  }
+
+  /**
+   * Connects to a host and a port, and hands the connection to a protocol; see `openConnection()` for the arguments.
+   *
+   * The protocol is made, and called, in a copy of the current Context.
+   *
+   * Python: `loop.create_connection()`. Differs: the local address is `localAddr`.
+   *
+   * @param protocolFactory - Makes the protocol when the connection is there.
+   * @returns The transport and the protocol.
+   */
+  createConnection<P extends BaseProtocol>(
+    protocolFactory: () => P,
+    host?: string | null,
+    port?: number | string | null,
+    options?: CreateConnectionOptions,
+  ): Promise<[Transport, P]> {
+    return createConnection(protocolFactory, host, port, options);
+  }
+
+  /** As `createConnection()`, to a Unix socket. Python: `loop.create_unix_connection()`. Differs: nothing. */
+  createUnixConnection<P extends BaseProtocol>(
+    protocolFactory: () => P,
+    path?: string | null,
+    options?: ConnectionOptions,
+  ): Promise<[Transport, P]> {
+    return createUnixConnection(protocolFactory, path, options);
+  }
+
+  /**
+   * Starts a server that makes a protocol for each connection; see `startServer()` for the arguments.
+   *
+   * Every protocol is made, and called, in a copy of the Context that was current when the server was made.
+   *
+   * Python: `loop.create_server()`. Differs: nothing.
+   */
+  createServer(
+    protocolFactory: () => BaseProtocol,
+    host?: string | readonly string[] | null,
+    port?: number | string | null,
+    options?: CreateServerOptions,
+  ): Promise<Server> {
+    return createServer(protocolFactory, host, port, options);
+  }
+
+  /** As `createServer()`, on a Unix socket. Python: `loop.create_unix_server()`. Differs: nothing. */
+  createUnixServer(
+    protocolFactory: () => BaseProtocol,
+    path?: string | null,
+    options?: CreateUnixServerOptions,
+  ): Promise<Server> {
+    return createUnixServer(protocolFactory, path, options);
+  }
+
+  /**
+   * Puts TLS on the connection of a transport, and hands it to the protocol.
+   *
+   * Python: `loop.start_tls()`. Differs: gives the same transport, not a new one.
+   *
+   * @param ssl - Options of `node:tls`, or a `tls.SecureContext`; a client may say `true`.
+   * @throws As `StreamWriter.startTls()` does.
+   */
+  async startTls(
+    transport: Transport,
+    protocol: BaseProtocol,
+    ssl: SSLContext | true,
+    options: TlsOptions & { serverSide?: boolean | undefined } = {},
+  ): Promise<Transport> {
+    const { serverSide = false, ...tls } = options;
+    checkOptions("startTls()", tls, ["serverHostname", "sslHandshakeTimeout", "sslShutdownTimeout"]);
+    const { _startTls } = transport as Transport & Partial<Upgradable>;
+    if (_startTls === undefined) {
+      throw new TypeError(`transport ${repr(transport)} is not supported by start_tls()`);
+    }
+    await _startTls.call(transport as Transport & Upgradable, ssl, serverSide, tls, () => Buffer.alloc(0));
+    transport.setProtocol(protocol);
+    return transport;
   }
 
   /**
@@ -170,13 +262,4 @@ export class EventLoop {
   toString(): string {
     return "<EventLoop running>";
   }
-}
-
-/**
- * The event loop.
- *
- * Python: `asyncio.get_running_loop()`. Differs: never fails, the loop of Node always runs.
- */
-export function getRunningLoop(): EventLoop {
-  return EventLoop._get();
 }

@@ -5,7 +5,8 @@ import { gather } from "./combinators.ts";
 import { isDebug, setDebug } from "./debug/debug.ts";
 import { callExceptionHandler } from "./events.ts";
 import { checkOptions, functionNeeded, KeyboardInterrupt } from "./exceptions.ts";
-import { type EventLoop, getRunningLoop } from "./loop.ts";
+import type { EventLoop } from "./loop.ts";
+import { getRunningLoop } from "./running-loop.ts";
 import { catchInterrupt } from "./signals.ts";
 import { allTasks, createTask, currentTask, type Task } from "./tasks.ts";
 

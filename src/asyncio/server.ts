@@ -1,50 +1,142 @@
 /**
- * startServer and Server: accepted connections, each with its handler in a Context of its own.
+ * Servers: accepted connections, each with its handler in a Context of its own.
  *
- * Theory of operation. One Server owns a `net.Server` for each address it listens at, because a name can stand for
- * several, and "every address" is one of each family. It copies the Context once, when it is made; every connection gets
- * a copy of that copy, so that no connection sees what another one, or the code around the server, has set since.
+ * Theory of operation. One Server owns a listening socket for each address it listens at. It copies the Context once, when
+ * it is made; every connection gets a copy of that copy, so that no connection sees what another one, or the code around
+ * the server, has set since.
  *
  * A Server is closed in two steps, as in Python: `close()` stops listening, and leaves the connections alone;
- * `waitClosed()` waits until the last of them has ended, too.
+ * `waitClosed()` waits until the last of them has ended, too. `shutdown()` does it all, in a given time.
  */
-import * as net from "node:net";
-import { type Context, copyContext } from "../contextvars/context.ts";
-import { OSError, RuntimeError, ValueError } from "../errors.ts";
+import type * as net from "node:net";
+import type { Duplex } from "node:stream";
+import { Context, copyContext } from "../contextvars/context.ts";
+import { RuntimeError, ValueError } from "../errors.ts";
 import { inspectCustom, repr } from "../repr.ts";
-import { checkPort, READ_SIZE } from "./connections.ts";
+import { wait } from "./combinators.ts";
+import { addressOrOptions, checkedPort, type ReaderOptions } from "./connections.ts";
+import { isDebug, warn } from "./debug/debug.ts";
 import { callExceptionHandler } from "./events.ts";
 import { CancelledError, checkOptions, functionNeeded, isCancelled } from "./exceptions.ts";
-import { type EventLoop, getRunningLoop } from "./loop.ts";
+import { Future } from "./futures.ts";
+import type { EventLoop } from "./loop.ts";
 import type { BaseProtocol } from "./protocols/protocols.ts";
+import { getRunningLoop } from "./running-loop.ts";
 import { StreamReader } from "./streams/reader.ts";
 import { type ClientConnectedCb, StreamProtocol } from "./streams/stream-protocol.ts";
-import { addressTuple, type Family, lookUp, SocketAddress } from "./transports/addresses.ts";
-import { toOSError } from "./transports/os-errors.ts";
+import type { Task } from "./tasks.ts";
+import type { Family, SocketAddress } from "./transports/addresses.ts";
+import {
+  adoptListener,
+  type Listener,
+  type ListeningSocket,
+  type ListenOptions,
+  listenTcp,
+  listenUnix,
+} from "./transports/listen.ts";
 import { SocketTransport } from "./transports/socket.ts";
+import {
+  checkServerContext,
+  type SSLContext,
+  startTls,
+  type TlsOptions,
+  type TlsRequest,
+  tlsRequest,
+} from "./transports/tls.ts";
 import { Wait } from "./waits.ts";
 
-/** A server that is not listening yet or listens already, or the file descriptor of a listening socket. */
-export type ListeningSocket = net.Server | { readonly fd: number };
-
-/** Options of {@linkcode startServer}. */
-export interface StartServerOptions {
-  /** Of each connection's reader, in bytes. @default 65536 */
-  limit?: number | undefined;
-  /** Which addresses to listen at: 0 any, 4 or 6. @default 0 */
-  family?: Family | undefined;
-  /** A listening socket, instead of host and port. The Server owns it from now on. */
+/** Options of every server. */
+export interface ServerOptions extends Omit<TlsOptions, "serverHostname"> {
+  /** A listening socket, instead of an address. The Server owns it from now on. */
   sock?: ListeningSocket | undefined;
   /** How many connections the system keeps waiting to be accepted. @default 100 */
   backlog?: number | undefined;
-  /** Whether idle connections are probed. @default false */
-  keepAlive?: boolean | undefined;
+  /** TLS: options of `node:tls` with key and certificate, or a `tls.SecureContext`. @default no TLS */
+  ssl?: SSLContext | undefined;
   /** Whether connections are accepted at once, instead of after `startServing()`. @default true */
   startServing?: boolean | undefined;
+  /** So many connections are served at a time; further ones are closed at once. @default any number */
+  maxConnections?: number | undefined;
+  /** After so long without a byte in or out a connection is ended, in seconds. @default never */
+  idleTimeout?: number | undefined;
 }
 
-const OPTIONS = ["limit", "family", "sock", "backlog", "keepAlive", "startServing"] as const;
+/** Options of `loop.createServer()`. */
+export interface CreateServerOptions extends ServerOptions {
+  /** Which addresses to listen at: 0 any, 4 or 6. @default 0 */
+  family?: Family | undefined;
+  /** Flags of the name look-up. @default 0 */
+  flags?: number | undefined;
+  /** Whether a port can be listened at again at once. Always so with Node. @default true */
+  reuseAddress?: boolean | undefined;
+  /** Whether several processes can listen at the port. @default false */
+  reusePort?: boolean | undefined;
+  /** Whether idle connections are probed. @default false */
+  keepAlive?: boolean | undefined;
+}
+
+/** Options of `loop.createUnixServer()`. */
+export interface CreateUnixServerOptions extends ServerOptions {
+  /** Whether closing removes the file of the socket, if it still is its own. @default true */
+  cleanupSocket?: boolean | undefined;
+}
+
+/** Options of {@linkcode startServer}. */
+export interface StartServerOptions extends CreateServerOptions, ReaderOptions {}
+
+/** Options of {@linkcode startUnixServer}. */
+export interface StartUnixServerOptions extends CreateUnixServerOptions, ReaderOptions {}
+
+/** Options of {@linkcode Server.shutdown}. */
+export interface ShutdownOptions {
+  /** How long handlers may take to finish by themselves, in seconds. @default 30 */
+  grace?: number | undefined;
+  /** How long they may take after they were cancelled, in seconds. @default 5 */
+  cancelGrace?: number | undefined;
+}
+
+/** What became of the handler of a connection in {@linkcode Server.shutdown}. */
+export interface HandlerOutcome {
+  /** The name of the handler's task; `null` for a protocol, which has none. */
+  readonly name: string | null;
+  /** The peer's address. */
+  readonly peername: SocketAddress | string | null;
+  /** It came to its end; it was cancelled, and came to its end; it did not. */
+  readonly outcome: "finished" | "cancelled" | "aborted";
+}
+
+const COMMON_OPTIONS = [
+  "sock",
+  "backlog",
+  "ssl",
+  "sslHandshakeTimeout",
+  "sslShutdownTimeout",
+  "startServing",
+  "maxConnections",
+  "idleTimeout",
+] as const;
+const TCP_OPTIONS = [...COMMON_OPTIONS, "family", "flags", "reuseAddress", "reusePort", "keepAlive"] as const;
+const UNIX_OPTIONS = [...COMMON_OPTIONS, "cleanupSocket"] as const;
+const READER_OPTIONS = ["limit", "readTimeout"] as const;
 const DEFAULT_BACKLOG = 100;
+
+/** What a Server does with each connection. */
+interface ServerSettings {
+  readonly context: Context;
+  readonly backlog: number;
+  readonly tls: TlsRequest | undefined;
+  readonly maxConnections: number | undefined;
+  readonly idleTimeout: number | undefined;
+  /** The path it listens at, if it is one. */
+  readonly path: string | undefined;
+  readonly makeProtocol: (context: Context) => BaseProtocol;
+}
+
+/** The task of the handler; `null` for a protocol of the user. */
+function taskOf(transport: SocketTransport): Task<unknown> | null {
+  const protocol = transport.getProtocol();
+  return protocol instanceof StreamProtocol ? protocol.handlerTask : null;
+}
 
 /** A listening socket of a {@linkcode Server}. */
 export class ServerSocket {
@@ -57,6 +149,7 @@ export class ServerSocket {
 
   /** Where it listens. Python: `socket.getsockname()`. Differs: a {@linkcode SocketAddress}. */
   getsockname(): SocketAddress {
+    // A server on a Unix socket knows that it gets a path: the type serves the many.
     return this.#address as SocketAddress;
   }
 
@@ -77,33 +170,30 @@ export class ServerSocket {
  * Python: `asyncio.Server`. Differs: `with()`, or `await using`, instead of `async with`.
  */
 export class Server {
-  readonly #listeners: readonly net.Server[];
+  readonly #listeners: readonly Listener[];
   readonly #context: Context;
-  readonly #makeProtocol: (context: Context) => BaseProtocol;
-  readonly #backlog: number;
+  readonly #settings: ServerSettings;
   readonly #transports = new Set<SocketTransport>();
+  /** Connections whose TLS handshake is under way. */
+  readonly #handshakes = new Set<net.Socket>();
   #sockets: readonly ServerSocket[];
   #state: "created" | "serving" | "closed" = "created";
   /** Connections that came before `startServing()`. */
   #early: net.Socket[] = [];
   #forever: Wait<void> | null = null;
   #closeWaits = new Set<Wait<void>>();
+  /** Connections whose end `shutdown()` waits for. */
+  readonly #ends = new WeakMap<SocketTransport, Future<void>>();
 
   /** @internal */
-  constructor(
-    listeners: readonly net.Server[],
-    context: Context,
-    backlog: number,
-    makeProtocol: (context: Context) => BaseProtocol,
-  ) {
+  constructor(listeners: readonly Listener[], settings: ServerSettings) {
     this.#listeners = listeners;
-    this.#context = context;
-    this.#backlog = backlog;
-    this.#makeProtocol = makeProtocol;
-    this.#sockets = listeners.map((listener) => new ServerSocket(listeningAddress(listener)));
-    for (const listener of listeners) {
-      listener.on("connection", (socket: net.Socket) => this.#connected(socket));
-      listener.on("error", (exception) => {
+    this.#context = settings.context;
+    this.#settings = settings;
+    this.#sockets = listeners.map(({ address }) => new ServerSocket(address));
+    for (const { server } of listeners) {
+      server.on("connection", (socket: net.Socket) => this.#connected(socket));
+      server.on("error", (exception) => {
         callExceptionHandler({ message: "Error on a listening socket", exception, server: this });
       });
     }
@@ -186,6 +276,9 @@ export class Server {
 
   /** Closes all connections, each when its write buffer is empty. Python: `Server.close_clients()`. */
   closeClients(): void {
+    for (const socket of this.#handshakes) {
+      socket.destroy();
+    }
     for (const transport of [...this.#transports]) {
       transport.close();
     }
@@ -193,6 +286,9 @@ export class Server {
 
   /** Closes all connections at once; what they have not sent is lost. Python: `Server.abort_clients()`. */
   abortClients(): void {
+    for (const socket of this.#handshakes) {
+      socket.destroy();
+    }
     for (const transport of [...this.#transports]) {
       transport.abort();
     }
@@ -208,6 +304,63 @@ export class Server {
     this.#closeWaits.add(wait);
     this.#wakeIfDone();
     return wait.begin();
+  }
+
+  /**
+   * Ends the server within a given time: stops listening, lets the handlers finish, cancels those that have not after
+   * `grace` seconds, and after another `cancelGrace` seconds aborts what is left.
+   *
+   * When a handler has ended, its connection is closed, if it was not. Does not throw.
+   *
+   * Python: has no such method.
+   *
+   * @returns What became of the handler of each connection that was open.
+   */
+  async shutdown(options: ShutdownOptions = {}): Promise<HandlerOutcome[]> {
+    checkOptions("shutdown()", options, ["grace", "cancelGrace"]);
+    const { grace = 30, cancelGrace = 5 } = options;
+    this.close();
+    for (const socket of this.#handshakes) {
+      socket.destroy();
+    }
+    const open = [...this.#transports].map((transport) => ({
+      transport,
+      end: new Future<void>(),
+      task: taskOf(transport),
+    }));
+    for (const { transport, end, task } of open) {
+      this.#ends.set(transport, end);
+      task?._observe(() => transport.close());
+    }
+    const outcomes = new Map<SocketTransport, HandlerOutcome["outcome"]>();
+    const settle = async (seconds: number, ended: HandlerOutcome["outcome"]): Promise<void> => {
+      const left = open.filter(({ transport }) => !outcomes.has(transport));
+      if (left.length > 0) {
+        await wait(
+          left.map(({ end }) => end),
+          { timeout: seconds },
+        );
+      }
+      for (const { transport, end, task } of left) {
+        if (end.done() || task?.done() === true) {
+          outcomes.set(transport, task?.cancelled() === true ? "cancelled" : ended);
+        }
+      }
+    };
+    await settle(grace, "finished");
+    for (const { transport, task } of open) {
+      if (!outcomes.has(transport)) {
+        task?.cancel("the server is shutting down");
+      }
+    }
+    await settle(cancelGrace, "cancelled");
+    this.abortClients();
+    await this.waitClosed();
+    return open.map(({ transport, task }) => ({
+      name: task?.getName() ?? null,
+      peername: transport.getExtraInfo("peername") as SocketAddress | string | null,
+      outcome: outcomes.get(transport) ?? "aborted",
+    }));
   }
 
   /**
@@ -253,9 +406,12 @@ export class Server {
   }
 
   #connected(socket: net.Socket): void {
-    if (this.#state === "serving") {
+    const { backlog, maxConnections = Number.POSITIVE_INFINITY } = this.#settings;
+    if (this.#transports.size + this.#handshakes.size >= maxConnections) {
+      socket.destroy();
+    } else if (this.#state === "serving") {
       this.#accept(socket);
-    } else if (this.#state === "created" && this.#early.length < this.#backlog) {
+    } else if (this.#state === "created" && this.#early.length < backlog) {
       socket.pause();
       socket.on("error", () => socket.destroy());
       this.#early.push(socket);
@@ -265,16 +421,58 @@ export class Server {
   }
 
   #accept(socket: net.Socket): void {
+    const { tls } = this.#settings;
     const context = this.#context.copy();
-    const transport = new SocketTransport(socket, this.#makeProtocol(context), context, (lost) => {
-      this.#transports.delete(lost);
+    if (tls === undefined) {
+      this.#open(socket, context);
+      return;
+    }
+    this.#handshakes.add(socket);
+    // In a Context without a task: nobody who starts or stops the server cancels a client's handshake.
+    new Context().run(startTls, socket as Duplex, tls).then(
+      (secured) => {
+        this.#handshakes.delete(socket);
+        this.#open(secured, context);
+      },
+      (error: unknown) => {
+        this.#handshakes.delete(socket);
+        if (isDebug()) {
+          warn(`TLS handshake failed on ${this}: ${String(error)}`);
+        }
+        this.#wakeIfDone();
+      },
+    );
+  }
+
+  #open(socket: Duplex, context: Context): void {
+    const { makeProtocol, tls, idleTimeout, path } = this.#settings;
+    let protocol: BaseProtocol;
+    try {
+      protocol = context.run(makeProtocol, context);
+    } catch (exception) {
+      callExceptionHandler({ message: "Exception in protocol factory", exception, server: this });
+      socket.destroy();
       this.#wakeIfDone();
+      return;
+    }
+    const transport = new SocketTransport({
+      socket,
+      protocol,
+      context,
+      tls,
+      idleTimeout,
+      ...(path === undefined ? {} : { sockname: path, peername: "" }),
+      onLost: (lost) => {
+        this.#transports.delete(lost);
+        this.#ends.get(lost)?.setResult();
+        this.#wakeIfDone();
+      },
     });
     this.#transports.add(transport);
   }
 
   #wakeIfDone(): void {
-    if (this.#state !== "closed" || this.#transports.size > 0) {
+    if (this.#state !== "closed" || this.#transports.size + this.#handshakes.size > 0) {
       return;
     }
     const waits = this.#closeWaits;
@@ -327,146 +525,199 @@ export class Server {
 export function startServer(
   clientConnectedCb: ClientConnectedCb,
   host?: string | readonly string[] | null,
-  port?: number,
+  port?: number | string | null,
   options?: StartServerOptions,
 ): Promise<Server>;
 export function startServer(clientConnectedCb: ClientConnectedCb, options: StartServerOptions): Promise<Server>;
 export async function startServer(
   clientConnectedCb: ClientConnectedCb,
   hostOrOptions?: string | readonly string[] | StartServerOptions | null,
-  port?: number,
+  port?: number | string | null,
   moreOptions: StartServerOptions = {},
 ): Promise<Server> {
-  if (typeof clientConnectedCb !== "function") {
-    throw functionNeeded("startServer()", clientConnectedCb);
+  const { value: host, options } = addressOrOptions<string | readonly string[], StartServerOptions>(
+    hostOrOptions,
+    moreOptions,
+  );
+  checkOptions("startServer()", options, [...TCP_OPTIONS, ...READER_OPTIONS]);
+  const makeProtocol = streamProtocols("startServer()", clientConnectedCb, options);
+  return await listenAtTcp("startServer()", makeProtocol, host, port, options);
+}
+
+/**
+ * Starts a server on a Unix socket, as {@linkcode startServer} does on TCP.
+ *
+ * A socket that is left over at the path is removed first. On closing, the file is removed if it still is the server's own.
+ *
+ * Python: `asyncio.start_unix_server()`. Differs: nothing.
+ *
+ * @param clientConnectedCb - Gets the reader and the writer of a connection.
+ * @param path - Up to 107 bytes; one that begins with a zero byte is in Linux' abstract name space.
+ * @throws {OSError} If the path cannot be listened at; the message names it.
+ * @throws {ValueError} If there is neither path nor `sock`, or both.
+ * @throws {TypeError} If the handler is not a function.
+ */
+export function startUnixServer(
+  clientConnectedCb: ClientConnectedCb,
+  path?: string | null,
+  options?: StartUnixServerOptions,
+): Promise<Server>;
+export function startUnixServer(clientConnectedCb: ClientConnectedCb, options: StartUnixServerOptions): Promise<Server>;
+export async function startUnixServer(
+  clientConnectedCb: ClientConnectedCb,
+  pathOrOptions?: string | StartUnixServerOptions | null,
+  moreOptions: StartUnixServerOptions = {},
+): Promise<Server> {
+  const { value: path, options } = addressOrOptions<string, StartUnixServerOptions>(pathOrOptions, moreOptions);
+  checkOptions("startUnixServer()", options, [...UNIX_OPTIONS, ...READER_OPTIONS]);
+  const makeProtocol = streamProtocols("startUnixServer()", clientConnectedCb, options);
+  return await listenAtPath("startUnixServer()", makeProtocol, path, options);
+}
+
+/** `loop.createServer()`. */
+export async function createServer(
+  protocolFactory: () => BaseProtocol,
+  host?: string | readonly string[] | null,
+  port?: number | string | null,
+  options: CreateServerOptions = {},
+): Promise<Server> {
+  checkOptions("createServer()", options, TCP_OPTIONS);
+  return await listenAtTcp("createServer()", checkedFactory("createServer()", protocolFactory), host, port, options);
+}
+
+/** `loop.createUnixServer()`. */
+export async function createUnixServer(
+  protocolFactory: () => BaseProtocol,
+  path?: string | null,
+  options: CreateUnixServerOptions = {},
+): Promise<Server> {
+  checkOptions("createUnixServer()", options, UNIX_OPTIONS);
+  return await listenAtPath("createUnixServer()", checkedFactory("createUnixServer()", protocolFactory), path, options);
+}
+
+function checkedFactory(caller: string, protocolFactory: () => BaseProtocol): () => BaseProtocol {
+  if (typeof protocolFactory !== "function") {
+    throw functionNeeded(caller, protocolFactory);
   }
-  const onlyOptions = typeof hostOrOptions === "object" && hostOrOptions !== null && !Array.isArray(hostOrOptions);
-  const options = (onlyOptions ? hostOrOptions : moreOptions) as StartServerOptions;
-  const host = onlyOptions ? undefined : (hostOrOptions as string | readonly string[] | null | undefined);
-  checkOptions("startServer()", options, OPTIONS);
-  // Makes a wrong limit known here, not with the first connection.
-  new StreamReader({ limit: options.limit });
-  const context = copyContext();
-  const backlog = options.backlog ?? DEFAULT_BACKLOG;
-  const listeners = await listen(host, port, backlog, options);
-  const server = new Server(listeners, context, backlog, (connectionContext) => {
-    const reader = new StreamReader({ limit: options.limit });
-    return new StreamProtocol(reader, { callback: clientConnectedCb, context: connectionContext });
-  });
-  if (options.startServing !== false) {
+  return () => protocolFactory();
+}
+
+/** Makes a reader and its protocol for each connection. */
+function streamProtocols(
+  caller: string,
+  callback: ClientConnectedCb,
+  { limit, readTimeout }: ReaderOptions,
+): (context: Context) => StreamProtocol {
+  if (typeof callback !== "function") {
+    throw functionNeeded(caller, callback);
+  }
+  const makeReader = (): StreamReader => {
+    const reader = new StreamReader({ limit });
+    reader._setReadTimeout(readTimeout);
+    return reader;
+  };
+  // Makes a wrong limit known now, not with the first connection.
+  makeReader();
+  return (context) => new StreamProtocol(makeReader(), { callback, context });
+}
+
+type MakeProtocol = ServerSettings["makeProtocol"];
+
+async function listenAtTcp(
+  caller: string,
+  makeProtocol: MakeProtocol,
+  host: string | readonly string[] | null | undefined,
+  port: number | string | null | undefined,
+  options: CreateServerOptions,
+): Promise<Server> {
+  const settings = settingsOf(makeProtocol, options);
+  const given = [host, port].some((each) => (each ?? undefined) !== undefined);
+  const how = {
+    backlog: settings.backlog,
+    keepAlive: options.keepAlive === true,
+    reusePort: reusePort(caller, options),
+  };
+  if (options.sock === undefined) {
+    if (!given) {
+      throw new ValueError("Neither host/port nor sock were specified");
+    }
+    const portNumber = checkedPort(caller, port ?? 0, 0);
+    const { family = 0, flags = 0 } = options;
+    return await serve(await listenTcp(host, portNumber, family, flags, how), settings, options);
+  }
+  if (given) {
+    throw new ValueError("host/port and sock can not be specified at the same time");
+  }
+  return await serve([await adoptListener(options.sock, true, how)], settings, options);
+}
+
+async function listenAtPath(
+  caller: string,
+  makeProtocol: MakeProtocol,
+  path: string | null | undefined,
+  options: CreateUnixServerOptions,
+): Promise<Server> {
+  const { sock, cleanupSocket = true } = options;
+  const settings = settingsOf(makeProtocol, options);
+  const how: ListenOptions = { backlog: settings.backlog, keepAlive: false, reusePort: false };
+  if (sock !== undefined) {
+    if ((path ?? undefined) !== undefined) {
+      throw new ValueError("path and sock can not be specified at the same time");
+    }
+    const listener = await adoptListener(sock, cleanupSocket, how);
+    return await serve([listener], { ...settings, path: String(listener.address) }, options);
+  }
+  if ((path ?? undefined) === undefined) {
+    throw new ValueError("path was not specified, and no sock specified");
+  }
+  if (typeof path !== "string") {
+    throw new TypeError(`${caller} needs a path, got ${repr(path)}`);
+  }
+  return await serve([await listenUnix(path, cleanupSocket, how)], { ...settings, path }, options);
+}
+
+function settingsOf(makeProtocol: MakeProtocol, options: ServerOptions): ServerSettings {
+  const tls = tlsRequest(options.ssl, true, undefined, options);
+  checkServerContext(tls);
+  return {
+    context: copyContext(),
+    backlog: options.backlog ?? DEFAULT_BACKLOG,
+    tls,
+    maxConnections: options.maxConnections,
+    idleTimeout: options.idleTimeout,
+    path: undefined,
+    makeProtocol,
+  };
+}
+
+async function serve(
+  listeners: readonly Listener[],
+  settings: ServerSettings,
+  { startServing = true }: ServerOptions,
+): Promise<Server> {
+  const server = new Server(listeners, settings);
+  if (startServing) {
     await server.startServing();
   }
   return server;
 }
 
-async function listen(
-  host: string | readonly string[] | null | undefined,
-  port: number | undefined,
-  backlog: number,
-  options: StartServerOptions,
-): Promise<net.Server[]> {
-  if (options.sock !== undefined) {
-    if ((host ?? undefined) !== undefined || port !== undefined) {
-      throw new ValueError("host/port and sock can not be specified at the same time");
-    }
-    return [await adopted(options.sock, backlog, options)];
+/** Node 20 takes the option and does nothing about it; so it is refused where it would be a lie. */
+function reusePort(caller: string, { reusePort: wanted, reuseAddress }: CreateServerOptions): boolean {
+  if (reuseAddress === false) {
+    throw new ValueError(`${caller} cannot switch reuseAddress off: Node always sets SO_REUSEADDR`);
   }
-  if ((host ?? undefined) === undefined && port === undefined) {
-    throw new ValueError("Neither host/port nor sock were specified");
+  if (wanted !== true) {
+    return false;
   }
-  checkPort("startServer()", port ?? 0, 0);
-  const addresses = await listeningAddresses(host, options.family ?? 0);
-  const everywhere = host === null || host === undefined || host === "";
-  const listeners: net.Server[] = [];
-  let actualPort = port ?? 0;
-  try {
-    for (const address of addresses) {
-      const listener = await listenAt({ host: address, port: actualPort, backlog, ipv6Only: true }, options);
-      if (listener === null) {
-        continue;
-      }
-      listeners.push(listener);
-      if (everywhere) {
-        actualPort = (listener.address() as net.AddressInfo).port;
-      }
-    }
-  } catch (error) {
-    for (const listener of listeners) {
-      listener.close();
-    }
-    throw error;
+  const { node = "0", bun, deno } = process.versions as Record<string, string | undefined>;
+  const [major = 0, minor = 0] = node.split(".").map(Number);
+  const supported =
+    bun === undefined &&
+    deno === undefined &&
+    (major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12));
+  if (!supported) {
+    throw new ValueError("reuse_port not supported by this runtime; Node has it from 22.12 and 23.1 on");
   }
-  if (listeners.length === 0) {
-    throw new OSError(`could not bind on any address out of ${repr(addresses)}`, { code: "EADDRNOTAVAIL" });
-  }
-  return listeners;
-}
-
-async function listeningAddresses(
-  host: string | readonly string[] | null | undefined,
-  family: Family,
-): Promise<string[]> {
-  if (host === null || host === undefined || host === "") {
-    return ["::", "0.0.0.0"].filter((address) => family === 0 || net.isIP(address) === family);
-  }
-  const hosts = typeof host === "string" ? [host] : host;
-  const found = await Promise.all(hosts.map((each) => lookUp(each, family)));
-  return [...new Set(found.flat())];
-}
-
-/** Listens at one address; `null` where the machine has no such address. */
-async function listenAt(where: net.ListenOptions, options: StartServerOptions): Promise<net.Server | null> {
-  const { host = "", port = 0 } = where;
-  try {
-    return await listening(newListener(options), where);
-  } catch (error) {
-    const { code, errno } = error as NodeJS.ErrnoException;
-    if (code === "EADDRNOTAVAIL" || code === "EAFNOSUPPORT") {
-      return null;
-    }
-    const text = String((toOSError(error) as Error).message)
-      .replace(/^\[Errno \d+\] /, "")
-      .toLowerCase();
-    throw toOSError(
-      error,
-      `error while attempting to bind on address ${addressTuple(host, port)}: [errno ${Math.abs(errno ?? 0)}] ${text}`,
-    );
-  }
-}
-
-function newListener({ keepAlive }: StartServerOptions): net.Server {
-  return net.createServer({
-    allowHalfOpen: true,
-    highWaterMark: READ_SIZE,
-    noDelay: true,
-    keepAlive: keepAlive === true,
-  } as net.ServerOpts);
-}
-
-function listening(listener: net.Server, where: net.ListenOptions | { fd: number }): Promise<net.Server> {
-  const wait = new Wait<net.Server>(() => listener.close());
-  listener.once("error", (error) => wait.reject(error));
-  listener.listen(where, () => {
-    listener.removeAllListeners("error");
-    wait.resolve(listener);
-  });
-  return wait.begin();
-}
-
-async function adopted(sock: ListeningSocket, backlog: number, options: StartServerOptions): Promise<net.Server> {
-  if (sock instanceof net.Server) {
-    return sock.listening ? sock : listening(sock, { host: "127.0.0.1", port: 0, backlog });
-  }
-  const fd = (sock as { fd?: unknown } | null)?.fd;
-  if (typeof fd !== "number") {
-    throw new ValueError(`A Stream Socket was expected, got ${repr(sock)}`);
-  }
-  return listening(newListener(options), { fd });
-}
-
-function listeningAddress(listener: net.Server): SocketAddress | string {
-  const address = listener.address();
-  return typeof address === "object" && address !== null
-    ? new SocketAddress(address.address, address.port)
-    : String(address);
+  return true;
 }

@@ -1,6 +1,6 @@
 /** socketpair: two sockets that are connected with each other. */
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
-import { READ_SIZE } from "./connections.ts";
+import { READ_SIZE } from "./transports/connect.ts";
 import { toOSError } from "./transports/os-errors.ts";
 import { Wait } from "./waits.ts";
 

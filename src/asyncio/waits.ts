@@ -10,6 +10,7 @@
  * marked as handled: what a peer does, or a cancel, must not end the process with an unhandled rejection.
  */
 import { currentFlow } from "../contextvars/current.ts";
+import { repr } from "../repr.ts";
 import { CancelledError } from "./exceptions.ts";
 import { type Ready, soon } from "./ready.ts";
 
@@ -113,7 +114,7 @@ export class Wait<T> implements Cancellable, Ready {
   }
 
   toString(): string {
-    return String(this.#task ?? "<wait>");
+    return this.#task === null ? "<wait>" : repr(this.#task);
   }
 
   /** The cancellation reaches the task. */
@@ -159,7 +160,7 @@ export class Yield<T> implements Cancellable, Ready {
   }
 
   toString(): string {
-    return String(this.#task ?? "<sleep(0)>");
+    return this.#task === null ? "<sleep(0)>" : repr(this.#task);
   }
 
   _step(): boolean {

@@ -5,8 +5,8 @@
  * "the same map again" is the whole test of that memory, and `get()` costs little more than finding the current flow.
  *
  * The memory would keep the value of a finished request alive until the next `get()`. So every variable that remembers
- * something stands in a list, and after each full garbage collection (told by a FinalizationRegistry that watches an
- * object nobody holds) all of them forget: what a finished Context held outlives it by one collection at most.
+ * something stands in a list, and after each full garbage collection (told by a FinalizationRegistry that watches
+ * objects nobody holds) all of them forget: what a finished Context held outlives it by one collection at most.
  */
 import { LookupError, RuntimeError, ValueError } from "../errors.ts";
 import { addressOf, inspectCustom, repr } from "../repr.ts";
@@ -18,20 +18,12 @@ let forget: (variable: ContextVar<unknown>) => void;
 
 /** The variables that remember something. */
 const remembering: ContextVar<unknown>[] = [];
-let watching = false;
 
+/** Watches one object for each of them: Bun may take an old trace of a single one on the stack for a reference. */
 const collections = new FinalizationRegistry<undefined>(() => {
-  watching = false;
   remembering.forEach(forget);
   remembering.length = 0;
 });
-
-function watchForCollection(): void {
-  if (!watching) {
-    watching = true;
-    collections.register({}, undefined);
-  }
-}
 
 /** What {@linkcode ContextVar} takes besides the name. */
 export interface ContextVarOptions<T> {
@@ -236,7 +228,7 @@ export class ContextVar<T> {
   #remember(map: Mapping, value: unknown): void {
     if (this.#seenMap === null) {
       remembering.push(this as ContextVar<unknown>);
-      watchForCollection();
+      collections.register({}, undefined);
     }
     this.#seenMap = map;
     this.#seenValue = value;

@@ -51,6 +51,18 @@ interface Slot {
   readonly root: Flow;
   /** Variables of all copies take their hashes from here, so that no two share one. */
   nextHash: number;
+  /** What is to be put back, by the number Node gives the resource; see `borrowResource`. */
+  readonly borrowed: Map<number, Borrowed>;
+  /** Enabled while there is something to be put back. */
+  watcher: AsyncHook | null;
+}
+
+interface Borrowed {
+  readonly resource: Record<symbol, unknown>;
+  /** What it held when it was borrowed. */
+  readonly before: unknown;
+  /** The same of the callback that this one interrupted, where both have the same resource. */
+  readonly outer: Borrowed | null;
 }
 
 const slotKey = Symbol.for("contextvars.slot.1");
@@ -61,12 +73,14 @@ function sharedSlot(): Slot {
     storage: new AsyncLocalStorage(),
     root: new Flow({ _map: EMPTY }, null, true, null),
     nextHash: 0,
+    borrowed: new Map(),
+    watcher: null,
   };
   return global[slotKey];
 }
 
 const slot = sharedSlot();
-const { storage, root } = slot;
+const { storage, root, borrowed } = slot;
 
 /** The flow that is running. */
 export function currentFlow(): Flow {
@@ -124,18 +138,6 @@ export function enterAmbient(map: Mapping): void {
  */
 const { kResourceStore: storeKey } = storage as { kResourceStore?: symbol };
 
-interface Borrowed {
-  readonly resource: Record<symbol, unknown>;
-  /** What it held when it was borrowed. */
-  readonly before: unknown;
-  /** The same of the callback that this one interrupted, where both have the same resource. */
-  readonly outer: Borrowed | undefined;
-}
-
-/** What is to be put back, by the number Node gives the resource. */
-const borrowed = new Map<number, Borrowed>();
-let watcher: AsyncHook | undefined;
-
 function borrowResource(): void {
   const id = executionAsyncId();
   if (storeKey === undefined || borrowed.has(id)) {
@@ -146,9 +148,9 @@ function borrowResource(): void {
   if (resource instanceof Promise) {
     return;
   }
-  borrowed.set(id, { resource, before: resource[storeKey], outer: undefined });
-  watcher ??= createHook({ before: putAside, after: putBack });
-  watcher.enable();
+  borrowed.set(id, { resource, before: resource[storeKey], outer: null });
+  slot.watcher ??= createHook({ before: putAside, after: putBack });
+  slot.watcher.enable();
   if (id <= 1) {
     // The program's own top level: no callback, hence no end that could be watched.
     process.nextTick(putBack, id);
@@ -169,12 +171,12 @@ function putBack(id: number): void {
     return;
   }
   entry.resource[storeKey] = entry.before;
-  if (entry.outer !== undefined) {
+  if (entry.outer !== null) {
     borrowed.set(id, entry.outer);
     return;
   }
   borrowed.delete(id);
   if (borrowed.size === 0) {
-    watcher?.disable();
+    slot.watcher?.disable();
   }
 }

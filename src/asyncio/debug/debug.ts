@@ -4,6 +4,7 @@
  * It is switched on by `run(main, { debug: true })`, by `loop.setDebug(true)`, or by the environment variable
  * `ASYNCIO_DEBUG=1`. Outside it, nothing here costs more than the test of a variable.
  */
+import { repr } from "../../repr.ts";
 import { type Ready, watchSteps } from "../ready.ts";
 
 /** A step that takes longer is warned of. */
@@ -47,7 +48,7 @@ export function warn(text: string): void {
 
 function warnOfSlowStep(item: Ready, seconds: number): void {
   if (seconds >= slowStep) {
-    warn(`Executing ${String(item)} took ${seconds.toFixed(3)} seconds; nothing else could run meanwhile`);
+    warn(`Executing ${repr(item)} took ${seconds.toFixed(3)} seconds; nothing else could run meanwhile`);
   }
 }
 

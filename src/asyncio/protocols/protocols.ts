@@ -33,15 +33,8 @@ export class BaseProtocol {
   resumeWriting(): void {}
 }
 
-/**
- * A protocol that gets what arrives in the transport's own buffers.
- *
- * Python: `asyncio.Protocol`. Differs: nothing.
- */
-export class Protocol extends BaseProtocol {
-  /** Some bytes have arrived: any number, not a message. Python: `data_received()`. */
-  dataReceived(_data: Buffer): void {}
-
+/** What every protocol of a stream of bytes has besides: the peer's EOF. */
+abstract class StreamingProtocol extends BaseProtocol {
   /**
    * The peer will send no more.
    *
@@ -53,4 +46,33 @@ export class Protocol extends BaseProtocol {
   eofReceived(): boolean | void {
     return false;
   }
+}
+
+/**
+ * A protocol that gets what arrives in the transport's own buffers.
+ *
+ * Python: `asyncio.Protocol`. Differs: nothing.
+ */
+export class Protocol extends StreamingProtocol {
+  /** Some bytes have arrived: any number, not a message. Python: `data_received()`. */
+  dataReceived(_data: Buffer): void {}
+}
+
+/**
+ * A protocol that gets what arrives in buffers of its own.
+ *
+ * Python: `asyncio.BufferedProtocol`. Differs: the bytes are copied into the buffer, Node reads into its own.
+ */
+export abstract class BufferedProtocol extends StreamingProtocol {
+  /**
+   * Where the next bytes are to go; at least one must fit.
+   *
+   * Python: `get_buffer()`. Differs: nothing.
+   *
+   * @param sizeHint - How many bytes there are.
+   */
+  abstract getBuffer(sizeHint: number): Uint8Array;
+
+  /** The buffer has so many new bytes, from its beginning. Python: `buffer_updated()`. */
+  abstract bufferUpdated(bytes: number): void;
 }

@@ -15,12 +15,12 @@
  * Invariants: no read is parked when `#end` says that no more will come; `#paused` only with a transport, and never while
  * a read is parked.
  */
-import { RuntimeError, ValueError } from "../../errors.ts";
+import { RuntimeError, TimeoutError, ValueError } from "../../errors.ts";
 import { inspectCustom, repr } from "../../repr.ts";
 import { ByteQueue } from "../bytes/byte-queue.ts";
 import { findSeparator, type Separators, searchedUpTo, separators } from "../bytes/separator.ts";
 import { checkOptions, IncompleteReadError, LimitOverrunError } from "../exceptions.ts";
-import { rejected, Wait } from "../waits.ts";
+import { quiet, rejected, Wait } from "../waits.ts";
 
 /** How many bytes a line may have, unless said otherwise. */
 export const DEFAULT_LIMIT: number = 64 * 1024; // bytes
@@ -29,6 +29,12 @@ export const DEFAULT_LIMIT: number = 64 * 1024; // bytes
 export interface StreamReaderOptions {
   /** How many bytes may stand before a separator; reading is paused at twice as many. @default 65536 */
   limit?: number | undefined;
+}
+
+/** Options of {@linkcode StreamReader.readInto}. */
+export interface ReadIntoOptions {
+  /** How many bytes there have to be, at least. @default 1 */
+  min?: number | undefined;
 }
 
 /** What a reader needs of a transport. */
@@ -41,7 +47,10 @@ export interface ReadTransport {
 export type Separator = Uint8Array | string;
 
 /** What a read asks for: `some` bytes and `exactly` so many have a size, `until` has separators. */
-type Request = "some" | "all" | "exactly" | "until" | "line";
+type Request = "some" | "all" | "exactly" | "until" | "line" | "into" | "peek";
+
+/** What a read is answered with: the bytes, or how many went into the caller's buffer. */
+type Answer = Buffer | number;
 
 const EMPTY = Buffer.alloc(0);
 const NEWLINE = separators([Buffer.from("\n")]);
@@ -53,6 +62,8 @@ const methodOf: Readonly<Record<Request, string>> = {
   exactly: "readexactly",
   until: "readuntil",
   line: "readuntil",
+  into: "readInto",
+  peek: "peek",
 };
 
 /**
@@ -83,16 +94,18 @@ export class StreamReader implements AsyncIterable<Buffer> {
   readonly #buffer = new ByteQueue();
   #transport: ReadTransport | null = null;
   #paused = false;
+  #readTimeout: number | undefined;
   #eof = false;
   /** Raised by every read at once. */
   #exception: unknown = null;
   /** Raised by a read that the buffer cannot answer: the connection was lost. */
   #lost: unknown = null;
   /** The parked read: its promise, and what it asks for. */
-  #wait: Wait<Buffer> | null = null;
+  #wait: Wait<Answer> | null = null;
   #request: Request = "some";
   #size = 0;
   #needles: Separators = NEWLINE;
+  #target: Uint8Array = EMPTY;
   /** Up to here the buffer was searched for the separators already. */
   #searched = 0;
   readonly #onCancel = (): void => {
@@ -185,6 +198,110 @@ export class StreamReader implements AsyncIterable<Buffer> {
     return this.#read("until", 0, needles);
   }
 
+  /**
+   * The next line, if it is there: as `readline()`, without a promise.
+   *
+   * At EOF: what is left, an empty Buffer if nothing is. A line over the limit is dropped as `readline()` drops it.
+   *
+   * Python: has no such method.
+   *
+   * @returns `null` where `readline()` would wait.
+   * @throws {ValueError} If the line is longer than the limit. Any error that `readline()` would throw.
+   *
+   * @example Every line that has arrived, then one wait
+   * ```ts
+   * import * as asyncio from "contextvars/asyncio";
+   * import assert from "node:assert/strict";
+   *
+   * const reader = new asyncio.StreamReader();
+   * reader.feedData(Buffer.from("one\ntwo\nthr"));
+   * const lines: string[] = [];
+   * for (let line = await reader.readline(); ; ) {
+   *   lines.push(String(line));
+   *   const next = reader.tryReadline();
+   *   if (next === null) break;
+   *   line = next;
+   * }
+   * assert.deepEqual(lines, ["one\n", "two\n"]);
+   * ```
+   */
+  tryReadline(): Buffer | null {
+    return this.#try("line", 0, NEWLINE);
+  }
+
+  /**
+   * Exactly `n` bytes, if they are there: as `readexactly()`, without a promise.
+   *
+   * Python: has no such method.
+   *
+   * @returns `null` where `readexactly()` would wait.
+   * @throws {IncompleteReadError} If the stream has ended before. Any error that `readexactly()` would throw.
+   */
+  tryReadexactly(n: number): Buffer | null {
+    const error = checkSize("readexactly", n);
+    if (error !== null) {
+      throw error;
+    }
+    return this.#try("exactly", n, NEWLINE);
+  }
+
+  /**
+   * What stands up to a separator, if it is there: as `readuntil()`, without a promise.
+   *
+   * Python: has no such method.
+   *
+   * @returns `null` where `readuntil()` would wait.
+   * @throws {IncompleteReadError} If the stream has ended before. Any error that `readuntil()` would throw.
+   */
+  tryReaduntil(separator: Separator | readonly Separator[] = "\n"): Buffer | null {
+    return this.#try("until", 0, toSeparators(separator));
+  }
+
+  /**
+   * Reads into a buffer of the caller's, which can be used again and again.
+   *
+   * Waits until there are `min` bytes, and takes as many as fit. The limit plays no part. After a cancellation all bytes
+   * are still in the reader.
+   *
+   * Python: has no such method.
+   *
+   * @param target - Where the bytes go, from its beginning.
+   * @param options - `min`: how many bytes there have to be, at least; by default 1.
+   * @returns How many bytes there are; 0 at EOF.
+   * @throws {IncompleteReadError} If the stream ends with fewer bytes than `min`, but some; the reader is empty then.
+   * @throws {ValueError} If `min` is less than 1 or more than fit.
+   * @throws {RuntimeError} If another task is already waiting for data.
+   */
+  readInto(target: Uint8Array, { min = 1 }: ReadIntoOptions = {}): Promise<number> {
+    if (!(target instanceof Uint8Array)) {
+      return rejected(new TypeError(`readInto() needs a Uint8Array, got ${repr(target)}`));
+    }
+    if (!Number.isInteger(min) || min < 1 || min > target.length) {
+      const range = `from 1 to the size of the target, ${target.length}`;
+      return rejected(new ValueError(`readInto() needs a min ${range}, got ${repr(min)}`));
+    }
+    this.#target = target;
+    return this.#read<number>("into", min, NEWLINE);
+  }
+
+  /**
+   * Waits for `n` bytes and gives them, as `readexactly()` does, but leaves them in the reader.
+   *
+   * More bytes than twice the limit can be peeked at, too. At EOF before that everything stays in the reader.
+   *
+   * Python: has no such method.
+   *
+   * @param n - In bytes; 0 gives an empty Buffer at once.
+   * @throws {IncompleteReadError} If the stream ends before.
+   * @throws {ValueError} If `n` is negative.
+   * @throws {TypeError} If `n` is not an integer.
+   * @throws {RuntimeError} If another task is already waiting for data.
+   */
+  peek(n: number): Promise<Buffer> {
+    const error = checkSize("peek", n);
+    return error === null ? this.#read("peek", n, NEWLINE) : rejected(error);
+  }
+
   /** Whether the end has come and everything was read. Python: `StreamReader.at_eof()`. Differs: nothing. */
   atEof(): boolean {
     return this.#eof && this.#buffer.length === 0;
@@ -268,6 +385,21 @@ export class StreamReader implements AsyncIterable<Buffer> {
     return this.toString();
   }
 
+  /** @internal How long a read may wait, in seconds. */
+  _setReadTimeout(seconds: number | undefined): void {
+    if (seconds !== undefined && !(seconds > 0)) {
+      throw new ValueError(`readTimeout should be a positive number of seconds, got ${repr(seconds)}`);
+    }
+    this.#readTimeout = seconds;
+  }
+
+  /** @internal Everything that has arrived and was not read; the buffer is empty afterwards. */
+  _takeAll(): Buffer {
+    const bytes = this.#buffer.take(this.#buffer.length);
+    this.#resumeIfLow();
+    return bytes;
+  }
+
   /** @internal The connection is lost: what has arrived can be read, then comes the error. */
   _connectionLost(exception: unknown): void {
     this.#lost = exception;
@@ -275,12 +407,12 @@ export class StreamReader implements AsyncIterable<Buffer> {
   }
 
   /** Answers at once if the buffer allows it, else parks the read. */
-  #read(request: Request, size: number, needles: Separators): Promise<Buffer> {
+  #read<A extends Answer = Buffer>(request: Request, size: number, needles: Separators): Promise<A> {
     if (this.#exception !== null) {
       return rejected(this.#exception);
     }
     if (this.#wait !== null) {
-      return this.#readBesideParked(request, size, needles);
+      return this.#readBesideParked<A>(request, size, needles);
     }
     this.#request = request;
     this.#size = size;
@@ -289,7 +421,7 @@ export class StreamReader implements AsyncIterable<Buffer> {
     try {
       const data = this.#attempt();
       if (data !== null) {
-        return Promise.resolve(data);
+        return Promise.resolve(data as A);
       }
     } catch (error) {
       return rejected(error);
@@ -299,11 +431,19 @@ export class StreamReader implements AsyncIterable<Buffer> {
     // Waiting while paused would be waiting for ever.
     this.#resume();
     this.#wait = new Wait(this.#onCancel);
-    return this.#wait.begin();
+    const answer = this.#wait.begin() as Promise<A>;
+    return this.#readTimeout === undefined ? answer : this.#limited(answer, this.#readTimeout);
+  }
+
+  /** Ends the wait after the time given by `readTimeout`; what has arrived stays in the buffer. */
+  #limited<A>(answer: Promise<A>, seconds: number): Promise<A> {
+    const expire = (): void => this.#rejectParked(new TimeoutError(`no data for ${seconds} seconds (readTimeout)`));
+    const timer = setTimeout(expire, seconds * 1000);
+    return quiet(answer.finally(() => clearTimeout(timer)));
   }
 
   /** Another read is parked: this one may take what is there, as in Python, but not wait. */
-  #readBesideParked(request: Request, size: number, needles: Separators): Promise<Buffer> {
+  #readBesideParked<A extends Answer>(request: Request, size: number, needles: Separators): Promise<A> {
     const enough =
       (request === "some" && this.#buffer.length > 0) ||
       (request === "exactly" && this.#buffer.length >= size) ||
@@ -319,7 +459,7 @@ export class StreamReader implements AsyncIterable<Buffer> {
     }
     const parked = [this.#wait, this.#request, this.#size, this.#needles] as const;
     this.#wait = null;
-    const answer = this.#read(request, size, needles);
+    const answer = this.#read<A>(request, size, needles);
     [this.#wait, this.#request, this.#size, this.#needles] = parked;
     this.#searched = 0;
     return answer;
@@ -344,14 +484,14 @@ export class StreamReader implements AsyncIterable<Buffer> {
     this.#unpark()?.reject(error);
   }
 
-  #unpark(): Wait<Buffer> | null {
+  #unpark(): Wait<Answer> | null {
     const wait = this.#wait;
     this.#wait = null;
     return wait;
   }
 
   /** Takes from the buffer what the request asks for. `null`: has to wait. */
-  #attempt(): Buffer | null {
+  #attempt(): Answer | null {
     switch (this.#request) {
       case "some":
         return this.#attemptSome(this.#size);
@@ -363,6 +503,29 @@ export class StreamReader implements AsyncIterable<Buffer> {
         return this.#attemptUntil(this.#needles);
       case "line":
         return this.#attemptLine();
+      case "into":
+        return this.#attemptInto(this.#size, this.#target);
+      case "peek":
+        return this.#attemptPeek(this.#size);
+    }
+  }
+
+  /** Answers from the buffer, or not at all. */
+  #try(request: Request, size: number, needles: Separators): Buffer | null {
+    if (this.#exception !== null) {
+      throw this.#exception;
+    }
+    if (this.#wait !== null) {
+      return null;
+    }
+    this.#request = request;
+    this.#size = size;
+    this.#needles = needles;
+    this.#searched = 0;
+    try {
+      return this.#attempt() as Buffer | null;
+    } finally {
+      this.#resumeIfLow();
     }
   }
 
@@ -404,6 +567,31 @@ export class StreamReader implements AsyncIterable<Buffer> {
     }
     if (this.#end()) {
       throw new IncompleteReadError(this.#buffer.take(this.#buffer.length), n);
+    }
+    return null;
+  }
+
+  #attemptInto(min: number, target: Uint8Array): number | null {
+    const { length } = this.#buffer;
+    if (length >= min || (length === 0 && this.#end())) {
+      const size = Math.min(length, target.length);
+      this.#buffer.copyTo(target, 0, size);
+      this.#buffer.drop(size);
+      return size;
+    }
+    if (this.#end()) {
+      throw new IncompleteReadError(this.#buffer.take(length), min);
+    }
+    return null;
+  }
+
+  #attemptPeek(n: number): Buffer | null {
+    const { length } = this.#buffer;
+    if (length >= n) {
+      return this.#buffer.copy(0, n);
+    }
+    if (this.#end()) {
+      throw new IncompleteReadError(this.#buffer.copy(0, length), n);
     }
     return null;
   }

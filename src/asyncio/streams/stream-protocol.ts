@@ -35,6 +35,7 @@ export class StreamProtocol extends Protocol {
   #drains: Set<Wait<void>> | null = null;
   #closeWaits: Set<Wait<void>> | null = null;
   #lost = false;
+  #handlerTask: Task<unknown> | null = null;
   /** What the connection was lost with. */
   #exception: unknown = null;
 
@@ -85,6 +86,16 @@ export class StreamProtocol extends Protocol {
     this.#settle(this.#drains, null);
   }
 
+  /** The task that runs the handler; `null` on a connection that was made from this side. */
+  get handlerTask(): Task<unknown> | null {
+    return this.#handlerTask;
+  }
+
+  /** Whether the connection was accepted, not made from this side. */
+  get serverSide(): boolean {
+    return this.#handler !== null;
+  }
+
   /** Whether `drain()` would wait. */
   get writingPaused(): boolean {
     return this.#writingPaused && !this.#lost;
@@ -128,6 +139,7 @@ export class StreamProtocol extends Protocol {
       context: context.copy(),
       eagerStart: true,
     });
+    this.#handlerTask = task;
     task._observe(() => {
       const exception = task.cancelled() ? null : task.exception();
       if (exception !== null) {

@@ -1,8 +1,9 @@
 /** StreamWriter: what is sent. */
+import { ConnectionResetError, NotImplementedError } from "../../errors.ts";
 import { inspectCustom, repr } from "../../repr.ts";
-import { isCancelled } from "../exceptions.ts";
+import { checkOptions, isCancelled } from "../exceptions.ts";
 import { sleep } from "../tasks.ts";
-import type { Transport } from "../transports/transport.ts";
+import type { SSLContext, TlsOptions, Transport, Upgradable } from "../transports/transport.ts";
 import { rejected } from "../waits.ts";
 import type { StreamReader } from "./reader.ts";
 import type { StreamProtocol } from "./stream-protocol.ts";
@@ -140,10 +141,58 @@ export class StreamWriter {
     this.#transport.writeEof();
   }
 
+  /** Whether `drain()` would wait: lets a fast loop leave the `await` out. Python: has no such thing. */
+  get needsDrain(): boolean {
+    return this.#protocol.writingPaused || this.#transport.isClosing();
+  }
+
+  /**
+   * Writes, then waits as `drain()` does.
+   *
+   * Python: has no such method; `writer.write(data); await writer.drain()`.
+   *
+   * @throws As `write()` and `drain()` do.
+   */
+  async send(data: Uint8Array | string): Promise<void> {
+    this.write(data);
+    await this.drain();
+  }
+
+  /**
+   * Puts TLS on the connection: STARTTLS. On an accepted connection this side is the server.
+   *
+   * What was written before is sent first, without TLS. A server hands on what it has read already of the client's
+   * handshake. A client refuses bytes that came without TLS after the server had agreed to it. After a failure or a
+   * cancellation the connection is closed.
+   *
+   * Python: `StreamWriter.start_tls()`. Differs: a client refuses plaintext that is left in the buffer.
+   *
+   * @param ssl - Options of `node:tls`, or a `tls.SecureContext`; on the client's side also `true`.
+   * @throws {SSLError} If TLS fails, or plaintext was refused.
+   * @throws {SSLCertVerificationError} If the peer's certificate is not to be trusted.
+   * @throws {ConnectionAbortedError} If the handshake takes too long.
+   * @throws {ConnectionResetError} If the connection is lost.
+   */
+  async startTls(ssl: SSLContext | true, options: TlsOptions = {}): Promise<void> {
+    checkOptions("startTls()", options, ["serverHostname", "sslHandshakeTimeout", "sslShutdownTimeout"]);
+    const transport = this.#transport as Transport & Partial<Upgradable>;
+    if (transport._startTls === undefined) {
+      throw new NotImplementedError(`${repr(transport)} cannot put TLS on its connection`);
+    }
+    await this.drain();
+    await transport._startTls(
+      ssl,
+      this.#protocol.serverSide,
+      options,
+      () => this.#reader?._takeAll() ?? Buffer.alloc(0),
+    );
+  }
+
   /**
    * What is known of the connection, also after it was closed.
    *
-   * `peername`, `sockname`: a {@linkcode SocketAddress}, or a path; `socket`: the `net.Socket`.
+   * `peername`, `sockname`: a {@linkcode SocketAddress}, or a path; `socket`: the `net.Socket`. With TLS: `sslcontext`,
+   * `ssl_object`, `peercert`, `cipher`, `compression`, `alpn`, `servername`.
    *
    * Python: `StreamWriter.get_extra_info()`. Differs: addresses are objects that print as `127.0.0.1:8081`.
    *
@@ -182,9 +231,15 @@ export class StreamWriter {
     return this.toString();
   }
 
-  /** A loop of write and drain on a dying connection lets it die, and hears of it. */
+  /**
+   * A loop of write and drain on a dying connection lets it die, and hears of it. What was written before the close is
+   * still sent and can be waited for; after that the connection is lost, though the socket may tell a little later.
+   */
   async #drainClosing(): Promise<void> {
     await sleep(0);
+    if (this.#transport.getWriteBufferSize() === 0) {
+      throw new ConnectionResetError("Connection lost");
+    }
     await this.#protocol.drain();
   }
 }

@@ -41,15 +41,18 @@ export function addressTuple(address: string, port: number): string {
   return `(${repr(address)}, ${port})`;
 }
 
+/** A socket, or a stream that has no addresses. */
+type Addressed = Partial<Pick<Socket, "remoteAddress" | "remotePort" | "localAddress" | "localPort">>;
+
 /** The peer's address; `undefined` where there is none, as with a pair of pipes. */
-export function peerAddress(socket: Partial<Socket>): SocketAddress | undefined {
+export function peerAddress(socket: Addressed): SocketAddress | undefined {
   return socket.remoteAddress === undefined || socket.remotePort === undefined
     ? undefined
     : new SocketAddress(socket.remoteAddress, socket.remotePort);
 }
 
 /** The socket's own address; `undefined` where there is none. */
-export function ownAddress(socket: Partial<Socket>): SocketAddress | undefined {
+export function ownAddress(socket: Addressed): SocketAddress | undefined {
   return socket.localAddress === undefined || socket.localPort === undefined
     ? undefined
     : new SocketAddress(socket.localAddress, socket.localPort);

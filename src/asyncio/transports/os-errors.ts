@@ -8,6 +8,8 @@ import {
   FileNotFoundError,
   OSError,
   PermissionError,
+  SSLCertVerificationError,
+  SSLError,
   TimeoutError,
 } from "../../errors.ts";
 
@@ -36,12 +38,27 @@ export function toOSError(error: unknown, message?: string): unknown {
     return error;
   }
   const { code, errno, syscall, address, port } = error as NodeJS.ErrnoException & { address?: string; port?: number };
+  if (code !== undefined && isCertificateCode(code)) {
+    return new SSLCertVerificationError(`certificate verify failed: ${error.message}`, { code, cause: error });
+  }
+  if (code !== undefined && /^(ERR_SSL_|ERR_TLS_|EPROTO$)/.test(code)) {
+    return new SSLError(error.message, { code, cause: error });
+  }
   if (code === undefined || typeof errno !== "number") {
     return error;
   }
   const errorClass = classes[code] ?? OSError;
   const text = message ?? systemText(errno) ?? error.message;
   return new errorClass(`[Errno ${Math.abs(errno)}] ${text}`, { code, errno, syscall, address, port, cause: error });
+}
+
+/** The names that OpenSSL and Node have for certificates that are not to be trusted. */
+function isCertificateCode(code: string): boolean {
+  return (
+    code === "ERR_TLS_CERT_ALTNAME_INVALID" ||
+    code === "HOSTNAME_MISMATCH" ||
+    /^(CERT_|CRL_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|ERROR_IN_CERT|INVALID_CA|INVALID_PURPOSE|PATH_LENGTH)/.test(code)
+  );
 }
 
 /** `Connection reset by peer` */

@@ -19,16 +19,23 @@
  */
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import type { TLSSocket } from "node:tls";
 import type { Context } from "../../contextvars/context.ts";
 import { Flow, runInFlow } from "../../contextvars/current.ts";
-import { RuntimeError, ValueError } from "../../errors.ts";
+import { ConnectionResetError, RuntimeError, SSLError, TimeoutError, ValueError } from "../../errors.ts";
 import { inspectCustom, repr } from "../../repr.ts";
 import { callExceptionHandler } from "../events.ts";
-import { type BaseProtocol, Protocol } from "../protocols/protocols.ts";
+import { isCancelled } from "../exceptions.ts";
+import { type BaseProtocol, BufferedProtocol, Protocol } from "../protocols/protocols.ts";
+import { Wait } from "../waits.ts";
 import { ownAddress, peerAddress } from "./addresses.ts";
 import { toOSError } from "./os-errors.ts";
-import type { Transport, WriteBufferLimits } from "./transport.ts";
+import { startTls, type TlsOptions, type TlsRequest, tlsInfo, tlsRequest } from "./tls.ts";
+import type { Transport, Upgradable, WriteBufferLimits } from "./transport.ts";
 
+/** Above this many bytes the protocol is asked to stop writing. */
+const HIGH_WATER = 64 * 1024;
+const HIGH_WATER_TLS = 512 * 1024;
 /** The socket gets at most this much at a time. */
 const BATCH = 64 * 1024; // bytes
 /** After so many writes to a connection that is lost, each further one is warned of. */
@@ -42,14 +49,33 @@ type AnySocket = Duplex & Partial<Socket>;
 const transportKey: unique symbol = Symbol("transport");
 type Carrier = AnySocket & { [transportKey]: SocketTransport };
 
-/** Called when a transport has ended, for whoever counts them. */
-export type OnLost = (transport: SocketTransport) => void;
+/** What a transport is made of. */
+export interface TransportInit {
+  readonly socket: Duplex;
+  readonly protocol: BaseProtocol;
+  /** The connection's Context. */
+  readonly context: Context;
+  /** Called when it has ended, for whoever counts them. */
+  readonly onLost?: (transport: SocketTransport) => void;
+  /** How TLS was put on the socket, if it was. */
+  readonly tls?: TlsRequest | undefined;
+  /** What was connected to: the name that a certificate is checked against. */
+  readonly host?: string | undefined;
+  /** Addresses that the socket cannot tell: paths. */
+  readonly peername?: string | undefined;
+  readonly sockname?: string | undefined;
+  /** After so long without a byte in or out the connection is ended, in seconds. */
+  readonly idleTimeout?: number | undefined;
+}
 
-export class SocketTransport implements Transport {
-  readonly #socket: Carrier;
+export class SocketTransport implements Transport, Upgradable {
+  #socket: Carrier;
+  #tls: TlsRequest | null;
   readonly #flow: Flow;
-  readonly #onLost: OnLost | undefined;
-  readonly #extra: ReadonlyMap<string, unknown>;
+  readonly #onLost: TransportInit["onLost"];
+  readonly #extra: Map<string, unknown>;
+  readonly #idle: IdleTimer | null;
+  readonly #host: string | undefined;
   #protocol: BaseProtocol;
   #state: State = "open";
   #reading = true;
@@ -61,37 +87,135 @@ export class SocketTransport implements Transport {
   #queued = 0;
   #flushing = false;
   #writingPaused = false;
-  #high = 64 * 1024;
-  #low = 16 * 1024;
+  #high = HIGH_WATER;
+  #low = HIGH_WATER / 4;
   #error: unknown = null;
   #writesWhenLost = 0;
   readonly #onWritten = (): void => this.#written();
+  readonly #sentWaits = new Set<Wait<void>>();
 
-  constructor(socket: Duplex, protocol: BaseProtocol, context: Context, onLost?: OnLost) {
-    const carrier = socket as Carrier;
-    this.#socket = carrier;
-    this.#protocol = protocol;
-    this.#flow = new Flow(context, null, false, null);
-    this.#onLost = onLost;
+  constructor(init: TransportInit) {
+    const { socket, tls = null, idleTimeout } = init;
+    this.#socket = socket as Carrier;
+    this.#protocol = init.protocol;
+    this.#flow = new Flow(init.context, null, false, null);
+    this.#onLost = init.onLost;
+    this.#tls = tls;
+    this.#host = init.host;
     this.#extra = new Map<string, unknown>([
       ["socket", socket],
-      ["peername", peerAddress(carrier)],
-      ["sockname", ownAddress(carrier)],
+      ["peername", init.peername ?? peerAddress(this.#socket)],
+      ["sockname", init.sockname ?? ownAddress(this.#socket)],
     ]);
-    carrier[transportKey] = this;
+    this.#idle = idleTimeout === undefined ? null : new IdleTimer(idleTimeout, (error) => this._fail(error));
+    this.#learnOfTls();
+    this.#socket[transportKey] = this;
     // The peer's EOF ends its side only, also on a socket that was made elsewhere.
-    carrier.allowHalfOpen = true;
-    carrier.on("error", onError);
-    carrier.on("close", onClose);
+    this.#socket.allowHalfOpen = true;
+    this.#socket.on("error", onError);
+    this.#socket.on("close", onClose);
     this.#call("connectionMade", () => this.#protocol.connectionMade(this));
-    carrier.on("end", onEnd);
-    carrier.on("data", onData);
-    // Listening starts the flow, unless somebody paused the socket before.
-    if (this.#reading) {
-      carrier.resume();
-    } else {
-      carrier.pause();
+    this.#receive();
+  }
+
+  /**
+   * @internal Puts TLS on the connection: what was written before goes out without, what comes after goes through it.
+   *
+   * A server hands on what it has read of the handshake already. A client refuses it: somebody has put words into the
+   * server's mouth, which the program would take for protected ones.
+   */
+  async _startTls(ssl: unknown, serverSide: boolean, options: TlsOptions, early: () => Buffer): Promise<void> {
+    const request = tlsRequest(ssl, serverSide, this.#host, options);
+    if (request === undefined) {
+      throw new TypeError("startTls() needs ssl: options of node:tls, or a tls.SecureContext; a client may say true");
     }
+    if (this.#state !== "open") {
+      throw new ConnectionResetError("Connection lost");
+    }
+    this.#socket.pause();
+    await this.#allSent();
+    const plain = this.#socket;
+    plain.off("data", onData);
+    plain.off("end", onEnd);
+    plain.off("error", onError);
+    plain.off("close", onClose);
+    plain.on("error", () => {});
+    const bytes = early();
+    if (!serverSide && bytes.length + plain.readableLength > 0) {
+      plain.destroy();
+      this._onClose();
+      throw new SSLError(
+        `startTls() refused: ${bytes.length + plain.readableLength} bytes came without TLS after the server had agreed to it`,
+        { code: "ERR_STARTTLS_INJECTION" },
+      );
+    }
+    if (bytes.length > 0) {
+      plain.unshift(bytes);
+    }
+    try {
+      this.#socket = (await startTls(plain, request)) as unknown as Carrier;
+    } catch (error) {
+      this.#error ??= isCancelled(error) ? null : error;
+      this._onClose();
+      throw error;
+    }
+    this.#tls = request;
+    this.#learnOfTls();
+    this.#socket[transportKey] = this;
+    this.#socket.allowHalfOpen = true;
+    this.#socket.on("error", onError);
+    this.#socket.on("close", onClose);
+    this.#receive();
+    if (this.isClosing()) {
+      this.#flush();
+    }
+  }
+
+  /** @internal Ends the connection with an error. */
+  _fail(error: unknown): void {
+    this.#error ??= error;
+    this.abort();
+  }
+
+  /** Begins to receive; listening starts the flow, unless somebody paused the socket before. */
+  #receive(): void {
+    this.#socket.on("end", onEnd);
+    this.#socket.on("data", onData);
+    if (this.#reading) {
+      this.#socket.resume();
+    } else {
+      this.#socket.pause();
+    }
+  }
+
+  #learnOfTls(): void {
+    if (this.#tls === null) {
+      return;
+    }
+    for (const [name, value] of tlsInfo(this.#socket as unknown as TLSSocket, this.#tls)) {
+      this.#extra.set(name, value);
+    }
+    this.setWriteBufferLimits({ high: HIGH_WATER_TLS });
+  }
+
+  /** Waits until the socket has sent everything. */
+  async #allSent(): Promise<void> {
+    this.#flush();
+    while (this.getWriteBufferSize() > 0) {
+      const sent = new Wait<void>(() => this.#sentWaits.delete(sent));
+      this.#sentWaits.add(sent);
+      await sent.begin();
+    }
+    if (this.#state !== "open") {
+      throw this.#error ?? new ConnectionResetError("Connection lost");
+    }
+  }
+
+  #wakeSentWaits(): void {
+    for (const wait of this.#sentWaits) {
+      wait.resolve();
+    }
+    this.#sentWaits.clear();
   }
 
   getExtraInfo(name: string, fallback: unknown = null): unknown {
@@ -179,7 +303,8 @@ export class SocketTransport implements Transport {
   }
 
   setWriteBufferLimits({ high, low }: WriteBufferLimits = {}): void {
-    const highMark = high ?? (low === undefined ? 64 * 1024 : 4 * low);
+    const standard = this.#tls === null ? HIGH_WATER : HIGH_WATER_TLS;
+    const highMark = high ?? (low === undefined ? standard : 4 * low);
     const lowMark = low ?? Math.floor(highMark / 4);
     if (!(highMark >= lowMark && lowMark >= 0)) {
       throw new ValueError(`high (${highMark}) must be >= low (${lowMark}) must be >= 0`);
@@ -208,24 +333,28 @@ export class SocketTransport implements Transport {
 
   /** @internal Data has arrived. */
   _onData(chunk: Buffer): void {
-    if (this.#state !== "open" || !(this.#protocol instanceof Protocol)) {
+    if (this.#state !== "open") {
       return;
     }
-    if (this.#protocol._needsContext) {
-      this.#call("dataReceived", () => (this.#protocol as Protocol).dataReceived(chunk));
-    } else {
-      this.#protocol.dataReceived(chunk);
+    this.#idle?.touch();
+    const protocol = this.#protocol;
+    if (!protocol._needsContext) {
+      (protocol as Protocol).dataReceived(chunk);
+    } else if (protocol instanceof Protocol) {
+      this.#call("dataReceived", () => protocol.dataReceived(chunk));
+    } else if (protocol instanceof BufferedProtocol) {
+      this.#call("getBuffer", () => fill(protocol, chunk));
     }
   }
 
   /** @internal The peer has sent its EOF. */
   _onEnd(): void {
-    if (this.#state !== "open" || !(this.#protocol instanceof Protocol)) {
+    if (this.#state !== "open") {
       return;
     }
     let staysOpen: unknown;
     this.#call("eofReceived", () => {
-      staysOpen = (this.#protocol as Protocol).eofReceived();
+      staysOpen = (this.#protocol as Protocol).eofReceived?.();
     });
     if (staysOpen !== true) {
       this.close();
@@ -235,6 +364,11 @@ export class SocketTransport implements Transport {
   /** @internal */
   _onError(error: unknown): void {
     this.#error ??= toOSError(error);
+    // What had arrived while reading was paused; the socket would take it to its grave.
+    const rest = this.#socket.read() as Buffer | null;
+    if (rest !== null) {
+      this._onData(rest);
+    }
   }
 
   /** @internal The socket is gone. */
@@ -243,7 +377,9 @@ export class SocketTransport implements Transport {
       return;
     }
     this.#state = "closed";
+    this.#idle?.stop();
     this.#discard();
+    this.#wakeSentWaits();
     this.#call("connectionLost", () => this.#protocol.connectionLost(this.#error));
     this.#onLost?.(this);
   }
@@ -301,8 +437,12 @@ export class SocketTransport implements Transport {
     if (this.#socket.writableLength > 0) {
       return;
     }
+    this.#idle?.touch();
     this.#flush();
     this.#resumeIfLow();
+    if (this.getWriteBufferSize() === 0) {
+      this.#wakeSentWaits();
+    }
   }
 
   #nextBatch(): Buffer {
@@ -334,7 +474,26 @@ export class SocketTransport implements Transport {
       return;
     }
     this.#ended = true;
-    endAndDestroy(this.#socket);
+    const seconds = this.#tls?.options.sslShutdownTimeout;
+    if (seconds === undefined) {
+      endAndDestroy(this.#socket);
+    } else {
+      this.#endTls(seconds);
+    }
+  }
+
+  /** Closes when the peer has ended TLS, too. */
+  #endTls(seconds: number): void {
+    const socket = this.#socket;
+    const timer = setTimeout(() => this._fail(new TimeoutError("SSL shutdown timed out")), seconds * 1000);
+    socket.once("close", () => clearTimeout(timer));
+    socket.once("end", () => endAndDestroy(socket));
+    socket.end();
+    // What still comes is dropped; the end stands behind it.
+    socket.resume();
+    if (socket.readableEnded) {
+      endAndDestroy(socket);
+    }
   }
 
   #discard(): void {
@@ -391,6 +550,54 @@ function onClose(this: Duplex): void {
 
 function flushNow(transport: SocketTransport): void {
   transport._flushNow();
+}
+
+/** Copies the chunk into the protocol's buffers. */
+function fill(protocol: BufferedProtocol, chunk: Buffer): void {
+  let done = 0;
+  while (done < chunk.length) {
+    const buffer = protocol.getBuffer(chunk.length - done);
+    const size = Math.min(buffer.length, chunk.length - done);
+    if (size === 0) {
+      throw new RuntimeError("get_buffer() returned an empty buffer");
+    }
+    buffer.set(chunk.subarray(done, done + size));
+    done += size;
+    protocol.bufferUpdated(size);
+  }
+}
+
+/** Ends a connection on which nothing has moved for some time; one timer, set anew only when it fires. */
+class IdleTimer {
+  readonly #seconds: number;
+  readonly #onIdle: (error: TimeoutError) => void;
+  #touched = performance.now();
+  #timer: NodeJS.Timeout;
+
+  constructor(seconds: number, onIdle: (error: TimeoutError) => void) {
+    this.#seconds = seconds;
+    this.#onIdle = onIdle;
+    this.#timer = this.#start(seconds * 1000);
+  }
+
+  touch(): void {
+    this.#touched = performance.now();
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+  }
+
+  #start(milliseconds: number): NodeJS.Timeout {
+    return setTimeout(() => {
+      const left = this.#touched + this.#seconds * 1000 - performance.now();
+      if (left > 0) {
+        this.#timer = this.#start(left);
+      } else {
+        this.#onIdle(new TimeoutError(`no data for ${this.#seconds} seconds (idleTimeout)`));
+      }
+    }, milliseconds);
+  }
 }
 
 /** Closes when everything was handed to the system, whether or not the peer closes its side. */

@@ -1,5 +1,8 @@
 /** What a transport is to protocols and streams. */
 import type { BaseProtocol } from "../protocols/protocols.ts";
+import type { SSLContext, TlsOptions } from "./tls.ts";
+
+export type { SSLContext, TlsOptions };
 
 /** Low and high marks of a write buffer, in bytes. */
 export interface WriteBufferLimits {
@@ -7,6 +10,12 @@ export interface WriteBufferLimits {
   high?: number | undefined;
   /** At or below this many bytes it may go on. @default a quarter of `high` */
   low?: number | undefined;
+}
+
+/** A transport that can put TLS on its connection, for `StreamWriter.startTls()`. */
+export interface Upgradable {
+  /** @internal Bytes that were read already are given in `early`. */
+  _startTls(ssl: unknown, serverSide: boolean, options: TlsOptions, early: () => Buffer): Promise<void>;
 }
 
 /**

@@ -1,0 +1,213 @@
+/**
+ * Listening: from hosts, or a path, to listening sockets.
+ *
+ * Theory of operation. A name can stand for several addresses, and "every address" is one of each family, so a server
+ * has several listeners. A Unix socket is a file: one that is left over from before is removed, and on closing only our
+ * own is; Node removes whatever has its name, so somebody else's is put aside for that moment.
+ */
+import * as fs from "node:fs";
+import * as net from "node:net";
+import { OSError, ValueError } from "../../errors.ts";
+import { repr } from "../../repr.ts";
+import { Wait } from "../waits.ts";
+import { addressTuple, type Family, lookUp, SocketAddress } from "./addresses.ts";
+import { READ_SIZE } from "./connect.ts";
+import { toOSError } from "./os-errors.ts";
+
+/** A server that listens already, or the file descriptor of a listening socket. */
+export type ListeningSocket = net.Server | { readonly fd: number };
+
+/** How to listen, whatever at. */
+export interface ListenOptions {
+  readonly backlog: number;
+  readonly keepAlive: boolean;
+  readonly reusePort: boolean;
+}
+
+/** How long a path of a Unix socket may be, in bytes, on Linux; longer ones are cut off silently by some versions. */
+const LONGEST_PATH = 107;
+
+/** One listening socket. */
+export class Listener {
+  readonly server: net.Server;
+  readonly address: SocketAddress | string;
+  /** What is done instead of Node's removal of the file; for Unix sockets only. */
+  readonly #file: SocketFile | null;
+
+  constructor(server: net.Server, file: SocketFile | null = null) {
+    const address = server.address();
+    this.server = server;
+    this.#file = file;
+    this.address =
+      typeof address === "object" && address !== null
+        ? new SocketAddress(address.address, address.port)
+        : String(address ?? "");
+  }
+
+  close(): void {
+    if (this.#file === null) {
+      this.server.close();
+    } else {
+      this.#file.closeKeepingOthers(() => this.server.close());
+    }
+  }
+}
+
+/** The file of a Unix socket, as it was when the socket was made. */
+class SocketFile {
+  readonly #path: string;
+  readonly #cleanUp: boolean;
+  readonly #identity: string | null;
+
+  constructor(path: string, cleanUp: boolean) {
+    this.#path = path;
+    this.#cleanUp = cleanUp;
+    this.#identity = identityOf(path);
+  }
+
+  /** Closes the socket. The file goes with it, if it still is ours and is to go. */
+  closeKeepingOthers(close: () => void): void {
+    const identity = identityOf(this.#path);
+    if (identity === null || (this.#cleanUp && identity === this.#identity)) {
+      close();
+      return;
+    }
+    // Node removes what has this name, synchronously; a second name keeps the file.
+    const aside = `${this.#path}.${process.pid}`;
+    fs.linkSync(this.#path, aside);
+    close();
+    fs.renameSync(aside, this.#path);
+  }
+}
+
+function identityOf(path: string): string | null {
+  const found = fs.lstatSync(path, { throwIfNoEntry: false });
+  return found === undefined ? null : `${found.dev}:${found.ino}`;
+}
+
+/** Listens at the addresses of all hosts; `null` or "" stands for every address of the machine. */
+export async function listenTcp(
+  host: string | readonly string[] | null | undefined,
+  port: number,
+  family: Family,
+  flags: number,
+  options: ListenOptions,
+): Promise<Listener[]> {
+  const everywhere = host === null || host === undefined || host === "";
+  const addresses = everywhere
+    ? ["::", "0.0.0.0"].filter((address) => family === 0 || net.isIP(address) === family)
+    : await addressesOf(host, family, flags);
+  const listeners: Listener[] = [];
+  let actualPort = port;
+  try {
+    for (const address of addresses) {
+      const listener = await listenAt(address, actualPort, options);
+      if (listener === null) {
+        continue;
+      }
+      listeners.push(listener);
+      if (everywhere) {
+        actualPort = (listener.address as SocketAddress).port;
+      }
+    }
+  } catch (error) {
+    for (const listener of listeners) {
+      listener.close();
+    }
+    throw error;
+  }
+  if (listeners.length === 0) {
+    throw new OSError(`could not bind on any address out of ${repr(addresses)}`, { code: "EADDRNOTAVAIL" });
+  }
+  return listeners;
+}
+
+async function addressesOf(host: string | readonly string[], family: Family, flags: number): Promise<string[]> {
+  const hosts = typeof host === "string" ? [host] : host;
+  const found: string[] = [];
+  for (const each of hosts) {
+    found.push(...(await lookUp(each, family, flags)));
+  }
+  return [...new Set(found)];
+}
+
+/** Listens at one address; `null` where the machine has no such address. */
+async function listenAt(host: string, port: number, options: ListenOptions): Promise<Listener | null> {
+  const { backlog, reusePort } = options;
+  try {
+    const where = { host, port, backlog, ipv6Only: true, ...(reusePort ? { reusePort } : {}) };
+    return new Listener(await listening(newServer(options), where));
+  } catch (error) {
+    const { code, errno } = error as NodeJS.ErrnoException;
+    if (code === "EADDRNOTAVAIL" || code === "EAFNOSUPPORT") {
+      return null;
+    }
+    const text = String((toOSError(error) as Error).message)
+      .replace(/^\[Errno \d+\] /, "")
+      .toLowerCase();
+    throw toOSError(
+      error,
+      `error while attempting to bind on address ${addressTuple(host, port)}: [errno ${Math.abs(errno ?? 0)}] ${text}`,
+    );
+  }
+}
+
+/** Listens at a path. A socket that is left over there is removed first. */
+export async function listenUnix(path: string, cleanUp: boolean, options: ListenOptions): Promise<Listener> {
+  const abstract = path.startsWith("\0");
+  if (Buffer.byteLength(path) > LONGEST_PATH) {
+    throw new OSError(`AF_UNIX path too long: ${repr(path)} has more than ${LONGEST_PATH} bytes`, {
+      code: "ENAMETOOLONG",
+    });
+  }
+  if (!abstract && fs.lstatSync(path, { throwIfNoEntry: false })?.isSocket()) {
+    fs.unlinkSync(path);
+  }
+  try {
+    const server = await listening(newServer(options), { path, backlog: options.backlog });
+    return new Listener(server, abstract ? null : new SocketFile(path, cleanUp));
+  } catch (error) {
+    const inUse = (error as NodeJS.ErrnoException).code === "EADDRINUSE";
+    throw toOSError(error, inUse ? `Address ${repr(path)} is already in use` : undefined);
+  }
+}
+
+/** A socket made elsewhere, listening. */
+export async function adoptListener(
+  sock: ListeningSocket,
+  cleanUp: boolean,
+  options: ListenOptions,
+): Promise<Listener> {
+  if (sock instanceof net.Server) {
+    const server = sock.listening
+      ? sock
+      : await listening(sock, { host: "127.0.0.1", port: 0, backlog: options.backlog });
+    const address = server.address();
+    return new Listener(server, typeof address === "string" ? new SocketFile(address, cleanUp) : null);
+  }
+  const fd = (sock as { fd?: unknown } | null)?.fd;
+  if (typeof fd !== "number") {
+    throw new ValueError(`A Stream Socket was expected, got ${repr(sock)}`);
+  }
+  return new Listener(await listening(newServer(options), { fd }));
+}
+
+function newServer({ keepAlive }: ListenOptions): net.Server {
+  return net.createServer({
+    allowHalfOpen: true,
+    highWaterMark: READ_SIZE,
+    noDelay: true,
+    keepAlive,
+  } as net.ServerOpts);
+}
+
+function listening(server: net.Server, where: net.ListenOptions | { fd: number }): Promise<net.Server> {
+  const wait = new Wait<net.Server>(() => server.close());
+  const onError = (error: Error): void => wait.reject(error);
+  server.once("error", onError);
+  server.listen(where, () => {
+    server.off("error", onError);
+    wait.resolve(server);
+  });
+  return wait.begin();
+}

@@ -1,0 +1,220 @@
+/**
+ * TLS over a stream that is connected: one path for clients, servers, STARTTLS and Unix sockets.
+ *
+ * Theory of operation. A `TLSSocket` is put on the plain socket, also for servers: `tls.Server` cannot end a handshake
+ * that takes too long, and has no way to take over a connection. So the time limit and the check of a client's
+ * certificate are ours; a client checks its server's certificate by Node's own code.
+ */
+import { isIP } from "node:net";
+import type { Duplex } from "node:stream";
+import * as tls from "node:tls";
+import { ConnectionAbortedError, ConnectionResetError, ValueError } from "../../errors.ts";
+import { repr } from "../../repr.ts";
+import { Wait } from "../waits.ts";
+import { toOSError } from "./os-errors.ts";
+
+/** Node's options for TLS, or a context made from them. */
+export type SSLContext = tls.SecureContext | tls.ConnectionOptions | tls.TlsOptions;
+
+/** Options of everything that starts TLS. */
+export interface TlsOptions {
+  /** The name the server's certificate is checked against; "" for no check of the name. @default the host */
+  serverHostname?: string | undefined;
+  /** How long the handshake may take, in seconds. @default 60 */
+  sslHandshakeTimeout?: number | undefined;
+  /** How long to wait, after `close()`, for the peer to end TLS, in seconds. @default not at all */
+  sslShutdownTimeout?: number | undefined;
+}
+
+const HANDSHAKE_TIMEOUT = 60; // seconds
+
+/** What to do to the stream. */
+export interface TlsRequest {
+  readonly ssl: SSLContext | true;
+  readonly serverSide: boolean;
+  readonly host: string | undefined;
+  readonly options: TlsOptions;
+}
+
+/** Node's class is not a public constructor everywhere. */
+function isSecureContext(ssl: object): ssl is tls.SecureContext {
+  return "context" in ssl && !("key" in ssl) && !("cert" in ssl);
+}
+
+/**
+ * Checks what was given as `ssl` and its companions; `undefined` where there is to be no TLS.
+ *
+ * @throws {ValueError} If an option is given that means nothing without TLS, or a timeout is not positive.
+ * @throws {TypeError} If `ssl` is nothing that TLS can be made with.
+ */
+export function tlsRequest(
+  ssl: unknown,
+  serverSide: boolean,
+  host: string | undefined,
+  options: TlsOptions,
+): TlsRequest | undefined {
+  const { serverHostname, sslHandshakeTimeout, sslShutdownTimeout } = options;
+  if (ssl === undefined || ssl === null || ssl === false) {
+    const given = { serverHostname, sslHandshakeTimeout, sslShutdownTimeout };
+    for (const [name, value] of Object.entries(given)) {
+      if (value !== undefined) {
+        throw new ValueError(`${name} is only meaningful with ssl`);
+      }
+    }
+    return undefined;
+  }
+  if (ssl === true ? serverSide : typeof ssl !== "object") {
+    throw new TypeError(
+      serverSide
+        ? `ssl argument must be an SSLContext or None: a server needs { key, cert } or a tls.SecureContext, got ${repr(ssl)}`
+        : `ssl has to be true, options of node:tls, or a tls.SecureContext, got ${repr(ssl)}`,
+    );
+  }
+  if (!serverSide && host === undefined && serverHostname === undefined && !hasServername(ssl)) {
+    throw new ValueError(
+      'You must set server_hostname when using ssl without a host; serverHostname: "" checks no name',
+    );
+  }
+  checkTimeout("ssl_handshake_timeout", sslHandshakeTimeout);
+  checkTimeout("ssl_shutdown_timeout", sslShutdownTimeout);
+  return { ssl: ssl as SSLContext | true, serverSide, host, options };
+}
+
+function hasServername(ssl: unknown): boolean {
+  return typeof (ssl as { servername?: unknown }).servername === "string";
+}
+
+function checkTimeout(name: string, seconds: number | undefined): void {
+  if (seconds !== undefined && !(seconds > 0)) {
+    throw new ValueError(`${name} should be a positive number, got ${repr(seconds)}`);
+  }
+}
+
+/**
+ * Puts TLS on the stream and shakes hands. After a failure or a cancellation the stream is destroyed.
+ *
+ * @throws {SSLCertVerificationError} If the peer's certificate is not to be trusted.
+ * @throws {SSLError} If TLS fails otherwise.
+ * @throws {ConnectionAbortedError} If the handshake takes too long.
+ * @throws {ConnectionResetError} If the peer closes the connection meanwhile.
+ */
+export function startTls(stream: Duplex, request: TlsRequest): Promise<tls.TLSSocket> {
+  const { sslHandshakeTimeout = HANDSHAKE_TIMEOUT } = request.options;
+  const wait = new Wait<tls.TLSSocket>(() => end());
+  let socket: tls.TLSSocket;
+  const timer = setTimeout(() => {
+    fail(
+      new ConnectionAbortedError(
+        `SSL handshake is taking longer than ${sslHandshakeTimeout} seconds: aborting the connection`,
+      ),
+    );
+  }, sslHandshakeTimeout * 1000);
+  const end = (): void => {
+    clearTimeout(timer);
+    socket.destroy();
+    stream.destroy();
+  };
+  const fail = (error: unknown): void => {
+    wait.reject(toOSError(error));
+    end();
+  };
+  const closed = (): void => fail(new ConnectionResetError("the peer closed the connection during the TLS handshake"));
+  const secured = (): void => {
+    const error = request.serverSide ? clientCertificateError(socket, request.ssl) : null;
+    if (error !== null) {
+      fail(error);
+      return;
+    }
+    clearTimeout(timer);
+    socket.off("close", closed);
+    socket.off("end", closed);
+    socket.off("error", fail);
+    // Until the transport listens, an error has nobody else to go to.
+    socket.on("error", () => {});
+    wait.resolve(socket);
+  };
+  try {
+    socket = request.serverSide ? serverSocket(stream, request) : clientSocket(stream, request);
+  } catch (error) {
+    clearTimeout(timer);
+    stream.destroy();
+    throw toOSError(error);
+  }
+  socket.on("error", fail);
+  socket.once("close", closed);
+  socket.once("end", closed);
+  socket.once(request.serverSide ? "secure" : "secureConnect", secured);
+  return wait.begin();
+}
+
+function clientSocket(stream: Duplex, { ssl, host, options }: TlsRequest): tls.TLSSocket {
+  const name = options.serverHostname ?? host ?? "";
+  const given: tls.ConnectionOptions =
+    ssl === true ? {} : isSecureContext(ssl) ? { secureContext: ssl } : (ssl as tls.ConnectionOptions);
+  return tls.connect({
+    ...given,
+    socket: stream,
+    // What the certificate is checked against where there is no servername, as for an IP address.
+    host: name,
+    servername: given.servername ?? (isIP(name) === 0 ? name : ""),
+    ...(name === "" && given.checkServerIdentity === undefined ? { checkServerIdentity: () => undefined } : {}),
+  } as tls.ConnectionOptions);
+}
+
+function serverSocket(stream: Duplex, { ssl }: TlsRequest): tls.TLSSocket {
+  const given = ssl as tls.SecureContext | tls.TlsOptions;
+  const options: tls.TLSSocketOptions = isSecureContext(given)
+    ? { secureContext: given }
+    : { ...(given as tls.TLSSocketOptions), secureContext: contextOf(given) };
+  return new tls.TLSSocket(stream as never, { ...options, isServer: true });
+}
+
+const contexts = new WeakMap<object, tls.SecureContext>();
+
+/** Reading keys and certificates takes longer than a handshake: done once for each options object. */
+function contextOf(options: tls.TlsOptions): tls.SecureContext {
+  const context = contexts.get(options) ?? tls.createSecureContext(options);
+  contexts.set(options, context);
+  return context;
+}
+
+/** Reads keys and certificates now, so that a mistake in them shows where it was made. */
+export function checkServerContext(request: TlsRequest | undefined): void {
+  if (request !== undefined && !isSecureContext(request.ssl as object)) {
+    contextOf(request.ssl as tls.TlsOptions);
+  }
+}
+
+/** Why the client's certificate is not accepted; `null` where it is, or is not asked for. */
+function clientCertificateError(socket: tls.TLSSocket, ssl: SSLContext | true): Error | null {
+  const { requestCert, rejectUnauthorized } = ssl as tls.TlsOptions;
+  if (requestCert !== true || rejectUnauthorized === false) {
+    return null;
+  }
+  const { ssl: connection } = socket as unknown as { ssl?: { verifyError(): Error | null } };
+  return connection?.verifyError() ?? null;
+}
+
+/** What is known of the TLS connection, by the names of `getExtraInfo()`. */
+export function tlsInfo(socket: tls.TLSSocket, request: TlsRequest): [string, unknown][] {
+  const certificate = socket.getPeerCertificate();
+  const cipher = socket.getCipher();
+  return [
+    ["sslcontext", request.ssl],
+    ["ssl_object", socket],
+    ["peercert", certificate === null || Object.keys(certificate).length === 0 ? null : certificate],
+    ["cipher", cipher === undefined ? null : [cipher.name, socket.getProtocol(), secretBits(cipher.name)]],
+    ["compression", null],
+    ["alpn", socket.alpnProtocol || null],
+    ["servername", (socket as { servername?: string | false }).servername || null],
+  ];
+}
+
+/** The length of the key, which Node does not tell, from the name of the cipher suite; `null` where that has none. */
+function secretBits(cipher: string): number | null {
+  if (/CHACHA20/.test(cipher)) {
+    return 256;
+  }
+  const bits = /(?:AES|ARIA|CAMELLIA)[-_]?(128|256)/.exec(cipher)?.[1];
+  return bits === undefined ? null : Number(bits);
+}
