@@ -2,7 +2,7 @@
 import { Socket } from "node:net";
 import { Duplex } from "node:stream";
 import { copyContext } from "../contextvars/context.ts";
-import { ValueError } from "../errors.ts";
+import { ConnectionAbortedError, ValueError } from "../errors.ts";
 import { repr } from "../repr.ts";
 import { checkOptions, functionNeeded } from "./exceptions.ts";
 import type { BaseProtocol } from "./protocols/protocols.ts";
@@ -314,6 +314,7 @@ function untilConnected(socket: Duplex, message?: string): Promise<void> {
   const wait = new Wait<void>(() => socket.destroy());
   const onError = (error: Error): void => wait.reject(toOSError(error, message));
   socket.once("error", onError);
+  socket.once("close", () => wait.reject(new ConnectionAbortedError("the socket was closed before it was connected")));
   socket.once("connect", () => {
     socket.off("error", onError);
     wait.resolve();

@@ -10,7 +10,8 @@
  */
 import type * as net from "node:net";
 import type { Duplex } from "node:stream";
-import { Context, copyContext } from "../contextvars/context.ts";
+import { type Context, copyContext } from "../contextvars/context.ts";
+import { Flow, runInFlow } from "../contextvars/current.ts";
 import { RuntimeError, ValueError } from "../errors.ts";
 import { inspectCustom, repr } from "../repr.ts";
 import { wait } from "./combinators.ts";
@@ -130,6 +131,11 @@ interface ServerSettings {
   /** The path it listens at, if it is one. */
   readonly path: string | undefined;
   readonly makeProtocol: (context: Context) => BaseProtocol;
+}
+
+/** A connection belongs to no task: cancelling whoever started the server cancels none of its connections' waits. */
+function flowOf(context: Context): Flow {
+  return new Flow(context, null, false, null);
 }
 
 /** The task of the handler; `null` for a protocol of the user. */
@@ -414,6 +420,10 @@ export class Server {
     } else if (this.#state === "created" && this.#early.length < backlog) {
       socket.pause();
       socket.on("error", () => socket.destroy());
+      // One that ends before it was served is as if it had never come.
+      socket.once("close", () => {
+        this.#early = this.#early.filter((each) => each !== socket);
+      });
       this.#early.push(socket);
     } else {
       socket.destroy();
@@ -428,8 +438,7 @@ export class Server {
       return;
     }
     this.#handshakes.add(socket);
-    // In a Context without a task: nobody who starts or stops the server cancels a client's handshake.
-    new Context().run(startTls, socket as Duplex, tls).then(
+    runInFlow(flowOf(context), startTls, socket as Duplex, tls).then(
       (secured) => {
         this.#handshakes.delete(socket);
         this.#open(secured, context);
@@ -448,7 +457,7 @@ export class Server {
     const { makeProtocol, tls, idleTimeout, path } = this.#settings;
     let protocol: BaseProtocol;
     try {
-      protocol = context.run(makeProtocol, context);
+      protocol = runInFlow(flowOf(context), makeProtocol, context);
     } catch (exception) {
       callExceptionHandler({ message: "Exception in protocol factory", exception, server: this });
       socket.destroy();

@@ -27,6 +27,9 @@ export interface ListenOptions {
 /** How long a path of a Unix socket may be, in bytes, on Linux; longer ones are cut off silently by some versions. */
 const LONGEST_PATH = 107;
 
+/** Deno cannot keep a socket for IPv6 to that: one that listens at every address has the other family's, too. */
+const BOTH_IN_ONE = "deno" in process.versions;
+
 /** One listening socket. */
 export class Listener {
   readonly server: net.Server;
@@ -108,6 +111,9 @@ export async function listenTcp(
       listeners.push(listener);
       if (everywhere) {
         actualPort = (listener.address as SocketAddress).port;
+        if (BOTH_IN_ONE) {
+          break;
+        }
       }
     }
   } catch (error) {

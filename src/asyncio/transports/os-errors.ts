@@ -37,19 +37,21 @@ export function toOSError(error: unknown, message?: string): unknown {
   if (!(error instanceof Error) || error instanceof OSError) {
     return error;
   }
-  const { code, errno, syscall, address, port } = error as NodeJS.ErrnoException & { address?: string; port?: number };
+  const { code, syscall, address, port } = error as NodeJS.ErrnoException & { address?: string; port?: number };
+  // Bun gives some of these numbers without the minus sign.
+  const errno = -Math.abs((error as NodeJS.ErrnoException).errno ?? Number.NaN);
   if (code !== undefined && isCertificateCode(code)) {
     return new SSLCertVerificationError(`certificate verify failed: ${error.message}`, { code, cause: error });
   }
   if (code !== undefined && /^(ERR_SSL_|ERR_TLS_|EPROTO$)/.test(code)) {
     return new SSLError(error.message, { code, cause: error });
   }
-  if (code === undefined || typeof errno !== "number") {
+  if (code === undefined || Number.isNaN(errno)) {
     return error;
   }
   const errorClass = classes[code] ?? OSError;
   const text = message ?? systemText(errno) ?? error.message;
-  return new errorClass(`[Errno ${Math.abs(errno)}] ${text}`, { code, errno, syscall, address, port, cause: error });
+  return new errorClass(`[Errno ${-errno}] ${text}`, { code, errno, syscall, address, port, cause: error });
 }
 
 /** The names that OpenSSL and Node have for certificates that are not to be trusted. */

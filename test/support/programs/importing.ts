@@ -14,6 +14,7 @@ async function storesOnResources(): Promise<number> {
 
 const switchable = "kResourceStore" in new AsyncLocalStorage();
 const before = await storesOnResources();
+await import("contextvars/asyncio");
 const { ContextVar } = await import("contextvars");
 const imported = await storesOnResources();
 const variable = new ContextVar("v", { default: 0 });
