@@ -281,7 +281,7 @@ export interface AsCompletedOptions {
  * The things waited for, in the order in which they are done.
  *
  * `for await` gives each as a Future that is done, the very Task or Future that was passed in, if one was. A plain `for`
- * gives promises of the next results.
+ * gives promises of the next results. (TypeScript takes what `for await` gives for awaited: await it, and the types fit.)
  *
  * Python: `asyncio.as_completed()`, as since 3.13. Differs: nothing.
  *
@@ -300,10 +300,11 @@ export interface AsCompletedOptions {
  * assert.deepEqual(order, ["fast", "slow"]);
  * ```
  */
-export function asCompleted<T>(
-  awaitables: Iterable<Awaitable<T>>,
+export function asCompleted<A extends Awaitable<unknown>>(
+  awaitables: Iterable<A>,
   options: AsCompletedOptions = {},
-): AsyncIterableIterator<Future<T>> & Iterable<Promise<T>> {
+): AsyncIterableIterator<Future<AwaitedResult<A>>> & Iterable<Promise<AwaitedResult<A>>> {
+  type T = AwaitedResult<A>;
   checkOptions("asCompleted()", options, ["timeout"]);
   if (
     awaitables instanceof Future ||
@@ -312,7 +313,7 @@ export function asCompleted<T>(
     throw new TypeError(`expect an iterable of futures, not ${repr(awaitables)}; write asCompleted([a, b])`);
   }
   const { timeout = null } = options;
-  const todo = new Set([...new Set(awaitables)].map((awaitable) => ensureFuture(awaitable)));
+  const todo = new Set([...new Set(awaitables)].map((awaitable) => ensureFuture(awaitable as Awaitable<T>)));
   // In objects, because a promise of a Future would wait for it.
   const done = new Queue<{ readonly future: Future<T> | null }>();
   let left = todo.size;
