@@ -1,0 +1,41 @@
+/** Full garbage collections on request, on every runtime. */
+
+import { setTimeout as sleep } from "node:timers/promises";
+import * as v8 from "node:v8";
+import * as vm from "node:vm";
+
+const collect: () => void = collector();
+
+function collector(): () => void {
+  const { Bun } = globalThis as { Bun?: { gc(force: boolean): void } };
+  if (Bun !== undefined) {
+    return () => Bun.gc(true);
+  }
+  // The flag makes each new global object have the function.
+  v8.setFlagsFromString("--expose-gc");
+  return vm.runInNewContext("gc") as () => void;
+}
+
+/** Overwrites the machine's stack, where Bun finds old references. */
+function scrub(depth: number): number {
+  const [a, b, c, d] = [depth, depth + 1, depth + 2, depth + 3];
+  return depth === 0 ? 0 : scrub(depth - 1) + a + b + c + d;
+}
+
+/**
+ * Collects until everything referred to is gone, or for so many rounds, and says how many objects are left.
+ *
+ * Several rounds, because what a FinalizationRegistry lets go is garbage in the next one only; with timers
+ * in between, since Bun runs its callbacks then.
+ */
+export async function survivors(references: readonly WeakRef<object>[], rounds = 100): Promise<number> {
+  let left = references.length;
+  for (let round = 0; round < rounds && left > 0; round++) {
+    await sleep(1);
+    scrub(100);
+    collect();
+    await sleep(1);
+    left = references.filter((reference) => reference.deref() !== undefined).length;
+  }
+  return left;
+}
