@@ -58,7 +58,8 @@ let nextName = 1;
  * @typeParam T - The type of the result.
  */
 export class Task<T> extends Future<T> {
-  readonly #body: () => T | PromiseLike<T>;
+  /** The function; its name only when it has ended, so that what it closes over can be collected. */
+  #body: (() => T | PromiseLike<T>) | { readonly name: string };
   readonly #flow: Flow;
   #name: string;
   /** Waits under way: one as a rule, more where the body waits for several things at once. */
@@ -270,7 +271,7 @@ export class Task<T> extends Future<T> {
   _runBody(): void {
     let outcome: T | PromiseLike<T>;
     try {
-      outcome = this.#body();
+      outcome = (this.#body as () => T | PromiseLike<T>)();
     } catch (error) {
       this.#threw(error);
       return;
@@ -312,6 +313,7 @@ export class Task<T> extends Future<T> {
 
   #end(): void {
     tasks.delete(this.#registered);
+    this.#body = { name: this.#body.name };
     if (this.#registered !== this) {
       destroyed.unregister(this.#registered);
     }

@@ -52,6 +52,9 @@ type Request = "some" | "all" | "exactly" | "until" | "line" | "into" | "peek";
 /** What a read is answered with: the bytes, or how many went into the caller's buffer. */
 type Answer = Buffer | number;
 
+/** Readers that a protocol has let go of and a read waits for: nothing else may hold code that waits. */
+const waitedFor = new Set<StreamReader>();
+
 const EMPTY = Buffer.alloc(0);
 const NEWLINE = separators([Buffer.from("\n")]);
 
@@ -102,6 +105,8 @@ export class StreamReader implements AsyncIterable<Buffer> {
   #lost: unknown = null;
   /** The parked read: its promise, and what it asks for. */
   #wait: Wait<Answer> | null = null;
+  /** Whether the protocol holds the reader no longer; see `StreamProtocol`. */
+  #letGo = false;
   #request: Request = "some";
   #size = 0;
   #needles: Separators = NEWLINE;
@@ -109,7 +114,7 @@ export class StreamReader implements AsyncIterable<Buffer> {
   /** Up to here the buffer was searched for the separators already. */
   #searched = 0;
   readonly #onCancel = (): void => {
-    this.#wait = null;
+    this.#unpark();
   };
 
   constructor(options: StreamReaderOptions = {}) {
@@ -385,6 +390,14 @@ export class StreamReader implements AsyncIterable<Buffer> {
     return this.toString();
   }
 
+  /** @internal The protocol holds the reader no longer. */
+  _letGo(): void {
+    this.#letGo = true;
+    if (this.#wait !== null) {
+      waitedFor.add(this);
+    }
+  }
+
   /** @internal How long a read may wait, in seconds. */
   _setReadTimeout(seconds: number | undefined): void {
     if (seconds !== undefined && !(seconds > 0)) {
@@ -431,6 +444,9 @@ export class StreamReader implements AsyncIterable<Buffer> {
     // Waiting while paused would be waiting for ever.
     this.#resume();
     this.#wait = new Wait(this.#onCancel);
+    if (this.#letGo) {
+      waitedFor.add(this);
+    }
     const answer = this.#wait.begin() as Promise<A>;
     return this.#readTimeout === undefined ? answer : this.#limited(answer, this.#readTimeout);
   }
@@ -487,6 +503,7 @@ export class StreamReader implements AsyncIterable<Buffer> {
   #unpark(): Wait<Answer> | null {
     const wait = this.#wait;
     this.#wait = null;
+    waitedFor.delete(this);
     return wait;
   }
 

@@ -3,9 +3,15 @@
  *
  * It feeds the reader, keeps the waits of `drain()` and `waitClosed()`, and runs the handler of an accepted connection
  * as a task. None of its methods runs code of the user but that handler, which has a Context of its own.
+ *
+ * A handler may return and leave the connection open for other code. When nobody holds its reader or writer any more,
+ * it is closed with a ResourceWarning. To know that, the protocol lets go of the reader, which the writer holds, when the
+ * handler has returned: from then on it finds it by a weak reference, and its collection tells that both are gone.
  */
 import type { Context } from "../../contextvars/context.ts";
 import { ConnectionResetError } from "../../errors.ts";
+import { repr } from "../../repr.ts";
+import { isDebug, warn } from "../debug/debug.ts";
 import { callExceptionHandler } from "../events.ts";
 import { Protocol } from "../protocols/protocols.ts";
 import { Task } from "../tasks.ts";
@@ -29,7 +35,8 @@ export interface Handler {
 const done: Promise<void> = Promise.resolve();
 
 export class StreamProtocol extends Protocol {
-  readonly #reader: StreamReader;
+  /** The reader, while the handler runs; afterwards whoever uses it holds it. */
+  #reader: StreamReader | WeakRef<StreamReader>;
   readonly #handler: Handler | null;
   #writingPaused = false;
   #drains: Set<Wait<void>> | null = null;
@@ -50,18 +57,23 @@ export class StreamProtocol extends Protocol {
   }
 
   override connectionMade(transport: Transport): void {
-    this.#reader.setTransport(transport);
+    const reader = this.#reader as StreamReader;
+    reader.setTransport(transport);
     if (this.#handler !== null) {
-      this.#runHandler(this.#handler, transport);
+      this.#runHandler(this.#handler, reader, transport);
     }
   }
 
   override dataReceived(data: Buffer): void {
-    this.#reader.feedData(data);
+    if (this.#reader instanceof WeakRef) {
+      this.#reader.deref()?.feedData(data);
+    } else {
+      this.#reader.feedData(data);
+    }
   }
 
   override eofReceived(): boolean {
-    this.#reader.feedEof();
+    this.#findReader()?.feedEof();
     return true;
   }
 
@@ -69,9 +81,9 @@ export class StreamProtocol extends Protocol {
     this.#lost = true;
     this.#exception = exception;
     if (exception === null) {
-      this.#reader.feedEof();
+      this.#findReader()?.feedEof();
     } else {
-      this.#reader._connectionLost(exception);
+      this.#findReader()?._connectionLost(exception);
     }
     this.#settle(this.#drains, exception);
     this.#settle(this.#closeWaits, exception);
@@ -133,9 +145,13 @@ export class StreamProtocol extends Protocol {
     waits?.clear();
   }
 
-  #runHandler({ callback, context }: Handler, transport: Transport): void {
-    const writer = new StreamWriter(transport, this, this.#reader);
-    const task: Task<unknown> = new Task(() => callback(this.#reader, writer), {
+  #findReader(): StreamReader | undefined {
+    return this.#reader instanceof WeakRef ? this.#reader.deref() : this.#reader;
+  }
+
+  #runHandler({ callback, context }: Handler, reader: StreamReader, transport: Transport): void {
+    const writer = new StreamWriter(transport, this, reader);
+    const task: Task<unknown> = new Task(() => callback(reader, writer), {
       context: context.copy(),
       eagerStart: true,
     });
@@ -147,10 +163,29 @@ export class StreamProtocol extends Protocol {
       }
       if (exception !== null || task.cancelled()) {
         transport.close();
+      } else if (!transport.isClosing()) {
+        this.#letGo(reader, writer, transport);
       }
     });
   }
+
+  /** The handler has returned and left the connection open: it lives as long as somebody holds one of the two. */
+  #letGo(reader: StreamReader, writer: StreamWriter, transport: Transport): void {
+    if (isDebug()) {
+      warn(`a handler has returned with its writer open: ${writer}; close() it, unless other code goes on with it`);
+    }
+    reader._letGo();
+    abandoned.register(reader, transport);
+    this.#reader = new WeakRef(reader);
+  }
 }
+
+const abandoned = new FinalizationRegistry<Transport>((transport) => {
+  if (!transport.isClosing()) {
+    process.emitWarning(`unclosed <StreamWriter transport=${repr(transport)}>`, "ResourceWarning");
+    transport.close();
+  }
+});
 
 /** A wait that stands in the set until it ends, in whatever way. */
 function waitIn(waits: Set<Wait<void>>): Promise<void> {
