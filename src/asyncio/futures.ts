@@ -13,7 +13,7 @@ import { inspectCustom, repr } from "../repr.ts";
 import { creationStack } from "./debug/debug.ts";
 import { type CallbackOptions, callExceptionHandler, contextFor, Handle } from "./events.ts";
 import { CancelledError, functionNeeded, InvalidStateError } from "./exceptions.ts";
-import { type Ready, soon } from "./ready.ts";
+import { type Ready, soon, soonAtStepEnd } from "./ready.ts";
 import { type Cancellable, type WaitingTask, waitingTask } from "./waits.ts";
 
 type State = "pending" | "cancelled" | "finished";
@@ -316,10 +316,10 @@ export class Future<T> implements PromiseLike<T> {
     this.#waiting = this.#waiting?.filter((known) => known !== observer) ?? null;
   }
 
-  /** @internal */
-  _finish(result: T): void {
+  /** @internal @param stepEnds - Whether the running step has come to its end with this. */
+  _finish(result: T, stepEnds = false): void {
     this.#result = result;
-    this.#end("finished");
+    this.#end("finished", stepEnds);
   }
 
   /** @internal */
@@ -353,11 +353,15 @@ export class Future<T> implements PromiseLike<T> {
     }
   }
 
-  #end(state: "cancelled" | "finished"): void {
+  #end(state: "cancelled" | "finished", stepEnds = false): void {
     this.#state = state;
     const waiting = this.#waiting;
     this.#waiting = null;
     this.#callbacks = null;
+    if (waiting?.length === 1 && stepEnds) {
+      soonAtStepEnd(waiting[0] as Ready);
+      return;
+    }
     for (const item of waiting ?? []) {
       soon(item);
     }

@@ -57,6 +57,18 @@ export function soon(item: Ready, turnFirst = false): void {
   }
 }
 
+/**
+ * Appends an item that a step leaves behind with the last thing it does. If none is before it, it runs at once: the step
+ * has ended, and a tick would only be waited for.
+ */
+export function soonAtStepEnd(item: Ready): void {
+  if (state === "idle" && watcher === null) {
+    item._step();
+  } else {
+    soon(item);
+  }
+}
+
 function run(): void {
   if (left > 0) {
     runItems();

@@ -282,12 +282,12 @@ export class Task<T> extends Future<T> {
     }
     const promise = outcome instanceof Promise ? (outcome as Promise<T>) : Promise.resolve(outcome);
     promise.then(
-      (result) => this.#returned(result),
+      (result) => this.#returned(result, true),
       (error: unknown) => this.#threw(error),
     );
   }
 
-  #returned(result: T): void {
+  #returned(result: T, stepEnds = false): void {
     this.#end();
     if (isDebug() && this.#cancelRequests > 0 && !this.#mustCancel) {
       warn(
@@ -298,7 +298,7 @@ export class Task<T> extends Future<T> {
     if (this.#mustCancel) {
       this._cancelled(this.#cancelReason);
     } else {
-      this._finish(result);
+      this._finish(result, stepEnds);
     }
   }
 
