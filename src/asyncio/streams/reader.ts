@@ -19,6 +19,7 @@ import { RuntimeError, TimeoutError, ValueError } from "../../errors.ts";
 import { inspectCustom, repr } from "../../repr.ts";
 import { ByteQueue } from "../bytes/byte-queue.ts";
 import { findSeparator, type Separators, searchedUpTo, separators } from "../bytes/separator.ts";
+import { callLater } from "../events.ts";
 import { checkOptions, IncompleteReadError, LimitOverrunError } from "../exceptions.ts";
 import { quiet, rejected, Wait } from "../waits.ts";
 
@@ -277,15 +278,16 @@ export class StreamReader implements AsyncIterable<Buffer> {
    * @throws {ValueError} If `min` is less than 1 or more than fit.
    * @throws {RuntimeError} If another task is already waiting for data.
    */
-  readInto(target: Uint8Array, { min = 1 }: ReadIntoOptions = {}): Promise<number> {
-    if (!(target instanceof Uint8Array)) {
-      return rejected(new TypeError(`readInto() needs a Uint8Array, got ${repr(target)}`));
+  readInto(target: Uint8Array, options: ReadIntoOptions = {}): Promise<number> {
+    const { min = 1 } = options;
+    try {
+      checkReadInto(target, min, options);
+    } catch (error) {
+      return rejected(error);
     }
-    if (!Number.isInteger(min) || min < 1 || min > target.length) {
-      const range = `from 1 to the size of the target, ${target.length}`;
-      return rejected(new ValueError(`readInto() needs a min ${range}, got ${repr(min)}`));
+    if (this.#wait === null) {
+      this.#target = target;
     }
-    this.#target = target;
     return this.#read<number>("into", min, NEWLINE);
   }
 
@@ -454,8 +456,8 @@ export class StreamReader implements AsyncIterable<Buffer> {
   /** Ends the wait after the time given by `readTimeout`; what has arrived stays in the buffer. */
   #limited<A>(answer: Promise<A>, seconds: number): Promise<A> {
     const expire = (): void => this.#rejectParked(new TimeoutError(`no data for ${seconds} seconds (readTimeout)`));
-    const timer = setTimeout(expire, seconds * 1000);
-    return quiet(answer.finally(() => clearTimeout(timer)));
+    const timer = callLater(seconds, expire);
+    return quiet(answer.finally(() => timer.cancel()));
   }
 
   /** Another read is parked: this one may take what is there, as in Python, but not wait. */
@@ -681,6 +683,16 @@ function checkSize(method: string, n: number): Error | null {
     return new TypeError(`${method}() needs an integer number of bytes, got ${repr(n)}`);
   }
   return n < 0 ? new ValueError(`${method} size can not be less than zero, got ${n}`) : null;
+}
+
+function checkReadInto(target: Uint8Array, min: number, options: ReadIntoOptions): void {
+  checkOptions("readInto()", options, ["min"]);
+  if (!(target instanceof Uint8Array)) {
+    throw new TypeError(`readInto() needs a Uint8Array, got ${repr(target)}`);
+  }
+  if (!Number.isInteger(min) || min < 1 || min > target.length) {
+    throw new ValueError(`readInto() needs a min from 1 to the size of the target, ${target.length}, got ${repr(min)}`);
+  }
 }
 
 function toSeparators(separator: Separator | readonly Separator[]): Separators {
