@@ -1,0 +1,48 @@
+/**
+ * The README's table of callbacks says what `test/support/primitives-table.ts` says, which the tests hold against each
+ * runtime. To renew it: `npm run build && node build/test/docs/primitives-table.test.js --update`.
+ */
+import assert from "node:assert/strict";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { packageRoot } from "../support/paths.ts";
+import { cellFor, type Primitive, primitives } from "../support/primitives-table.ts";
+import type { Runtime } from "../support/runtime.ts";
+
+const README = join(packageRoot, "README.md");
+const COLUMNS: Readonly<Record<string, readonly Runtime[]>> = {
+  "Node 20": ["node20"],
+  "Node 22, 24, 26": ["node22", "node24", "node26"],
+  Bun: ["bun"],
+  Deno: ["deno"],
+};
+const PLACE = /(?<=\| - \| none: variables have no value but their defaults \|\n\n)(?:\|.*\n)+/;
+
+function tableRows(): string[] {
+  const rows = [`| | callback | ${Object.keys(COLUMNS).join(" | ")} |`, `| --- | --- |${" --- |".repeat(4)}`];
+  let lastGroup = "";
+  for (const { group, primitive, sees } of Object.values<Primitive>(primitives)) {
+    const cells = Object.values(COLUMNS).map((runtimes) => {
+      const [cell, ...others] = new Set(runtimes.map((runtime) => cellFor(sees, runtime)));
+      assert.equal(others.length, 0, `${primitive}: a column for several runtimes needs them to agree`);
+      return cell ?? "-";
+    });
+    // What differs between the runtimes has to catch the eye.
+    const shown = new Set(cells).size > 1 ? (text: string) => `**${text}**` : (text: string) => text;
+    rows.push(`| ${group === lastGroup ? "" : group} | ${shown(primitive)} | ${cells.map(shown).join(" | ")} |`);
+    lastGroup = group;
+  }
+  return rows;
+}
+
+const readme = readFileSync(README, "utf8");
+const table = `${tableRows().join("\n")}\n`;
+
+if (process.argv.includes("--update")) {
+  writeFileSync(README, readme.replace(PLACE, table));
+} else {
+  test("README shows which Context each callback sees as it was measured", () => {
+    assert.equal(PLACE.exec(readme)?.[0], table);
+  });
+}
