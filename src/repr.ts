@@ -28,6 +28,48 @@ export function addressOf(object: object): string {
   return `0x${address.toString(16)}`;
 }
 
+/** The text that the function makes of the object, or `again` while it is being made already: objects refer to each other. */
+export function unlessPrinting(object: object, again: string, text: () => string): string {
+  if (printing.has(object)) {
+    return again;
+  }
+  printing.add(object);
+  try {
+    return text();
+  } finally {
+    printing.delete(object);
+  }
+}
+
+/** So much is shown of a value that may be of any size, as by Python's `reprlib`. */
+const SHORT_TEXT = 30;
+const SHORT_LIST = 6;
+
+/** As `repr()`, but never long: the beginning and the end. */
+export function shortRepr(value: unknown): string {
+  if (Array.isArray(value)) {
+    return unlessPrinting(value, "[...]", () => {
+      const more = value.length > SHORT_LIST ? ["..."] : [];
+      return `[${[...value.slice(0, SHORT_LIST).map(shortRepr), ...more].join(", ")}]`;
+    });
+  }
+  const [before, after] = [13, 14];
+  const text = repr(typeof value === "string" || value instanceof Uint8Array ? ends(value, SHORT_TEXT, 0) : value);
+  if (text.length <= SHORT_TEXT) {
+    return text;
+  }
+  const rest = typeof value === "string" || value instanceof Uint8Array ? repr(ends(value, before, after)) : text;
+  return `${rest.slice(0, before)}...${rest.slice(-after)}`;
+}
+
+function ends(value: string | Uint8Array, before: number, after: number): string | Uint8Array {
+  if (value.length <= before + after) {
+    return value;
+  }
+  const [start, end] = [value.slice(0, before), value.slice(value.length - after)];
+  return typeof start === "string" ? `${start}${end}` : new Uint8Array([...start, ...(end as Uint8Array)]);
+}
+
 /** The value as Python's `repr()` would write it, on one line. */
 export function repr(value: unknown): string {
   switch (typeof value) {
@@ -85,15 +127,7 @@ function objectRepr(value: object): string {
 }
 
 function container(value: object, open: string, items: () => string[], close: string): string {
-  if (printing.has(value)) {
-    return `${open}...${close}`;
-  }
-  printing.add(value);
-  try {
-    return `${open}${items().join(", ")}${close}`;
-  } finally {
-    printing.delete(value);
-  }
+  return unlessPrinting(value, `${open}...${close}`, () => `${open}${items().join(", ")}${close}`);
 }
 
 function bytesRepr(bytes: Uint8Array): string {

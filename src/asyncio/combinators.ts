@@ -92,21 +92,27 @@ export function gather(awaitables: readonly Awaitable<unknown>[], options: Gathe
     return outer;
   }
   let pending = children.length;
+  const childDone = (child: Future<unknown>): void => {
+    pending -= 1;
+    const error = errorOf(child);
+    if (outer.done()) {
+      return;
+    }
+    if (error !== null && options.returnExceptions !== true) {
+      outer.setException(error);
+    } else if (pending === 0 && outer.cancelRequested) {
+      const last = children.at(-1) as Future<unknown>;
+      outer.setException(last.cancelled() ? last._cancelledError() : new CancelledError(outer.cancelReason));
+    } else if (pending === 0) {
+      outer.setResult(children.map((each) => errorOf(each) ?? each.result()));
+    }
+  };
   for (const child of children) {
-    child._observe(() => {
-      pending -= 1;
-      const error = errorOf(child);
-      if (outer.done()) {
-        return;
-      }
-      if (error !== null && options.returnExceptions !== true) {
-        outer.setException(error);
-      } else if (pending === 0 && outer.cancelRequested) {
-        outer.setException(new CancelledError(outer.cancelReason));
-      } else if (pending === 0) {
-        outer.setResult(children.map((each) => errorOf(each) ?? each.result()));
-      }
-    });
+    if (child.done()) {
+      childDone(child);
+    } else {
+      child._observe(() => childDone(child), "gather()");
+    }
   }
   return outer;
 }
@@ -196,7 +202,7 @@ async function waitFutures<F extends Future<unknown>>(
         timer?.cancel();
         release();
       }
-    });
+    }, "wait()");
     return [each, observer] as const;
   });
   try {
@@ -245,13 +251,14 @@ async function waitInTask<T>(awaitable: Awaitable<T>, timeout: number | null): P
     );
   }
   const future = ensureFuture(awaitable);
-  if (!future.done()) {
-    await cancelAndWait(future);
+  if (future.done()) {
+    return future.result();
   }
+  await cancelAndWait(future);
   try {
     return future.result();
   } catch (error) {
-    throw isCancelled(error) && future.cancelled() ? timedOut(error) : error;
+    throw isCancelled(error) ? timedOut(error) : error;
   }
 }
 
@@ -262,7 +269,7 @@ function timedOut(cause: unknown): TimeoutError {
 /** Waits for its end in a way that does not cancel it once more when this wait is cancelled. */
 async function cancelAndWait(future: Future<unknown>): Promise<void> {
   const waiter = new Future<void>();
-  const observer = future._observe(() => void (waiter.done() || waiter.setResult()));
+  const observer = future._observe(() => void (waiter.done() || waiter.setResult()), "waitFor()");
   try {
     future.cancel();
     await waiter;
@@ -318,7 +325,7 @@ export function asCompleted<A extends Awaitable<unknown>>(
   const done = new Queue<{ readonly future: Future<T> | null }>();
   let left = todo.size;
   const timer =
-    timeout === null
+    timeout === null || todo.size === 0
       ? null
       : callLater(timeout, () => {
           for (let i = todo.size; i > 0; i--) {
@@ -335,7 +342,7 @@ export function asCompleted<A extends Awaitable<unknown>>(
       if (todo.size === 0) {
         timer?.cancel();
       }
-    });
+    }, "asCompleted()");
   }
   const one = async (): Promise<{ readonly value: Future<T> }> => {
     const { future } = await done.get();
@@ -356,7 +363,8 @@ export function asCompleted<A extends Awaitable<unknown>>(
       return this;
     },
     *[Symbol.iterator](): Generator<Promise<T>> {
-      for (; left > 0; left--) {
+      while (left > 0) {
+        left -= 1;
         yield quiet(one().then(({ value }) => value.result()));
       }
     },
@@ -406,19 +414,29 @@ export function shield<T>(awaitable: Awaitable<T>): Future<T> {
     } else {
       outer.setException(exception);
     }
-  });
+  }, "shield()");
   outer._observe(() => {
-    if (inner.done()) {
-      return;
+    if (!inner.done()) {
+      inner._unobserve(innerDone);
+      reportError(inner);
     }
-    inner._unobserve(innerDone);
-    inner._observe(() => {
-      const exception = inner.cancelled() ? null : inner.exception();
-      if (exception !== null) {
-        const name = exception instanceof Error ? exception.name : typeof exception;
-        callExceptionHandler({ message: `${name} exception in shielded future`, exception, future: inner });
-      }
-    });
-  });
+  }, "shield()");
   return outer;
+}
+
+/** Those whose error will be reported: once, however many have stopped waiting for it. */
+const reporting = new WeakSet<Future<unknown>>();
+
+function reportError(inner: Future<unknown>): void {
+  if (reporting.has(inner)) {
+    return;
+  }
+  reporting.add(inner);
+  inner._observe(() => {
+    const exception = inner.cancelled() ? null : inner.exception();
+    if (exception !== null) {
+      const name = exception instanceof Error ? exception.name : typeof exception;
+      callExceptionHandler({ message: `${name} exception in shielded future`, exception, future: inner });
+    }
+  }, "shield()");
 }

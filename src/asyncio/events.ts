@@ -10,7 +10,7 @@ import { ValueError } from "../errors.ts";
 import { inspectCustom, repr } from "../repr.ts";
 import { creationStack } from "./debug/debug.ts";
 import { checkOptions, functionNeeded } from "./exceptions.ts";
-import { soon } from "./ready.ts";
+import { soon, soonDue } from "./ready.ts";
 
 /** Options of everything that calls back. */
 export interface CallbackOptions {
@@ -38,7 +38,7 @@ export class Handle {
   readonly _flow: Flow;
   /** @internal */
   readonly _callback: () => unknown;
-  #state: "scheduled" | "cancelled" | "run" = "scheduled";
+  #cancelled = false;
   /** @internal In debug mode, where it was scheduled. */
   readonly _stack: string | undefined = creationStack();
 
@@ -48,16 +48,14 @@ export class Handle {
     this._flow = new Flow(context, null, false, null);
   }
 
-  /** Takes the callback back; without effect when it has run. Python: `Handle.cancel()`. Differs: nothing. */
+  /** Takes the callback back, if it has not run yet. Python: `Handle.cancel()`. Differs: nothing. */
   cancel(): void {
-    if (this.#state === "scheduled") {
-      this.#state = "cancelled";
-    }
+    this.#cancelled = true;
   }
 
   /** Whether it was cancelled. Python: `Handle.cancelled()`. Differs: nothing. */
   cancelled(): boolean {
-    return this.#state === "cancelled";
+    return this.#cancelled;
   }
 
   /** The Context the callback runs in. Python: `Handle.get_context()`. Differs: nothing. */
@@ -82,10 +80,9 @@ export class Handle {
 
   /** @internal */
   _step(): boolean {
-    if (this.#state === "cancelled") {
+    if (this.#cancelled) {
       return false;
     }
-    this.#state = "run";
     runInFlow(this._flow, callReporting, this);
     return true;
   }
@@ -173,7 +170,12 @@ export function callLater(delay: number, callback: () => unknown, options?: Call
 
 function schedule(caller: string, when: number, callback: () => unknown, options?: CallbackOptions): TimerHandle {
   const timer = new TimerHandle(checkedCallback(caller, callback), contextFor(caller, options), when);
-  timer._schedule();
+  if (when <= time()) {
+    // Node's timers would take a millisecond.
+    soonDue(timer);
+  } else {
+    timer._schedule();
+  }
   return timer;
 }
 

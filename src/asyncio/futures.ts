@@ -9,10 +9,10 @@
  * the task gets the CancelledError instead, again as in asyncio.
  */
 import type { Context } from "../contextvars/context.ts";
-import { inspectCustom, repr } from "../repr.ts";
+import { inspectCustom, repr, shortRepr, unlessPrinting } from "../repr.ts";
 import { creationStack } from "./debug/debug.ts";
 import { type CallbackOptions, callExceptionHandler, contextFor, Handle } from "./events.ts";
-import { CancelledError, functionNeeded, InvalidStateError } from "./exceptions.ts";
+import { CancelledError, functionNeeded, InvalidStateError, isCancelled } from "./exceptions.ts";
 import { type Ready, soon, soonAtStepEnd } from "./ready.ts";
 import { type Cancellable, type WaitingTask, waitingTask } from "./waits.ts";
 
@@ -27,9 +27,12 @@ interface DoneCallback {
 /** A function of the library itself, which waits for nothing and cannot fail. */
 class Observer implements Ready {
   readonly #callback: () => void;
+  /** Who observes, for messages. */
+  readonly observer: string | undefined;
 
-  constructor(callback: () => void) {
+  constructor(callback: () => void, observer: string | undefined) {
     this.#callback = callback;
+    this.observer = observer;
   }
 
   _step(): boolean {
@@ -54,6 +57,10 @@ class FutureWait<T> implements Cancellable, Ready {
 
   begin(): void {
     this.#task?._waitFor(this);
+  }
+
+  waitedFor(): string {
+    return repr(this.#future);
   }
 
   toString(): string {
@@ -136,7 +143,7 @@ export class Future<T> implements PromiseLike<T> {
    * @throws {CancelledError} If it was cancelled. Any other error that was set is thrown as it is.
    */
   result(): T {
-    const exception = this.exception();
+    const exception = this.#outcome("Result");
     if (this.#failed) {
       throw exception;
     }
@@ -152,14 +159,7 @@ export class Future<T> implements PromiseLike<T> {
    * @throws {CancelledError} If it was cancelled.
    */
   exception(): unknown {
-    if (this.#state === "cancelled") {
-      throw this._cancelledError();
-    }
-    if (this.#state === "pending") {
-      throw new InvalidStateError(`${this._kind} is not done yet; await it, or ask done() first`);
-    }
-    this.#retrieved();
-    return this.#exception;
+    return this.#outcome("Exception");
   }
 
   /**
@@ -170,7 +170,7 @@ export class Future<T> implements PromiseLike<T> {
    * @throws {InvalidStateError} If it is done already.
    */
   setResult(result: T): void {
-    this.#checkPending("setResult()");
+    this.#checkPending();
     this._finish(result);
   }
 
@@ -184,7 +184,7 @@ export class Future<T> implements PromiseLike<T> {
    * @throws {InvalidStateError} If it is done already.
    */
   setException(exception: unknown): void {
-    this.#checkPending("setException()");
+    this.#checkPending();
     this._fail(exception);
   }
 
@@ -235,8 +235,8 @@ export class Future<T> implements PromiseLike<T> {
    */
   removeDoneCallback(callback: (future: this) => unknown): number {
     const removed = (this.#callbacks ?? []).filter((entry) => entry.callback === callback);
-    for (const entry of removed) {
-      entry.handle.cancel();
+    for (const { handle } of removed) {
+      this._unobserve(handle);
     }
     this.#callbacks = this.#callbacks?.filter((entry) => entry.callback !== callback) ?? null;
     return removed.length;
@@ -267,7 +267,7 @@ export class Future<T> implements PromiseLike<T> {
 
   /** Python's `repr()`: `<Future pending>`, `<Future finished result=42>`. */
   toString(): string {
-    return `<${this._kind} ${[this.#state, ...this._details()].join(" ")}>`;
+    return unlessPrinting(this, "...", () => `<${this._kind} ${[this._status, ...this._details()].join(" ")}>`);
   }
 
   /** @internal */
@@ -285,24 +285,50 @@ export class Future<T> implements PromiseLike<T> {
     return "Future";
   }
 
+  /** @internal The state, as `toString()` shows it. */
+  get _status(): string {
+    return this.#state;
+  }
+
   /** @internal What `toString()` shows after the state. */
   _details(): string[] {
     if (this.#state === "pending") {
-      const names = (this.#callbacks ?? []).map(({ callback }) => `${callback.name || "anonymous"}()`);
-      return names.length === 0 ? [] : [`cb=[${names.join(", ")}]`];
+      return this.#callbackNames();
     }
     if (this.#state === "cancelled") {
       return [];
     }
-    return [this.#failed ? `exception=${repr(this.#exception)}` : `result=${repr(this.#result)}`];
+    return [this.#failed ? `exception=${repr(this.#exception)}` : `result=${shortRepr(this.#result)}`];
+  }
+
+  #callbackNames(): string[] {
+    const names = (this.#waiting ?? []).map((item) => this.#callbackName(item)).filter((name) => name !== undefined);
+    if (names.length === 0) {
+      return [];
+    }
+    const shown = names.length <= 2 ? names : [names[0], `<${names.length - 2} more>`, names.at(-1)];
+    return [`cb=[${shown.join(", ")}]`];
+  }
+
+  #callbackName(item: Ready): string | undefined {
+    if (item instanceof Observer) {
+      return item.observer;
+    }
+    if (item instanceof FutureWait) {
+      return "Task.task_wakeup()";
+    }
+    const entry = this.#callbacks?.find(({ handle }) => handle === item);
+    return `${entry?.callback.name || "anonymous"}()`;
   }
 
   /**
    * @internal Has the function called when it is done, in turn with the callbacks: for the library's own bookkeeping.
    * It must not throw.
+   *
+   * @param name - Who observes, for messages.
    */
-  _observe(callback: () => void): Ready {
-    const observer = new Observer(callback);
+  _observe(callback: () => void, name?: string): Ready {
+    const observer = new Observer(callback, name);
     if (this.#state === "pending") {
       this.#enqueue(observer);
     } else {
@@ -347,9 +373,23 @@ export class Future<T> implements PromiseLike<T> {
     return new CancelledError(this.#cancelMessage);
   }
 
-  #checkPending(caller: string): void {
+  /** The error, or `null`; from here on somebody knows of it. */
+  #outcome(wanted: "Result" | "Exception"): unknown {
+    if (this.#state === "cancelled") {
+      throw this._cancelledError();
+    }
+    if (this.#state === "pending") {
+      throw new InvalidStateError(
+        `${wanted} is not set. The ${this._kind} is not done yet: await it, or ask done() first`,
+      );
+    }
+    this.#retrieved();
+    return this.#exception;
+  }
+
+  #checkPending(): void {
     if (this.#state !== "pending") {
-      throw new InvalidStateError(`${caller}: invalid state, ${this} is done already`);
+      throw new InvalidStateError(`invalid state: ${this} is done already`);
     }
   }
 
@@ -397,7 +437,7 @@ export class Future<T> implements PromiseLike<T> {
     this.#retrieved();
     if (this.#state === "cancelled") {
       reject(this._cancelledError());
-    } else if (cancelled !== null) {
+    } else if (cancelled !== null && !isCancelled(this.#exception)) {
       reject(cancelled);
     } else if (this.#failed) {
       reject(this.#exception);

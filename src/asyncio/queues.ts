@@ -79,17 +79,7 @@ class Heap<T> implements Store<T> {
   }
 
   put(item: T): void {
-    const items = this.#items;
-    let place = items.length;
-    while (place > 0) {
-      const parent = (place - 1) >> 1;
-      if (!isLess(item, items[parent])) {
-        break;
-      }
-      items[place] = items[parent] as T;
-      place = parent;
-    }
-    items[place] = item;
+    this.#rise(item, this.#items.length);
   }
 
   take(): T {
@@ -106,22 +96,36 @@ class Heap<T> implements Store<T> {
     return this.#items;
   }
 
-  /** Puts the item at the top and lets it sink to its place. */
+  /** Lets the item rise from the place, which is free, to where its parent is not greater. */
+  #rise(item: T, from: number): void {
+    const items = this.#items;
+    let place = from;
+    while (place > 0) {
+      const parent = (place - 1) >> 1;
+      if (!isLess(item, items[parent])) {
+        break;
+      }
+      items[place] = items[parent] as T;
+      place = parent;
+    }
+    items[place] = item;
+  }
+
+  /**
+   * Puts the item at the top, in Python's way, so that equal items leave in Python's order: all the way down along the
+   * smaller children, then up.
+   */
   #sink(item: T): void {
     const items = this.#items;
     let place = 0;
-    for (;;) {
-      let child = 2 * place + 1;
-      if (child + 1 < items.length && isLess(items[child + 1], items[child])) {
+    for (let child = 1; child < items.length; child = 2 * place + 1) {
+      if (child + 1 < items.length && !isLess(items[child], items[child + 1])) {
         child += 1;
-      }
-      if (child >= items.length || !isLess(items[child], item)) {
-        break;
       }
       items[place] = items[child] as T;
       place = child;
     }
-    items[place] = item;
+    this.#rise(item, place);
   }
 }
 

@@ -22,9 +22,14 @@ export interface Ready {
 /** So many iterations may follow each other before input and output are let in. */
 const ITERATIONS_PER_TURN = 256;
 
+/** So many places of items that have run are kept in the queue before it is made shorter. */
+const SPENT_ITEMS_KEPT = 1024;
+
 const settled: Promise<void> = Promise.resolve();
 
 let queue: (Ready | undefined)[] = [];
+/** What comes behind all that will be ready when the next iteration begins. */
+let due: Ready[] = [];
 /** The next item; what is before it has run. */
 let head = 0;
 /** How many items are left of the iteration that is under way. */
@@ -51,6 +56,17 @@ export function watchSteps(newWatcher: StepWatcher | null): void {
 export function soon(item: Ready, turnFirst = false): void {
   queue.push(item);
   turnWanted ||= turnFirst;
+  wake();
+}
+
+/** Puts an item behind all that will be ready when the next iteration begins: asyncio's place for a timer that is due. */
+export function soonDue(item: Ready): void {
+  due.push(item);
+  turnWanted = true;
+  wake();
+}
+
+function wake(): void {
   if (state === "idle") {
     state = "scheduled";
     process.nextTick(run);
@@ -86,6 +102,15 @@ function runTurn(): void {
 
 function beginIteration(): void {
   iterations += 1;
+  if (head >= SPENT_ITEMS_KEPT) {
+    // Tasks that keep each other busy never let the queue become empty.
+    queue = queue.slice(head);
+    head = 0;
+  }
+  if (due.length > 0) {
+    queue = queue.concat(due);
+    due = [];
+  }
   left = queue.length - head;
   turnWanted = false;
   runItems();
@@ -121,7 +146,7 @@ function watchedStep(item: Ready, watch: StepWatcher): boolean {
 }
 
 function scheduleNext(): void {
-  if (head === queue.length) {
+  if (head === queue.length && due.length === 0) {
     queue = [];
     head = 0;
     state = "idle";

@@ -16,35 +16,50 @@ import { Wait } from "./waits.ts";
 export function socketpair(): Promise<[Socket, Socket]> {
   const options = { allowHalfOpen: true, noDelay: true, highWaterMark: READ_SIZE };
   const server = createServer(options);
+  const accepted: Socket[] = [];
+  let near: Socket | null = null;
+  let stopped = false;
   const stop = (): void => {
+    stopped = true;
     server.close();
-    near?.destroy();
+    for (const socket of [near, ...accepted]) {
+      socket?.destroy();
+    }
   };
   const wait = new Wait<[Socket, Socket]>(stop);
   const fail = (error: Error): void => {
     stop();
     wait.reject(toOSError(error));
   };
-  let near: Socket | undefined;
-  server.on("error", fail);
-  server.on("connection", (far) => {
-    // Somebody else may have found the port first.
-    if (near === undefined || far.remotePort !== near.localPort) {
-      far.destroy();
+  /** The runtimes do not agree on which end is told first, and somebody else may have found the port. */
+  const match = (): void => {
+    const one = near;
+    const other = one?.connecting === false && accepted.find(({ remotePort }) => remotePort === one.localPort);
+    if (!one || !other) {
       return;
     }
-    const one = near;
     server.close();
-    one.off("error", fail);
-    if (one.connecting) {
-      one.once("connect", () => wait.resolve([one, far]));
-    } else {
-      wait.resolve([one, far]);
+    for (const stranger of accepted.filter((socket) => socket !== other)) {
+      stranger.destroy();
     }
+    one.off("error", fail);
+    wait.resolve([one, other]);
+  };
+  server.on("error", fail);
+  server.on("connection", (socket) => {
+    accepted.push(socket);
+    match();
   });
-  server.listen({ host: "127.0.0.1", port: 0, backlog: 1 }, () => {
+  server.on("listening", () => {
+    if (stopped) {
+      // Closing does nothing to a server that is only about to listen.
+      server.close();
+      return;
+    }
     near = connect({ ...options, host: "127.0.0.1", port: (server.address() as AddressInfo).port });
     near.on("error", fail);
+    near.on("connect", match);
   });
+  server.listen({ host: "127.0.0.1", port: 0, backlog: 1 });
   return wait.begin();
 }

@@ -37,7 +37,7 @@ type Failure = { readonly error: unknown } | null;
 export class TaskGroup {
   #parent: Task<unknown> | null = null;
   readonly #tasks = new Set<Task<unknown>>();
-  readonly #errors: unknown[] = [];
+  #errors: unknown[] = [];
   // The body is left: nothing but the tasks is waited for. Aborting: the tasks were cancelled, no more may be made.
   // Both can only become true; aborting may come first.
   #exiting = false;
@@ -67,7 +67,11 @@ export class TaskGroup {
     }
     const task = createTask(callable, options);
     this.#tasks.add(task as Task<unknown>);
-    task._observe(() => this.#taskDone(task as Task<unknown>));
+    task._observe(() => this.#taskDone(task as Task<unknown>), "TaskGroup()");
+    if (this.#aborting) {
+      // It was started eagerly and has cancelled the group before it belonged to it.
+      task.cancel();
+    }
     return task;
   }
 
@@ -88,8 +92,8 @@ export class TaskGroup {
     }
     if (!this.#aborting) {
       this.#abort();
+      this.#cancelParent();
     }
-    this.#cancelParent();
   }
 
   /**
@@ -162,30 +166,34 @@ export class TaskGroup {
     if (failure !== null && !this.#aborting) {
       this.#abort();
     }
+    let latest: Failure = null;
     // More than once, because the parent may be cancelled while it waits, and again.
     while (this.#tasks.size > 0) {
       this.#allDone ??= new Future();
       try {
         await this.#allDone;
       } catch (error) {
+        latest = { error };
         if (!this.#aborting) {
-          cancelled = { error };
+          cancelled = latest;
           this.#abort();
         }
       }
       this.#allDone = null;
     }
-    if (this.#parentCancelRequested && parent.uncancel() === 0) {
-      // Nobody else wants the parent cancelled.
-      cancelled = null;
+    if (this.#parentCancelRequested) {
+      // At zero nobody else wants the parent cancelled. Otherwise somebody does, perhaps only since the body has ended.
+      cancelled = parent.uncancel() === 0 ? null : (cancelled ?? latest);
     }
-    if (cancelled !== null && this.#errors.length === 0) {
+    const errors = this.#errors;
+    this.#errors = [];
+    if (cancelled !== null && errors.length === 0) {
       throw cancelled.error;
     }
     if (failure !== null && !isCancelled(failure.error)) {
-      this.#errors.push(failure.error);
+      errors.push(failure.error);
     }
-    if (this.#errors.length === 0) {
+    if (errors.length === 0) {
       return;
     }
     if (parent.cancelling() > 0) {
@@ -193,7 +201,7 @@ export class TaskGroup {
       parent.uncancel();
       parent.cancel();
     }
-    throw new ExceptionGroup("unhandled errors in a TaskGroup", this.#errors);
+    throw new ExceptionGroup("unhandled errors in a TaskGroup", errors);
   }
 
   #taskDone(task: Task<unknown>): void {

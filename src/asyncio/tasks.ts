@@ -22,7 +22,7 @@ import { callExceptionHandler, callLater } from "./events.ts";
 import { CancelledError, checkOptions, functionNeeded, isCancelled } from "./exceptions.ts";
 import { Future } from "./futures.ts";
 import { soon } from "./ready.ts";
-import { type Cancellable, quiet, rejected, Yield } from "./waits.ts";
+import { type Cancellable, quiet, rejected, waitingTask, Yield } from "./waits.ts";
 
 /** Options of {@linkcode createTask}. */
 export interface TaskOptions {
@@ -206,10 +206,29 @@ export class Task<T> extends Future<T> {
   }
 
   /** @internal */
+  override get _status(): string {
+    return !this.done() && this.#cancelRequests > 0 ? "cancelling" : super._status;
+  }
+
+  /** @internal */
   override _details(): string[] {
     const body = `coro=<${this.#body.name || "anonymous"}()>`;
-    const cancelling = !this.done() && this.#cancelRequests > 0 ? ["cancelling"] : [];
-    return [...cancelling, `name=${repr(this.#name)}`, body, ...super._details()];
+    const waitedFor = this.#wait?.waitedFor() ?? null;
+    const wait = waitedFor === null ? [] : [`wait_for=${waitedFor}`];
+    return [`name=${repr(this.#name)}`, body, ...wait, ...super._details()];
+  }
+
+  /** @internal */
+  override _wait(): Promise<T> {
+    if (waitingTask() === this && !this.done()) {
+      // A link of the task to itself would have `cancel()` go round in circles.
+      return quiet(
+        new Yield(undefined).promise.then(() => {
+          throw new RuntimeError(`Task cannot await on itself: ${this}`, { code: "ERR_TASK_AWAITS_ITSELF" });
+        }),
+      );
+    }
+    return super._wait();
   }
 
   /** @internal */

@@ -16,6 +16,8 @@ import { type Ready, soon } from "./ready.ts";
 
 /** Something that a cancelled task has to be called back from. */
 export interface Cancellable {
+  /** What is waited for, for messages; `null` where it is nothing that could be named. */
+  waitedFor(): string | null;
   /** Ends the wait with a CancelledError. False when it has ended already and only its task does not know yet. */
   cancel(message: string | undefined): boolean;
 }
@@ -113,6 +115,10 @@ export class Wait<T> implements Cancellable, Ready {
     return true;
   }
 
+  waitedFor(): string {
+    return "<Future pending cb=[Task.task_wakeup()]>";
+  }
+
   toString(): string {
     return this.#task === null ? "<wait>" : repr(this.#task);
   }
@@ -157,6 +163,10 @@ export class Yield<T> implements Cancellable, Ready {
 
   cancel(): boolean {
     return false;
+  }
+
+  waitedFor(): null {
+    return null;
   }
 
   toString(): string {

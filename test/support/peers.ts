@@ -195,10 +195,10 @@ export async function rawPeer(port: number, host = HOST): Promise<Peer> {
 
 /** The port of the first address a server listens at. */
 export function portOf(server: asyncio.Server | net.Server): number {
-  if (server instanceof net.Server) {
-    return (server.address() as net.AddressInfo).port;
+  if (server instanceof asyncio.Server) {
+    return (server.sockets[0] as asyncio.ServerSocket).getsockname().port;
   }
-  return (server.sockets[0] as asyncio.ServerSocket).getsockname().port;
+  return (server.address() as net.AddressInfo).port;
 }
 
 /** A port at which nobody listens, as far as one can know. */

@@ -48,14 +48,24 @@ type Addressed = Partial<Pick<Socket, "remoteAddress" | "remotePort" | "localAdd
 export function peerAddress(socket: Addressed): SocketAddress | undefined {
   return socket.remoteAddress === undefined || socket.remotePort === undefined
     ? undefined
-    : new SocketAddress(socket.remoteAddress, socket.remotePort);
+    : new SocketAddress(unmapped(socket.remoteAddress), socket.remotePort);
 }
 
 /** The socket's own address; `undefined` where there is none. */
 export function ownAddress(socket: Addressed): SocketAddress | undefined {
   return socket.localAddress === undefined || socket.localPort === undefined
     ? undefined
-    : new SocketAddress(socket.localAddress, socket.localPort);
+    : new SocketAddress(unmapped(socket.localAddress), socket.localPort);
+}
+
+/**
+ * Deno cannot keep a socket for IPv6 to that: one that listens at every address has the connections of the other family,
+ * too, whose addresses it shows as `::ffff:127.0.0.1`.
+ */
+export const BOTH_IN_ONE: boolean = "deno" in process.versions;
+
+function unmapped(address: string): string {
+  return BOTH_IN_ONE ? address.replace(/^::ffff:(?=\d+\.)/, "") : address;
 }
 
 /** Python's numbers for name look-up failures. */

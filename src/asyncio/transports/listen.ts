@@ -10,7 +10,7 @@ import * as net from "node:net";
 import { OSError, ValueError } from "../../errors.ts";
 import { repr } from "../../repr.ts";
 import { Wait } from "../waits.ts";
-import { addressTuple, type Family, lookUp, SocketAddress } from "./addresses.ts";
+import { addressTuple, BOTH_IN_ONE, type Family, lookUp, SocketAddress } from "./addresses.ts";
 import { READ_SIZE } from "./connect.ts";
 import { toOSError } from "./os-errors.ts";
 
@@ -26,9 +26,6 @@ export interface ListenOptions {
 
 /** How long a path of a Unix socket may be, in bytes, on Linux; longer ones are cut off silently by some versions. */
 const LONGEST_PATH = 107;
-
-/** Deno cannot keep a socket for IPv6 to that: one that listens at every address has the other family's, too. */
-const BOTH_IN_ONE = "deno" in process.versions;
 
 /** One listening socket. */
 export class Listener {
@@ -208,7 +205,11 @@ function newServer({ keepAlive }: ListenOptions): net.Server {
 }
 
 function listening(server: net.Server, where: net.ListenOptions | { fd: number }): Promise<net.Server> {
-  const wait = new Wait<net.Server>(() => server.close());
+  const wait = new Wait<net.Server>(() => {
+    server.close();
+    // Closing does nothing to a server that is only about to listen.
+    server.once("listening", () => server.close());
+  });
   const onError = (error: Error): void => wait.reject(error);
   server.once("error", onError);
   server.listen(where, () => {

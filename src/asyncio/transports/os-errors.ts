@@ -43,11 +43,16 @@ export function toOSError(error: unknown, message?: string): unknown {
   if (code !== undefined && isCertificateCode(code)) {
     return new SSLCertVerificationError(`certificate verify failed: ${error.message}`, { code, cause: error });
   }
-  if (code !== undefined && /^(ERR_SSL_|ERR_TLS_|EPROTO$)/.test(code)) {
+  if (code !== undefined && /^(ERR_SSL_|ERR_OSSL_|ERR_TLS_|EPROTO$)/.test(code)) {
     return new SSLError(error.message, { code, cause: error });
   }
-  if (code === undefined || Number.isNaN(errno)) {
+  if (code === undefined) {
     return error;
+  }
+  if (Number.isNaN(errno)) {
+    // As for a connection that ends during a TLS handshake: Node's own words, with a code of the system.
+    const knownClass = classes[code];
+    return knownClass === undefined ? error : new knownClass(message ?? error.message, { code, cause: error });
   }
   const errorClass = classes[code] ?? OSError;
   const text = message ?? systemText(errno) ?? error.message;

@@ -24,10 +24,10 @@ import type { Context } from "../../contextvars/context.ts";
 import { Flow, runInFlow } from "../../contextvars/current.ts";
 import { ConnectionResetError, RuntimeError, SSLError, TimeoutError, ValueError } from "../../errors.ts";
 import { inspectCustom, repr } from "../../repr.ts";
-import { callExceptionHandler } from "../events.ts";
+import { callExceptionHandler, callLater } from "../events.ts";
 import { isCancelled } from "../exceptions.ts";
 import { type BaseProtocol, BufferedProtocol, Protocol } from "../protocols/protocols.ts";
-import { Wait } from "../waits.ts";
+import { noop, Wait } from "../waits.ts";
 import { ownAddress, peerAddress } from "./addresses.ts";
 import { toOSError } from "./os-errors.ts";
 import { startTls, type TlsOptions, type TlsRequest, tlsInfo, tlsRequest } from "./tls.ts";
@@ -38,6 +38,8 @@ const HIGH_WATER = 64 * 1024;
 const HIGH_WATER_TLS = 512 * 1024;
 /** The socket gets at most this much at a time. */
 const BATCH = 64 * 1024; // bytes
+/** `setTimeout` fires at once for a delay that does not fit 31 bits. */
+const LONGEST_TIMEOUT = 2 ** 31 - 1; // milliseconds
 /** After so many writes to a connection that is lost, each further one is warned of. */
 const WRITES_BEFORE_WARNING = 5;
 
@@ -86,6 +88,8 @@ export class SocketTransport implements Transport, Upgradable {
   #queue: Buffer[] = [];
   #queued = 0;
   #flushing = false;
+  /** TLS is being put on the socket: nothing may be read from it or written to it meanwhile. */
+  #upgrading = false;
   #writingPaused = false;
   #high = HIGH_WATER;
   #low = HIGH_WATER / 4;
@@ -109,11 +113,7 @@ export class SocketTransport implements Transport, Upgradable {
     ]);
     this.#idle = idleTimeout === undefined ? null : new IdleTimer(idleTimeout, (error) => this._fail(error));
     this.#learnOfTls();
-    this.#socket[transportKey] = this;
-    // The peer's EOF ends its side only, also on a socket that was made elsewhere.
-    this.#socket.allowHalfOpen = true;
-    this.#socket.on("error", onError);
-    this.#socket.on("close", onClose);
+    this.#listen();
     this.#call("connectionMade", () => this.#protocol.connectionMade(this));
     this.#receive();
   }
@@ -129,46 +129,54 @@ export class SocketTransport implements Transport, Upgradable {
     if (request === undefined) {
       throw new TypeError("startTls() needs ssl: options of node:tls, or a tls.SecureContext; a client may say true");
     }
-    if (this.#state !== "open") {
+    if (this.#upgrading) {
+      throw new RuntimeError("startTls() is under way already", { code: "ERR_TLS_BUSY" });
+    }
+    if (this.#state !== "open" || this.#eofWritten) {
       throw new ConnectionResetError("Connection lost");
     }
-    this.#socket.pause();
-    await this.#allSent();
+    this.#upgrading = true;
+    try {
+      this.#socket = (await this.#upgrade(request, early)) as unknown as Carrier;
+    } catch (error) {
+      this.#error ??= isCancelled(error) ? null : error;
+      this.#socket.destroy();
+      this._onClose();
+      throw isCancelled(error) ? error : this.#error;
+    } finally {
+      this.#upgrading = false;
+    }
+    this.#tls = request;
+    this.#learnOfTls();
+    this.#listen();
+    this.#receive();
+    this.#flush();
+  }
+
+  /** Ends the plain part of the connection, and shakes hands. */
+  async #upgrade(request: TlsRequest, early: () => Buffer): Promise<TLSSocket> {
     const plain = this.#socket;
+    plain.pause();
+    await this.#sendPlain();
     plain.off("data", onData);
     plain.off("end", onEnd);
     plain.off("error", onError);
     plain.off("close", onClose);
-    plain.on("error", () => {});
     const bytes = early();
-    if (!serverSide && bytes.length + plain.readableLength > 0) {
-      plain.destroy();
-      this._onClose();
-      throw new SSLError(
-        `startTls() refused: ${bytes.length + plain.readableLength} bytes came without TLS after the server had agreed to it`,
-        { code: "ERR_STARTTLS_INJECTION" },
-      );
+    const size = bytes.length + plain.readableLength;
+    if (!request.serverSide && size > 0) {
+      plain.on("error", noop);
+      throw new SSLError(`startTls() refused: ${size} bytes came without TLS after the server had agreed to it`, {
+        code: "ERR_STARTTLS_INJECTION",
+      });
+    }
+    if (plain.readableEnded) {
+      throw new ConnectionResetError("the peer closed the connection before the TLS handshake");
     }
     if (bytes.length > 0) {
       plain.unshift(bytes);
     }
-    try {
-      this.#socket = (await startTls(plain, request)) as unknown as Carrier;
-    } catch (error) {
-      this.#error ??= isCancelled(error) ? null : error;
-      this._onClose();
-      throw error;
-    }
-    this.#tls = request;
-    this.#learnOfTls();
-    this.#socket[transportKey] = this;
-    this.#socket.allowHalfOpen = true;
-    this.#socket.on("error", onError);
-    this.#socket.on("close", onClose);
-    this.#receive();
-    if (this.isClosing()) {
-      this.#flush();
-    }
+    return await startTls(plain, request);
   }
 
   /** @internal Ends the connection with an error. */
@@ -177,10 +185,28 @@ export class SocketTransport implements Transport, Upgradable {
     this.abort();
   }
 
+  /** Hears of the end of the socket, from now on. */
+  #listen(): void {
+    this.#socket[transportKey] = this;
+    // The peer's EOF ends its side only, also on a socket that was made elsewhere.
+    this.#socket.allowHalfOpen = true;
+    this.#socket.on("error", onError);
+    this.#socket.on("close", onClose);
+    if (this.#socket.destroyed) {
+      // It has ended between the handshake and now, and may have said so already.
+      this.#error ??= toOSError(this.#socket.errored ?? null);
+      process.nextTick(() => this._onClose());
+    }
+  }
+
   /** Begins to receive; listening starts the flow, unless somebody paused the socket before. */
   #receive(): void {
     this.#socket.on("end", onEnd);
     this.#socket.on("data", onData);
+    if (this.#socket.readableEnded) {
+      // The peer's EOF came before anybody listened.
+      process.nextTick(() => this._onEnd());
+    }
     if (this.#reading) {
       this.#socket.resume();
     } else {
@@ -198,10 +224,13 @@ export class SocketTransport implements Transport, Upgradable {
     this.setWriteBufferLimits({ high: HIGH_WATER_TLS });
   }
 
-  /** Waits until the socket has sent everything. */
-  async #allSent(): Promise<void> {
-    this.#flush();
-    while (this.getWriteBufferSize() > 0) {
+  /** Waits until everything is sent that was written up to now; what is written later waits for TLS. */
+  async #sendPlain(): Promise<void> {
+    for (const piece of this.#queue.splice(0)) {
+      this.#socket.write(piece, this.#onWritten);
+    }
+    this.#queued = 0;
+    while (this.#socket.writableLength > 0) {
       const sent = new Wait<void>(() => this.#sentWaits.delete(sent));
       this.#sentWaits.add(sent);
       await sent.begin();
@@ -241,14 +270,19 @@ export class SocketTransport implements Transport, Upgradable {
   pauseReading(): void {
     if (this.isReading()) {
       this.#reading = false;
-      this.#socket.pause();
+      if (!this.#upgrading) {
+        this.#socket.pause();
+      }
     }
   }
 
   resumeReading(): void {
     if (this.#state === "open" && !this.#reading) {
       this.#reading = true;
-      this.#socket.resume();
+      // What comes meanwhile belongs to the handshake.
+      if (!this.#upgrading) {
+        this.#socket.resume();
+      }
     }
   }
 
@@ -278,6 +312,11 @@ export class SocketTransport implements Transport, Upgradable {
 
   close(): void {
     if (this.#state !== "open") {
+      return;
+    }
+    if (this.#upgrading) {
+      // There is no way to end a TLS connection that is not there yet.
+      this.abort();
       return;
     }
     this.#state = "closing";
@@ -369,6 +408,10 @@ export class SocketTransport implements Transport, Upgradable {
     if (rest !== null) {
       this._onData(rest);
     }
+    // TLS tells of an alert, or of a broken record, and leaves the socket open; what comes then is an EOF, if anything.
+    if (!this.#socket.destroyed) {
+      this.abort();
+    }
   }
 
   /** @internal The socket is gone. */
@@ -423,6 +466,9 @@ export class SocketTransport implements Transport, Upgradable {
 
   /** Gives the socket what waits, a batch at a time; when nothing waits, the end that was asked for. */
   #flush(): void {
+    if (this.#upgrading) {
+      return;
+    }
     const socket = this.#socket;
     while (this.#queued > 0 && socket.writableLength === 0 && !socket.destroyed) {
       socket.write(this.#nextBatch(), this.#onWritten);
@@ -434,13 +480,14 @@ export class SocketTransport implements Transport, Upgradable {
 
   /** The socket has sent a batch. */
   #written(): void {
-    if (this.#socket.writableLength > 0) {
+    // A socket that is destroyed answers for what it has not sent, too; the end tells why, and wakes whoever waits.
+    if (this.#socket.destroyed || this.#socket.writableLength > 0) {
       return;
     }
     this.#idle?.touch();
     this.#flush();
     this.#resumeIfLow();
-    if (this.getWriteBufferSize() === 0) {
+    if (this.#socket.writableLength === 0) {
       this.#wakeSentWaits();
     }
   }
@@ -485,8 +532,8 @@ export class SocketTransport implements Transport, Upgradable {
   /** Closes when the peer has ended TLS, too. */
   #endTls(seconds: number): void {
     const socket = this.#socket;
-    const timer = setTimeout(() => this._fail(new TimeoutError("SSL shutdown timed out")), seconds * 1000);
-    socket.once("close", () => clearTimeout(timer));
+    const timer = callLater(seconds, () => this._fail(new TimeoutError("SSL shutdown timed out")));
+    socket.once("close", () => timer.cancel());
     socket.once("end", () => endAndDestroy(socket));
     socket.end();
     // What still comes is dropped; the end stands behind it.
@@ -589,14 +636,17 @@ class IdleTimer {
   }
 
   #start(milliseconds: number): NodeJS.Timeout {
-    return setTimeout(() => {
-      const left = this.#touched + this.#seconds * 1000 - performance.now();
-      if (left > 0) {
-        this.#timer = this.#start(left);
-      } else {
-        this.#onIdle(new TimeoutError(`no data for ${this.#seconds} seconds (idleTimeout)`));
-      }
-    }, milliseconds);
+    return setTimeout(
+      () => {
+        const left = this.#touched + this.#seconds * 1000 - performance.now();
+        if (left > 0) {
+          this.#timer = this.#start(left);
+        } else {
+          this.#onIdle(new TimeoutError(`no data for ${this.#seconds} seconds (idleTimeout)`));
+        }
+      },
+      Math.min(milliseconds, LONGEST_TIMEOUT),
+    );
   }
 }
 

@@ -10,7 +10,8 @@ import type { Duplex } from "node:stream";
 import * as tls from "node:tls";
 import { ConnectionAbortedError, ConnectionResetError, ValueError } from "../../errors.ts";
 import { repr } from "../../repr.ts";
-import { Wait } from "../waits.ts";
+import { callLater } from "../events.ts";
+import { noop, Wait } from "../waits.ts";
 import { toOSError } from "./os-errors.ts";
 
 /** Node's options for TLS, or a context made from them. */
@@ -55,7 +56,11 @@ export function tlsRequest(
 ): TlsRequest | undefined {
   const { serverHostname, sslHandshakeTimeout, sslShutdownTimeout } = options;
   if (ssl === undefined || ssl === null || ssl === false) {
-    const given = { serverHostname, sslHandshakeTimeout, sslShutdownTimeout };
+    const given = {
+      server_hostname: serverHostname,
+      ssl_handshake_timeout: sslHandshakeTimeout,
+      ssl_shutdown_timeout: sslShutdownTimeout,
+    };
     for (const [name, value] of Object.entries(given)) {
       if (value !== undefined) {
         throw new ValueError(`${name} is only meaningful with ssl`);
@@ -102,15 +107,15 @@ export function startTls(stream: Duplex, request: TlsRequest): Promise<tls.TLSSo
   const { sslHandshakeTimeout = HANDSHAKE_TIMEOUT } = request.options;
   const wait = new Wait<tls.TLSSocket>(() => end());
   let socket: tls.TLSSocket;
-  const timer = setTimeout(() => {
+  const timer = callLater(sslHandshakeTimeout, () => {
     fail(
       new ConnectionAbortedError(
         `SSL handshake is taking longer than ${sslHandshakeTimeout} seconds: aborting the connection`,
       ),
     );
-  }, sslHandshakeTimeout * 1000);
+  });
   const end = (): void => {
-    clearTimeout(timer);
+    timer.cancel();
     socket.destroy();
     stream.destroy();
   };
@@ -118,28 +123,32 @@ export function startTls(stream: Duplex, request: TlsRequest): Promise<tls.TLSSo
     wait.reject(toOSError(error));
     end();
   };
-  const closed = (): void => fail(new ConnectionResetError("the peer closed the connection during the TLS handshake"));
+  const closed = (): void => fail(new ConnectionResetError("the connection was closed during the TLS handshake"));
   const secured = (): void => {
     const error = request.serverSide ? clientCertificateError(socket, request.ssl) : null;
     if (error !== null) {
       fail(error);
       return;
     }
-    clearTimeout(timer);
+    timer.cancel();
+    stream.off("end", closed);
     socket.off("close", closed);
     socket.off("end", closed);
     socket.off("error", fail);
     // Until the transport listens, an error has nobody else to go to.
-    socket.on("error", () => {});
+    socket.on("error", noop);
     wait.resolve(socket);
   };
+  stream.on("error", noop);
   try {
     socket = request.serverSide ? serverSocket(stream, request) : clientSocket(stream, request);
   } catch (error) {
-    clearTimeout(timer);
+    timer.cancel();
     stream.destroy();
     throw toOSError(error);
   }
+  // An EOF that the stream itself has taken in already never gets to TLS.
+  stream.once("end", closed);
   socket.on("error", fail);
   socket.once("close", closed);
   socket.once("end", closed);
@@ -148,15 +157,15 @@ export function startTls(stream: Duplex, request: TlsRequest): Promise<tls.TLSSo
 }
 
 function clientSocket(stream: Duplex, { ssl, host, options }: TlsRequest): tls.TLSSocket {
-  const name = options.serverHostname ?? host ?? "";
   const given: tls.ConnectionOptions =
     ssl === true ? {} : isSecureContext(ssl) ? { secureContext: ssl } : (ssl as tls.ConnectionOptions);
+  const name = options.serverHostname ?? given.servername ?? host ?? "";
   return tls.connect({
     ...given,
     socket: stream,
     // What the certificate is checked against where there is no servername, as for an IP address.
     host: name,
-    servername: given.servername ?? (isIP(name) === 0 ? name : ""),
+    servername: isIP(name) === 0 ? name : "",
     ...(name === "" && given.checkServerIdentity === undefined ? { checkServerIdentity: () => undefined } : {}),
   } as tls.ConnectionOptions);
 }
@@ -166,14 +175,23 @@ function serverSocket(stream: Duplex, { ssl }: TlsRequest): tls.TLSSocket {
   const options: tls.TLSSocketOptions = isSecureContext(given)
     ? { secureContext: given }
     : { ...(given as tls.TLSSocketOptions), secureContext: contextOf(given) };
-  return new tls.TLSSocket(stream as never, { ...options, isServer: true });
+  return new tls.TLSSocket(stream as never, {
+    ...options,
+    isServer: true,
+    // The same default as that of tls.Server: OpenSSL itself then turns clients without a certificate away.
+    rejectUnauthorized: options.rejectUnauthorized !== false,
+  });
 }
+
+/** OpenSSL resumes no session with a client certificate without one; `tls.Server` makes one up, too. */
+const SESSION_ID_CONTEXT = "contextvars/asyncio";
 
 const contexts = new WeakMap<object, tls.SecureContext>();
 
 /** Reading keys and certificates takes longer than a handshake: done once for each options object. */
 function contextOf(options: tls.TlsOptions): tls.SecureContext {
-  const context = contexts.get(options) ?? tls.createSecureContext(options);
+  const context =
+    contexts.get(options) ?? tls.createSecureContext({ sessionIdContext: SESSION_ID_CONTEXT, ...options });
   contexts.set(options, context);
   return context;
 }
@@ -181,7 +199,11 @@ function contextOf(options: tls.TlsOptions): tls.SecureContext {
 /** Reads keys and certificates now, so that a mistake in them shows where it was made. */
 export function checkServerContext(request: TlsRequest | undefined): void {
   if (request !== undefined && !isSecureContext(request.ssl as object)) {
-    contextOf(request.ssl as tls.TlsOptions);
+    try {
+      contextOf(request.ssl as tls.TlsOptions);
+    } catch (error) {
+      throw toOSError(error);
+    }
   }
 }
 

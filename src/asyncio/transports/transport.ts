@@ -56,4 +56,6 @@ export interface Transport {
   getProtocol(): BaseProtocol;
   /** Hands what arrives to another protocol from now on. */
   setProtocol(protocol: BaseProtocol): void;
+  /** What it is, and in which state. */
+  toString(): string;
 }

@@ -1,0 +1,56 @@
+/** What makes a trace of this side the same as one of CPython's. */
+import type { Json } from "../../support/cpython.ts";
+import type { Entry } from "./language.ts";
+
+/** The first entry in which the traces differ, for a message; `null` where they are the same. */
+export function firstDifference(here: readonly Entry[], there: readonly Entry[]): string | null {
+  const length = Math.max(here.length, there.length);
+  for (let i = 0; i < length; i++) {
+    const [ours, theirs] = [here[i], there[i]];
+    if (ours === undefined || theirs === undefined || !isSame([...ours], [...theirs])) {
+      const line = (entry: Entry | undefined): string => (entry === undefined ? "nothing" : JSON.stringify(entry));
+      return `entry ${i}: here ${line(ours)}, in CPython ${line(theirs)}`;
+    }
+  }
+  return null;
+}
+
+function isSame(here: Json, there: Json): boolean {
+  if (typeof here === "string" && typeof there === "string") {
+    return here === there || spelled(there) === here;
+  }
+  if (Array.isArray(here) && Array.isArray(there)) {
+    return here.length === there.length && here.every((each, i) => isSame(each, there[i] as Json));
+  }
+  if (isError(here) && isError(there)) {
+    return (
+      here.error === there.error && isSameMessage(here.message, there.message) && isSame(here.of ?? [], there.of ?? [])
+    );
+  }
+  return here === there;
+}
+
+interface ErrorTold {
+  readonly error: string;
+  readonly message: string;
+  readonly of?: readonly Json[];
+}
+
+function isError(value: unknown): value is ErrorTold {
+  return typeof value === "object" && value !== null && "error" in value;
+}
+
+/** Messages begin with CPython's, and go on with what to do next. Where that has none, any will do. */
+function isSameMessage(here: string, there: string): boolean {
+  return there === "" || here.startsWith(spelled(there)) || (otherwise[there] ?? there) === here;
+}
+
+/** Names in this package's spelling. */
+function spelled(text: string): string {
+  return text.replace(/\b[a-z]+(?:_[a-z]+)+\b/g, (name) =>
+    name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase()),
+  );
+}
+
+/** What is said in other words here. */
+const otherwise: Readonly<Record<string, string>> = {};

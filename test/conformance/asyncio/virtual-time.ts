@@ -1,0 +1,86 @@
+/**
+ * A clock that goes on only when nothing else is left to do: timers of any length fire at once, and always in order.
+ *
+ * It stands in for the timers and the clock of the process, which the library uses, and sees the loop's turns, so that it
+ * knows when nothing is ready any more.
+ */
+
+interface Timer {
+  readonly when: number;
+  readonly callback: (argument: unknown) => void;
+  readonly argument: unknown;
+}
+
+const realImmediate = globalThis.setImmediate;
+
+/** In milliseconds. */
+let now = 0;
+/** In the order in which they were set; the first of the earliest fires. */
+const timers = new Set<Timer>();
+/** Turns of the loop that were asked for and have not come. */
+let turns = 0;
+
+function setVirtualTimeout(callback: (argument: unknown) => void, delay = 0, argument?: unknown): Timer {
+  const timer = { when: now + Math.max(1, Math.trunc(delay)), callback, argument };
+  timers.add(timer);
+  return timer;
+}
+
+function setCountedImmediate<A extends unknown[]>(callback: (...args: A) => void, ...args: A): NodeJS.Immediate {
+  turns += 1;
+  return realImmediate(() => {
+    turns -= 1;
+    callback(...args);
+  });
+}
+
+/** Puts the clock in the place of the real one, for the rest of the process. */
+export function useVirtualTime(): void {
+  Object.assign(globalThis, {
+    setTimeout: setVirtualTimeout,
+    clearTimeout: (timer: Timer | undefined) => timer !== undefined && timers.delete(timer),
+    setImmediate: setCountedImmediate,
+  });
+  performance.now = () => now;
+}
+
+/** In seconds. */
+export function virtualTime(): number {
+  return now / 1000;
+}
+
+/** Begins at zero again; timers that are left never fire. */
+export function resetVirtualTime(): void {
+  now = 0;
+  timers.clear();
+}
+
+/** Resolves when nothing is ready, and no timer is left. */
+export async function untilStuck(): Promise<void> {
+  for (;;) {
+    // What was asked for by nextTick, and by microtasks, has run when this resolves.
+    await new Promise<void>((resolve) => {
+      realImmediate(resolve);
+    });
+    if (turns > 0) {
+      continue;
+    }
+    const next = earliest();
+    if (next === undefined) {
+      return;
+    }
+    timers.delete(next);
+    now = next.when;
+    next.callback(next.argument);
+  }
+}
+
+function earliest(): Timer | undefined {
+  let first: Timer | undefined;
+  for (const timer of timers) {
+    if (first === undefined || timer.when < first.when) {
+      first = timer;
+    }
+  }
+  return first;
+}
