@@ -80,7 +80,9 @@ function importsOfDist(): { file: string; specifier: string }[] {
     .filter((file) => file.endsWith(".js"))
     .flatMap((file) => {
       const code = readFileSync(join(folder, file), "utf8").replace(/\/\*[\s\S]*?\*\//g, "");
-      const found = code.matchAll(/^(?:import|(?:export|\})[^"'\n]*\bfrom)[^"'\n]*["']([^"'\n]+)["'];$|\bimport\(["']([^"'\n]+)["']\)/gm);
+      const found = code.matchAll(
+        /^(?:import|(?:export|\})[^"'\n]*\bfrom)[^"'\n]*["']([^"'\n]+)["'];$|\bimport\(["']([^"'\n]+)["']\)/gm,
+      );
       return [...found].map(([, named, dynamic]) => ({ file, specifier: named ?? dynamic ?? "" }));
     });
 }

@@ -25,7 +25,10 @@ const untilOrLine: fc.Arbitrary<Read>[] = [
     separators: fc.array(separator, { minLength: 1, maxLength: 3 }),
   }),
 ];
-const exactly: fc.Arbitrary<Read> = fc.record({ kind: fc.constant("readexactly" as const), n: fc.oneof(fc.nat({ max: 30 }), fc.nat({ max: 600 })) });
+const exactly: fc.Arbitrary<Read> = fc.record({
+  kind: fc.constant("readexactly" as const),
+  n: fc.oneof(fc.nat({ max: 30 }), fc.nat({ max: 600 })),
+});
 const some: fc.Arbitrary<Read> = fc.record({ kind: fc.constant("read" as const), n: fc.integer({ min: -1, max: 30 }) });
 
 function start(reader: asyncio.StreamReader, read: Read): Promise<Buffer> {
@@ -78,7 +81,7 @@ function expected(whole: Buffer, reads: readonly Read[], limit: number): Answer[
     }
     return `IncompleteReadError ${take(left.length)} null`;
   };
-  return reads.map((read) => {
+  const answer = (read: Read): Answer => {
     switch (read.kind) {
       case "read":
         return take(read.n < 0 ? left.length : read.n);
@@ -99,7 +102,8 @@ function expected(whole: Buffer, reads: readonly Read[], limit: number): Answer[
         return `ValueError ${message}; give a larger limit than ${limit} bytes`;
       }
     }
-  });
+  };
+  return reads.map(answer);
 }
 
 /** Feeds the chunks one by one, each when the read that is under way has to wait for it. */
