@@ -156,16 +156,18 @@ export function build({ tests = true, clean = false } = {}) {
 }
 
 /**
- * The compiled test files, in a stable order.
+ * The compiled test files, in a stable order. Those that need other programs stand apart: scripts/peers.mjs runs them.
  *
  * @param {object} [options]
  * @param {(folder: string) => boolean} [options.takes] Picks among the folders of test/; all of them unless given.
  * @param {string[]} [options.filters] Only paths that contain one of these; all of them if there is none.
+ * @param {boolean} [options.peers] Whether to give those that need other programs, instead of the rest.
  * @returns {string[]}
  */
-export function testFiles({ takes = () => true, filters = [] } = {}) {
+export function testFiles({ takes = () => true, filters = [], peers = false } = {}) {
   const files = filesIn("build/test").filter((file) => file.endsWith(".test.js"));
   return files
+    .filter((file) => file.startsWith("build/test/interop/peers/") === peers)
     .filter((file) => takes(file.split("/")[2]))
     .filter((file) => filters.length === 0 || filters.some((filter) => file.includes(filter)));
 }

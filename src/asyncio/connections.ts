@@ -1,5 +1,5 @@
 /** Connecting: from a host and a port, or a path, to a transport and a protocol, or a reader and a writer. */
-import { Socket } from "node:net";
+import { Socket, type TcpNetConnectOpts } from "node:net";
 import { Duplex } from "node:stream";
 import { copyContext } from "../contextvars/context.ts";
 import { ConnectionAbortedError, ValueError } from "../errors.ts";
@@ -306,7 +306,9 @@ export async function adopted(sock: ConnectedSocket): Promise<Duplex> {
   if (typeof fd !== "number") {
     throw new ValueError(`A Stream Socket was expected, got ${repr(sock)}`);
   }
-  return new Socket({ fd, allowHalfOpen: true, highWaterMark: READ_SIZE } as object);
+  const socket = new Socket({ fd, allowHalfOpen: true, highWaterMark: READ_SIZE } as object);
+  // Bun needs to be told a second time.
+  return "bun" in process.versions ? socket.connect({ fd } as object as TcpNetConnectOpts) : socket;
 }
 
 /** Waits until the socket is connected; a cancellation destroys it. */

@@ -6,11 +6,13 @@
  */
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
 import * as asyncio from "contextvars/asyncio";
 import { missing } from "../support/external.ts";
 import { portOf, Reports, serve } from "../support/peers.ts";
 import { converse, PYTHON_COMMANDS, serveCommands } from "../support/peers-commands.ts";
 import { runPython, startPython } from "../support/peers-python.ts";
+import { runtime } from "../support/runtime.ts";
 
 const COMMANDS = ["lines", "frames", "digest", "push", "echo", "partial", "long", "separators", "reset"];
 const WHAT: Readonly<Record<string, string>> = {
@@ -24,6 +26,12 @@ const WHAT: Readonly<Record<string, string>> = {
   separators: "separators of several bytes",
   reset: "a reset of the connection",
 };
+
+/** How to start the program that inherits a socket. */
+function inherited(what: string): string[] {
+  const before = runtime === "deno" ? ["run", "-A", "--no-check"] : [];
+  return [process.execPath, ...before, fileURLToPath(new URL("../support/peers-inherited.js", import.meta.url)), what];
+}
 
 describe("asyncio in Python as a peer", { skip: missing("python3") }, () => {
   /** What a client saw, by the pair of peers and the command. */
@@ -79,6 +87,44 @@ describe("asyncio in Python as a peer", { skip: missing("python3") }, () => {
     };
     const ids = Array.from({ length: 200 }, (_, id) => id);
     assert.deepEqual(await asyncio.gather(ids.map((id) => () => client(id))), ids);
+  });
+
+  it("startServer({ sock: { fd } }) serves at a socket that a Python program made and handed on", async () => {
+    const program = `
+import os, socket, subprocess, sys
+listening = socket.create_server(("127.0.0.1", 0))
+port = listening.getsockname()[1]
+os.dup2(listening.fileno(), 3)
+child = subprocess.Popen(sys.argv[1:], pass_fds=[3], stdout=subprocess.PIPE)
+listening.close()
+assert child.stdout.readline().decode().strip() == "127.0.0.1:%d" % port
+for line in (b"one\\n", b"end\\n"):
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(line)
+        print(connection.makefile().read(), end="")
+print("status", child.wait())
+`;
+    assert.equal(await runPython(program, ...inherited("serve")), "served one\nserved end\nstatus 0\n");
+  });
+
+  it("openConnection({ sock: { fd } }) talks over a socket that a Python program made and handed on", async () => {
+    const program = `
+import os, socket, subprocess, sys
+listening = socket.create_server(("127.0.0.1", 0))
+ours = socket.create_connection(listening.getsockname())
+theirs, _ = listening.accept()
+listening.close()
+os.dup2(theirs.fileno(), 3)
+child = subprocess.Popen(sys.argv[1:], pass_fds=[3])
+theirs.close()
+os.close(3)
+stream = ours.makefile("rw")
+assert stream.readline() == "hello\\n"
+print("good day", file=stream, flush=True)
+assert stream.read() == ""
+print("status", child.wait())
+`;
+    assert.equal(await runPython(program, ...inherited("talk")), "good day\nstatus 0\n");
   });
 
   it("contextvars/asyncio and Python tell each other's end from a reset", async () => {

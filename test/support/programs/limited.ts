@@ -31,5 +31,7 @@ process.stdin.once("end", async () => {
   server.close();
   server.closeClients();
   await server.waitClosed();
+  // The handlers have seen the end of their connections by then.
+  await asyncio.sleep(0.05);
   console.log(`closed, with ${asyncio.allTasks().size} tasks`);
 });
