@@ -385,7 +385,8 @@ describe("startServer() and handlers that fail", () => {
       assert.equal(await ask(portOf(server), "line\n"), "line\n");
       await stop(server);
       reports.all.length = 0;
-      await survivors(tasks);
+      // The frame of this test may hold the last one.
+      await survivors(tasks, 4);
       await turns(5);
       assert.deepEqual(reports.messages, [], "not a second time when the tasks are garbage");
     });
@@ -869,7 +870,7 @@ describe("Server under load", () => {
   });
 
   it("Server accepts 300 clients that connect at once and say one line each", async () => {
-    await using serving = await serve(echoLine);
+    await using serving = await serve(echoLine, { backlog: 512 });
     const answers = await Promise.all(Array.from({ length: 300 }, (_, i) => ask(serving.port, `${i}\n`)));
     assert.deepEqual(
       answers,

@@ -40,7 +40,7 @@ const HIGH_WATER_TLS = 512 * 1024;
 const BATCH = 64 * 1024; // bytes
 /** `setTimeout` fires at once for a delay that does not fit 31 bits. */
 const LONGEST_TIMEOUT = 2 ** 31 - 1; // milliseconds
-/** After so many writes to a connection that is lost, each further one is warned of. */
+/** After so many writes to a connection that is lost, the next one is warned of. */
 const WRITES_BEFORE_WARNING = 5;
 
 type State = "open" | "closing" | "closed";
@@ -445,7 +445,8 @@ export class SocketTransport implements Transport, Upgradable {
 
   #warnOfLateWrite(): void {
     this.#writesWhenLost += 1;
-    if (this.#writesWhenLost > WRITES_BEFORE_WARNING) {
+    // Once: a peer that goes away must not be able to fill the log.
+    if (this.#writesWhenLost === WRITES_BEFORE_WARNING + 1) {
       process.emitWarning(`write() to a connection that is lost: ${this}; drain() tells of it`, "RuntimeWarning");
     }
   }
