@@ -10,6 +10,7 @@ import * as asyncio from "contextvars/asyncio";
 import {
   closed,
   connect,
+  eventually,
   freePort,
   outcomeOf,
   Peer,
@@ -276,9 +277,11 @@ describe("openConnection() that fails", () => {
       const outcome = await outcomeOf(task);
       assert.ok(outcome === undefined || outcome instanceof asyncio.CancelledError, `${outcome}`);
     }
-    // Whatever got through to the listener has come to its end.
-    await asyncio.sleep(0.05);
-    assert.ok(listener.peers.every((peer) => peer.ended || peer.closed));
+    await asyncio.sleep(0.02);
+    assert.ok(
+      await eventually(() => listener.peers.every((peer) => peer.ended || peer.closed)),
+      "whatever got through to the listener comes to its end",
+    );
   });
 });
 

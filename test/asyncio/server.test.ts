@@ -3,11 +3,13 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import * as net from "node:net";
 import { describe, it } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
 import { inspect } from "node:util";
 import * as asyncio from "contextvars/asyncio";
 import { survivors } from "../support/garbage.ts";
 import { turn } from "../support/latch.ts";
 import {
+  eventually,
   freePort,
   outcomeOf,
   Peer,
@@ -473,15 +475,17 @@ describe("startServer() and handlers that fail", () => {
 
   it("startServer() goes on when a client resets its connection while the handler reads", async () => {
     using reports = new Reports();
-    await using serving = await serve(echoLine);
+    let handlers = 0;
+    await using serving = await serve(async (...streams) => {
+      handlers += 1;
+      await echoLine(...streams);
+    });
     const peer = await rawPeer(serving.port);
     peer.write("no newline");
-    await asyncio.sleep(0.02);
+    assert.ok(await eventually(() => handlers === 1));
     peer.socket.resetAndDestroy();
     assert.equal(await ask(serving.port, "line\n"), "line\n");
-    while (reports.all.length === 0) {
-      await turn();
-    }
+    assert.ok(await eventually(() => reports.all.length > 0));
     assert.ok(reports.all[0]?.exception instanceof asyncio.ConnectionResetError);
     assert.deepEqual(reports.messages, ["Unhandled exception in client_connected_cb"]);
   });
@@ -614,8 +618,10 @@ describe("Server", () => {
 
   it("Server.serveForever() that is cancelled closes the clients and waits for that, as since 3.15", async () => {
     const ends: string[] = [];
+    let handlers = 0;
     const server = await asyncio.startServer(
       async (reader, writer) => {
+        handlers += 1;
         ends.push(String(await reader.read()));
         writer.close();
       },
@@ -624,7 +630,8 @@ describe("Server", () => {
     );
     const peer = await rawPeer(portOf(server));
     const serving = asyncio.createTask(() => server.serveForever());
-    await asyncio.sleep(0.02);
+    assert.ok(await eventually(() => handlers === 1));
+    await turn();
     serving.cancel();
     assert.ok((await outcomeOf(serving)) instanceof asyncio.CancelledError);
     await peer.untilEnded();
@@ -633,8 +640,10 @@ describe("Server", () => {
   });
 
   it("Server.waitClosed() waits until the server is closed and the last connection has ended (test_wait_closed_basic)", async () => {
+    let handlers = 0;
     const server = await asyncio.startServer(
       async (reader, writer) => {
+        handlers += 1;
         await reader.read();
         writer.close();
       },
@@ -644,7 +653,7 @@ describe("Server", () => {
     const open = server.waitClosed();
     assert.ok(await stillWaits(open), "open, without clients");
     const peer = await rawPeer(portOf(server));
-    await asyncio.sleep(0.02);
+    assert.ok(await eventually(() => handlers === 1));
     assert.ok(await stillWaits(open), "open, with a client");
     server.close();
     const closing = server.waitClosed();
@@ -679,15 +688,17 @@ describe("Server", () => {
 
   it("Server.closeClients() after close() ends every connection, and so waitClosed() (test_close_clients)", async () => {
     const ends: string[] = [];
+    let handlers = 0;
     const server = await asyncio.startServer(
       async (reader) => {
+        handlers += 1;
         ends.push(String(await reader.read()));
       },
       HOST,
       0,
     );
     const peers = await Promise.all([rawPeer(portOf(server)), rawPeer(portOf(server))]);
-    await asyncio.sleep(0.02);
+    assert.ok(await eventually(() => handlers === 2));
     server.close();
     const waiting = server.waitClosed();
     assert.ok(await stillWaits(waiting));
@@ -701,12 +712,15 @@ describe("Server", () => {
   });
 
   it("Server.abortClients() ends connections whose peer neither reads nor writes (test_abort_clients)", async () => {
+    let filled = false;
     const server = await asyncio.startServer(
       async (_reader, writer) => {
         writer.transport.pauseReading();
         for (;;) {
           writer.write(Buffer.alloc(64 * 1024));
-          await writer.drain();
+          const drained = writer.drain();
+          filled = await stillWaits(drained);
+          await drained;
         }
       },
       HOST,
@@ -716,7 +730,7 @@ describe("Server", () => {
     const socket = await rawConnection(portOf(server));
     const peer = new Peer(socket, false);
     peer.write("unread");
-    await asyncio.sleep(0.05);
+    assert.ok(await eventually(() => filled));
     server.close();
     const waiting = server.waitClosed();
     server.closeClients();
@@ -729,10 +743,18 @@ describe("Server", () => {
   });
 
   it("Server.close() stops listening at once, leaves connections alone, and does nothing the second time", async () => {
-    const server = await asyncio.startServer(echoLine, HOST, 0);
+    let handlers = 0;
+    const server = await asyncio.startServer(
+      async (...streams) => {
+        handlers += 1;
+        await echoLine(...streams);
+      },
+      HOST,
+      0,
+    );
     const port = portOf(server);
     const peer = await rawPeer(port);
-    await asyncio.sleep(0.02);
+    assert.ok(await eventually(() => handlers === 1));
     server.close();
     server.close();
     assert.equal(server.isServing(), false);
@@ -860,7 +882,7 @@ describe("Server under load", () => {
     });
     const socket = await rawConnection(serving.port);
     const peer = new Peer(socket, true);
-    assert.equal(await pour(socket, 256), 256 * CHUNK.length);
+    assert.equal(await pour(socket, 256, 20), 256 * CHUNK.length);
     socket.end();
     await peer.untilEnded();
     assert.equal(peer.text, "end");
@@ -944,14 +966,14 @@ const LARGEST_READER: Readonly<Record<Runtime, number>> = {
   deno: 192 * 1024,
 };
 
-/** Writes so many chunks, or until the socket takes no more for a while, and gives how many bytes it took. */
-async function pour(socket: net.Socket, chunks: number): Promise<number> {
+/** Writes so many chunks, or until the socket takes no more for so many seconds, and gives how many bytes it took. */
+async function pour(socket: net.Socket, chunks: number, patience = 0.2): Promise<number> {
   let sent = 0;
   for (let i = 0; i < chunks; i++) {
     const flushed = new Promise<boolean>((resolve) => {
       socket.write(CHUNK, () => resolve(true));
     });
-    if (!(await Promise.race([flushed, asyncio.sleep(0.2, false)]))) {
+    if (!(await Promise.race([flushed, pause(patience * 1000, false, { ref: false })]))) {
       break;
     }
     sent += CHUNK.length;

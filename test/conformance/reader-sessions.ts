@@ -46,8 +46,8 @@ export type Step = readonly [
 
 export interface Trace {
   readonly trace: readonly Step[];
-  /** What was left in the buffer; `null` where the session had to be broken off. */
-  readonly left: string | null;
+  /** What was left in the buffer. */
+  readonly left: string;
 }
 
 const letters = "aab\nbc\r";
@@ -266,7 +266,7 @@ export function difference(here: Trace, there: Trace): string | null {
       return `after operation ${i}: here ${JSON.stringify(ours)}, in CPython ${JSON.stringify(theirs)}`;
     }
   }
-  if (there.left !== null && here.left !== there.left) {
+  if (here.left !== there.left) {
     return `left in the buffer: here ${JSON.stringify(here.left)}, in CPython ${JSON.stringify(there.left)}`;
   }
   return null;

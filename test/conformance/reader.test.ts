@@ -40,7 +40,6 @@ async function shortened(session: Session): Promise<Session> {
 describe(`StreamReader, against CPython ${pythonVersion}`, () => {
   it(`StreamReader behaves the same in ${COUNT} random sessions`, async () => {
     const kinds = new Map<string, number>();
-    let brokenOff = 0;
     for (let start = 0; start < COUNT; start += BATCH) {
       const seeds = Array.from({ length: Math.min(BATCH, COUNT - start) }, (_, i) => FIRST_SEED + start + i);
       const sessions = seeds.map(randomSession);
@@ -52,12 +51,10 @@ describe(`StreamReader, against CPython ${pythonVersion}`, () => {
           assert.fail(`seed ${seeds[i]}, ${JSON.stringify(shortest)}: ${await differenceIn(shortest)}`);
         }
         count(kinds, session, trace);
-        brokenOff += trace.left === null ? 1 : 0;
       }
     }
     // Every read, with everything that can come of it, and often enough to mean something.
     assert.deepEqual([...kinds.keys()].sort(), outcomes);
-    assert.ok(brokenOff < COUNT / 20, `${brokenOff} sessions were broken off`);
     for (const [kind, times] of kinds) {
       assert.ok(times >= COUNT / 3000, `${kind} came ${times} times`);
     }

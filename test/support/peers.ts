@@ -23,6 +23,19 @@ export async function turns(count: number): Promise<void> {
   }
 }
 
+const PATIENCE = 20; // seconds
+
+/** Waits until it is so; gives up after a long time, and says whether it is. */
+export async function eventually(condition: () => boolean): Promise<boolean> {
+  for (const end = performance.now() + PATIENCE * 1000; performance.now() < end; ) {
+    if (condition()) {
+      return true;
+    }
+    await turn();
+  }
+  return condition();
+}
+
 /** The error that the promise is rejected with, or its result. */
 export async function outcomeOf(promise: PromiseLike<unknown>): Promise<unknown> {
   try {

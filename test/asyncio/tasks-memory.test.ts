@@ -1,0 +1,39 @@
+/** What tasks leave behind: nothing. */
+import assert from "node:assert/strict";
+import { it } from "node:test";
+import * as asyncio from "contextvars/asyncio";
+import { survivors } from "../support/garbage.ts";
+
+const TASKS = 1_000_000;
+const BATCH = 10_000;
+
+it("a million tasks, created and finished, leave the heap where it was", async () => {
+  const work = async (): Promise<number> => {
+    await null;
+    return 1;
+  };
+  const run = async (tasks: number): Promise<void> => {
+    for (let i = 0; i < tasks; i += BATCH) {
+      await asyncio.gather(Array.from({ length: BATCH }, () => work));
+    }
+  };
+  // What is made once, compiled code included, is there before the first reading.
+  await run(BATCH);
+  await survivors([new WeakRef({})]);
+  const before = process.memoryUsage().heapUsed;
+  await run(TASKS);
+  await survivors([new WeakRef({})]);
+  const grown = process.memoryUsage().heapUsed - before;
+  assert.ok(grown < 8 * 2 ** 20, `the heap has grown by ${grown} bytes: ${grown / TASKS} for each task`);
+  assert.equal(asyncio.allTasks().size, 0);
+});
+
+it("a task that is done, its result and what its function closes over are collected", async () => {
+  const references: WeakRef<object>[] = [];
+  await (async () => {
+    const closedOver = { big: true };
+    const task = asyncio.createTask(async () => ({ closedOver }));
+    references.push(new WeakRef(task), new WeakRef(closedOver), new WeakRef(await task));
+  })();
+  assert.equal(await survivors(references), 0);
+});
