@@ -7,7 +7,7 @@ import { describe, it } from "node:test";
 import { ContextVar, copyContext } from "contextvars";
 import * as asyncio from "contextvars/asyncio";
 import { latch, turn } from "../support/latch.ts";
-import { Peer, portOf, Reports, rawConnection, rawPeer, turns } from "../support/peers.ts";
+import { eventually, Peer, portOf, Reports, rawConnection, rawPeer, turns } from "../support/peers.ts";
 
 const HOST = "127.0.0.1";
 
@@ -186,10 +186,10 @@ describe("startServer() and the Context of a handler", () => {
   it("StreamReader resumed by a task of another Context changes nothing for its handler (gh-140947)", async () => {
     await inTask(async () => {
       const variable = new ContextVar("v", { default: "default" });
-      let writerOfHandler: asyncio.StreamWriter | null = null;
+      const writers: asyncio.StreamWriter[] = [];
       const server = await asyncio.startServer(
         async (reader, writer) => {
-          writerOfHandler = writer;
+          writers.push(writer);
           writer.transport.pauseReading();
           const seen = [variable.get()];
           while (!reader.atEof()) {
@@ -204,13 +204,10 @@ describe("startServer() and the Context of a handler", () => {
       );
       const peer = await rawPeer(portOf(server));
       peer.write("one\n");
-      while (writerOfHandler === null) {
-        await turn();
-      }
-      const { transport } = writerOfHandler as asyncio.StreamWriter;
+      assert.ok(await eventually(() => writers.length > 0));
       await asyncio.createTask(async () => {
         variable.set("leaked");
-        transport.resumeReading();
+        writers[0]?.transport.resumeReading();
       });
       peer.socket.end("two\n");
       await peer.untilEnded();
@@ -366,13 +363,9 @@ describe("createServer() and the Context of a protocol", () => {
         .getRunningLoop()
         .createConnection(() => new Noting(variable, seen), HOST, portOf(server));
       variable.set("after");
-      while (seen.length < 3) {
-        await turn();
-      }
+      assert.ok(await eventually(() => seen.length === 3));
       transport.close();
-      while (seen.length < 4) {
-        await turn();
-      }
+      assert.ok(await eventually(() => seen.length === 4));
       assert.deepEqual(seen, [
         "constructor at the call",
         "connectionMade at the call",

@@ -418,19 +418,17 @@ describe("startServer() and handlers that fail", () => {
     assert.equal(await ask(portOf(server), ""), "");
     await stop(server);
 
-    let task: asyncio.Task<unknown> | null = null;
+    const tasks: (asyncio.Task<unknown> | null)[] = [];
     await using serving = await serve(async (reader) => {
-      task = asyncio.currentTask();
+      tasks.push(asyncio.currentTask());
       await reader.read();
     });
     const peer = await rawPeer(serving.port);
-    while (task === null) {
-      await turn();
-    }
-    (task as asyncio.Task<unknown>).cancel();
+    assert.ok(await eventually(() => tasks.length > 0));
+    tasks[0]?.cancel();
     await peer.untilEnded();
     peer.socket.destroy();
-    assert.ok((task as asyncio.Task<unknown>).cancelled());
+    assert.equal(tasks[0]?.cancelled(), true);
     assert.deepEqual(reports.all, []);
   });
 
@@ -460,9 +458,7 @@ describe("startServer() and handlers that fail", () => {
       const kept: asyncio.StreamWriter[] = [];
       await using serving = await serve(handler(kept));
       const peer = await rawPeer(serving.port);
-      while (kept.length === 0) {
-        await turn();
-      }
+      assert.ok(await eventually(() => kept.length > 0));
       await turns(5);
       assert.equal(peer.ended, false);
       kept[0]?.write("later");
@@ -517,9 +513,7 @@ describe("Server", () => {
         await server.serveForever();
       }),
     );
-    while (!server.isServing()) {
-      await turn();
-    }
+    assert.ok(await eventually(() => server.isServing()));
     assert.equal(await ask(port, "line\n"), "line\n");
     main.cancel();
     assert.ok((await outcomeOf(main)) instanceof asyncio.CancelledError);

@@ -6,7 +6,17 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import * as asyncio from "contextvars/asyncio";
-import { type Connection, connect, outcomeOf, Reports, type Role, roles, stillWaits, turns } from "../support/peers.ts";
+import {
+  type Connection,
+  connect,
+  eventually,
+  outcomeOf,
+  Reports,
+  type Role,
+  roles,
+  stillWaits,
+  turns,
+} from "../support/peers.ts";
 
 const CHUNK = Buffer.alloc(64 * 1024, "x");
 
@@ -197,9 +207,7 @@ for (const role of roles) {
       await withConnection(role, {}, async ({ reader, peer }) => {
         peer.write("so");
         const blocked = outcomeOf(reader.readexactly(4));
-        while (!String(reader).includes("2 bytes")) {
-          await turns(1);
-        }
+        assert.ok(await eventually(() => String(reader).includes("2 bytes")));
         peer.socket.resetAndDestroy();
         checkReset(await blocked);
         assert.equal(String(await reader.read(10)), "so");
@@ -229,16 +237,14 @@ for (const role of roles) {
       await withConnection(role, { limit: 100 }, async ({ reader, peer }) => {
         // The reader pauses at the first part; the rest comes into the socket's own buffer.
         peer.write("a".repeat(1000));
-        while (!String(reader).endsWith("paused>")) {
-          await turns(1);
-        }
+        assert.ok(await eventually(() => String(reader).endsWith("paused>")));
         await new Promise((resolve) => peer.socket.write("b".repeat(1000), resolve));
         await asyncio.sleep(0.05);
         peer.socket.resetAndDestroy();
         await asyncio.sleep(0.05);
         let text = "";
         let error: unknown;
-        while (error === undefined) {
+        for (let i = 0; error === undefined && i < 100; i++) {
           const outcome = await outcomeOf(reader.read(300));
           if (Buffer.isBuffer(outcome) && outcome.length > 0) {
             text += outcome;
