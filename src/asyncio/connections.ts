@@ -13,10 +13,10 @@ import { type Family, lookUp } from "./transports/addresses.ts";
 import { connectAny, interleaved, READ_SIZE } from "./transports/connect.ts";
 import { toOSError } from "./transports/os-errors.ts";
 import { serviceNames, servicePort } from "./transports/services.ts";
-import { SocketTransport } from "./transports/socket.ts";
+import { checkIdleTimeout, SocketTransport } from "./transports/socket.ts";
 import { type SSLContext, startTls, type TlsOptions, type TlsRequest, tlsRequest } from "./transports/tls.ts";
 import type { Transport } from "./transports/transport.ts";
-import { Wait } from "./waits.ts";
+import { noop, Wait } from "./waits.ts";
 
 /** A connected socket, any two-way stream, or a file descriptor of a connected socket. */
 export type ConnectedSocket = Socket | Duplex | { readonly fd: number };
@@ -163,6 +163,7 @@ export async function createConnection<P extends BaseProtocol>(
   options: CreateConnectionOptions = {},
 ): Promise<[Transport, P]> {
   checkOptions("createConnection()", options, TCP_OPTIONS);
+  checkFactory("createConnection()", protocolFactory);
   const transport = await connectTcp("createConnection()", protocolFactory, host, port, options);
   return [transport, transport.getProtocol() as P];
 }
@@ -174,8 +175,16 @@ export async function createUnixConnection<P extends BaseProtocol>(
   options: ConnectionOptions = {},
 ): Promise<[Transport, P]> {
   checkOptions("createUnixConnection()", options, UNIX_OPTIONS);
+  checkFactory("createUnixConnection()", protocolFactory);
   const transport = await connectUnix(protocolFactory, path, options);
   return [transport, transport.getProtocol() as P];
+}
+
+/** Complains of a protocol factory that is none. */
+export function checkFactory(caller: string, protocolFactory: unknown): void {
+  if (typeof protocolFactory !== "function") {
+    throw functionNeeded(caller, protocolFactory);
+  }
 }
 
 /** The first argument may be left out: then the options are in its place. */
@@ -200,6 +209,7 @@ async function connectTcp(
   options: CreateConnectionOptions,
 ): Promise<SocketTransport> {
   const request = tlsRequest(options.ssl, false, host ?? undefined, options);
+  checkIdleTimeout(options.idleTimeout);
   if (options.sock !== undefined) {
     if ((host ?? port ?? undefined) !== undefined) {
       throw new ValueError("host/port and sock can not be specified at the same time");
@@ -216,14 +226,14 @@ async function connectTcp(
     throw new ValueError(`${caller} speaks TCP: proto has to be 0 or 6, got ${repr(options.proto)}`);
   }
   const { family = 0, flags = 0, happyEyeballsDelay: delay = null, localAddr } = options;
-  const { interleave = delay === null ? undefined : 1 } = options;
+  const { interleave = delay === null ? 0 : 1 } = options;
   const portNumber = checkedPort(caller, port, 1);
   const found = await lookUp(host, family, flags);
   const socket = await connectAny({
-    addresses: interleave === undefined ? found : interleaved(found, interleave),
+    addresses: interleave === 0 ? found : interleaved(found, interleave),
     port: portNumber,
-    localAddress: localAddr === undefined ? undefined : (await lookUp(localAddr[0], family))[0],
-    localPort: localAddr?.[1],
+    localAddresses: localAddr === undefined ? undefined : await lookUp(localAddr[0], family),
+    localPort: localAddr === undefined ? undefined : checkedPort(caller, localAddr[1], 0),
     delay,
     allErrors: options.allErrors === true,
   });
@@ -239,6 +249,7 @@ async function connectUnix(
     throw new ValueError("you have to pass server_hostname when using ssl");
   }
   const request = tlsRequest(options.ssl, false, undefined, options);
+  checkIdleTimeout(options.idleTimeout);
   if (options.sock !== undefined) {
     if ((path ?? undefined) !== undefined) {
       throw new ValueError("path and sock can not be specified at the same time");
@@ -271,15 +282,11 @@ async function connected(
   request: TlsRequest | undefined,
   { idleTimeout, host, peername, sockname }: Connected,
 ): Promise<SocketTransport> {
-  if (typeof protocolFactory !== "function") {
-    throw functionNeeded("createConnection()", protocolFactory);
-  }
   const context = copyContext();
   const stream = request === undefined ? socket : await startTls(socket, request);
-  const protocol = context.run(protocolFactory);
   return new SocketTransport({
     socket: stream,
-    protocol,
+    protocol: madeFor(stream, () => context.run(protocolFactory)),
     context,
     tls: request,
     idleTimeout,
@@ -287,6 +294,17 @@ async function connected(
     peername,
     sockname,
   });
+}
+
+/** The protocol for the stream, which is given up if there comes none. */
+function madeFor(stream: Duplex, makeProtocol: () => BaseProtocol): BaseProtocol {
+  try {
+    return makeProtocol();
+  } catch (error) {
+    stream.on("error", noop);
+    stream.destroy();
+    throw error;
+  }
 }
 
 /** A socket made elsewhere, connected. */

@@ -15,7 +15,7 @@ import { Flow, runInFlow } from "../contextvars/current.ts";
 import { RuntimeError, ValueError } from "../errors.ts";
 import { inspectCustom, repr } from "../repr.ts";
 import { wait } from "./combinators.ts";
-import { addressOrOptions, checkedPort, type ReaderOptions } from "./connections.ts";
+import { addressOrOptions, checkedPort, checkFactory, type ReaderOptions } from "./connections.ts";
 import { isDebug, warn } from "./debug/debug.ts";
 import { callExceptionHandler } from "./events.ts";
 import { CancelledError, checkOptions, functionNeeded, isCancelled } from "./exceptions.ts";
@@ -35,7 +35,7 @@ import {
   listenTcp,
   listenUnix,
 } from "./transports/listen.ts";
-import { SocketTransport } from "./transports/socket.ts";
+import { checkIdleTimeout, SocketTransport } from "./transports/socket.ts";
 import {
   checkServerContext,
   type SSLContext,
@@ -131,6 +131,12 @@ interface ServerSettings {
   /** The path it listens at, if it is one. */
   readonly path: string | undefined;
   readonly makeProtocol: (context: Context) => BaseProtocol;
+}
+
+function checkGrace(name: string, seconds: unknown): void {
+  if (typeof seconds !== "number" || !(seconds >= 0)) {
+    throw new ValueError(`${name} should be a number of seconds, not negative, got ${repr(seconds)}`);
+  }
 }
 
 /** A connection belongs to no task: cancelling whoever started the server cancels none of its connections' waits. */
@@ -316,26 +322,29 @@ export class Server {
    * Ends the server within a given time: stops listening, lets the handlers finish, cancels those that have not after
    * `grace` seconds, and after another `cancelGrace` seconds aborts what is left.
    *
-   * When a handler has ended, its connection is closed, if it was not. Does not throw.
+   * When a handler has ended, its connection is closed, if it was not. A protocol, which has no task, has its connection
+   * closed instead of being cancelled. Does not throw for what handlers and peers do.
    *
    * Python: has no such method.
    *
    * @returns What became of the handler of each connection that was open.
+   * @throws {ValueError} If `grace` or `cancelGrace` is negative, or no number.
    */
   async shutdown(options: ShutdownOptions = {}): Promise<HandlerOutcome[]> {
     checkOptions("shutdown()", options, ["grace", "cancelGrace"]);
     const { grace = 30, cancelGrace = 5 } = options;
+    checkGrace("grace", grace);
+    checkGrace("cancelGrace", cancelGrace);
     this.close();
     for (const socket of this.#handshakes) {
       socket.destroy();
     }
     const open = [...this.#transports].map((transport) => ({
       transport,
-      end: new Future<void>(),
+      end: this.#endOf(transport),
       task: taskOf(transport),
     }));
-    for (const { transport, end, task } of open) {
-      this.#ends.set(transport, end);
+    for (const { transport, task } of open) {
       task?._observe(() => transport.close());
     }
     const outcomes = new Map<SocketTransport, HandlerOutcome["outcome"]>();
@@ -355,8 +364,14 @@ export class Server {
     };
     await settle(grace, "finished");
     for (const { transport, task } of open) {
-      if (!outcomes.has(transport)) {
-        task?.cancel("the server is shutting down");
+      if (outcomes.has(transport)) {
+        continue;
+      }
+      if (task === null) {
+        // A protocol learns of it by the end of its connection, which has sent everything by then.
+        transport.close();
+      } else {
+        task.cancel("the server is shutting down");
       }
     }
     await settle(cancelGrace, "cancelled");
@@ -399,6 +414,13 @@ export class Server {
     return this.toString();
   }
 
+  /** Has a result when the connection has ended. */
+  #endOf(transport: SocketTransport): Future<void> {
+    const end = this.#ends.get(transport) ?? new Future<void>();
+    this.#ends.set(transport, end);
+    return end;
+  }
+
   #startServing(): void {
     if (this.#state === "closed") {
       throw new RuntimeError(`server ${this} is closed`, { code: "ERR_SERVER_CLOSED" });
@@ -413,7 +435,7 @@ export class Server {
 
   #connected(socket: net.Socket): void {
     const { backlog, maxConnections = Number.POSITIVE_INFINITY } = this.#settings;
-    if (this.#transports.size + this.#handshakes.size >= maxConnections) {
+    if (this.#transports.size + this.#handshakes.size + this.#early.length >= maxConnections) {
       socket.destroy();
     } else if (this.#state === "serving") {
       this.#accept(socket);
@@ -459,7 +481,7 @@ export class Server {
     try {
       protocol = runInFlow(flowOf(context), makeProtocol, context);
     } catch (exception) {
-      callExceptionHandler({ message: "Exception in protocol factory", exception, server: this });
+      callExceptionHandler({ message: "Error on transport creation for incoming connection", exception, server: this });
       socket.destroy();
       this.#wakeIfDone();
       return;
@@ -605,9 +627,7 @@ export async function createUnixServer(
 }
 
 function checkedFactory(caller: string, protocolFactory: () => BaseProtocol): () => BaseProtocol {
-  if (typeof protocolFactory !== "function") {
-    throw functionNeeded(caller, protocolFactory);
-  }
+  checkFactory(caller, protocolFactory);
   return () => protocolFactory();
 }
 
@@ -688,6 +708,7 @@ async function listenAtPath(
 function settingsOf(makeProtocol: MakeProtocol, options: ServerOptions): ServerSettings {
   const tls = tlsRequest(options.ssl, true, undefined, options);
   checkServerContext(tls);
+  checkIdleTimeout(options.idleTimeout);
   return {
     context: copyContext(),
     backlog: options.backlog ?? DEFAULT_BACKLOG,

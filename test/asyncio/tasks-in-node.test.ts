@@ -360,7 +360,9 @@ describe("the loop", () => {
     process.on("warning", onWarning);
     const busy = (): void => {
       const end = performance.now() + 25;
-      while (performance.now() < end);
+      while (performance.now() < end) {
+        // Nothing else can run.
+      }
     };
     const loop = asyncio.getRunningLoop();
     const contexts = await reported(async () => {

@@ -291,7 +291,7 @@ function isSameEnd(here: Told, there: Told): boolean {
   const { message: messageThere = "", ...restThere } = there;
   return (
     // Python shows the argument of a KeyError as its repr().
-    String(messageHere).startsWith(String(messageThere).replace(/^'(.*)'$/, "$1")) &&
+    (messageHere as string).startsWith((messageThere as string).replace(/^'(.*)'$/, "$1")) &&
     Object.keys(restHere).length === Object.keys(restThere).length &&
     Object.entries(restThere).every(([key, value]) => restHere[key] === value)
   );

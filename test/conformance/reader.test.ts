@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { type Json, pythonFunction, pythonVersion, runPythonFile } from "../support/cpython.ts";
+import { pythonFunction, pythonVersion, runPythonFile } from "../support/cpython.ts";
 import { asJson, difference, randomSession, runSessionHere, type Session, type Trace } from "./reader-sessions.ts";
 
 const COUNT = Number(process.env["READER_SESSIONS"] ?? 3000);
@@ -64,7 +64,7 @@ describe(`StreamReader, against CPython ${pythonVersion}`, () => {
 function count(kinds: Map<string, number>, { operations }: Session, { trace }: Trace): void {
   for (const [index, told] of trace.flatMap(([, ended]) => ended)) {
     const [name] = operations[index] as Session["operations"][number];
-    const kind = `${name}: ${(told["error"] as Json | undefined) ?? Object.keys(told)[0]}`;
+    const kind = `${name}: ${(told["error"] as string | undefined) ?? Object.keys(told)[0]}`;
     kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
   }
 }

@@ -9,13 +9,11 @@ import { firstDifference } from "./asyncio/compare.ts";
 import { runScript } from "./asyncio/interpreter.ts";
 import type { Entry } from "./asyncio/language.ts";
 import { randomScript } from "./asyncio/random-scripts.ts";
-import { useVirtualTime } from "./asyncio/virtual-time.ts";
 
 /** `CONTEXTVARS_SEEDS=100000-150000` runs others, and more. */
 const [first = 0, last = 3000] = (process.env["CONTEXTVARS_SEEDS"] ?? "0-3000").split("-").map(Number);
 const BATCH = 250;
 
-useVirtualTime();
 runPythonFile("test/conformance/asyncio/interpreter.py");
 const runScriptsThere = pythonFunction("run_scripts");
 

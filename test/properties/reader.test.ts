@@ -72,6 +72,7 @@ class Side {
 
   /** Everything but reads. What it throws is the same on both sides. */
   do(operation: Operation): void {
+    // oxlint-disable-next-line typescript/switch-exhaustiveness-check
     switch (operation[0]) {
       case "feed":
         try {
@@ -114,7 +115,8 @@ async function compareForms(session: Session, seen: Map<string, number>): Promis
       const isParked = trying.reads.size > 0;
       const before = String(trying.reader);
       const told = tryRead(trying.reader, operation);
-      const isRefused = told !== null && told["error"] === "ValueError" && !String(told["message"]).includes("chunk");
+      const isRefused =
+        told !== null && told["error"] === "ValueError" && !(told["message"] as string).includes("chunk");
       if (told === null || isRefused) {
         assert.equal(String(trying.reader), before, about);
       }
@@ -132,7 +134,7 @@ async function compareForms(session: Session, seen: Map<string, number>): Promis
         // Both or none: it is `null` exactly where the other one waits.
         assert.equal(told === null, waiting.reads.size > 0, about);
       }
-      const kind = `${operation[0]}: ${told === null ? "null" : (told["error"] ?? "bytes")}`;
+      const kind = `${operation[0]}: ${told === null ? "null" : ((told["error"] as string | undefined) ?? "bytes")}`;
       seen.set(kind, (seen.get(kind) ?? 0) + 1);
     }
     await turns(2);

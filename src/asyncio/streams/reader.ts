@@ -9,8 +9,9 @@
  * arrived, so that the promise is settled with the bytes at once. There is one parked read; a second reader that would
  * have to wait is refused. A parked read that is cancelled has taken nothing.
  *
- * Back-pressure: above twice the limit the transport is paused; at or below the limit, or when a read has to wait, it is
- * resumed, and it is not paused while one waits.
+ * Back-pressure: when more than twice the limit has arrived the transport is paused, unless a read takes so much of it at
+ * once that no more than the limit is left; at or below the limit, or when a read has to wait, it is resumed, and it is
+ * not paused while one waits.
  *
  * Invariants: no read is parked when `#end` says that no more will come; `#paused` only with a transport, and never while
  * a read is parked.
@@ -142,7 +143,7 @@ export class StreamReader implements AsyncIterable<Buffer> {
       return rejected(new TypeError(`read() needs an integer number of bytes, got ${repr(n)}`));
     }
     if (n === 0) {
-      return this.#exception === null ? Promise.resolve(EMPTY) : rejected(this.#exception);
+      return this.#nothing();
     }
     return n < 0 ? this.#read("all", 0, NEWLINE) : this.#read("some", n, NEWLINE);
   }
@@ -177,7 +178,10 @@ export class StreamReader implements AsyncIterable<Buffer> {
    */
   readexactly(n: number): Promise<Buffer> {
     const error = checkSize("readexactly", n);
-    return error === null ? this.#read("exactly", n, NEWLINE) : rejected(error);
+    if (error !== null) {
+      return rejected(error);
+    }
+    return n === 0 ? this.#nothing() : this.#read("exactly", n, NEWLINE);
   }
 
   /**
@@ -285,10 +289,7 @@ export class StreamReader implements AsyncIterable<Buffer> {
     } catch (error) {
       return rejected(error);
     }
-    if (this.#wait === null) {
-      this.#target = target;
-    }
-    return this.#read<number>("into", min, NEWLINE);
+    return this.#read<number>("into", min, NEWLINE, target);
   }
 
   /**
@@ -306,7 +307,10 @@ export class StreamReader implements AsyncIterable<Buffer> {
    */
   peek(n: number): Promise<Buffer> {
     const error = checkSize("peek", n);
-    return error === null ? this.#read("peek", n, NEWLINE) : rejected(error);
+    if (error !== null) {
+      return rejected(error);
+    }
+    return n === 0 ? this.#nothing() : this.#read("peek", n, NEWLINE);
   }
 
   /** Whether the end has come and everything was read. Python: `StreamReader.at_eof()`. Differs: nothing. */
@@ -343,8 +347,11 @@ export class StreamReader implements AsyncIterable<Buffer> {
       return;
     }
     this.#buffer.push(Buffer.isBuffer(data) ? data : Buffer.from(data.buffer, data.byteOffset, data.byteLength));
+    const isHigh = this.#buffer.length > 2 * this.#limit;
     this.#retry();
-    this.#pauseIfHigh();
+    if (isHigh) {
+      this.#pauseUnlessLow();
+    }
   }
 
   /** Says that no more will arrive. Python: `StreamReader.feed_eof()`. Differs: nothing. */
@@ -421,27 +428,31 @@ export class StreamReader implements AsyncIterable<Buffer> {
     this.#retry();
   }
 
+  /** A read of no bytes, which neither waits nor minds another one that does. */
+  #nothing(): Promise<Buffer> {
+    return this.#exception === null ? Promise.resolve(EMPTY) : rejected(this.#exception);
+  }
+
   /** Answers at once if the buffer allows it, else parks the read. */
-  #read<A extends Answer = Buffer>(request: Request, size: number, needles: Separators): Promise<A> {
+  #read<A extends Answer = Buffer>(
+    request: Request,
+    size: number,
+    needles: Separators,
+    target: Uint8Array = EMPTY,
+  ): Promise<A> {
     if (this.#exception !== null) {
       return rejected(this.#exception);
     }
     if (this.#wait !== null) {
-      return this.#readBesideParked<A>(request, size, needles);
+      return this.#readBesideParked<A>(request, size, needles, target);
     }
-    this.#request = request;
-    this.#size = size;
-    this.#needles = needles;
-    this.#searched = 0;
     try {
-      const data = this.#attempt();
+      const data = this.#ask(request, size, needles, target);
       if (data !== null) {
         return Promise.resolve(data as A);
       }
     } catch (error) {
       return rejected(error);
-    } finally {
-      this.#resumeIfLow();
     }
     // Waiting while paused would be waiting for ever.
     this.#resume();
@@ -461,26 +472,31 @@ export class StreamReader implements AsyncIterable<Buffer> {
   }
 
   /** Another read is parked: this one may take what is there, as in Python, but not wait. */
-  #readBesideParked<A extends Answer>(request: Request, size: number, needles: Separators): Promise<A> {
-    const enough =
-      (request === "some" && this.#buffer.length > 0) ||
-      (request === "exactly" && this.#buffer.length >= size) ||
-      ((request === "until" || request === "line") && findSeparator(this.#buffer, needles, 0) !== null);
-    // A read to the end has all of the buffer already.
-    if (this.#request === "all" || !enough) {
-      return rejected(
-        new RuntimeError(
-          `${methodOf[request]}() called while another coroutine is already waiting for incoming data; await that one first`,
-          { code: "ERR_READER_BUSY" },
-        ),
-      );
+  #readBesideParked<A extends Answer>(
+    request: Request,
+    size: number,
+    needles: Separators,
+    target: Uint8Array,
+  ): Promise<A> {
+    const parked = [this.#request, this.#size, this.#needles, this.#target] as const;
+    try {
+      // A read to the end has all of the buffer already.
+      const data = this.#request === "all" ? null : this.#ask(request, size, needles, target);
+      if (data !== null) {
+        return Promise.resolve(data as A);
+      }
+    } catch (error) {
+      return rejected(error);
+    } finally {
+      [this.#request, this.#size, this.#needles, this.#target] = parked;
+      this.#searched = 0;
     }
-    const parked = [this.#wait, this.#request, this.#size, this.#needles] as const;
-    this.#wait = null;
-    const answer = this.#read<A>(request, size, needles);
-    [this.#wait, this.#request, this.#size, this.#needles] = parked;
-    this.#searched = 0;
-    return answer;
+    return rejected(
+      new RuntimeError(
+        `${methodOf[request]}() called while another coroutine is already waiting for incoming data; await that one first`,
+        { code: "ERR_READER_BUSY" },
+      ),
+    );
   }
 
   /** Something has changed: the parked read may have its answer. */
@@ -507,6 +523,20 @@ export class StreamReader implements AsyncIterable<Buffer> {
     this.#wait = null;
     waitedFor.delete(this);
     return wait;
+  }
+
+  /** Notes what is asked for, and answers it if the buffer allows it. */
+  #ask(request: Request, size: number, needles: Separators, target: Uint8Array): Answer | null {
+    this.#request = request;
+    this.#size = size;
+    this.#needles = needles;
+    this.#target = target;
+    this.#searched = 0;
+    try {
+      return this.#attempt();
+    } finally {
+      this.#resumeIfLow();
+    }
   }
 
   /** Takes from the buffer what the request asks for. `null`: has to wait. */
@@ -537,20 +567,12 @@ export class StreamReader implements AsyncIterable<Buffer> {
     if (this.#wait !== null) {
       return null;
     }
-    this.#request = request;
-    this.#size = size;
-    this.#needles = needles;
-    this.#searched = 0;
-    try {
-      return this.#attempt() as Buffer | null;
-    } finally {
-      this.#resumeIfLow();
-    }
+    return this.#ask(request, size, needles, EMPTY) as Buffer | null;
   }
 
   /** Not while a read waits: whoever waits for more than the mark would wait for ever. */
-  #pauseIfHigh(): void {
-    if (this.#transport !== null && this.#wait === null && !this.#paused && this.#buffer.length > 2 * this.#limit) {
+  #pauseUnlessLow(): void {
+    if (this.#transport !== null && this.#wait === null && !this.#paused && this.#buffer.length > this.#limit) {
       this.#paused = true;
       this.#transport.pauseReading();
     }

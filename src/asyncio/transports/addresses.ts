@@ -1,7 +1,7 @@
 /** Addresses: of sockets, and those that a host name stands for. */
 import * as dns from "node:dns";
 import { isIP, type Socket } from "node:net";
-import { gaierror } from "../../errors.ts";
+import { gaierror, OSError } from "../../errors.ts";
 import { inspectCustom, repr } from "../../repr.ts";
 import { ensureFuture } from "../tasks.ts";
 
@@ -100,6 +100,9 @@ export async function lookUp(host: string, family: Family, hints = 0): Promise<s
   }
   try {
     const found = await ensureFuture(dns.promises.lookup(host, { all: true, family, hints, verbatim: true }));
+    if (found.length === 0) {
+      throw new OSError(`getaddrinfo() returned empty list: ${repr(host)}`, { code: "ENOTFOUND", address: host });
+    }
     return found.map(({ address }) => address);
   } catch (error) {
     throw translated(host, error);

@@ -11,7 +11,7 @@ import { callLater, type TimerHandle } from "../events.ts";
 import { ExceptionGroup } from "../exceptions.ts";
 import { Wait } from "../waits.ts";
 import { addressTuple } from "./addresses.ts";
-import { toOSError } from "./os-errors.ts";
+import { bindError, toOSError } from "./os-errors.ts";
 
 /** How much a socket reads ahead; the same on every Node. */
 export const READ_SIZE: number = 64 * 1024; // bytes
@@ -20,7 +20,8 @@ export const READ_SIZE: number = 64 * 1024; // bytes
 export interface ConnectRequest {
   readonly addresses: readonly string[];
   readonly port: number;
-  readonly localAddress: string | undefined;
+  /** The first one of the same family is taken; `undefined`: the system chooses. */
+  readonly localAddresses: readonly string[] | undefined;
   readonly localPort: number | undefined;
   /** In seconds; `null`: an attempt begins when the one before has failed. */
   readonly delay: number | null;
@@ -62,6 +63,9 @@ class Race {
   }
 
   run(): Promise<Socket> {
+    if (this.#request.addresses.length === 0) {
+      this.#wait.reject(this.#outcome());
+    }
     this.#begin();
     return this.#wait.begin();
   }
@@ -75,19 +79,30 @@ class Race {
       return;
     }
     this.#next += 1;
-    this.#attempt(address);
     if (delay !== null && this.#next < addresses.length) {
       this.#timer = callLater(delay, () => this.#begin());
     }
+    this.#attempt(address);
   }
 
   #attempt(address: string): void {
-    const { port, localAddress, localPort } = this.#request;
+    const { port, localAddresses, localPort } = this.#request;
+    const localAddress = localAddresses?.find((each) => isIP(each) === isIP(address));
+    if (localAddresses !== undefined && localAddress === undefined) {
+      const family = isIP(address) === 6 ? "AF_INET6" : "AF_INET";
+      this.#failed(new OSError(`no matching local address with family=${family} found`, { code: "EADDRNOTAVAIL" }));
+      return;
+    }
     const socket = new Socket({ allowHalfOpen: true, highWaterMark: READ_SIZE } as object);
     this.#running.add(socket);
     const onError = (error: Error): void => {
       this.#running.delete(socket);
-      this.#failed(toOSError(error, `Connect call failed ${addressTuple(address, port)}`));
+      const { syscall } = error as NodeJS.ErrnoException;
+      this.#failed(
+        syscall === "bind" && localAddress !== undefined
+          ? bindError(error, localAddress, localPort ?? 0)
+          : toOSError(error, `Connect call failed ${addressTuple(address, port)}`),
+      );
     };
     socket.once("error", onError);
     socket.once("connect", () => {

@@ -10,9 +10,9 @@ import * as net from "node:net";
 import { OSError, ValueError } from "../../errors.ts";
 import { repr } from "../../repr.ts";
 import { Wait } from "../waits.ts";
-import { addressTuple, BOTH_IN_ONE, type Family, lookUp, SocketAddress } from "./addresses.ts";
+import { BOTH_IN_ONE, type Family, lookUp, SocketAddress } from "./addresses.ts";
 import { READ_SIZE } from "./connect.ts";
-import { toOSError } from "./os-errors.ts";
+import { bindError, toOSError } from "./os-errors.ts";
 
 /** A server that listens already, or the file descriptor of a listening socket. */
 export type ListeningSocket = net.Server | { readonly fd: number };
@@ -74,7 +74,13 @@ class SocketFile {
     }
     // Node removes what has this name, synchronously; a second name keeps the file.
     const aside = `${this.#path}.${process.pid}`;
-    fs.linkSync(this.#path, aside);
+    try {
+      fs.linkSync(this.#path, aside);
+    } catch {
+      // No second names in this folder: the socket is closed all the same.
+      close();
+      return;
+    }
     close();
     fs.renameSync(aside, this.#path);
   }
@@ -141,17 +147,11 @@ async function listenAt(host: string, port: number, options: ListenOptions): Pro
     const where = { host, port, backlog, ipv6Only: true, ...(reusePort ? { reusePort } : {}) };
     return new Listener(await listening(newServer(options), where));
   } catch (error) {
-    const { code, errno } = error as NodeJS.ErrnoException;
+    const { code } = error as NodeJS.ErrnoException;
     if (code === "EADDRNOTAVAIL" || code === "EAFNOSUPPORT") {
       return null;
     }
-    const text = String((toOSError(error) as Error).message)
-      .replace(/^\[Errno \d+\] /, "")
-      .toLowerCase();
-    throw toOSError(
-      error,
-      `error while attempting to bind on address ${addressTuple(host, port)}: [errno ${Math.abs(errno ?? 0)}] ${text}`,
-    );
+    throw bindError(error, host, port);
   }
 }
 

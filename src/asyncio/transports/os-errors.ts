@@ -12,6 +12,7 @@ import {
   SSLError,
   TimeoutError,
 } from "../../errors.ts";
+import { addressTuple } from "./addresses.ts";
 
 const classes: Readonly<Record<string, typeof OSError>> = {
   EACCES: PermissionError,
@@ -57,6 +58,18 @@ export function toOSError(error: unknown, message?: string): unknown {
   const errorClass = classes[code] ?? OSError;
   const text = message ?? systemText(errno) ?? error.message;
   return new errorClass(`[Errno ${-errno}] ${text}`, { code, errno, syscall, address, port, cause: error });
+}
+
+/** Why an address could not be bound to, in Python's words. */
+export function bindError(error: unknown, address: string, port: number): unknown {
+  const { errno } = error as NodeJS.ErrnoException;
+  const text = String((toOSError(error) as Error).message)
+    .replace(/^\[Errno \d+\] /, "")
+    .toLowerCase();
+  return toOSError(
+    error,
+    `error while attempting to bind on address ${addressTuple(address, port)}: [errno ${Math.abs(errno ?? 0)}] ${text}`,
+  );
 }
 
 /** The names that OpenSSL and Node have for certificates that are not to be trusted. */

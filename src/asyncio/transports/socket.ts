@@ -26,7 +26,7 @@ import { ConnectionResetError, RuntimeError, SSLError, TimeoutError, ValueError 
 import { inspectCustom, repr } from "../../repr.ts";
 import { callExceptionHandler, callLater } from "../events.ts";
 import { isCancelled } from "../exceptions.ts";
-import { type BaseProtocol, BufferedProtocol, Protocol } from "../protocols/protocols.ts";
+import type { BaseProtocol, BufferedProtocol, Protocol } from "../protocols/protocols.ts";
 import { noop, Wait } from "../waits.ts";
 import { ownAddress, peerAddress } from "./addresses.ts";
 import { toOSError } from "./os-errors.ts";
@@ -377,12 +377,35 @@ export class SocketTransport implements Transport, Upgradable {
     }
     this.#idle?.touch();
     const protocol = this.#protocol;
-    if (!protocol._needsContext) {
+    if (isBuffered(protocol)) {
+      this.#fill(protocol, chunk);
+    } else if (protocol._needsContext === false) {
       (protocol as Protocol).dataReceived(chunk);
-    } else if (protocol instanceof Protocol) {
-      this.#call("dataReceived", () => protocol.dataReceived(chunk));
-    } else if (protocol instanceof BufferedProtocol) {
-      this.#call("getBuffer", () => fill(protocol, chunk));
+    } else {
+      this.#call("dataReceived", () => (protocol as Protocol).dataReceived(chunk));
+    }
+  }
+
+  /** Copies the chunk into the protocol's buffers; what is left when it closes, or hands over to another, is not its. */
+  #fill(protocol: BufferedProtocol, chunk: Buffer): void {
+    let done = 0;
+    while (done < chunk.length && this.#state === "open" && this.#protocol === protocol) {
+      let size = 0;
+      this.#call("getBuffer", () => {
+        const buffer = protocol.getBuffer(chunk.length - done);
+        size = Math.min(buffer.length, chunk.length - done);
+        if (size === 0) {
+          throw new RuntimeError("getBuffer() returned an empty buffer");
+        }
+        buffer.set(chunk.subarray(done, done + size));
+      });
+      done += size;
+      if (size > 0) {
+        this.#call("bufferUpdated", () => protocol.bufferUpdated(size));
+      }
+    }
+    if (done < chunk.length) {
+      this._onData(chunk.subarray(done));
     }
   }
 
@@ -575,7 +598,7 @@ export class SocketTransport implements Transport, Upgradable {
         transport: this,
         protocol: this.#protocol,
       });
-      this.abort();
+      this._fail(exception);
     }
   }
 }
@@ -600,18 +623,15 @@ function flushNow(transport: SocketTransport): void {
   transport._flushNow();
 }
 
-/** Copies the chunk into the protocol's buffers. */
-function fill(protocol: BufferedProtocol, chunk: Buffer): void {
-  let done = 0;
-  while (done < chunk.length) {
-    const buffer = protocol.getBuffer(chunk.length - done);
-    const size = Math.min(buffer.length, chunk.length - done);
-    if (size === 0) {
-      throw new RuntimeError("get_buffer() returned an empty buffer");
-    }
-    buffer.set(chunk.subarray(done, done + size));
-    done += size;
-    protocol.bufferUpdated(size);
+/** Whether it gets bytes in buffers of its own. Asked of what it can do: another copy of the package has other classes. */
+function isBuffered(protocol: BaseProtocol): protocol is BufferedProtocol {
+  return "getBuffer" in protocol;
+}
+
+/** Complains of a time limit that is none. */
+export function checkIdleTimeout(seconds: number | undefined): void {
+  if (seconds !== undefined && !(seconds > 0)) {
+    throw new ValueError(`idleTimeout should be a positive number of seconds, got ${repr(seconds)}`);
   }
 }
 

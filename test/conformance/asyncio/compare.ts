@@ -15,7 +15,8 @@ export function firstDifference(here: readonly Entry[], there: readonly Entry[])
   return null;
 }
 
-function isSame(here: Json, there: Json): boolean {
+/** Whether an outcome here is that of CPython, or what a case wants to see. */
+export function isSame(here: Json, there: Json): boolean {
   if (typeof here === "string" && typeof there === "string") {
     return here === there || spelled(there) === here;
   }
@@ -41,7 +42,8 @@ function isError(value: unknown): value is ErrorTold {
 }
 
 /** Messages begin with CPython's, and go on with what to do next. Where that has none, any will do. */
-function isSameMessage(here: string, there: string): boolean {
+/** Whether an outcome here is that of CPython, or what a case wants to see. */
+export function isSameMessage(here: string, there: string): boolean {
   return there === "" || here.startsWith(spelled(there)) || (otherwise[there] ?? there) === here;
 }
 

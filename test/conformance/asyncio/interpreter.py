@@ -64,6 +64,8 @@ class Loop(base_events.BaseEventLoop):
         self.now = 0
         self.when_stuck = when_stuck
         self._selector = Clock(self)
+        # In whole seconds. The real one would be lost among the digits of a large time, and timers would never be due.
+        self._clock_resolution = 0.5
 
     def time(self):
         return self.now

@@ -3,7 +3,7 @@ import { Context, ContextVar } from "contextvars";
 import * as asyncio from "contextvars/asyncio";
 import type { Json } from "../../support/cpython.ts";
 import type { Block, Entry, Expression, Handler, Script, Spec, Statement, Step } from "./language.ts";
-import { resetVirtualTime, untilStuck, virtualTime } from "./virtual-time.ts";
+import { inVirtualTime } from "./virtual-time.ts";
 
 /** What a script raises itself. */
 class Boom extends Error {
@@ -68,9 +68,9 @@ function shown(text: string): string {
   return text.replace(/0x[0-9a-f]+/g, "0xHEX").replace(/Exception in callback .*/, "Exception in callback");
 }
 
-/** Runs the script until nothing happens any more, and gives all that was seen. Needs the virtual clock. */
+/** Runs the script, in virtual time, until nothing happens any more, and gives all that was seen. */
 export async function runScript(script: Script): Promise<readonly Entry[]> {
-  return await new Run(script).run();
+  return await inVirtualTime((untilStuck) => new Run(script).run(untilStuck));
 }
 
 class Run {
@@ -101,8 +101,7 @@ class Run {
     return makers[kind](argument as number);
   }
 
-  async run(): Promise<readonly Entry[]> {
-    resetVirtualTime();
+  async run(untilStuck: () => Promise<void>): Promise<readonly Entry[]> {
     this.#loop.setExceptionHandler((_, context) => this.#report(context));
     try {
       const main = asyncio.createTask(() => this.#body("main", this.#main), { name: "main", context: new Context() });
@@ -161,7 +160,9 @@ class Run {
       return value.map((each) => this.#told(each));
     }
     if (value instanceof Set) {
-      return [...value].map((each) => this.#told(each)).sort();
+      return [...value]
+        .map((each) => this.#told(each))
+        .sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
     }
     for (const [name, each] of this.#named) {
       if (each === value) {
@@ -539,7 +540,7 @@ class Run {
       case "expired":
         return this.#get<asyncio.Timeout>(op[1]).expired();
       case "time":
-        return virtualTime();
+        return this.#loop.time();
       default:
         throw new Error(`no such step: ${op[0]}`);
     }

@@ -34,29 +34,31 @@ function setCountedImmediate<A extends unknown[]>(callback: (...args: A) => void
   });
 }
 
-/** Puts the clock in the place of the real one, for the rest of the process. */
-export function useVirtualTime(): void {
+/**
+ * Runs the function with this clock, which begins at zero, in the place of the real one. Timers that are left never fire.
+ *
+ * @param body - Gets a function that resolves when nothing is ready, and no timer is left.
+ */
+export async function inVirtualTime<T>(body: (untilStuck: () => Promise<void>) => Promise<T>): Promise<T> {
+  const { setTimeout, clearTimeout, setImmediate } = globalThis;
+  const readClock = performance.now;
   Object.assign(globalThis, {
     setTimeout: setVirtualTimeout,
     clearTimeout: (timer: Timer | undefined) => timer !== undefined && timers.delete(timer),
     setImmediate: setCountedImmediate,
   });
   performance.now = () => now;
+  try {
+    return await body(untilStuck);
+  } finally {
+    Object.assign(globalThis, { setTimeout, clearTimeout, setImmediate });
+    performance.now = readClock;
+    timers.clear();
+    now = 0;
+  }
 }
 
-/** In seconds. */
-export function virtualTime(): number {
-  return now / 1000;
-}
-
-/** Begins at zero again; timers that are left never fire. */
-export function resetVirtualTime(): void {
-  now = 0;
-  timers.clear();
-}
-
-/** Resolves when nothing is ready, and no timer is left. */
-export async function untilStuck(): Promise<void> {
+async function untilStuck(): Promise<void> {
   for (;;) {
     // What was asked for by nextTick, and by microtasks, has run when this resolves.
     await new Promise<void>((resolve) => {

@@ -1,0 +1,55 @@
+/** A named case: a script that both sides run, and what has to be seen of it. */
+import assert from "node:assert/strict";
+import { isSame } from "../compare.ts";
+import { runScript } from "../interpreter.ts";
+import type { Block, Entry, Script } from "../language.ts";
+
+export interface TaskCase {
+  /** The name of CPython's test, where it has one. */
+  readonly id: string;
+  /** Symbol, behaviour, condition. */
+  readonly about: string;
+  readonly script: Script;
+  /** What the trace has to contain, in this order. */
+  readonly sees: readonly Entry[];
+  /** The release of CPython it is true for, where that is not the one of the tests. */
+  readonly since?: "3.15";
+}
+
+/** An error as it stands in a trace; without a message, any. */
+export function raised(error: string, message = ""): { error: string; message: string } {
+  return { error, message };
+}
+
+/** An ExceptionGroup of these. */
+export function grouped(...of: readonly { error: string; message: string }[]): {
+  error: string;
+  message: string;
+  of: readonly { error: string; message: string }[];
+} {
+  return { ...raised("ExceptionGroup", "unhandled errors in a TaskGroup"), of };
+}
+
+export const cancelled = raised("CancelledError");
+
+/** Seconds that no other timer of a case comes near to. */
+export const LONG = 1_000_000;
+
+/** A body that waits until it is cancelled, and then runs the block. */
+export function untilCancelled(block: Block, rethrow = true): Block {
+  return [["try", [["delay", LONG]], { on: "cancel", do: block, rethrow }, null]];
+}
+
+/** Runs the case on this side, and gives its trace. */
+export async function runCase({ script, sees }: TaskCase): Promise<readonly Entry[]> {
+  const trace = await runScript(script);
+  const text = trace.map((entry) => JSON.stringify(entry)).join("\n");
+  assert.ok(!trace.some(([, , outcome]) => outcome === "missing"), `a name is missing:\n${text}`);
+  let from = 0;
+  for (const wanted of sees) {
+    const at = trace.findIndex((entry, i) => i >= from && isSame([...entry], [...wanted]));
+    assert.ok(at >= 0, `${JSON.stringify(wanted)} is not seen, or not in its turn:\n${text}`);
+    from = at + 1;
+  }
+  return trace;
+}

@@ -1,0 +1,601 @@
+/** timeout and timeoutAt: the semantics that CPython's test_timeouts holds. */
+import { cancelled, grouped, LONG, raised, type TaskCase, untilCancelled } from "./case.ts";
+
+const expired = raised("TimeoutError");
+
+export const timeoutCases: readonly TaskCase[] = [
+  {
+    id: "test_timeout_basic",
+    about: "timeout() cancels its body at the deadline and throws a TimeoutError",
+    script: { main: [["timeout", "t", 3, [["delay", LONG]]]] },
+    sees: [
+      ["main", "delay", cancelled],
+      ["main", "timeout", expired],
+      ["main", "raised", expired],
+      ["end", "t", "<Timeout [expired]>"],
+    ],
+  },
+  {
+    id: "test_timeout_at_basic",
+    about: "timeoutAt() has its deadline at a moment of the loop's clock",
+    script: {
+      main: [
+        ["delay", 2],
+        [
+          "timeoutAt",
+          "t",
+          3,
+          [
+            ["when", "t"],
+            ["delay", LONG],
+          ],
+        ],
+      ],
+    },
+    sees: [
+      ["main", "when", 5],
+      ["main", "timeoutAt", expired],
+    ],
+  },
+  {
+    id: "test_nested_timeouts",
+    about:
+      "timeout() inside another one throws, which makes the outer one finish without it, when the inner is earlier",
+    script: {
+      main: [
+        [
+          "timeout",
+          "outer",
+          6,
+          [
+            ["try", [["timeout", "inner", 3, [["delay", LONG]]]], { on: "error", do: [["expired", "inner"]] }, null],
+            ["sleep", 1],
+          ],
+        ],
+        ["cancellingMe"],
+      ],
+    },
+    sees: [
+      ["main", "timeout", expired],
+      ["main", "expired", true],
+      ["main", "sleep", null],
+      ["main", "timeout", "left"],
+      ["main", "cancellingMe", 0],
+      ["end", "inner", "<Timeout [expired]>"],
+      ["end", "outer", "<Timeout [finished]>"],
+    ],
+  },
+  {
+    id: "test_nested_timeouts_concurrent",
+    about: "timeout() lets the CancelledError pass when the outer one has expired as well: only the outermost throws",
+    script: {
+      main: [
+        [
+          "try",
+          [["timeout", "outer", 0, [["timeout", "inner", 0, [["delay", LONG]]]]]],
+          { on: "error", do: [["cancellingMe"]] },
+          null,
+        ],
+      ],
+    },
+    sees: [
+      ["main", "delay", cancelled],
+      ["main", "timeout", cancelled],
+      ["main", "timeout", expired],
+      ["main", "cancellingMe", 0],
+      ["end", "inner", "<Timeout [expired]>"],
+      ["end", "outer", "<Timeout [expired]>"],
+    ],
+  },
+  {
+    id: "test_nested_timeouts_loop_busy",
+    about: "timeout() throws from the inner one when that has ended before the outer one has its turn",
+    script: {
+      main: [
+        [
+          "timeout",
+          "outer",
+          4,
+          [["try", [["timeout", "inner", 2, [["delay", LONG]]]], { on: "error", do: [["delay", LONG]] }, null]],
+        ],
+      ],
+    },
+    sees: [
+      ["main", "timeout", expired],
+      ["main", "caught", expired],
+      ["main", "delay", cancelled],
+      ["main", "timeout", expired],
+    ],
+  },
+  {
+    id: "test_waiter_cancelled",
+    about: "timeout() leaves the task as it was when the body deals with the cancellation itself",
+    script: {
+      main: [
+        ["timeout", "t", 2, untilCancelled([["log", "cleaned up"]], false)],
+        ["cancellingMe"],
+        ["expired", "t"],
+        ["sleep", 1],
+      ],
+    },
+    sees: [
+      ["main", "log", "cleaned up"],
+      ["main", "timeout", "left"],
+      ["main", "cancellingMe", 0],
+      ["main", "expired", true],
+      ["main", "sleep", null],
+    ],
+  },
+  {
+    id: "test_timeout_not_called",
+    about: "timeout() does nothing when the body is faster",
+    script: {
+      main: [["timeout", "t", 5, [["delay", 2]]], ["expired", "t"], ["delay", 16], ["time"]],
+    },
+    sees: [
+      ["main", "timeout", "left"],
+      ["main", "expired", false],
+      ["main", "time", 18],
+      ["end", "t", "<Timeout [finished]>"],
+    ],
+  },
+  {
+    id: "test_timeout_disabled",
+    about: "timeout(null) never expires",
+    script: {
+      main: [
+        [
+          "timeout",
+          "t",
+          null,
+          [
+            ["when", "t"],
+            ["delay", 50],
+          ],
+        ],
+        ["expired", "t"],
+      ],
+    },
+    sees: [
+      ["main", "when", null],
+      ["main", "timeout", "left"],
+      ["main", "expired", false],
+    ],
+  },
+  {
+    id: "test_timeout_at_disabled",
+    about: "timeoutAt(null) never expires",
+    script: {
+      main: [
+        [
+          "timeoutAt",
+          "t",
+          null,
+          [
+            ["when", "t"],
+            ["delay", 50],
+          ],
+        ],
+        ["expired", "t"],
+      ],
+    },
+    sees: [
+      ["main", "when", null],
+      ["main", "timeoutAt", "left"],
+      ["main", "expired", false],
+    ],
+  },
+  {
+    id: "test_timeout_zero",
+    about: "timeout(0) cancels the first wait",
+    script: {
+      main: [
+        [
+          "timeout",
+          "t",
+          0,
+          [
+            ["log", "runs"],
+            ["delay", LONG],
+          ],
+        ],
+      ],
+    },
+    sees: [
+      ["main", "log", "runs"],
+      ["main", "delay", cancelled],
+      ["main", "timeout", expired],
+    ],
+  },
+  {
+    id: "test_timeout_zero_sleep_zero",
+    about: "timeout(0) cancels a wait of one turn of the loop",
+    script: {
+      main: [
+        [
+          "timeout",
+          "t",
+          0,
+          [
+            ["sleep", 1],
+            ["log", "never"],
+          ],
+        ],
+      ],
+    },
+    sees: [
+      ["main", "sleep", cancelled],
+      ["main", "timeout", expired],
+    ],
+  },
+  {
+    id: "test_timeout_in_the_past_sleep_zero",
+    about: "timeoutAt() of a moment in the past cancels a wait of one turn of the loop",
+    script: {
+      main: [
+        ["delay", 100],
+        [
+          "timeoutAt",
+          "t",
+          -50,
+          [
+            ["when", "t"],
+            ["sleep", 1],
+            ["log", "never"],
+          ],
+        ],
+      ],
+    },
+    sees: [
+      ["main", "when", 50],
+      ["main", "sleep", cancelled],
+      ["main", "timeoutAt", expired],
+    ],
+  },
+  {
+    id: "test_foreign_exception_passed",
+    about: "timeout() lets errors of its body pass",
+    script: { main: [["timeout", "t", 5, [["raise", "own"]]]] },
+    sees: [
+      ["main", "timeout", raised("Boom", "own")],
+      ["end", "t", "<Timeout [finished]>"],
+    ],
+  },
+  {
+    id: "test_timeout_exception_context",
+    about: "timeout() throws the TimeoutError also when the body threw another error before it waited",
+    script: {
+      main: [["timeout", "t", 0, [["try", [["raise", "first"]], { on: "error", do: [["delay", LONG]] }, null]]]],
+    },
+    sees: [
+      ["main", "caught", raised("Boom", "first")],
+      ["main", "delay", cancelled],
+      ["main", "timeout", expired],
+    ],
+  },
+  {
+    id: "test_foreign_exception_on_timeout",
+    about: "timeout() lets an error pass that the body makes of the cancellation",
+    script: {
+      main: [["timeout", "t", 2, [["try", [["delay", LONG]], null, [["raise", "in finally"]]]]]],
+    },
+    sees: [
+      ["main", "delay", cancelled],
+      ["main", "timeout", raised("Boom", "in finally")],
+      ["end", "t", "<Timeout [expired]>"],
+    ],
+  },
+  {
+    id: "test_foreign_exception_on_timeout_2",
+    about: "timeout() lets an error pass that the body throws while it cleans up, and takes its request to cancel back",
+    script: {
+      main: [
+        [
+          "try",
+          [["timeout", "t", 2, untilCancelled([["try", [["raise", "x"]], null, [["sleep", 1]]]])]],
+          { on: "error", do: [["cancellingMe"], ["sleep", 1]] },
+          null,
+        ],
+      ],
+    },
+    sees: [
+      ["main", "timeout", raised("Boom", "x")],
+      ["main", "cancellingMe", 0],
+      ["main", "sleep", null],
+    ],
+  },
+  {
+    id: "test_foreign_cancel_doesnt_timeout_if_not_expired",
+    about: "timeout() lets a CancelledError pass that is not its own",
+    script: {
+      main: [
+        ["spawn", "task", [["timeout", "t", 5, [["delay", LONG]]]]],
+        ["sleep", 1],
+        ["cancel", "task"],
+        ["try", [["await", ["ref", "task"]]], { on: "all", do: [] }, null],
+      ],
+    },
+    sees: [
+      ["task", "timeout", cancelled],
+      ["main", "await", cancelled],
+      ["end", "t", "<Timeout [finished]>"],
+      ["end", "task", ["cancelled", 1]],
+    ],
+  },
+  {
+    id: "test_outer_task_is_not_cancelled",
+    about: "timeout() does not leave the task cancelled",
+    script: {
+      main: [
+        [
+          "spawn",
+          "task",
+          [
+            ["try", [["timeout", "t", 3, [["delay", LONG]]]], { on: "error", do: [] }, null],
+            ["return", "fine"],
+          ],
+        ],
+        ["await", ["ref", "task"]],
+        ["state", "task"],
+      ],
+    },
+    sees: [
+      ["main", "await", "fine"],
+      ["main", "state", ["fine", 0]],
+    ],
+  },
+  {
+    id: "test_reschedule",
+    about: "Timeout.reschedule() moves the deadline, away and back, and into the past",
+    script: {
+      main: [
+        [
+          "timeout",
+          "t",
+          2,
+          [
+            ["reschedule", "t", 10],
+            ["when", "t"],
+            ["delay", 4],
+            ["reschedule", "t", null],
+            ["delay", 100],
+            ["when", "t"],
+            ["reschedule", "t", -1],
+            ["sleep", 1],
+          ],
+        ],
+        ["log", "never"],
+      ],
+    },
+    sees: [
+      ["main", "when", 10],
+      ["main", "delay", null],
+      ["main", "delay", null],
+      ["main", "when", null],
+      ["main", "sleep", cancelled],
+      ["main", "timeout", expired],
+    ],
+  },
+  {
+    id: "test_repr_active",
+    about: "String(Timeout) shows the deadline while it is active",
+    script: { main: [["timeout", "t", 8, [["state", "t"]]]] },
+    sees: [["main", "state", "<Timeout [active] when=8>"]],
+  },
+  {
+    id: "test_repr_expired",
+    about: "String(Timeout) shows that it is expiring, then expired",
+    script: {
+      main: [
+        ["try", [["timeout", "t", 2, untilCancelled([["state", "t"]])]], { on: "error", do: [["state", "t"]] }, null],
+      ],
+    },
+    sees: [
+      ["main", "state", "<Timeout [expiring]>"],
+      ["main", "state", "<Timeout [expired]>"],
+    ],
+  },
+  {
+    id: "test_repr_finished",
+    about: "String(Timeout) shows that it is finished",
+    script: {
+      main: [
+        ["timeout", "t", 2, [["sleep", 1]]],
+        ["state", "t"],
+      ],
+    },
+    sees: [["main", "state", "<Timeout [finished]>"]],
+  },
+  {
+    id: "test_repr_disabled",
+    about: "String(Timeout) shows that there is no deadline",
+    script: { main: [["timeout", "t", null, [["state", "t"]]]] },
+    sees: [["main", "state", "<Timeout [active] when=None>"]],
+  },
+  {
+    id: "test_nested_timeout_in_finally",
+    about: "timeout() works in a finally block after a cancellation that is on its way",
+    script: {
+      main: [
+        [
+          "try",
+          [
+            [
+              "timeout",
+              "outer",
+              2,
+              [
+                [
+                  "try",
+                  [["delay", LONG]],
+                  null,
+                  [["try", [["timeout", "inner", 3, [["delay", LONG]]]], { on: "error", do: [["time"]] }, null]],
+                ],
+              ],
+            ],
+          ],
+          { on: "error", do: [["cancellingMe"]] },
+          null,
+        ],
+      ],
+    },
+    sees: [
+      ["main", "delay", cancelled],
+      ["main", "timeout", expired],
+      ["main", "time", 5],
+      ["main", "timeout", expired],
+      ["main", "cancellingMe", 0],
+    ],
+  },
+  {
+    id: "test_timeout_after_cancellation",
+    about: "timeout() expires as ever in a task that has swallowed a cancellation",
+    script: {
+      main: [
+        ["cancelMe"],
+        ["try", [["sleep", 1]], { on: "cancel", do: [] }, null],
+        ["try", [["timeout", "t", 2, [["delay", LONG]]]], { on: "error", do: [["cancellingMe"]] }, null],
+      ],
+    },
+    sees: [
+      ["main", "caught", cancelled],
+      ["main", "timeout", expired],
+      ["main", "cancellingMe", 1],
+    ],
+  },
+  {
+    id: "test_cancel_in_timeout_after_cancellation",
+    about: "timeout() lets a new cancellation pass in a task that has swallowed another one",
+    script: {
+      main: [
+        [
+          "spawn",
+          "task",
+          [
+            ["cancelMe"],
+            ["try", [["sleep", 1]], { on: "cancel", do: [] }, null],
+            [
+              "timeout",
+              "t",
+              8,
+              [
+                ["cancelMe", "again"],
+                ["delay", LONG],
+              ],
+            ],
+          ],
+        ],
+        ["try", [["await", ["ref", "task"]]], { on: "all", do: [] }, null],
+      ],
+    },
+    sees: [
+      ["task", "timeout", raised("CancelledError", "again")],
+      ["end", "t", "<Timeout [finished]>"],
+      ["end", "task", ["cancelled", 2]],
+    ],
+  },
+  {
+    id: "test_timeout_expired",
+    about: "Timeout.reschedule() throws after the deadline was reached and the block left",
+    script: {
+      main: [["try", [["timeout", "t", 0, [["delay", LONG]]]], { on: "error", do: [["reschedule", "t", 5]] }, null]],
+    },
+    sees: [["main", "reschedule", raised("RuntimeError", "Cannot change state of expired Timeout")]],
+  },
+  {
+    id: "test_timeout_expiring",
+    about: "Timeout.reschedule() throws after the deadline was reached and before the block is left",
+    script: { main: [["timeout", "t", 0, untilCancelled([["reschedule", "t", 5]])]] },
+    sees: [
+      ["main", "reschedule", raised("RuntimeError", "Cannot change state of expiring Timeout")],
+      ["main", "timeout", raised("RuntimeError")],
+    ],
+  },
+  {
+    id: "test_timeout_finished",
+    about: "Timeout.reschedule() throws after the block",
+    script: {
+      main: [
+        ["timeout", "t", 5, []],
+        ["reschedule", "t", 5],
+      ],
+    },
+    sees: [["main", "reschedule", raised("RuntimeError", "Cannot change state of finished Timeout")]],
+  },
+  {
+    id: "test_timeout_taskgroup",
+    about: "timeout() lets the ExceptionGroup of a TaskGroup pass whose tasks made errors of the cancellation",
+    script: {
+      main: [
+        [
+          "timeout",
+          "t",
+          2,
+          [
+            [
+              "group",
+              "group",
+              [
+                ["groupSpawn", "group", "a", [["try", [["delay", LONG]], null, [["raise", "a"]]]]],
+                ["groupSpawn", "group", "b", [["try", [["delay", LONG]], null, [["raise", "b"]]]]],
+              ],
+            ],
+          ],
+        ],
+      ],
+    },
+    sees: [
+      ["main", "group", grouped(raised("Boom", "a"), raised("Boom", "b"))],
+      ["main", "timeout", grouped(raised("Boom", "a"), raised("Boom", "b"))],
+      ["end", "t", "<Timeout [expired]>"],
+    ],
+  },
+  {
+    id: "a TaskGroup inside timeout()",
+    about: "timeout() throws a TimeoutError when the tasks of the TaskGroup inside it let themselves be cancelled",
+    script: {
+      main: [
+        [
+          "timeout",
+          "t",
+          2,
+          [
+            [
+              "group",
+              "group",
+              [
+                ["groupSpawn", "group", "a", [["delay", LONG]]],
+                ["groupSpawn", "group", "b", [["delay", LONG]]],
+              ],
+            ],
+          ],
+        ],
+      ],
+    },
+    sees: [
+      ["a", "delay", cancelled],
+      ["b", "delay", cancelled],
+      ["main", "group", cancelled],
+      ["main", "timeout", expired],
+    ],
+  },
+  {
+    id: "cancelled from outside at the deadline",
+    about: "timeout() lets the CancelledError pass when the task was cancelled from outside as well",
+    script: {
+      main: [
+        ["spawn", "task", [["timeout", "t", 4, untilCancelled([["cancellingMe"], ["delay", 2]])]]],
+        ["delay", 5],
+        ["cancel", "task", "outside"],
+        ["try", [["await", ["ref", "task"]]], { on: "all", do: [] }, null],
+      ],
+    },
+    sees: [
+      ["task", "cancellingMe", 1],
+      ["task", "delay", raised("CancelledError", "outside")],
+      ["task", "timeout", cancelled],
+      ["end", "t", "<Timeout [expired]>"],
+      ["end", "task", ["cancelled", 1]],
+    ],
+  },
+];

@@ -1,0 +1,25 @@
+/** The named cases of tasks on both sides: what each has to see is in test/asyncio, that CPython sees the same is here. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { type Json, pythonFunction, pythonVersion, runPythonFile } from "../support/cpython.ts";
+import { runCase } from "./asyncio/cases/case.ts";
+import { taskCases } from "./asyncio/cases/index.ts";
+import { firstDifference } from "./asyncio/compare.ts";
+import type { Entry } from "./asyncio/language.ts";
+
+runPythonFile("test/conformance/asyncio/interpreter.py");
+const runScriptsThere = pythonFunction("run_scripts");
+
+for (const [topic, cases] of Object.entries(taskCases)) {
+  describe(`${topic}, against CPython ${pythonVersion}`, () => {
+    for (const taskCase of cases.filter(({ since }) => since === undefined)) {
+      it(`${taskCase.about} (${taskCase.id})`, async () => {
+        const here = await runCase(taskCase);
+        const [there] = runScriptsThere([
+          taskCase.script,
+        ] as unknown as Json) as unknown as readonly (readonly Entry[])[];
+        assert.equal(firstDifference(here, there ?? []), null);
+      });
+    }
+  });
+}
