@@ -12,8 +12,8 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { build, CACHE, fail, fetchPackages, PORTABLE_TESTS, say, TEST_OPTIONS, testFiles } from "./support.mjs";
 
-/** These take the package apart, or ask the compiler or Python: once is enough, and npm test has done it. */
-const ONCE_ONLY_TESTS = ["conformance", "docs", "package", "types"];
+/** These take the package apart, or ask the compiler, Python or other programs: npm test has done it. */
+const ONCE_ONLY_TESTS = ["conformance", "docs", "integration", "interop", "package", "types"];
 const CAN_FETCH = process.platform === "linux" && process.arch === "x64";
 const FOLDER = join(CACHE, "runtimes");
 const TIME_LIMIT = 5 * 60 * 1000; // milliseconds, for all tests on one runtime
