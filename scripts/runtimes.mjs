@@ -97,7 +97,7 @@ function selectedRuntimes() {
  * @returns {Row[]} One row, or none if the runtime cannot be had on this machine.
  */
 function testOn({ name, runner }) {
-    const program = obtainRuntime(name);
+  const program = obtainRuntime(name);
   const version = program && versionOf(program);
   if (!program || !version) {
     if (CAN_FETCH) {
