@@ -9,7 +9,7 @@ import type { BaseProtocol } from "./protocols/protocols.ts";
 import { StreamReader } from "./streams/reader.ts";
 import { StreamProtocol } from "./streams/stream-protocol.ts";
 import { StreamWriter } from "./streams/writer.ts";
-import { type Family, lookUp } from "./transports/addresses.ts";
+import { checkPathLength, type Family, lookUp } from "./transports/addresses.ts";
 import { connectAny, interleaved, READ_SIZE } from "./transports/connect.ts";
 import { toOSError } from "./transports/os-errors.ts";
 import { serviceNames, servicePort } from "./transports/services.ts";
@@ -262,6 +262,7 @@ async function connectUnix(
   if (typeof path !== "string") {
     throw new TypeError(`a path is needed, got ${repr(path)}`);
   }
+  checkPathLength(path);
   const socket = new Socket({ allowHalfOpen: true, highWaterMark: READ_SIZE } as object);
   const connecting = untilConnected(socket, `Connect call failed ${repr(path)}`);
   socket.connect({ path });

@@ -145,7 +145,7 @@ function timerFired(timer: TimerHandle): void {
   if (timer.when() > time()) {
     timer._schedule();
   } else {
-    soon(timer);
+    soonDue(timer);
   }
 }
 

@@ -11,12 +11,19 @@
  * - An iteration begins with a turn of the event loop (`setImmediate`) when one of its items asked for that: `sleep(0)`
  *   and `callSoon` let input and output in, as in asyncio. Where there are only starts and wake-ups it begins at once,
  *   which costs a tenth of a turn; after many such iterations a turn comes all the same.
+ * - Timers come last in their iteration, which is the first one after their moment.
  */
 
 /** Something that can be run next. */
 export interface Ready {
   /** Runs it; never throws. True when code goes on in microtasks, which have to end before the next item runs. */
   _step(): boolean;
+}
+
+/** A timer. */
+export interface Due extends Ready {
+  /** The moment it runs at, in seconds of the loop's clock. */
+  when(): number;
 }
 
 /** So many iterations may follow each other before input and output are let in. */
@@ -28,8 +35,8 @@ const SPENT_ITEMS_KEPT = 1024;
 const settled: Promise<void> = Promise.resolve();
 
 let queue: (Ready | undefined)[] = [];
-/** What comes behind all that will be ready when the next iteration begins. */
-let due: Ready[] = [];
+/** Timers for the next iteration. */
+let due: Due[] = [];
 /** The next item; what is before it has run. */
 let head = 0;
 /** How many items are left of the iteration that is under way. */
@@ -59,8 +66,11 @@ export function soon(item: Ready, turnFirst = false): void {
   wake();
 }
 
-/** Puts an item behind all that will be ready when the next iteration begins: asyncio's place for a timer that is due. */
-export function soonDue(item: Ready): void {
+/**
+ * Puts a timer whose moment has come where asyncio does: behind all that will be ready when the next iteration begins,
+ * which is that of all timers whose moment has come by then, in the order of their moments.
+ */
+export function soonDue(item: Due): void {
   due.push(item);
   turnWanted = true;
   wake();
@@ -108,7 +118,7 @@ function beginIteration(): void {
     head = 0;
   }
   if (due.length > 0) {
-    queue = queue.concat(due);
+    queue = queue.concat(due.sort((a, b) => a.when() - b.when()));
     due = [];
   }
   left = queue.length - head;

@@ -737,17 +737,22 @@ function reusePort(caller: string, { reusePort: wanted, reuseAddress }: CreateSe
   if (reuseAddress === false) {
     throw new ValueError(`${caller} cannot switch reuseAddress off: Node always sets SO_REUSEADDR`);
   }
-  if (wanted !== true) {
-    return false;
+  if (wanted === true && !heedsReusePort()) {
+    throw new ValueError(
+      "reuse_port not supported by this runtime; Node has it from 22.12 and 23.1 on, Bun from 1.4 on, Deno from 2.9 on",
+    );
   }
+  return wanted === true;
+}
+
+function heedsReusePort(): boolean {
   const { node = "0", bun, deno } = process.versions as Record<string, string | undefined>;
-  const [major = 0, minor = 0] = node.split(".").map(Number);
-  const supported =
-    bun === undefined &&
-    deno === undefined &&
-    (major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12));
-  if (!supported) {
-    throw new ValueError("reuse_port not supported by this runtime; Node has it from 22.12 and 23.1 on");
+  const [major = 0, minor = 0] = (bun ?? deno ?? node).split(".").map(Number);
+  if (bun !== undefined) {
+    return major > 1 || (major === 1 && minor >= 4);
   }
-  return true;
+  if (deno !== undefined) {
+    return major > 2 || (major === 2 && minor >= 9);
+  }
+  return major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12);
 }

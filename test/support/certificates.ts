@@ -5,7 +5,7 @@
  * are used, which are good for a century; `node build/test/support/certificates.js --write` made them.
  */
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { findProgram, TemporaryFolder } from "./external.ts";
@@ -89,15 +89,18 @@ function makeCertificates(folder: string): void {
   };
   const newKey = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
   const authority = (name: string): void =>
-    openssl(`req -x509 ${newKey} -days ${VALID} -subj /CN=${name}`, `-keyout ${name}.key -out ${name}.pem`);
-  const sign = (holder: Holder, by: string, names: string, days: string): void => {
     openssl(
-      `req -new ${newKey} -subj /CN=${holder} -addext subjectAltName=${names}`,
-      `-keyout ${holder}.key -out ${holder}.csr`,
+      `req -x509 ${newKey} -days ${VALID} -subj /CN=${name} -addext keyUsage=critical,keyCertSign,cRLSign`,
+      `-keyout ${name}.key -out ${name}.pem`,
     );
+  const sign = (holder: Holder, by: string, names: string, days: string): void => {
+    // What Python from 3.13 on asks of certificates, beside the names.
+    const extensions = [`subjectAltName=${names}`, "subjectKeyIdentifier=hash", "authorityKeyIdentifier=keyid"];
+    writeFileSync(join(folder, `${holder}.ext`), extensions.join("\n"));
+    openssl(`req -new ${newKey} -subj /CN=${holder} -keyout ${holder}.key -out ${holder}.csr`);
     openssl(
       `x509 -req -in ${holder}.csr -CA ${by}.pem -CAkey ${by}.key -CAcreateserial`,
-      `-days ${days} -copy_extensions copyall -out ${holder}.pem`,
+      `-days ${days} -extfile ${holder}.ext -out ${holder}.pem`,
     );
   };
   authority("ca");
@@ -112,4 +115,10 @@ function makeCertificates(folder: string): void {
 if (process.argv[1] === fileURLToPath(import.meta.url) && process.argv.includes("--write")) {
   mkdirSync(KEPT, { recursive: true });
   makeCertificates(KEPT);
+  // The keys of the authorities, and what was only on the way.
+  for (const name of readdirSync(KEPT)) {
+    if (/^(ca\.key|unknown\..*|.*\.(csr|ext|srl))$/.test(name)) {
+      rmSync(join(KEPT, name));
+    }
+  }
 }

@@ -6,21 +6,32 @@ export const capabilities = [
   "ALPN refusal",
   "session resumption",
   "active resources",
+  "TLS half-close",
+  "reset under TLS",
+  "TLS over a Duplex",
+  "TLS within TLS",
+  "bare bytes under TLS",
+  "unread bytes of a Unix socket",
   "full backlog",
   "bind errors of a connect",
-  "codes of failed Unix connections",
+  "reusePort",
 ] as const;
 
 /** Something that a test needs of the runtime. */
 export type Capability = (typeof capabilities)[number];
 
 export const runtimeLimits: Readonly<Record<Runtime, Readonly<Partial<Record<Capability, string>>>>> = {
-  node20: {},
+  node20: { reusePort: "Node 20 takes the option and does nothing about it" },
   node22: {},
   node24: {},
   node26: {},
-  bun: {},
-  deno: {},
+  bun: {
+    "full backlog": "a listener has a backlog of its own, however short a one is asked for",
+    "bind errors of a connect": "a local address that cannot be had is an address that cannot be connected to",
+  },
+  deno: {
+    "bind errors of a connect": "a local address that cannot be had is EINVAL, of no system call",
+  },
 };
 
 /** Why this runtime cannot do it, for the `skip` of a test; `false` where it can. */

@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import * as net from "node:net";
 import { Worker } from "node:worker_threads";
-import { turns } from "./peers.ts";
+import * as asyncio from "contextvars/asyncio";
 
 /** A listener in a thread that is asleep for ever: the system takes connections for it, until its queue is full. */
 const PROGRAM = `
@@ -32,8 +32,8 @@ export async function silentListener(host: string, port: number): Promise<AsyncD
     const socket = net.connect({ host, port });
     socket.on("error", () => {});
     taken.push(socket);
-    // Over the loopback device a connection is there at once, or not at all.
-    await turns(30);
+    // Over the loopback device a connection is there at once, or not at all; a runtime may be late to tell.
+    await asyncio.sleep(0.02);
     if (socket.connecting) {
       return { [Symbol.asyncDispose]: dispose };
     }

@@ -117,3 +117,19 @@ function translated(host: string, error: unknown): unknown {
   const [errno, text] = lookupErrors[code] ?? [-4, `Non-recoverable failure in name resolution (${code})`];
   return new gaierror(`[Errno ${errno}] ${text}: ${repr(host)}`, { code, errno, syscall, address: host, cause: error });
 }
+
+/** How long a path of a Unix socket may be, in bytes, on Linux; longer ones are cut off silently by some versions. */
+const LONGEST_PATH = 107;
+
+/**
+ * Refuses a path that would be cut off.
+ *
+ * @throws {OSError} If it is too long.
+ */
+export function checkPathLength(path: string): void {
+  if (Buffer.byteLength(path) > LONGEST_PATH) {
+    throw new OSError(`AF_UNIX path too long: ${repr(path)} has more than ${LONGEST_PATH} bytes`, {
+      code: "ENAMETOOLONG",
+    });
+  }
+}

@@ -10,7 +10,7 @@ import * as net from "node:net";
 import { OSError, ValueError } from "../../errors.ts";
 import { repr } from "../../repr.ts";
 import { Wait } from "../waits.ts";
-import { BOTH_IN_ONE, type Family, lookUp, SocketAddress } from "./addresses.ts";
+import { BOTH_IN_ONE, checkPathLength, type Family, lookUp, SocketAddress } from "./addresses.ts";
 import { READ_SIZE } from "./connect.ts";
 import { bindError, toOSError } from "./os-errors.ts";
 
@@ -23,9 +23,6 @@ export interface ListenOptions {
   readonly keepAlive: boolean;
   readonly reusePort: boolean;
 }
-
-/** How long a path of a Unix socket may be, in bytes, on Linux; longer ones are cut off silently by some versions. */
-const LONGEST_PATH = 107;
 
 /** One listening socket. */
 export class Listener {
@@ -91,6 +88,9 @@ function identityOf(path: string): string | null {
   return found === undefined ? null : `${found.dev}:${found.ino}`;
 }
 
+/** So often a port that the system chose for the one family may turn out to be taken in the other. */
+const PORTS_TRIED = 20;
+
 /** Listens at the addresses of all hosts; `null` or "" stands for every address of the machine. */
 export async function listenTcp(
   host: string | readonly string[] | null | undefined,
@@ -99,10 +99,32 @@ export async function listenTcp(
   flags: number,
   options: ListenOptions,
 ): Promise<Listener[]> {
-  const everywhere = host === null || host === undefined || host === "";
-  const addresses = everywhere
-    ? ["::", "0.0.0.0"].filter((address) => family === 0 || net.isIP(address) === family)
-    : await addressesOf(host, family, flags);
+  if (host !== null && host !== undefined && host !== "") {
+    return await listenAtAll(await addressesOf(host, family, flags), port, false, options);
+  }
+  const addresses = ["::", "0.0.0.0"].filter((address) => family === 0 || net.isIP(address) === family);
+  for (let tried = 1; ; tried++) {
+    try {
+      return await listenAtAll(addresses, port, true, options);
+    } catch (error) {
+      if (port !== 0 || (error as OSError).code !== "EADDRINUSE" || tried === PORTS_TRIED) {
+        throw error;
+      }
+    }
+  }
+}
+
+/**
+ * Listens at each of the addresses, or at none.
+ *
+ * @param samePort - Whether the port that the system chooses for the first one, if it is to choose, is that of all.
+ */
+async function listenAtAll(
+  addresses: readonly string[],
+  port: number,
+  samePort: boolean,
+  options: ListenOptions,
+): Promise<Listener[]> {
   const listeners: Listener[] = [];
   let actualPort = port;
   try {
@@ -112,7 +134,7 @@ export async function listenTcp(
         continue;
       }
       listeners.push(listener);
-      if (everywhere) {
+      if (samePort) {
         actualPort = (listener.address as SocketAddress).port;
         if (BOTH_IN_ONE) {
           break;
@@ -158,11 +180,7 @@ async function listenAt(host: string, port: number, options: ListenOptions): Pro
 /** Listens at a path. A socket that is left over there is removed first. */
 export async function listenUnix(path: string, cleanUp: boolean, options: ListenOptions): Promise<Listener> {
   const abstract = path.startsWith("\0");
-  if (Buffer.byteLength(path) > LONGEST_PATH) {
-    throw new OSError(`AF_UNIX path too long: ${repr(path)} has more than ${LONGEST_PATH} bytes`, {
-      code: "ENAMETOOLONG",
-    });
-  }
+  checkPathLength(path);
   if (!abstract && fs.lstatSync(path, { throwIfNoEntry: false })?.isSocket()) {
     fs.unlinkSync(path);
   }

@@ -425,7 +425,9 @@ export class SocketTransport implements Transport, Upgradable {
 
   /** @internal */
   _onError(error: unknown): void {
-    this.#error ??= toOSError(error);
+    // A stream made of two others calls it an error when this side destroys it.
+    const isOurs = this.#ended && (error as Error | null)?.name === "AbortError";
+    this.#error ??= isOurs ? null : toOSError(error);
     // What had arrived while reading was paused; the socket would take it to its grave.
     const rest = this.#socket.read() as Buffer | null;
     if (rest !== null) {

@@ -137,6 +137,10 @@ export function startTls(stream: Duplex, request: TlsRequest): Promise<tls.TLSSo
     socket.off("error", fail);
     // Until the transport listens, an error has nobody else to go to.
     socket.on("error", noop);
+    if (request.serverSide) {
+      // Node keeps what happens to a server's connection from it, a broken record for one, unless a tls.Server made it.
+      socket.on("_tlsError", (broken: Error) => socket.destroy(broken));
+    }
     wait.resolve(socket);
   };
   stream.on("error", noop);
