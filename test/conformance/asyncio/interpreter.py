@@ -103,8 +103,9 @@ def error_told(error):
 
 
 def shown(text):
-    """Text without addresses, and without where in a file something is."""
+    """Text without addresses, and without what is said of functions and where they are."""
     text = re.sub(r"0x[0-9a-f]+", "0xHEX", text)
+    text = re.sub(r" coro=<\S+\(\)[^<>]*(<exec>[^<>]*)?>", "", text)
     return re.sub(r"Exception in callback .*", "Exception in callback", text)
 
 
@@ -116,6 +117,8 @@ WAITING = {
     "barrier", "barrierReset", "barrierAbort", "waitMany", "asCompleted", "asCompletedPlain",
 }
 STRUCTURES = {"timeout", "timeoutAt", "group", "with", "call", "repeat"}
+# What these speak of may be there when the body is run.
+HAVE_BODIES = STRUCTURES | {"spawn", "groupSpawn", "onDone", "callSoon", "callLater"}
 # When a script cannot go on the newest task is cancelled, later on all of them, but not for ever.
 ROUNDS_OF_ONE = 16
 MOST_ROUNDS = 20
@@ -189,14 +192,14 @@ class Script:
     def told(self, value):
         """A value as it stands in the trace."""
         match value:
-            case None | bool() | int() | str():
+            case OrderedSet():
+                return sorted(self.told(each) for each in value)
+            case None | bool() | int() | str() | dict():
                 return value
             case BaseException():
                 return error_told(value)
             case list() | tuple():
                 return [self.told(each) for each in value]
-            case OrderedSet():
-                return sorted(self.told(each) for each in value)
         for name, each in self.named.items():
             if each is value:
                 return name
@@ -221,9 +224,9 @@ class Script:
 
     def missing(self, op):
         """Whether it speaks of something that is not there yet."""
-        return isinstance(op, list) and (
-            (len(op) == 2 and op[0] == "ref" and op[1] not in self.named) or any(map(self.missing, op))
-        )
+        if not isinstance(op, list) or op[:1] == ["coro"]:
+            return False
+        return (len(op) == 2 and op[0] == "ref" and op[1] not in self.named) or any(map(self.missing, op))
 
     async def body(self, who, ops):
         """What a task runs, or awaits."""
@@ -257,7 +260,7 @@ class Script:
                 raise CancelledError(*filter(None, args))
             case "try":
                 return await self.guarded(who, *args)
-        if name not in STRUCTURES and self.missing(args) or self.unknown(name, args):
+        if name not in HAVE_BODIES and self.missing(args) or self.unknown(name, args):
             self.log(who, name, "missing")
             return None
         try:
@@ -390,7 +393,7 @@ class Script:
             for name, *args in ops:
                 if name == "raise":
                     raise Boom(args[0])
-                if self.missing(args) or self.unknown(name, args):
+                if name not in HAVE_BODIES and self.missing(args) or self.unknown(name, args):
                     self.log(label, name, "missing")
                     continue
                 try:

@@ -28,6 +28,9 @@ const makers: Record<Exclude<Spec[0], "Condition">, (argument: number) => unknow
 
 const structures = new Set(["timeout", "timeoutAt", "group", "with", "call", "repeat"]);
 
+/** What these speak of may be there when the body is run. */
+const haveBodies = new Set([...structures, "spawn", "groupSpawn", "onDone", "callSoon", "callLater"]);
+
 /** Their first argument names something that has to be there. */
 const needsName = new Set([
   "groupSpawn",
@@ -63,9 +66,12 @@ function errorTold(error: unknown): Json {
   return error instanceof asyncio.ExceptionGroup ? { ...told, of: error.exceptions.map(errorTold) } : told;
 }
 
-/** Text without addresses. */
+/** Text without addresses, and without what is said of functions. */
 function shown(text: string): string {
-  return text.replace(/0x[0-9a-f]+/g, "0xHEX").replace(/Exception in callback .*/, "Exception in callback");
+  return text
+    .replace(/0x[0-9a-f]+/g, "0xHEX")
+    .replace(/ coro=<\S+\(\)>/g, "")
+    .replace(/Exception in callback .*/, "Exception in callback");
 }
 
 /** Runs the script, in virtual time, until nothing happens any more, and gives all that was seen. */
@@ -164,6 +170,9 @@ class Run {
         .map((each) => this.#told(each))
         .sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
     }
+    if (Object.getPrototypeOf(value) === Object.prototype) {
+      return value as Json;
+    }
     for (const [name, each] of this.#named) {
       if (each === value) {
         return name;
@@ -198,10 +207,10 @@ class Run {
 
   /** Whether it speaks of something that is not there yet. */
   #isMissing(op: unknown): boolean {
-    return (
-      Array.isArray(op) &&
-      ((op.length === 2 && op[0] === "ref" && !this.#named.has(op[1])) || op.some((each) => this.#isMissing(each)))
-    );
+    if (!Array.isArray(op) || op[0] === "coro") {
+      return false;
+    }
+    return (op.length === 2 && op[0] === "ref" && !this.#named.has(op[1])) || op.some((each) => this.#isMissing(each));
   }
 
   #isUnknown(op: Statement): boolean {
@@ -247,7 +256,7 @@ class Run {
       default:
     }
     const isStructure = structures.has(op[0]);
-    if ((!isStructure && this.#isMissing(op)) || this.#isUnknown(op)) {
+    if ((!haveBodies.has(op[0]) && this.#isMissing(op)) || this.#isUnknown(op)) {
       this.#log(who, op[0], "missing");
       return null;
     }
@@ -419,7 +428,7 @@ class Run {
         if (op[0] === "raise") {
           throw new Boom(op[1]);
         }
-        if (this.#isMissing(op) || this.#isUnknown(op)) {
+        if ((!haveBodies.has(op[0]) && this.#isMissing(op)) || this.#isUnknown(op)) {
           this.#log(label, op[0], "missing");
           continue;
         }

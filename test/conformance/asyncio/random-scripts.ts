@@ -29,8 +29,6 @@ interface Place {
   readonly timeouts: readonly string[];
   /** Whether it holds the condition. */
   readonly holdsCondition: boolean;
-  /** Whether it may be run more than once: no timers there, because two must never fire at the same time. */
-  readonly repeated: boolean;
 }
 
 /** A way to make a part of a script, and how often it is taken, compared with the others. */
@@ -64,7 +62,7 @@ class Maker {
     for (const name of awaited) {
       this.#ranks.set(name, this.#below(100));
     }
-    const place = { rank: -1, depth: 0, groups: [], timeouts: [], holdsCondition: false, repeated: false };
+    const place = { rank: -1, depth: 0, groups: [], timeouts: [], holdsCondition: false };
     const tasks = this.#list(this.#below(5), () => this.#spawn(place)).filter((step) => step !== null);
     const main = [...tasks, ...this.#block(place, 6 + this.#below(20))];
     return {
@@ -121,17 +119,17 @@ class Maker {
     return this.#below(3) === 0 ? this.#one([...futures, ...awaited]) : this.#task();
   }
 
-  /** Seconds that no other timer of the script has, and that no others add up to. */
+  /** Seconds that no other timer of the script has, and that no others add up to; or few, so that several are due at once. */
   #delay(): number {
+    if (this.#below(3) === 0 || this.#timers > 20) {
+      return 1 + this.#below(4);
+    }
     this.#timers += 1;
     return 2 ** (this.#timers - 1);
   }
 
   /** A limit of time, or none. */
-  #limit(place: Place): number | null {
-    if (place.repeated || this.#timers > 20) {
-      return this.#one([null, 0]);
-    }
+  #limit(): number | null {
     return this.#choose<{ limit: number | null }>([
       [6, () => ({ limit: this.#delay() })],
       [1, () => ({ limit: null })],
@@ -188,9 +186,9 @@ class Maker {
       [5, () => ["coro", this.#name("c"), this.#other(place, place.rank)]],
       [4 * deep, () => ["shield", nested()]],
       [3 * deep, () => ["gather", this.#list(this.#below(4), nested), this.#below(2) === 0]],
-      [3 * deep, () => ["waitFor", nested(), this.#limit(place)]],
+      [3 * deep, () => ["waitFor", nested(), this.#limit()]],
       [3, () => ["sleep", 0, this.#below(9)]],
-      [1, () => (place.repeated ? null : ["sleep", this.#delay(), this.#below(9)])],
+      [1, () => ["sleep", this.#delay(), this.#below(9)]],
       [1, () => ["acquire", this.#one(locks)]],
       [1, () => ["wait", "event"]],
       [1, () => ["put", "queue", this.#below(9)]],
@@ -205,7 +203,7 @@ class Maker {
       [18, () => ["sleep", 1 + this.#below(4)]],
       [26, () => this.#step(place, false)],
       [14, () => ["await", this.#expression(place)]],
-      [4, () => (place.repeated ? null : ["delay", this.#delay(), this.#below(9)])],
+      [4, () => ["delay", this.#delay(), this.#below(9)]],
       [cancels, () => ["cancelMe", this.#message()]],
       [2, () => [this.#one(["uncancelMe", "cancellingMe", "cancellingMe", "current", "time"])] as Statement],
       [9, () => ["try", this.#inner(place), this.#handler(place), this.#final(place)]],
@@ -226,7 +224,7 @@ class Maker {
       [3, () => this.#waitMany(place)],
       [1, () => this.#asCompleted(place)],
       [2, () => ["call", this.#name("a"), this.#inner(place)]],
-      [1, () => ["repeat", 2 + this.#below(2), this.#inner(place, { repeated: true })]],
+      [1, () => ["repeat", 2 + this.#below(2), this.#inner(place)]],
       [1, () => ["raise", this.#one(["x", "y"])]],
       [1, () => (this.#below(4) > 0 ? null : ["raiseCancelled", this.#message()])],
       [1, () => (place.depth === 0 || this.#below(2) > 0 ? null : ["return", this.#below(9)])],
@@ -257,7 +255,7 @@ class Maker {
   #timeout(place: Place): Statement {
     const name = this.#name("timeout");
     const timeouts = [...place.timeouts, name];
-    return [this.#one(["timeout", "timeout", "timeoutAt"]), name, this.#limit(place), this.#inner(place, { timeouts })];
+    return [this.#one(["timeout", "timeout", "timeoutAt"]), name, this.#limit(), this.#inner(place, { timeouts })];
   }
 
   #group(place: Place): Statement {
@@ -278,7 +276,7 @@ class Maker {
       return null;
     }
     const returnWhen = this.#one(["ALL_COMPLETED", "FIRST_COMPLETED", "FIRST_EXCEPTION"] as const);
-    return ["waitMany", refs, this.#limit(place), returnWhen];
+    return ["waitMany", refs, this.#limit(), returnWhen];
   }
 
   #asCompleted(place: Place): Statement {
@@ -287,7 +285,7 @@ class Maker {
       this.#below(4),
       (): Expression => ["coro", this.#name("c"), this.#other(place, place.rank)],
     );
-    return [this.#one(["asCompleted", "asCompletedPlain"]), coroutines, this.#limit(place)];
+    return [this.#one(["asCompleted", "asCompletedPlain"]), coroutines, this.#limit()];
   }
 
   #steps(place: Place): Step[] {
@@ -356,11 +354,11 @@ class Maker {
   }
 
   #callLater(place: Place): Step {
-    const delay = this.#limit(place) ?? 0;
+    const delay = this.#limit() ?? 0;
     return ["callLater", this.#name("later"), delay, this.#steps(place)];
   }
 
   #reschedule(place: Place): Step | null {
-    return place.timeouts.length === 0 ? null : ["reschedule", this.#one(place.timeouts), this.#limit(place)];
+    return place.timeouts.length === 0 ? null : ["reschedule", this.#one(place.timeouts), this.#limit()];
   }
 }

@@ -15,7 +15,7 @@ const realImmediate = globalThis.setImmediate;
 
 /** In milliseconds. */
 let now = 0;
-/** In the order in which they were set; the first of the earliest fires. */
+/** In the order in which they were set: that is the order of those for the same moment. */
 const timers = new Set<Timer>();
 /** Turns of the loop that were asked for and have not come. */
 let turns = 0;
@@ -71,18 +71,20 @@ async function untilStuck(): Promise<void> {
     if (next === undefined) {
       return;
     }
-    timers.delete(next);
-    now = next.when;
-    next.callback(next.argument);
+    now = next;
+    for (const timer of timers) {
+      if (timer.when === now) {
+        timers.delete(timer);
+        timer.callback(timer.argument);
+      }
+    }
   }
 }
 
-function earliest(): Timer | undefined {
-  let first: Timer | undefined;
-  for (const timer of timers) {
-    if (first === undefined || timer.when < first.when) {
-      first = timer;
-    }
+function earliest(): number | undefined {
+  let first: number | undefined;
+  for (const { when } of timers) {
+    first = first === undefined ? when : Math.min(first, when);
   }
   return first;
 }

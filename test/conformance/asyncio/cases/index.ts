@@ -1,7 +1,19 @@
 /** All named cases, by what they are about. */
+import { cancelCases } from "./cancel.ts";
 import type { TaskCase } from "./case.ts";
+import { asCompletedCases, gatherCases, shieldCases, sleepCases, waitCases } from "./combinators.ts";
+import { taskGroupCases } from "./task-groups.ts";
 import { timeoutCases } from "./timeouts.ts";
+import { waitForCases } from "./wait-for.ts";
 
 export const taskCases: Readonly<Record<string, readonly TaskCase[]>> = {
+  asCompleted: asCompletedCases,
+  "cancel()": cancelCases,
+  gather: gatherCases,
+  shield: shieldCases,
+  sleep: sleepCases,
+  TaskGroup: taskGroupCases,
   timeouts: timeoutCases,
+  wait: waitCases,
+  waitFor: waitForCases,
 };

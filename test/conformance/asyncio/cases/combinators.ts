@@ -1,0 +1,1098 @@
+/** gather, shield, wait, asCompleted, sleep: the semantics that CPython's test_tasks holds. */
+import { cancelled, LONG, raised, type TaskCase, untilCancelled } from "./case.ts";
+
+const expired = raised("TimeoutError");
+
+export const gatherCases: readonly TaskCase[] = [
+  {
+    id: "test_success",
+    about: "gather() gives the results in the order of its arguments",
+    script: {
+      main: [
+        [
+          "await",
+          [
+            "gather",
+            [
+              [
+                "coro",
+                "a",
+                [
+                  ["sleep", 5],
+                  ["return", 1],
+                ],
+              ],
+              ["coro", "b", [["return", 2]]],
+              ["sleep", 0, 3],
+            ],
+            false,
+          ],
+        ],
+      ],
+    },
+    sees: [
+      ["b", "returned", 2],
+      ["a", "returned", 1],
+      ["main", "await", [1, 2, 3]],
+    ],
+  },
+  {
+    id: "test_constructor_empty_sequence_use_running_loop",
+    about: "gather() of nothing is done at once",
+    script: {
+      main: [
+        ["let", "g", ["gather", [], false]],
+        ["state", "g"],
+        ["await", ["ref", "g"]],
+      ],
+    },
+    sees: [
+      ["main", "state", [[], 0]],
+      ["main", "await", []],
+    ],
+  },
+  {
+    id: "test_one_exception",
+    about: "gather() throws the first error at once; the others go on",
+    script: {
+      main: [
+        [
+          "spawn",
+          "slow",
+          [
+            ["sleep", 6],
+            ["return", "whole"],
+          ],
+        ],
+        [
+          "try",
+          [
+            [
+              "await",
+              [
+                "gather",
+                [
+                  ["ref", "slow"],
+                  [
+                    "coro",
+                    "bad",
+                    [
+                      ["sleep", 1],
+                      ["raise", "bad"],
+                    ],
+                  ],
+                ],
+                false,
+              ],
+            ],
+          ],
+          { on: "error", do: [["state", "slow"]] },
+          null,
+        ],
+        ["await", ["ref", "slow"]],
+      ],
+    },
+    sees: [
+      ["main", "await", raised("Boom", "bad")],
+      ["main", "state", ["pending", 0]],
+      ["main", "await", "whole"],
+    ],
+  },
+  {
+    id: "test_return_exceptions",
+    about: "gather() with returnExceptions gives errors among the results, and cancellations",
+    script: {
+      main: [
+        ["spawn", "idle", [["delay", LONG]]],
+        ["callSoon", "handle", [["cancel", "idle", "m"]]],
+        [
+          "await",
+          [
+            "gather",
+            [
+              ["coro", "bad", [["raise", "bad"]]],
+              ["ref", "idle"],
+              ["sleep", 0, 3],
+            ],
+            true,
+          ],
+        ],
+      ],
+    },
+    sees: [["main", "await", [raised("Boom", "bad"), raised("CancelledError", "m"), 3]]],
+  },
+  {
+    id: "test_one_cancellation",
+    about: "gather() throws the CancelledError of one that was cancelled by itself, and leaves the others alone",
+    script: {
+      main: [
+        ["spawn", "a", [["delay", LONG]]],
+        [
+          "spawn",
+          "b",
+          [
+            ["sleep", 6],
+            ["return", "whole"],
+          ],
+        ],
+        [
+          "let",
+          "g",
+          [
+            "gather",
+            [
+              ["ref", "a"],
+              ["ref", "b"],
+            ],
+            false,
+          ],
+        ],
+        ["sleep", 1],
+        ["cancel", "a"],
+        ["try", [["await", ["ref", "g"]]], { on: "all", do: [["cancellingMe"], ["state", "g"], ["state", "b"]] }, null],
+        ["await", ["ref", "b"]],
+      ],
+    },
+    sees: [
+      ["main", "await", cancelled],
+      ["main", "cancellingMe", 0],
+      ["main", "state", [cancelled, 0]],
+      ["main", "state", ["pending", 0]],
+      ["main", "await", "whole"],
+    ],
+  },
+  {
+    id: "test_cancellation_broadcast",
+    about: "gather() passes a cancellation on to all",
+    script: {
+      main: [
+        ["spawn", "a", untilCancelled([["log", "told"]])],
+        ["spawn", "b", untilCancelled([["log", "told"]])],
+        [
+          "spawn",
+          "outer",
+          [
+            [
+              "await",
+              [
+                "gather",
+                [
+                  ["ref", "a"],
+                  ["ref", "b"],
+                ],
+                false,
+              ],
+            ],
+          ],
+        ],
+        ["sleep", 2],
+        ["cancel", "outer"],
+        ["try", [["await", ["ref", "outer"]]], { on: "all", do: [] }, null],
+      ],
+    },
+    sees: [
+      ["a", "log", "told"],
+      ["b", "log", "told"],
+      ["outer", "await", cancelled],
+      ["end", "a", ["cancelled", 1]],
+      ["end", "b", ["cancelled", 1]],
+    ],
+  },
+  {
+    id: "test_cancel_gather_1",
+    about: "gather() that was cancelled throws the CancelledError also with returnExceptions",
+    script: {
+      main: [
+        ["spawn", "a", [["delay", LONG]]],
+        ["let", "g", ["gather", [["ref", "a"]], true]],
+        ["sleep", 1],
+        ["cancel", "g"],
+        ["try", [["await", ["ref", "g"]]], { on: "all", do: [] }, null],
+        ["state", "g"],
+      ],
+    },
+    sees: [
+      ["main", "cancel", true],
+      ["main", "await", cancelled],
+      ["main", "state", [cancelled, 0]],
+    ],
+  },
+  {
+    id: "test_cancel_gather_2",
+    about: "gather() passes the message of a cancellation on",
+    script: {
+      main: [
+        ["spawn", "outer", [["await", ["gather", [["coro", "inner", [["delay", LONG]]]], false]]]],
+        ["sleep", 2],
+        ["cancel", "outer", "my message"],
+        ["try", [["await", ["ref", "outer"]]], { on: "all", do: [] }, null],
+      ],
+    },
+    sees: [
+      ["inner", "delay", raised("CancelledError", "my message")],
+      ["outer", "await", raised("CancelledError", "my message")],
+      ["main", "await", raised("CancelledError", "my message")],
+    ],
+  },
+  {
+    id: "test_exception_marking",
+    about: "gather() that has thrown one error takes notice of the next ones",
+    script: {
+      main: [
+        [
+          "try",
+          [
+            [
+              "await",
+              [
+                "gather",
+                [
+                  ["coro", "a", [["raise", "a"]]],
+                  [
+                    "coro",
+                    "b",
+                    [
+                      ["sleep", 2],
+                      ["raise", "b"],
+                    ],
+                  ],
+                ],
+                false,
+              ],
+            ],
+          ],
+          { on: "error", do: [["sleep", 4]] },
+          null,
+        ],
+      ],
+    },
+    sees: [
+      ["main", "await", raised("Boom", "a")],
+      ["b", "raised", raised("Boom", "b")],
+    ],
+  },
+  {
+    id: "test_constructor_homogenous_futures",
+    about: "gather() of Futures that are done already is done",
+    script: {
+      main: [
+        ["future", "f"],
+        ["setResult", "f", 1],
+        [
+          "let",
+          "g",
+          [
+            "gather",
+            [
+              ["ref", "f"],
+              ["ref", "f"],
+            ],
+            false,
+          ],
+        ],
+        ["state", "g"],
+      ],
+    },
+    sees: [["main", "state", [[1, 1], 0]]],
+  },
+  {
+    id: "a child that was cancelled before",
+    about: "gather() of a cancelled Future has the CancelledError as its error at once",
+    script: {
+      main: [
+        ["future", "f"],
+        ["cancel", "f"],
+        [
+          "let",
+          "g",
+          [
+            "gather",
+            [
+              ["ref", "f"],
+              ["coro", "a", [["log", "runs"]]],
+            ],
+            false,
+          ],
+        ],
+        ["state", "g"],
+        ["sleep", 2],
+      ],
+    },
+    sees: [
+      ["main", "state", [cancelled, 0]],
+      ["a", "log", "runs"],
+    ],
+  },
+  {
+    id: "a child that swallows the cancellation",
+    about: "gather() that was cancelled throws the CancelledError although a child has a result",
+    script: {
+      main: [
+        ["spawn", "inner", [...untilCancelled([], false), ["return", "kept"]]],
+        ["spawn", "outer", [["await", ["gather", [["ref", "inner"]], false]]]],
+        ["sleep", 2],
+        ["cancel", "outer"],
+        ["try", [["await", ["ref", "outer"]]], { on: "all", do: [["result", "inner"]] }, null],
+      ],
+    },
+    sees: [
+      ["outer", "await", cancelled],
+      ["main", "result", "kept"],
+    ],
+  },
+  {
+    id: "cancel() of a gather() that is done",
+    about: "gather() that has thrown cancels nothing any more",
+    script: {
+      main: [
+        [
+          "spawn",
+          "slow",
+          [
+            ["sleep", 6],
+            ["return", "whole"],
+          ],
+        ],
+        [
+          "let",
+          "g",
+          [
+            "gather",
+            [
+              ["ref", "slow"],
+              ["coro", "bad", [["raise", "bad"]]],
+            ],
+            false,
+          ],
+        ],
+        ["try", [["await", ["ref", "g"]]], { on: "error", do: [["cancel", "g"]] }, null],
+        ["await", ["ref", "slow"]],
+      ],
+    },
+    sees: [
+      ["main", "cancel", false],
+      ["main", "await", "whole"],
+    ],
+  },
+];
+
+export const shieldCases: readonly TaskCase[] = [
+  {
+    id: "test_shield_result",
+    about: "shield() gives the result",
+    script: {
+      main: [
+        [
+          "await",
+          [
+            "shield",
+            [
+              "coro",
+              "inner",
+              [
+                ["sleep", 2],
+                ["return", 42],
+              ],
+            ],
+          ],
+        ],
+      ],
+    },
+    sees: [["main", "await", 42]],
+  },
+  {
+    id: "test_shield_exception",
+    about: "shield() throws the error",
+    script: {
+      main: [
+        [
+          "await",
+          [
+            "shield",
+            [
+              "coro",
+              "inner",
+              [
+                ["sleep", 2],
+                ["raise", "bad"],
+              ],
+            ],
+          ],
+        ],
+      ],
+    },
+    sees: [["main", "await", raised("Boom", "bad")]],
+  },
+  {
+    id: "test_shield_cancel_inner",
+    about: "shield() is cancelled when what it protects is cancelled by itself",
+    script: {
+      main: [
+        ["spawn", "inner", [["delay", LONG]]],
+        ["let", "s", ["shield", ["ref", "inner"]]],
+        ["sleep", 1],
+        ["cancel", "inner"],
+        ["try", [["await", ["ref", "s"]]], { on: "all", do: [] }, null],
+        ["state", "s"],
+      ],
+    },
+    sees: [
+      ["main", "await", cancelled],
+      ["main", "state", ["cancelled", 0]],
+    ],
+  },
+  {
+    id: "test_shield_cancel_outer",
+    about: "shield() keeps a cancellation from what it protects",
+    script: {
+      main: [
+        ["spawn", "inner", [["delay", LONG]]],
+        ["let", "s", ["shield", ["ref", "inner"]]],
+        ["sleep", 1],
+        ["cancel", "s"],
+        ["sleep", 2],
+        ["state", "s"],
+        ["state", "inner"],
+      ],
+    },
+    sees: [
+      ["main", "state", ["cancelled", 0]],
+      ["main", "state", ["pending", 0]],
+    ],
+  },
+  {
+    id: "test_shield_cancel_outer_result",
+    about: "shield() that was cancelled has nothing to do with a later result",
+    script: {
+      main: [
+        ["future", "f"],
+        ["let", "s", ["shield", ["ref", "f"]]],
+        ["cancel", "s"],
+        ["sleep", 1],
+        ["setResult", "f", 1],
+        ["sleep", 2],
+        ["state", "s"],
+        ["state", "f"],
+      ],
+    },
+    sees: [
+      ["main", "state", ["cancelled", 0]],
+      ["main", "state", [1, 0]],
+    ],
+  },
+  {
+    id: "test_shield_cancel_outer_exception",
+    about: "shield() that was cancelled hands a later error to the exception handler",
+    script: {
+      main: [
+        ["future", "f"],
+        ["let", "s", ["shield", ["ref", "f"]]],
+        ["cancel", "s"],
+        ["sleep", 1],
+        ["setException", "f", "late"],
+        ["sleep", 2],
+      ],
+    },
+    sees: [["handler", "Boom exception in shielded future", raised("Boom", "late")]],
+  },
+  {
+    id: "test_shield_duplicate_log_once",
+    about: "shield() of the same thing twice hands its late error to the exception handler once",
+    script: {
+      main: [
+        ["future", "f"],
+        ["let", "s", ["shield", ["ref", "f"]]],
+        ["let", "t", ["shield", ["ref", "f"]]],
+        ["cancel", "s"],
+        ["cancel", "t"],
+        ["sleep", 1],
+        ["setException", "f", "late"],
+        ["sleep", 2],
+      ],
+    },
+    sees: [
+      ["handler", "Boom exception in shielded future", raised("Boom", "late")],
+      ["main", "sleep", null],
+    ],
+  },
+  {
+    id: "test_shield_shortcut",
+    about: "shield() of what is done already is that itself",
+    script: {
+      main: [
+        ["future", "f"],
+        ["setResult", "f", 42],
+        ["let", "s", ["shield", ["ref", "f"]]],
+        ["state", "s"],
+        ["await", ["ref", "s"]],
+      ],
+    },
+    sees: [
+      ["main", "state", [42, 0]],
+      ["main", "await", 42],
+    ],
+  },
+  {
+    id: "test_shield_effect",
+    about: "shield() lets the inner task end when the one that waits is cancelled",
+    script: {
+      main: [
+        [
+          "spawn",
+          "inner",
+          [
+            ["sleep", 6],
+            ["return", "saved"],
+          ],
+        ],
+        ["spawn", "outer", [["await", ["shield", ["ref", "inner"]]]]],
+        ["sleep", 2],
+        ["cancel", "outer"],
+        ["try", [["await", ["ref", "outer"]]], { on: "all", do: [] }, null],
+        ["await", ["ref", "inner"]],
+      ],
+    },
+    sees: [
+      ["outer", "await", cancelled],
+      ["main", "await", cancelled],
+      ["main", "await", "saved"],
+    ],
+  },
+  {
+    id: "test_shield_gather",
+    about: "shield() of a gather() keeps a cancellation from all",
+    script: {
+      main: [
+        [
+          "spawn",
+          "a",
+          [
+            ["sleep", 4],
+            ["return", 1],
+          ],
+        ],
+        [
+          "spawn",
+          "b",
+          [
+            ["sleep", 4],
+            ["return", 2],
+          ],
+        ],
+        [
+          "let",
+          "g",
+          [
+            "gather",
+            [
+              ["ref", "a"],
+              ["ref", "b"],
+            ],
+            false,
+          ],
+        ],
+        ["spawn", "outer", [["await", ["shield", ["ref", "g"]]]]],
+        ["sleep", 2],
+        ["cancel", "outer"],
+        ["await", ["ref", "g"]],
+      ],
+    },
+    sees: [
+      ["outer", "await", cancelled],
+      ["main", "await", [1, 2]],
+    ],
+  },
+  {
+    id: "test_gather_shield",
+    about: "gather() of shields that is cancelled leaves what they protect alone",
+    script: {
+      main: [
+        [
+          "spawn",
+          "a",
+          [
+            ["sleep", 9],
+            ["return", 1],
+          ],
+        ],
+        ["spawn", "outer", [["await", ["gather", [["shield", ["ref", "a"]]], false]]]],
+        ["sleep", 2],
+        ["cancel", "outer"],
+        ["try", [["await", ["ref", "outer"]]], { on: "all", do: [["state", "a"]] }, null],
+        ["await", ["ref", "a"]],
+      ],
+    },
+    sees: [
+      ["outer", "await", cancelled],
+      ["main", "state", ["pending", 0]],
+      ["main", "await", 1],
+    ],
+  },
+];
+
+export const waitCases: readonly TaskCase[] = [
+  {
+    id: "test_wait",
+    about: "wait() waits until all are done",
+    script: {
+      main: [
+        ["spawn", "a", [["delay", 2]]],
+        ["spawn", "b", [["delay", 5]]],
+        [
+          "waitMany",
+          [
+            ["ref", "a"],
+            ["ref", "b"],
+          ],
+          null,
+          "ALL_COMPLETED",
+        ],
+        ["time"],
+      ],
+    },
+    sees: [
+      ["main", "waitMany", [["a", "b"], []]],
+      ["main", "time", 5],
+    ],
+  },
+  {
+    id: "test_wait_first_completed",
+    about: "wait() with FIRST_COMPLETED returns when one is done, and leaves the others alone",
+    script: {
+      main: [
+        ["spawn", "a", [["delay", 10]]],
+        ["spawn", "b", [["delay", 2]]],
+        [
+          "waitMany",
+          [
+            ["ref", "a"],
+            ["ref", "b"],
+          ],
+          null,
+          "FIRST_COMPLETED",
+        ],
+        ["time"],
+        ["await", ["ref", "a"]],
+      ],
+    },
+    sees: [
+      ["main", "waitMany", [["b"], ["a"]]],
+      ["main", "time", 2],
+      ["main", "await", "a"],
+    ],
+  },
+  {
+    id: "test_wait_really_done",
+    about: "wait() gives all that are done by then, not only the first",
+    script: {
+      main: [
+        ["spawn", "a", [["sleep", 2]]],
+        ["spawn", "b", [["sleep", 2]]],
+        [
+          "waitMany",
+          [
+            ["ref", "a"],
+            ["ref", "b"],
+          ],
+          null,
+          "FIRST_COMPLETED",
+        ],
+      ],
+    },
+    sees: [["main", "waitMany", [["a", "b"], []]]],
+  },
+  {
+    id: "test_wait_first_exception",
+    about: "wait() with FIRST_EXCEPTION returns when one has failed",
+    script: {
+      main: [
+        ["spawn", "a", [["delay", 10]]],
+        ["spawn", "b", [["delay", 1]]],
+        [
+          "spawn",
+          "c",
+          [
+            ["delay", 3],
+            ["raise", "c"],
+          ],
+        ],
+        [
+          "waitMany",
+          [
+            ["ref", "a"],
+            ["ref", "b"],
+            ["ref", "c"],
+          ],
+          null,
+          "FIRST_EXCEPTION",
+        ],
+        ["time"],
+      ],
+    },
+    sees: [
+      ["main", "waitMany", [["b", "c"], ["a"]]],
+      ["main", "time", 3],
+    ],
+  },
+  {
+    id: "a cancelled one, and FIRST_EXCEPTION",
+    about: "wait() with FIRST_EXCEPTION takes a cancelled task for no failure",
+    script: {
+      main: [
+        ["spawn", "a", [["delay", 4]]],
+        ["spawn", "b", [["delay", LONG]]],
+        ["callLater", "timer", 1, [["cancel", "b"]]],
+        [
+          "waitMany",
+          [
+            ["ref", "a"],
+            ["ref", "b"],
+          ],
+          null,
+          "FIRST_EXCEPTION",
+        ],
+        ["time"],
+      ],
+    },
+    sees: [
+      ["main", "waitMany", [["a", "b"], []]],
+      ["main", "time", 4],
+    ],
+  },
+  {
+    id: "test_wait_with_exception",
+    about: "wait() throws nothing for what has failed",
+    script: {
+      main: [
+        ["spawn", "a", [["raise", "a"]]],
+        ["spawn", "b", [["sleep", 3]]],
+        [
+          "waitMany",
+          [
+            ["ref", "a"],
+            ["ref", "b"],
+          ],
+          null,
+          "ALL_COMPLETED",
+        ],
+        ["state", "a"],
+      ],
+    },
+    sees: [
+      ["main", "waitMany", [["a", "b"], []]],
+      ["main", "state", [raised("Boom", "a"), 0]],
+    ],
+  },
+  {
+    id: "test_wait_with_timeout",
+    about: "wait() returns at the timeout, throws nothing, and cancels nothing",
+    script: {
+      main: [
+        ["spawn", "a", [["delay", 1]]],
+        ["spawn", "b", [["delay", 10]]],
+        [
+          "waitMany",
+          [
+            ["ref", "a"],
+            ["ref", "b"],
+          ],
+          4,
+          "ALL_COMPLETED",
+        ],
+        ["time"],
+        ["await", ["ref", "b"]],
+      ],
+    },
+    sees: [
+      ["main", "waitMany", [["a"], ["b"]]],
+      ["main", "time", 4],
+      ["main", "await", "b"],
+    ],
+  },
+  {
+    id: "a timeout of zero",
+    about: "wait() with no time says what is done, an iteration later",
+    script: {
+      main: [
+        ["spawn", "a", [["return", 1]]],
+        ["spawn", "b", [["sleep", 9]]],
+        [
+          "waitMany",
+          [
+            ["ref", "a"],
+            ["ref", "b"],
+          ],
+          0,
+          "ALL_COMPLETED",
+        ],
+      ],
+    },
+    sees: [["main", "waitMany", [["a"], ["b"]]]],
+  },
+  {
+    id: "test_wait_duplicate_coroutines",
+    about: "wait() counts what it gets twice once",
+    script: {
+      main: [
+        ["spawn", "a", [["sleep", 2]]],
+        [
+          "waitMany",
+          [
+            ["ref", "a"],
+            ["ref", "a"],
+          ],
+          null,
+          "ALL_COMPLETED",
+        ],
+      ],
+    },
+    sees: [["main", "waitMany", [["a"], []]]],
+  },
+  {
+    id: "a cancelled wait()",
+    about: "wait() that is cancelled leaves all alone, and is forgotten by them",
+    script: {
+      main: [
+        ["spawn", "a", [["sleep", 8]]],
+        ["spawn", "waiting", [["waitMany", [["ref", "a"]], 1000, "ALL_COMPLETED"]]],
+        ["sleep", 2],
+        ["cancel", "waiting"],
+        ["await", ["ref", "a"]],
+        ["time"],
+      ],
+    },
+    sees: [
+      ["waiting", "waitMany", cancelled],
+      ["main", "await", "a"],
+      ["main", "time", 0],
+    ],
+  },
+];
+
+export const asCompletedCases: readonly TaskCase[] = [
+  {
+    id: "test_as_completed",
+    about: "asCompleted() gives things in the order in which they are done",
+    script: {
+      main: [
+        [
+          "asCompleted",
+          [
+            [
+              "coro",
+              "a",
+              [
+                ["delay", 9],
+                ["return", 1],
+              ],
+            ],
+            [
+              "coro",
+              "b",
+              [
+                ["delay", 2],
+                ["return", 2],
+              ],
+            ],
+            [
+              "coro",
+              "c",
+              [
+                ["delay", 5],
+                ["raise", "c"],
+              ],
+            ],
+          ],
+          null,
+        ],
+      ],
+    },
+    sees: [
+      ["main", "completed", [2, 0]],
+      ["main", "completed", [raised("Boom", "c"), 0]],
+      ["main", "completed", [1, 0]],
+    ],
+  },
+  {
+    id: "test_as_completed_reverse_wait",
+    about: "asCompleted() as a plain iterator gives promises of the next results",
+    script: {
+      main: [
+        [
+          "asCompletedPlain",
+          [
+            [
+              "coro",
+              "a",
+              [
+                ["delay", 9],
+                ["return", 1],
+              ],
+            ],
+            [
+              "coro",
+              "b",
+              [
+                ["delay", 2],
+                ["return", 2],
+              ],
+            ],
+          ],
+          null,
+        ],
+      ],
+    },
+    sees: [
+      ["main", "completed", 2],
+      ["main", "completed", 1],
+    ],
+  },
+  {
+    id: "test_as_completed_concurrent",
+    about: "asCompleted() gives what is done in the same iteration one after the other",
+    script: {
+      main: [
+        [
+          "asCompleted",
+          [
+            ["coro", "a", [["sleep", 1]]],
+            ["coro", "b", [["sleep", 1]]],
+          ],
+          null,
+        ],
+      ],
+    },
+    sees: [
+      ["main", "completed", ["a", 0]],
+      ["main", "completed", ["b", 0]],
+    ],
+  },
+  {
+    id: "test_as_completed_with_timeout",
+    about: "asCompleted() throws a TimeoutError when the time is over, and cancels nothing",
+    script: {
+      main: [
+        [
+          "spawn",
+          "slow",
+          [
+            ["delay", 9],
+            ["return", "slow"],
+          ],
+        ],
+        [
+          "try",
+          [
+            [
+              "asCompleted",
+              [
+                ["coro", "quick", [["return", "quick"]]],
+                ["ref", "slow"],
+              ],
+              4,
+            ],
+          ],
+          { on: "error", do: [["time"], ["state", "slow"]] },
+          null,
+        ],
+        ["await", ["ref", "slow"]],
+      ],
+    },
+    sees: [
+      ["main", "completed", ["quick", 0]],
+      ["main", "asCompleted", expired],
+      ["main", "time", 4],
+      ["main", "state", ["pending", 0]],
+      ["main", "await", "slow"],
+    ],
+  },
+  {
+    id: "test_as_completed_with_unused_timeout",
+    about: "asCompleted() leaves no timer behind when all is done in time",
+    script: { main: [["asCompleted", [["coro", "a", [["sleep", 1]]]], 1000], ["sleep", 3], ["time"]] },
+    sees: [
+      ["main", "asCompleted", null],
+      ["main", "time", 0],
+    ],
+  },
+  {
+    id: "test_as_completed of nothing",
+    about: "asCompleted() of nothing gives nothing",
+    script: {
+      main: [
+        ["asCompleted", [], 5],
+        ["asCompletedPlain", [], null],
+      ],
+    },
+    sees: [
+      ["main", "asCompleted", null],
+      ["main", "asCompletedPlain", null],
+    ],
+  },
+  {
+    id: "a cancelled asCompleted()",
+    about: "asCompleted() that is cancelled leaves all going on",
+    script: {
+      main: [
+        [
+          "spawn",
+          "a",
+          [
+            ["sleep", 8],
+            ["return", "whole"],
+          ],
+        ],
+        ["spawn", "waiting", [["asCompleted", [["ref", "a"]], null]]],
+        ["sleep", 2],
+        ["cancel", "waiting"],
+        ["await", ["ref", "a"]],
+        ["state", "waiting"],
+      ],
+    },
+    sees: [
+      ["waiting", "asCompleted", cancelled],
+      ["main", "await", "whole"],
+      ["main", "state", ["cancelled", 1]],
+    ],
+  },
+];
+
+export const sleepCases: readonly TaskCase[] = [
+  {
+    id: "test_sleep",
+    about: "sleep() waits for the given time, and gives the result it was given",
+    script: { main: [["delay", 10, "yeah"], ["time"]] },
+    sees: [
+      ["main", "delay", "yeah"],
+      ["main", "time", 10],
+    ],
+  },
+  {
+    id: "test_sleep_zero",
+    about: "sleep(0), and less, is one iteration of the loop",
+    script: {
+      main: [
+        ["callSoon", "soon", [["log", "between"]]],
+        ["await", ["sleep", 0, "result"]],
+        ["log", "after"],
+        ["callSoon", "again", [["log", "between"]]],
+        ["await", ["sleep", -10, "result"]],
+        ["time"],
+      ],
+    },
+    sees: [
+      ["soon", "log", "between"],
+      ["main", "await", "result"],
+      ["main", "log", "after"],
+      ["again", "log", "between"],
+      ["main", "await", "result"],
+      ["main", "time", 0],
+    ],
+  },
+  {
+    id: "sleep() of any length",
+    about: "sleep() takes any length: more than the 24 days of Node's timers",
+    script: { main: [["delay", 10 ** 7, "slept"]] },
+    sees: [["main", "delay", "slept"]],
+  },
+];

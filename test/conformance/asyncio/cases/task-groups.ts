@@ -1,0 +1,994 @@
+/** TaskGroup: the semantics that CPython's test_taskgroups holds, and those of `cancel()`, which 3.15 has added. */
+import type { Statement } from "../language.ts";
+import { cancelled, grouped, LONG, raised, type TaskCase, untilCancelled } from "./case.ts";
+
+/** A task of the group that fails a moment later. */
+function failing(name: string, after = 1): Statement {
+  return [
+    "groupSpawn",
+    "g",
+    name,
+    [
+      ["sleep", after],
+      ["raise", name],
+    ],
+  ];
+}
+
+/** A task of the group that fails when it is cancelled. */
+function failingLast(name: string, group = "g"): Statement {
+  return ["groupSpawn", group, name, [["try", [["delay", LONG]], null, [["raise", name]]]]];
+}
+
+const idle: Statement = ["delay", LONG];
+
+export const taskGroupCases: readonly TaskCase[] = [
+  {
+    id: "test_taskgroup_01",
+    about: "TaskGroup.with() ends when its tasks have ended, whose results can be asked for",
+    script: {
+      main: [
+        [
+          "group",
+          "g",
+          [
+            [
+              "groupSpawn",
+              "g",
+              "a",
+              [
+                ["sleep", 1],
+                ["return", 1],
+              ],
+            ],
+            [
+              "groupSpawn",
+              "g",
+              "b",
+              [
+                ["sleep", 4],
+                ["return", 2],
+              ],
+            ],
+          ],
+        ],
+        ["result", "a"],
+        ["result", "b"],
+      ],
+    },
+    sees: [
+      ["b", "returned", 2],
+      ["main", "group", "left"],
+      ["main", "result", 1],
+      ["main", "result", 2],
+    ],
+  },
+  {
+    id: "test_taskgroup_02",
+    about: "TaskGroup.createTask() makes tasks while others run, and after they have ended",
+    script: {
+      main: [
+        [
+          "group",
+          "g",
+          [
+            ["groupSpawn", "g", "a", [["sleep", 1]]],
+            ["sleep", 3],
+            ["state", "a"],
+            ["groupSpawn", "g", "b", [["sleep", 1]]],
+          ],
+        ],
+        ["state", "b"],
+      ],
+    },
+    sees: [
+      ["main", "state", ["a", 0]],
+      ["main", "group", "left"],
+      ["main", "state", ["b", 0]],
+    ],
+  },
+  {
+    id: "test_taskgroup_03",
+    about: "TaskGroup goes on when one of its tasks is cancelled by itself: that is no error",
+    script: {
+      main: [
+        [
+          "group",
+          "g",
+          [
+            ["groupSpawn", "g", "a", [idle]],
+            [
+              "groupSpawn",
+              "g",
+              "b",
+              [
+                ["sleep", 5],
+                ["return", "whole"],
+              ],
+            ],
+            ["sleep", 1],
+            ["cancel", "a"],
+          ],
+        ],
+        ["result", "b"],
+      ],
+    },
+    sees: [
+      ["a", "raised", cancelled],
+      ["main", "group", "left"],
+      ["main", "result", "whole"],
+      ["end", "a", ["cancelled", 1]],
+    ],
+  },
+  {
+    id: "test_taskgroup_04",
+    about: "TaskGroup cancels the other tasks when one fails, and throws an ExceptionGroup",
+    script: {
+      main: [
+        ["group", "g", [failing("a"), ["groupSpawn", "g", "b", untilCancelled([["log", "told"]])]]],
+        ["log", "never"],
+      ],
+    },
+    sees: [
+      ["a", "raised", raised("Boom", "a")],
+      ["b", "log", "told"],
+      ["main", "group", grouped(raised("Boom", "a"))],
+      ["end", "b", ["cancelled", 1]],
+      ["end", "main", [grouped(raised("Boom", "a")), 0]],
+    ],
+  },
+  {
+    id: "test_cancel_children_on_child_error",
+    about: "TaskGroup cancels its body, too, and collects the errors of all tasks that have failed by then",
+    script: {
+      main: [
+        [
+          "group",
+          "g",
+          [
+            failing("a"),
+            failing("b"),
+            failing("c"),
+            ["groupSpawn", "g", "d", [idle]],
+            ...untilCancelled([["cancellingMe"]]),
+          ],
+        ],
+      ],
+    },
+    sees: [
+      ["d", "raised", cancelled],
+      ["main", "cancellingMe", 1],
+      ["main", "group", grouped(raised("Boom", "a"), raised("Boom", "b"), raised("Boom", "c"))],
+      ["end", "main", [grouped(raised("Boom", "a"), raised("Boom", "b"), raised("Boom", "c")), 0]],
+    ],
+  },
+  {
+    id: "test_cancellation",
+    about: "TaskGroup cancels its tasks when its parent is cancelled, then throws the CancelledError",
+    script: {
+      main: [
+        [
+          "spawn",
+          "parent",
+          [
+            [
+              "group",
+              "g",
+              [
+                ["groupSpawn", "g", "a", [idle]],
+                ["groupSpawn", "g", "b", [idle]],
+              ],
+            ],
+          ],
+        ],
+        ["sleep", 3],
+        ["cancel", "parent", "enough"],
+        ["try", [["await", ["ref", "parent"]]], { on: "all", do: [] }, null],
+      ],
+    },
+    sees: [
+      ["a", "raised", cancelled],
+      ["b", "raised", cancelled],
+      ["parent", "group", raised("CancelledError", "enough")],
+      ["end", "parent", ["cancelled", 1]],
+    ],
+  },
+  {
+    id: "test_taskgroup_07",
+    about: "TaskGroup cancels its tasks when its parent is cancelled in the body",
+    script: {
+      main: [
+        ["spawn", "parent", [["group", "g", [["groupSpawn", "g", "a", [idle]], ...untilCancelled([["log", "body"]])]]]],
+        ["sleep", 3],
+        ["cancel", "parent"],
+        ["try", [["await", ["ref", "parent"]]], { on: "all", do: [] }, null],
+      ],
+    },
+    sees: [
+      ["parent", "log", "body"],
+      ["a", "raised", cancelled],
+      ["parent", "group", cancelled],
+    ],
+  },
+  {
+    id: "test_taskgroup_08",
+    about: "TaskGroup throws the errors that its tasks make of a cancellation of the parent",
+    script: {
+      main: [
+        ["spawn", "parent", [["group", "g", [failingLast("a"), failingLast("b"), idle]]]],
+        ["sleep", 3],
+        ["cancel", "parent"],
+        ["try", [["await", ["ref", "parent"]]], { on: "error", do: [] }, null],
+      ],
+    },
+    sees: [
+      ["parent", "group", grouped(raised("Boom", "a"), raised("Boom", "b"))],
+      ["end", "parent", [grouped(raised("Boom", "a"), raised("Boom", "b")), 1]],
+    ],
+  },
+  {
+    id: "test_taskgroup_09",
+    about: "TaskGroup cancels its tasks when its body fails",
+    script: {
+      main: [
+        [
+          "group",
+          "g",
+          [
+            ["groupSpawn", "g", "a", [idle]],
+            ["groupSpawn", "g", "b", [idle]],
+            ["sleep", 1],
+            ["raise", "body"],
+          ],
+        ],
+      ],
+    },
+    sees: [
+      ["a", "raised", cancelled],
+      ["b", "raised", cancelled],
+      ["main", "group", grouped(raised("Boom", "body"))],
+    ],
+  },
+  {
+    id: "test_taskgroup_10",
+    about: "TaskGroup cancels tasks that have not started when its body fails: they never run",
+    script: {
+      main: [
+        [
+          "group",
+          "g",
+          [
+            ["groupSpawn", "g", "a", [["log", "ran"]]],
+            ["raise", "body"],
+          ],
+        ],
+      ],
+    },
+    sees: [
+      ["main", "groupSpawn", null],
+      ["main", "group", grouped(raised("Boom", "body"))],
+      ["end", "a", ["cancelled", 1]],
+    ],
+  },
+  {
+    id: "test_taskgroup_11",
+    about: "TaskGroup inside another: the inner one's errors come out as one of the outer one's",
+    script: {
+      main: [
+        ["spawn", "parent", [["group", "outer", [["group", "g", [failingLast("a"), failingLast("b"), idle]]]]]],
+        ["sleep", 3],
+        ["cancel", "parent"],
+        ["try", [["await", ["ref", "parent"]]], { on: "error", do: [] }, null],
+      ],
+    },
+    sees: [
+      ["parent", "group", grouped(raised("Boom", "a"), raised("Boom", "b"))],
+      ["parent", "group", grouped(grouped(raised("Boom", "a"), raised("Boom", "b")))],
+    ],
+  },
+  {
+    id: "test_taskgroup_12",
+    about: "TaskGroup inside another with a task of its own: that is cancelled, too",
+    script: {
+      main: [
+        [
+          "spawn",
+          "parent",
+          [
+            [
+              "group",
+              "outer",
+              [
+                ["groupSpawn", "outer", "o", [idle]],
+                ["group", "g", [failingLast("a"), idle]],
+              ],
+            ],
+          ],
+        ],
+        ["sleep", 3],
+        ["cancel", "parent"],
+        ["try", [["await", ["ref", "parent"]]], { on: "error", do: [] }, null],
+      ],
+    },
+    sees: [
+      ["parent", "group", grouped(raised("Boom", "a"))],
+      ["o", "raised", cancelled],
+      ["parent", "group", grouped(grouped(raised("Boom", "a")))],
+    ],
+  },
+  {
+    id: "test_taskgroup_13",
+    about: "TaskGroup cancels the group inside it when a task fails, whose tasks are cancelled with it",
+    script: {
+      main: [
+        [
+          "group",
+          "outer",
+          [
+            [
+              "groupSpawn",
+              "outer",
+              "o",
+              [
+                ["sleep", 2],
+                ["raise", "o"],
+              ],
+            ],
+            ["group", "g", [["groupSpawn", "g", "a", [idle]]]],
+          ],
+        ],
+      ],
+    },
+    sees: [
+      ["a", "raised", cancelled],
+      ["main", "group", cancelled],
+      ["main", "group", grouped(raised("Boom", "o"))],
+    ],
+  },
+  {
+    id: "test_taskgroup_14",
+    about: "TaskGroup cancels its tasks when the group inside it fails",
+    script: {
+      main: [
+        [
+          "group",
+          "outer",
+          [
+            ["groupSpawn", "outer", "o", [idle]],
+            ["group", "g", [failing("a")]],
+          ],
+        ],
+      ],
+    },
+    sees: [
+      ["main", "group", grouped(raised("Boom", "a"))],
+      ["o", "raised", cancelled],
+      ["main", "group", grouped(grouped(raised("Boom", "a")))],
+    ],
+  },
+  {
+    id: "test_taskgroup_15",
+    about: "TaskGroup throws the error of a task that fails while the body cleans up after a cancellation",
+    script: {
+      main: [
+        ["spawn", "parent", [["group", "g", [failing("a", 6), ...untilCancelled([["sleep", 9]])]]]],
+        ["sleep", 3],
+        ["cancel", "parent"],
+        ["try", [["await", ["ref", "parent"]]], { on: "error", do: [] }, null],
+      ],
+    },
+    sees: [
+      ["parent", "sleep", cancelled],
+      ["parent", "group", grouped(raised("Boom", "a"))],
+    ],
+  },
+  {
+    id: "test_taskgroup_16",
+    about: "TaskGroup throws that error also where the cancellation came through another task",
+    script: {
+      main: [
+        ["spawn", "inner", [["group", "g", [failing("a", 6), ...untilCancelled([["sleep", 9]])]]]],
+        ["spawn", "outer", [["await", ["ref", "inner"]]]],
+        ["sleep", 3],
+        ["cancel", "outer"],
+        ["try", [["await", ["ref", "outer"]]], { on: "error", do: [] }, null],
+      ],
+    },
+    sees: [
+      ["inner", "group", grouped(raised("Boom", "a"))],
+      ["outer", "await", grouped(raised("Boom", "a"))],
+    ],
+  },
+  {
+    id: "test_taskgroup_17",
+    about: "TaskGroup without tasks lets the CancelledError of its body pass",
+    script: {
+      main: [
+        ["spawn", "parent", [["group", "g", untilCancelled([["log", "told"]])]]],
+        ["sleep", 1],
+        ["cancel", "parent"],
+        ["try", [["await", ["ref", "parent"]]], { on: "all", do: [] }, null],
+      ],
+    },
+    sees: [
+      ["parent", "log", "told"],
+      ["parent", "group", cancelled],
+      ["end", "parent", ["cancelled", 1]],
+    ],
+  },
+  {
+    id: "test_taskgroup_18",
+    about: "TaskGroup throws the error that the body makes of a cancellation",
+    script: {
+      main: [
+        ["spawn", "parent", [["group", "g", untilCancelled([["raise", "made"]])]]],
+        ["sleep", 1],
+        ["cancel", "parent"],
+        ["try", [["await", ["ref", "parent"]]], { on: "all", do: [] }, null],
+      ],
+    },
+    sees: [["parent", "group", grouped(raised("Boom", "made"))]],
+  },
+  {
+    id: "test_taskgroup_19",
+    about: "TaskGroup throws the error of the task and the one that the body makes of being cancelled for it",
+    script: { main: [["group", "g", [failing("a"), ["try", [idle], null, [["raise", "body"]]]]]] },
+    sees: [["main", "group", grouped(raised("Boom", "a"), raised("Boom", "body"))]],
+  },
+  {
+    id: "test_taskgroup_22",
+    about: "TaskGroup throws the CancelledError when its parent is cancelled before the tasks have done anything",
+    script: {
+      main: [
+        ["spawn", "parent", [["group", "g", [["groupSpawn", "g", "a", [["log", "ran"]]]]]]],
+        ["sleep", 1],
+        ["cancel", "parent"],
+        ["try", [["await", ["ref", "parent"]]], { on: "all", do: [] }, null],
+      ],
+    },
+    sees: [["end", "parent", ["cancelled", 1]]],
+  },
+  {
+    id: "test_taskgroup_23",
+    about: "TaskGroup forgets tasks that have ended",
+    script: {
+      main: [
+        [
+          "group",
+          "g",
+          [
+            ["groupSpawn", "g", "a", [["sleep", 1]]],
+            ["groupSpawn", "g", "b", [["sleep", 4]]],
+            ["state", "g"],
+            ["sleep", 3],
+            ["state", "g"],
+            ["sleep", 4],
+            ["state", "g"],
+          ],
+        ],
+      ],
+    },
+    sees: [
+      ["main", "state", "<TaskGroup tasks=2 entered>"],
+      ["main", "state", "<TaskGroup tasks=1 entered>"],
+      ["main", "state", "<TaskGroup entered>"],
+    ],
+  },
+  {
+    id: "test_taskgroup_24",
+    about: "TaskGroup.createTask() can be called by its own tasks after the body has ended",
+    script: {
+      main: [
+        [
+          "group",
+          "g",
+          [
+            [
+              "groupSpawn",
+              "g",
+              "root",
+              [
+                ["sleep", 1],
+                ["groupSpawn", "g", "leaf", [["sleep", 2]]],
+              ],
+            ],
+          ],
+        ],
+        ["state", "leaf"],
+      ],
+    },
+    sees: [
+      ["root", "returned", "root"],
+      ["leaf", "returned", "leaf"],
+      ["main", "group", "left"],
+    ],
+  },
+  {
+    id: "test_taskgroup_25",
+    about: "TaskGroup ends with an error although its tasks make more and more of them",
+    script: {
+      main: [
+        [
+          "group",
+          "g",
+          [
+            [
+              "groupSpawn",
+              "g",
+              "hydra",
+              [
+                [
+                  "repeat",
+                  50,
+                  [
+                    ["groupSpawn", "g", "head", [["sleep", 100]]],
+                    ["sleep", 1],
+                  ],
+                ],
+              ],
+            ],
+            failing("hercules", 5),
+          ],
+        ],
+      ],
+    },
+    sees: [
+      ["hercules", "raised", raised("Boom", "hercules")],
+      ["hydra", "sleep", cancelled],
+      ["main", "group", grouped(raised("Boom", "hercules"))],
+    ],
+  },
+  {
+    id: "test_taskgroup_no_create_task_after_failure",
+    about: "TaskGroup.createTask() throws while the tasks are being cancelled",
+    script: {
+      main: [
+        [
+          "group",
+          "g",
+          [failing("a"), ...untilCancelled([["try", [["groupSpawn", "g", "b", []]], { on: "error", do: [] }, null]])],
+        ],
+      ],
+    },
+    sees: [
+      ["main", "groupSpawn", raised("RuntimeError", "TaskGroup <TaskGroup errors=1 cancelling> is shutting down")],
+      ["main", "group", grouped(raised("Boom", "a"))],
+    ],
+  },
+  {
+    id: "test_taskgroup_finished",
+    about: "TaskGroup.createTask() throws after the end",
+    script: {
+      main: [
+        ["group", "g", []],
+        ["groupSpawn", "g", "a", []],
+      ],
+    },
+    sees: [["main", "groupSpawn", raised("RuntimeError", "TaskGroup <TaskGroup entered> is finished")]],
+  },
+  {
+    id: "test_taskgroup_not_entered",
+    about: "TaskGroup.createTask() throws before with()",
+    script: { objects: { g: ["TaskGroup"] }, main: [["groupSpawn", "g", "a", []]] },
+    sees: [["main", "groupSpawn", raised("RuntimeError", "TaskGroup <TaskGroup> has not been entered")]],
+  },
+  {
+    id: "test_taskgroup_double_enter",
+    about: "TaskGroup.with() throws when it was entered before",
+    script: {
+      main: [
+        ["group", "g", []],
+        ["group", "g", []],
+      ],
+    },
+    sees: [["main", "group", raised("RuntimeError", "TaskGroup <TaskGroup entered> has already been entered")]],
+  },
+  {
+    id: "test_taskgroup_already_entered",
+    about: "TaskGroup.with() throws while it is entered",
+    script: { main: [["group", "g", [["group", "g", []]]]] },
+    sees: [
+      ["main", "group", raised("RuntimeError", "TaskGroup <TaskGroup entered> has already been entered")],
+      ["main", "group", grouped(raised("RuntimeError", "TaskGroup"))],
+    ],
+  },
+  {
+    id: "test_taskgroup_context_manager_exit_raises",
+    about: "TaskGroup throws an error that comes while it waits for its tasks together with a cancellation",
+    script: {
+      main: [
+        ["spawn", "parent", [["group", "g", [failingLast("a"), failingLast("b")]]]],
+        ["sleep", 2],
+        ["cancel", "parent"],
+        ["sleep", 1],
+        ["cancel", "parent"],
+        ["try", [["await", ["ref", "parent"]]], { on: "error", do: [] }, null],
+      ],
+    },
+    sees: [["parent", "group", grouped(raised("Boom", "a"), raised("Boom", "b"))]],
+  },
+  {
+    id: "test_cancelling_level_preserved",
+    about: "TaskGroup leaves cancelling() as it was when a task fails",
+    script: {
+      main: [
+        ["cancelMe"],
+        ["try", [["sleep", 1]], { on: "cancel", do: [] }, null],
+        ["try", [["group", "g", [failing("a"), idle]]], { on: "error", do: [["cancellingMe"]] }, null],
+      ],
+    },
+    sees: [
+      ["main", "group", grouped(raised("Boom", "a"))],
+      ["main", "cancellingMe", 1],
+    ],
+  },
+  {
+    id: "test_nested_groups_both_cancelled",
+    about: "TaskGroup takes its own cancellation back, and no other, where two groups cancel the same task",
+    script: {
+      main: [
+        [
+          "try",
+          [
+            [
+              "group",
+              "outer",
+              [
+                [
+                  "groupSpawn",
+                  "outer",
+                  "o",
+                  [
+                    ["sleep", 2],
+                    ["raise", "o"],
+                  ],
+                ],
+                ["try", [["group", "g", [failing("a", 2), idle]]], { on: "error", do: [["cancellingMe"]] }, null],
+                ["sleep", 1],
+              ],
+            ],
+          ],
+          { on: "error", do: [["cancellingMe"]] },
+          null,
+        ],
+      ],
+    },
+    sees: [
+      ["main", "group", grouped(raised("Boom", "a"))],
+      ["main", "cancellingMe", 1],
+      ["main", "sleep", cancelled],
+      ["main", "group", grouped(raised("Boom", "o"))],
+      ["main", "cancellingMe", 0],
+    ],
+  },
+  {
+    id: "test_error_and_cancel",
+    about: "TaskGroup throws the errors, and has a cancellation of its parent come again at the next wait",
+    script: {
+      main: [
+        [
+          "spawn",
+          "parent",
+          [
+            ["try", [["group", "g", [failingLast("a"), idle]]], { on: "error", do: [["cancellingMe"]] }, null],
+            ["sleep", 1],
+            ["log", "never"],
+          ],
+        ],
+        ["sleep", 2],
+        ["cancel", "parent"],
+        ["try", [["await", ["ref", "parent"]]], { on: "all", do: [] }, null],
+      ],
+    },
+    sees: [
+      ["parent", "group", grouped(raised("Boom", "a"))],
+      ["parent", "cancellingMe", 1],
+      ["parent", "sleep", cancelled],
+      ["end", "parent", ["cancelled", 1]],
+    ],
+  },
+  {
+    id: "test_cancellation_does_not_leak_out_of_tg",
+    about: "TaskGroup leaves nothing of its own cancellation behind",
+    script: {
+      main: [
+        ["try", [["group", "g", [failing("a", 1), ["sleep", 2]]]], { on: "error", do: [["cancellingMe"]] }, null],
+        ["sleep", 2],
+        ["log", "goes on"],
+      ],
+    },
+    sees: [
+      ["main", "group", grouped(raised("Boom", "a"))],
+      ["main", "cancellingMe", 0],
+      ["main", "sleep", null],
+      ["main", "log", "goes on"],
+    ],
+  },
+  {
+    id: "a body that swallows the cancellation",
+    about: "TaskGroup throws the error of a task also when the body swallows the cancellation for it",
+    script: { main: [["group", "g", [failing("a"), ...untilCancelled([], false), ["log", "goes on"]]]] },
+    sees: [
+      ["main", "log", "goes on"],
+      ["main", "group", grouped(raised("Boom", "a"))],
+    ],
+  },
+  {
+    id: "a task that fails after its group",
+    about: "TaskGroup hands an error on to the exception handler of a task that ends after the parent",
+    script: {
+      objects: { g: ["TaskGroup"] },
+      main: [
+        [
+          "spawn",
+          "parent",
+          [
+            [
+              "group",
+              "g",
+              [
+                [
+                  "groupSpawn",
+                  "g",
+                  "a",
+                  [
+                    ["sleep", 2],
+                    ["raise", "a"],
+                  ],
+                ],
+                ["raise", "body"],
+              ],
+            ],
+          ],
+        ],
+        ["sleep", 6],
+      ],
+    },
+    sees: [["parent", "group", grouped(raised("Boom", "body"))]],
+  },
+
+  // Of 3.15; the traces were taken from 3.15.0rc1.
+  {
+    id: "TaskGroup.cancel() in the body",
+    about: "TaskGroup.cancel() cancels the tasks and the body, and with() ends without an error",
+    since: "3.15",
+    script: {
+      main: [
+        [
+          "group",
+          "g",
+          [
+            ["groupSpawn", "g", "a", [idle]],
+            ["sleep", 1],
+            ["groupCancel", "g"],
+            ["sleep", 1],
+            ["log", "never"],
+          ],
+        ],
+        ["cancellingMe"],
+        ["sleep", 1],
+      ],
+    },
+    sees: [
+      ["main", "groupCancel", null],
+      ["a", "raised", cancelled],
+      ["main", "sleep", cancelled],
+      ["main", "group", "left"],
+      ["main", "cancellingMe", 0],
+      ["main", "sleep", null],
+      ["end", "a", ["cancelled", 1]],
+    ],
+  },
+  {
+    id: "TaskGroup.cancel() by a task",
+    about: "TaskGroup.cancel() can be called by a task of the group, which is cancelled as well",
+    since: "3.15",
+    script: {
+      main: [
+        [
+          "group",
+          "g",
+          [
+            [
+              "groupSpawn",
+              "g",
+              "a",
+              [
+                ["sleep", 1],
+                ["groupCancel", "g"],
+                ["log", "still here"],
+                ["sleep", 1],
+                ["log", "never"],
+              ],
+            ],
+            ["groupSpawn", "g", "b", [idle]],
+          ],
+        ],
+        ["cancellingMe"],
+      ],
+    },
+    sees: [
+      ["a", "log", "still here"],
+      ["a", "sleep", cancelled],
+      ["main", "group", "left"],
+      ["main", "cancellingMe", 0],
+      ["end", "b", ["cancelled", 1]],
+    ],
+  },
+  {
+    id: "TaskGroup.cancel() before with()",
+    about: "TaskGroup.cancel() before with() takes effect at the first wait of the body",
+    since: "3.15",
+    script: {
+      objects: { g: ["TaskGroup"] },
+      main: [
+        ["groupCancel", "g"],
+        [
+          "group",
+          "g",
+          [
+            ["log", "runs"],
+            ["sleep", 1],
+            ["log", "never"],
+          ],
+        ],
+        ["cancellingMe"],
+      ],
+    },
+    sees: [
+      ["main", "log", "runs"],
+      ["main", "sleep", cancelled],
+      ["main", "group", "left"],
+      ["main", "cancellingMe", 0],
+    ],
+  },
+  {
+    id: "TaskGroup.cancel() more than once",
+    about: "TaskGroup.cancel() more than once is as once, and nothing after the end",
+    since: "3.15",
+    script: {
+      main: [
+        [
+          "group",
+          "g",
+          [
+            ["groupSpawn", "g", "a", [idle]],
+            ["groupCancel", "g"],
+            ["groupCancel", "g"],
+            ["cancellingMe"],
+            ["sleep", 1],
+          ],
+        ],
+        ["groupCancel", "g"],
+        ["cancellingMe"],
+        ["sleep", 1],
+      ],
+    },
+    sees: [
+      ["main", "cancellingMe", 1],
+      ["main", "sleep", cancelled],
+      ["main", "group", "left"],
+      ["main", "cancellingMe", 0],
+      ["main", "sleep", null],
+    ],
+  },
+  {
+    id: "TaskGroup.cancel() and an error",
+    about: "TaskGroup.cancel() does not hide the errors that tasks make of it",
+    since: "3.15",
+    script: {
+      main: [
+        ["group", "g", [failingLast("a"), ["sleep", 1], ["groupCancel", "g"], idle]],
+        ["log", "never"],
+      ],
+    },
+    sees: [
+      ["main", "delay", cancelled],
+      ["main", "group", grouped(raised("Boom", "a"))],
+      ["end", "main", [grouped(raised("Boom", "a")), 0]],
+    ],
+  },
+  {
+    id: "TaskGroup.cancel() and createTask()",
+    about: "TaskGroup.createTask() throws after cancel()",
+    since: "3.15",
+    script: {
+      main: [
+        [
+          "group",
+          "g",
+          [
+            ["groupCancel", "g"],
+            ["try", [["groupSpawn", "g", "a", []]], { on: "error", do: [] }, null],
+            ["sleep", 1],
+          ],
+        ],
+      ],
+    },
+    sees: [
+      ["main", "groupSpawn", raised("RuntimeError", "TaskGroup <TaskGroup cancelling> is shutting down")],
+      ["main", "sleep", cancelled],
+      ["main", "group", "left"],
+    ],
+  },
+  {
+    id: "TaskGroup.cancel() and a cancellation from outside",
+    about: "TaskGroup.cancel() does not hide a cancellation of the parent",
+    since: "3.15",
+    script: {
+      main: [
+        [
+          "spawn",
+          "parent",
+          [
+            [
+              "group",
+              "g",
+              [["groupSpawn", "g", "a", untilCancelled([["sleep", 5]])], ["sleep", 1], ["groupCancel", "g"], idle],
+            ],
+          ],
+        ],
+        ["sleep", 4],
+        ["cancel", "parent", "outside"],
+        ["try", [["await", ["ref", "parent"]]], { on: "all", do: [] }, null],
+      ],
+    },
+    sees: [
+      ["parent", "delay", cancelled],
+      ["parent", "group", cancelled],
+      ["end", "parent", ["cancelled", 1]],
+    ],
+  },
+  {
+    id: "gh-155433",
+    about: "TaskGroup.cancel() does not hide a cancellation of the parent that comes after the body has ended",
+    since: "3.15",
+    script: {
+      main: [
+        [
+          "spawn",
+          "parent",
+          [
+            [
+              "group",
+              "g",
+              [
+                ["groupSpawn", "g", "a", untilCancelled([["sleep", 5]])],
+                ["sleep", 1],
+              ],
+            ],
+            ["log", "never"],
+          ],
+        ],
+        ["sleep", 4],
+        ["groupCancel", "g"],
+        ["sleep", 2],
+        ["cancel", "parent", "outside"],
+        ["try", [["await", ["ref", "parent"]]], { on: "all", do: [] }, null],
+      ],
+    },
+    sees: [
+      ["parent", "group", raised("CancelledError", "outside")],
+      ["end", "parent", ["cancelled", 1]],
+    ],
+  },
+  {
+    id: "TaskGroup.cancel() while it waits",
+    about: "TaskGroup.cancel() after the body has ended cancels the tasks",
+    since: "3.15",
+    script: {
+      main: [
+        ["spawn", "parent", [["group", "g", [["groupSpawn", "g", "a", [idle]]]], ["cancellingMe"], ["return", "fine"]]],
+        ["sleep", 3],
+        ["groupCancel", "g"],
+        ["await", ["ref", "parent"]],
+      ],
+    },
+    sees: [
+      ["a", "raised", cancelled],
+      ["parent", "group", "left"],
+      ["parent", "cancellingMe", 0],
+      ["main", "await", "fine"],
+    ],
+  },
+];

@@ -1,0 +1,441 @@
+/** waitFor: the semantics that CPython's test_waitfor holds. */
+import { cancelled, LONG, raised, type TaskCase, untilCancelled } from "./case.ts";
+
+const expired = raised("TimeoutError");
+
+export const waitForCases: readonly TaskCase[] = [
+  {
+    id: "test_asyncio_wait_for_cancelled",
+    about: "waitFor() passes a cancellation on to what it waits for",
+    script: {
+      main: [
+        ["spawn", "inner", untilCancelled([["log", "told"]])],
+        ["spawn", "outer", [["await", ["waitFor", ["ref", "inner"], 10]]]],
+        ["sleep", 1],
+        ["cancel", "outer", "enough"],
+        ["try", [["await", ["ref", "outer"]]], { on: "all", do: [] }, null],
+      ],
+    },
+    sees: [
+      ["inner", "log", "told"],
+      ["outer", "await", raised("CancelledError", "enough")],
+      ["end", "inner", ["cancelled", 1]],
+      ["end", "outer", ["cancelled", 1]],
+    ],
+  },
+  {
+    id: "test_asyncio_wait_for_timeout",
+    about: "waitFor() cancels what it waits for and throws a TimeoutError when the time is over",
+    script: {
+      main: [
+        ["spawn", "inner", [["delay", LONG]]],
+        ["try", [["await", ["waitFor", ["ref", "inner"], 5]]], { on: "error", do: [["state", "inner"]] }, null],
+        ["time"],
+      ],
+    },
+    sees: [
+      ["inner", "delay", cancelled],
+      ["main", "await", expired],
+      ["main", "state", ["cancelled", 1]],
+      ["main", "time", 5],
+    ],
+  },
+  {
+    id: "test_wait_for_timeout_less_then_0_or_0_future_done",
+    about: "waitFor() with no time gives the result of what is done already",
+    script: {
+      main: [
+        ["future", "f"],
+        ["setResult", "f", "there"],
+        ["await", ["waitFor", ["ref", "f"], 0]],
+        ["await", ["waitFor", ["ref", "f"], -1]],
+      ],
+    },
+    sees: [
+      ["main", "await", "there"],
+      ["main", "await", "there"],
+    ],
+  },
+  {
+    id: "test_wait_for_timeout_less_then_0_or_0_coroutine_do_not_started",
+    about: "waitFor() with no time never starts a function",
+    script: {
+      main: [
+        ["try", [["await", ["waitFor", ["coro", "inner", [["log", "started"]]], 0]]], { on: "error", do: [] }, null],
+        ["await", ["waitFor", ["coro", "inner", [["log", "started"]]], -1]],
+      ],
+    },
+    sees: [
+      ["main", "await", expired],
+      ["main", "await", expired],
+      ["main", "raised", expired],
+    ],
+  },
+  {
+    id: "test_wait_for_timeout_less_then_0_or_0",
+    about: "waitFor() with no time cancels a task that is under way, and throws a TimeoutError",
+    script: {
+      main: [
+        ["spawn", "inner", untilCancelled([["log", "told"]])],
+        ["sleep", 1],
+        ["try", [["await", ["waitFor", ["ref", "inner"], 0]]], { on: "error", do: [["state", "inner"]] }, null],
+      ],
+    },
+    sees: [
+      ["inner", "log", "told"],
+      ["main", "await", expired],
+      ["main", "state", ["cancelled", 1]],
+    ],
+  },
+  {
+    id: "test_wait_for",
+    about: "waitFor() gives the result that comes in time",
+    script: {
+      main: [
+        [
+          "await",
+          [
+            "waitFor",
+            [
+              "coro",
+              "inner",
+              [
+                ["delay", 2],
+                ["return", "in time"],
+              ],
+            ],
+            5,
+          ],
+        ],
+        ["time"],
+      ],
+    },
+    sees: [
+      ["main", "await", "in time"],
+      ["main", "time", 2],
+    ],
+  },
+  {
+    id: "test_wait_for_blocking",
+    about: "waitFor() without a limit waits as long as it takes",
+    script: {
+      main: [
+        [
+          "await",
+          [
+            "waitFor",
+            [
+              "coro",
+              "inner",
+              [
+                ["delay", 1000],
+                ["return", "late"],
+              ],
+            ],
+            null,
+          ],
+        ],
+      ],
+    },
+    sees: [["main", "await", "late"]],
+  },
+  {
+    id: "test_wait_for_race_condition",
+    about: "waitFor() gives the result of a task that has ended in the iteration before the deadline",
+    script: {
+      main: [
+        ["future", "f"],
+        ["callLater", "timer", 4, [["setResult", "f", "just in time"]]],
+        ["await", ["waitFor", ["ref", "f"], 5]],
+      ],
+    },
+    sees: [["main", "await", "just in time"]],
+  },
+  {
+    id: "a result and the deadline in one iteration",
+    about: "waitFor() throws a TimeoutError when the result comes in the iteration of the deadline",
+    script: {
+      main: [
+        ["future", "f"],
+        ["callLater", "timer", 5, [["setResult", "f", "both"]]],
+        ["await", ["waitFor", ["ref", "f"], 5]],
+      ],
+    },
+    sees: [
+      ["timer", "setResult", null],
+      ["main", "await", expired],
+    ],
+  },
+  {
+    id: "test_wait_for_cancellation_race_condition",
+    about: "waitFor() gives the result of a function that has cleaned up after the deadline and returned all the same",
+    script: {
+      main: [
+        [
+          "await",
+          ["waitFor", ["coro", "inner", [["try", [["delay", LONG]], { on: "cancel", do: [["return", 42]] }, null]]], 3],
+        ],
+        ["cancellingMe"],
+      ],
+    },
+    sees: [
+      ["main", "await", 42],
+      ["main", "cancellingMe", 0],
+    ],
+  },
+  {
+    id: "test_wait_for_waits_for_task_cancellation",
+    about: "waitFor() waits until the cancelled task has cleaned up",
+    script: {
+      main: [
+        [
+          "spawn",
+          "inner",
+          untilCancelled([
+            ["delay", 7],
+            ["log", "clean"],
+          ]),
+        ],
+        ["try", [["await", ["waitFor", ["ref", "inner"], 2]]], { on: "error", do: [["time"]] }, null],
+      ],
+    },
+    sees: [
+      ["inner", "log", "clean"],
+      ["main", "await", expired],
+      ["main", "time", 9],
+    ],
+  },
+  {
+    id: "test_wait_for_waits_for_task_cancellation_w_timeout_0",
+    about: "waitFor() with no time waits until the cancelled task has cleaned up",
+    script: {
+      main: [
+        [
+          "spawn",
+          "inner",
+          untilCancelled([
+            ["delay", 7],
+            ["log", "clean"],
+          ]),
+        ],
+        ["sleep", 1],
+        ["try", [["await", ["waitFor", ["ref", "inner"], 0]]], { on: "error", do: [["time"]] }, null],
+      ],
+    },
+    sees: [
+      ["inner", "log", "clean"],
+      ["main", "await", expired],
+      ["main", "time", 7],
+    ],
+  },
+  {
+    id: "test_wait_for_reraises_exception_during_cancellation",
+    about: "waitFor() throws the error that the cancelled task has made of it",
+    script: { main: [["await", ["waitFor", ["coro", "inner", untilCancelled([["raise", "while cleaning up"]])], 2]]] },
+    sees: [
+      ["inner", "raised", raised("Boom", "while cleaning up")],
+      ["main", "await", raised("Boom", "while cleaning up")],
+    ],
+  },
+  {
+    id: "waitFor() with no time, and an error while cleaning up",
+    about: "waitFor() with no time throws the error that the cancelled task has made of it",
+    script: {
+      main: [
+        ["spawn", "inner", untilCancelled([["raise", "while cleaning up"]])],
+        ["sleep", 1],
+        ["await", ["waitFor", ["ref", "inner"], 0]],
+      ],
+    },
+    sees: [["main", "await", raised("Boom", "while cleaning up")]],
+  },
+  {
+    id: "test_cancel_blocking_wait_for",
+    about: "waitFor() without a limit passes a cancellation on",
+    script: {
+      main: [
+        ["spawn", "outer", [["await", ["waitFor", ["coro", "inner", untilCancelled([["log", "told"]])], null]]]],
+        ["sleep", 2],
+        ["cancel", "outer"],
+        ["try", [["await", ["ref", "outer"]]], { on: "all", do: [] }, null],
+      ],
+    },
+    sees: [
+      ["inner", "log", "told"],
+      ["outer", "raised", cancelled],
+      ["end", "outer", ["cancelled", 1]],
+    ],
+  },
+  {
+    id: "test_cancel_wait_for",
+    about: "waitFor() passes a cancellation on, and waits for what comes of it",
+    script: {
+      main: [
+        [
+          "spawn",
+          "inner",
+          untilCancelled([
+            ["sleep", 3],
+            ["log", "clean"],
+          ]),
+        ],
+        ["spawn", "outer", [["await", ["waitFor", ["ref", "inner"], 60]]]],
+        ["sleep", 2],
+        ["cancel", "outer"],
+        ["try", [["await", ["ref", "outer"]]], { on: "all", do: [["state", "inner"]] }, null],
+      ],
+    },
+    sees: [
+      ["inner", "log", "clean"],
+      ["outer", "await", cancelled],
+      ["main", "state", ["cancelled", 1]],
+    ],
+  },
+  {
+    id: "test_wait_for_cancel_suppressed",
+    about: "waitFor() throws what comes in the end from a task that swallows the cancellation of the waiting one",
+    script: {
+      main: [
+        ["spawn", "inner", [...untilCancelled([], false), ["delay", 4], ["return", "went on"]]],
+        ["spawn", "outer", [["await", ["waitFor", ["ref", "inner"], 60]]]],
+        ["sleep", 2],
+        ["cancel", "outer"],
+        ["await", ["ref", "outer"]],
+      ],
+    },
+    sees: [
+      ["inner", "caught", cancelled],
+      ["outer", "await", "went on"],
+      ["outer", "returned", "outer"],
+      ["end", "outer", ["outer", 1]],
+    ],
+  },
+  {
+    id: "test_wait_for_issue86296",
+    about: "waitFor() throws the CancelledError when what it waits for has a result in the same iteration",
+    script: {
+      main: [
+        ["future", "f"],
+        ["spawn", "outer", [["await", ["waitFor", ["ref", "f"], 60]]]],
+        ["sleep", 1],
+        ["setResult", "f", 1],
+        ["cancel", "outer"],
+        ["try", [["await", ["ref", "outer"]]], { on: "all", do: [] }, null],
+      ],
+    },
+    sees: [
+      ["outer", "await", cancelled],
+      ["end", "outer", ["cancelled", 1]],
+    ],
+  },
+  {
+    id: "test_zero_timeout",
+    about: "waitFor() with no time leaves what is shielded going on",
+    script: {
+      main: [
+        [
+          "spawn",
+          "inner",
+          [
+            ["delay", 3],
+            ["return", "saved"],
+          ],
+        ],
+        [
+          "try",
+          [["await", ["waitFor", ["shield", ["ref", "inner"]], 0]]],
+          { on: "error", do: [["state", "inner"]] },
+          null,
+        ],
+        ["await", ["ref", "inner"]],
+      ],
+    },
+    sees: [
+      ["main", "await", expired],
+      ["main", "state", ["pending", 0]],
+      ["main", "await", "saved"],
+    ],
+  },
+  {
+    id: "test_none_timeout",
+    about: "waitFor() without a limit gives the result of what is shielded",
+    script: {
+      main: [
+        [
+          "await",
+          [
+            "waitFor",
+            [
+              "shield",
+              [
+                "coro",
+                "inner",
+                [
+                  ["delay", 3],
+                  ["return", "saved"],
+                ],
+              ],
+            ],
+            null,
+          ],
+        ],
+      ],
+    },
+    sees: [["main", "await", "saved"]],
+  },
+  {
+    id: "test_shielded_timeout",
+    about: "waitFor() leaves what is shielded going on when the time is over",
+    script: {
+      main: [
+        [
+          "spawn",
+          "inner",
+          [
+            ["delay", 9],
+            ["return", "saved"],
+          ],
+        ],
+        [
+          "try",
+          [["await", ["waitFor", ["shield", ["ref", "inner"]], 2]]],
+          { on: "error", do: [["state", "inner"]] },
+          null,
+        ],
+        ["await", ["ref", "inner"]],
+      ],
+    },
+    sees: [
+      ["main", "await", expired],
+      ["main", "state", ["pending", 0]],
+      ["main", "await", "saved"],
+    ],
+  },
+  {
+    id: "the current task",
+    about: "waitFor() runs a function in the current task and its Context",
+    script: {
+      variables: ["v"],
+      main: [
+        ["await", ["waitFor", ["coro", "inner", [["current"], ["set", "v", "inside"]]], 5]],
+        ["getVariable", "v"],
+      ],
+    },
+    sees: [
+      ["inner", "current", "main"],
+      ["main", "getVariable", "inside"],
+    ],
+  },
+  {
+    id: "a Future that was cancelled by itself",
+    about: "waitFor() throws the CancelledError of a Future that somebody else cancels",
+    script: {
+      main: [
+        ["future", "f"],
+        ["callSoon", "handle", [["cancel", "f", "by somebody"]]],
+        ["await", ["waitFor", ["ref", "f"], 5]],
+      ],
+    },
+    sees: [["main", "await", raised("CancelledError", "by somebody")]],
+  },
+];
