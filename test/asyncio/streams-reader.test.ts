@@ -836,8 +836,8 @@ describe("StreamReader and its transport", () => {
     feed(reader, "x".repeat(50));
     assert.deepEqual(calls, ["pause", "resume"], "the read would wait for ever");
     feed(reader, "x".repeat(60));
-    assert.deepEqual(calls, ["pause", "resume", "pause"], "31 bytes are left over");
     assert.equal((await read).length, 100);
+    assert.deepEqual(calls, ["pause", "resume", "pause"], "31 bytes are left over");
   });
 
   it("StreamReader.read() to the end never leaves its transport paused", async () => {
@@ -850,11 +850,29 @@ describe("StreamReader and its transport", () => {
     assert.deepEqual(calls, ["pause", "resume"]);
   });
 
+  it("StreamReader keeps what is fed right before its reader is cancelled, as the last thing that the reader does", async () => {
+    for (const read of [
+      (reader: asyncio.StreamReader) => reader.readline(),
+      (reader: asyncio.StreamReader) => reader.read(),
+      (reader: asyncio.StreamReader) => reader.readexactly(5),
+    ]) {
+      const reader = new asyncio.StreamReader();
+      const task = asyncio.createTask(() => read(reader));
+      await turn();
+      feed(reader, "line\n");
+      reader.feedEof();
+      task.cancel();
+      assert.ok(asyncio.isCancelled(await outcomeOf(task)));
+      assert.equal(await rest(reader), "line\n");
+    }
+  });
+
   it("StreamReader pauses its transport again after a read for much was cancelled", async () => {
     const [reader, calls] = withTransport(10);
     const task = asyncio.createTask(() => reader.readexactly(100));
     await turn();
     feed(reader, "x".repeat(50));
+    await turn();
     task.cancel();
     await outcomeOf(task);
     assert.deepEqual(calls, []);
@@ -1031,9 +1049,10 @@ describe("StreamReader.readInto()", () => {
     const read = reader.readInto(target, { min: 4 });
     assert.ok(await stillWaits(read));
     assert.equal(target.toString(), "..........");
-    feed(reader, "cdefgh", "ij", "kl");
+    feed(reader, "cdefgh");
     assert.equal(await read, 8);
     assert.equal(target.toString(), "abcdefgh..");
+    feed(reader, "ij", "kl");
     assert.equal(await rest(reader), "ijkl");
   });
 

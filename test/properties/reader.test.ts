@@ -182,6 +182,7 @@ class Fed {
     const outcome = outcomeOf(read());
     while (String(this.reader).includes("waiter")) {
       this.feedOne();
+      await null;
     }
     return await outcome;
   }

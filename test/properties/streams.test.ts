@@ -120,6 +120,7 @@ async function readAsTheyCome(chunks: readonly Buffer[], reads: readonly Read[])
       } else {
         reader.feedData(chunk);
       }
+      await null;
     }
     answers.push(described(await outcome));
   }
@@ -184,18 +185,22 @@ describe("StreamReader and how bytes are cut", () => {
       fc.asyncProperty(
         bytes,
         chunkings,
-        fc.array(fc.tuple(fc.oneof(...untilOrLine, exactly, some), fc.nat({ max: 3 })), { maxLength: 10 }),
+        fc.array(fc.tuple(fc.oneof(...untilOrLine, exactly, some), fc.nat({ max: 3 }), fc.boolean()), {
+          maxLength: 10,
+        }),
         async (whole, cuts, steps) => {
           const reader = new asyncio.StreamReader();
           const toCome = cut(whole, cuts);
           let got = "";
-          for (const [read, chunksBefore] of steps) {
+          for (const [read, chunksBefore, atOnce] of steps) {
             const task = asyncio.createTask(() => start(reader, read));
             await turn();
             for (const chunk of toCome.splice(0, chunksBefore)) {
               reader.feedData(chunk);
             }
-            await turn();
+            if (!atOnce) {
+              await turn();
+            }
             task.cancel();
             const outcome = await outcomeOf(task);
             got += Buffer.isBuffer(outcome) ? outcome.toString() : "";

@@ -5,9 +5,10 @@
  * side, used by one task at a time. Every read is the same loop: enough in the buffer? take it. Too much? error. Closed?
  * error or end. Else wait.
  *
- * A read that waits is parked: its kind and measure stay in the reader, and `feedData` tries it again with what has
- * arrived, so that the promise is settled with the bytes at once. There is one parked read; a second reader that would
- * have to wait is refused. A parked read that is cancelled has taken nothing.
+ * A read that waits is parked: its kind and measure stay in the reader, and what arrives tries it again, so that the
+ * promise is settled with the bytes at once: by a connection in the callback that brings them, by `feedData()` a microtask
+ * later, since a `cancel()` may follow it. There is one parked read; a second reader that would have to wait is refused. A
+ * parked read that is cancelled has taken nothing.
  *
  * Back-pressure: when more than twice the limit has arrived the transport is paused, unless a read takes so much of it at
  * once that no more than the limit is left; at or below the limit, or when a read has to wait, it is resumed, and it is
@@ -340,24 +341,14 @@ export class StreamReader implements AsyncIterable<Buffer> {
    * @throws {RuntimeError} After `feedEof()`.
    */
   feedData(data: Uint8Array): void {
-    if (this.#eof) {
-      throw new RuntimeError("feedData() after feedEof()", { code: "ERR_READER_EOF" });
-    }
-    if (data.length === 0) {
-      return;
-    }
-    this.#buffer.push(Buffer.isBuffer(data) ? data : Buffer.from(data.buffer, data.byteOffset, data.byteLength));
-    const isHigh = this.#buffer.length > 2 * this.#limit;
-    this.#retry();
-    if (isHigh) {
-      this.#pauseUnlessLow();
-    }
+    const isHigh = this.#append(data);
+    this.#retrySoon(isHigh);
   }
 
   /** Says that no more will arrive. Python: `StreamReader.feed_eof()`. Differs: nothing. */
   feedEof(): void {
     this.#eof = true;
-    this.#retry();
+    this.#retrySoon(false);
   }
 
   /**
@@ -422,10 +413,28 @@ export class StreamReader implements AsyncIterable<Buffer> {
     return bytes;
   }
 
+  /** @internal As `feedData()`, for those that do nothing after it: the parked read has its answer at once. */
+  _feedData(data: Uint8Array): void {
+    const isHigh = this.#append(data);
+    this.#retry(isHigh);
+  }
+
   /** @internal The connection is lost: what has arrived can be read, then comes the error. */
   _connectionLost(exception: unknown): void {
     this.#lost = exception;
-    this.#retry();
+    this.#retrySoon(false);
+  }
+
+  /** Whether there is more now than may be. */
+  #append(data: Uint8Array): boolean {
+    if (this.#eof) {
+      throw new RuntimeError("feedData() after feedEof()", { code: "ERR_READER_EOF" });
+    }
+    if (data.length === 0) {
+      return false;
+    }
+    this.#buffer.push(Buffer.isBuffer(data) ? data : Buffer.from(data.buffer, data.byteOffset, data.byteLength));
+    return this.#buffer.length > 2 * this.#limit;
   }
 
   /** A read of no bytes, which neither waits nor minds another one that does. */
@@ -500,17 +509,28 @@ export class StreamReader implements AsyncIterable<Buffer> {
   }
 
   /** Something has changed: the parked read may have its answer. */
-  #retry(): void {
-    if (this.#wait === null) {
-      return;
-    }
-    try {
-      const data = this.#attempt();
-      if (data !== null) {
-        this.#unpark()?.resolve(data);
+  #retry(isHigh: boolean): void {
+    if (this.#wait !== null) {
+      try {
+        const data = this.#attempt();
+        if (data !== null) {
+          this.#unpark()?.resolve(data);
+        }
+      } catch (error) {
+        this.#rejectParked(error);
       }
-    } catch (error) {
-      this.#rejectParked(error);
+    }
+    if (isHigh) {
+      this.#pauseUnlessLow();
+    }
+  }
+
+  /** The same when whoever changed it is through: a read that is cancelled until then has taken nothing. */
+  #retrySoon(isHigh: boolean): void {
+    if (this.#wait === null) {
+      this.#retry(isHigh);
+    } else {
+      queueMicrotask(() => this.#retry(isHigh));
     }
   }
 

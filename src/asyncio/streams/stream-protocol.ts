@@ -66,9 +66,9 @@ export class StreamProtocol extends Protocol {
 
   override dataReceived(data: Buffer): void {
     if (this.#reader instanceof WeakRef) {
-      this.#reader.deref()?.feedData(data);
+      this.#reader.deref()?._feedData(data);
     } else {
-      this.#reader.feedData(data);
+      this.#reader._feedData(data);
     }
   }
 
