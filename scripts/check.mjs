@@ -19,6 +19,7 @@ const STEPS = [
   ["format, lint, layers", checkStyle],
   ["promises", () => runTool("oxlint", ["--type-aware", "--deny-warnings", "--format=unix"])],
   ["types of the scripts", () => runTool("typescript", ["-p", "scripts"], "tsc")],
+  ["types of the benchmarks", () => runTool("typescript", ["-p", "bench"], "tsc")],
   ["type tests", () => runTool("typescript", ["-p", "test/types"], "tsc")],
   ["consumers, old compilers too", checkConsumers],
   ["package", checkPackage],

@@ -291,10 +291,10 @@ export async function observe(cell: Cell): Promise<Outcome> {
   }
 }
 
-async function outcome(wait: () => Promise<Buffer | void>): Promise<string> {
+async function outcome(wait: () => Promise<unknown>): Promise<string> {
   try {
     const result = await asyncio.waitFor(wait, PATIENCE);
-    return result === undefined ? "returns" : shown(result);
+    return Buffer.isBuffer(result) ? shown(result) : "returns";
   } catch (error) {
     if (error instanceof asyncio.IncompleteReadError) {
       return `IncompleteReadError(${shown(error.partial)}, ${error.expected ?? "None"})`;

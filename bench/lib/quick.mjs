@@ -1,0 +1,56 @@
+/** What a change must not make worse: a few ratios to Node's own means, in the same run, with slack. */
+import { say } from "../../scripts/support.mjs";
+import { QUICK_SLACK, verdicts } from "./goals.mjs";
+import { aligned, ratioText } from "./report.mjs";
+
+/**
+ * The median ratio that full runs have shown, on Node 24.
+ *
+ * @type {import("./goals.mjs").Goal[]}
+ */
+const USUAL = [
+  usual("echo", "1 KiB, 10 connections", "contextvars@24", "net@24", { least: 0.85 }),
+  usual("lines", "batches of 100", "contextvars@24", "net@24", { least: 10 }),
+  usual("lines", "batches of 100", "taken@24", "net@24", { least: 20 }),
+  usual("frames", "4 + 60 B", "contextvars@24", "corked@24", { least: 0.6 }),
+  usual("bulk", "up", "read@24", "net@24", { least: 1 }),
+  usual("bulk", "down", "contextvars@24", "net@24", { least: 0.9 }),
+  usual("context", "get, 1 variable", "contextvars@24", "getStore@24", { most: 1.15 }),
+  usual("context", "run, 1 variable", "contextvars@24", "als.run@24", { most: 1.08 }),
+  usual("awaits", "await null", "imported@24", "bare@24", { most: 1 }),
+];
+
+/**
+ * Prints each ratio beside what it has to be.
+ *
+ * @param {import("./report.mjs").CaseResult[]} cases
+ * @returns {boolean} Whether all are good enough.
+ */
+export function judgeQuick(cases) {
+  const found = verdicts(cases, USUAL).map(({ goal, ratio, costRatio }) => {
+    const limit = goal.least === undefined ? (goal.most ?? 0) * (1 + QUICK_SLACK) : goal.least * (1 - QUICK_SLACK);
+    // A neighbour on the machine spoils the rate more than the processor time: one of the two has to do.
+    const best = costRatio === undefined ? ratio : Math.max(ratio, 1 / costRatio);
+    return { goal, best, limit, isGood: goal.least === undefined ? best <= limit : best >= limit };
+  });
+  const lines = found.map(({ goal, best, limit, isGood }) => [
+    goal.what,
+    ratioText(best),
+    `${goal.least === undefined ? "≤" : "≥"} ${ratioText(limit)}`,
+    isGood ? "good" : "worse",
+  ]);
+  say(`\n${aligned([["ratio", "median", "limit", ""], ...lines])}`);
+  return found.every(({ isGood }) => isGood);
+}
+
+/**
+ * @param {string} workload
+ * @param {string} name
+ * @param {string} ours
+ * @param {string} theirs
+ * @param {{ least: number } | { most: number }} bound
+ * @returns {import("./goals.mjs").Goal}
+ */
+function usual(workload, name, ours, theirs, bound) {
+  return { what: `${workload}, ${name}: ${ours} to ${theirs}`, workload, cases: [name], ours, theirs, ...bound };
+}

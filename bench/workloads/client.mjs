@@ -1,0 +1,51 @@
+/** The other side: clients of 1 KiB round trips against the echo server of the load client; they measure themselves. */
+import { clientCommand } from "../lib/client.mjs";
+import { throughput } from "../lib/contenders.mjs";
+import { CLIENT_CORE, measure, Program, SERVER_CORE } from "../lib/programs.mjs";
+
+const SIZE = 1024; // bytes
+
+/** @type {import("../run.mjs").Workload} */
+export function client(peers, isQuick) {
+  return isQuick
+    ? []
+    : [1, 10, 100].map((connections) => ({
+        name: `1 KiB, ${connections} ${connections === 1 ? "connection" : "connections"}`,
+        base: "net",
+        rateUnit: "round trips/s",
+        costUnit: "µs cpu",
+        contenders: callers(peers).map(({ name, command }) => ({
+          name,
+          open: async () => {
+            const server = new Program(clientCommand(["serve"]), CLIENT_CORE);
+            const port = await server.line();
+            const rest = [port, connections, SIZE, peers.seconds, peers.warmup + START].map(String);
+            return {
+              sample: async () =>
+                throughput(await measure({ ...command, args: [...command.args, ...rest] }, SERVER_CORE)),
+              close: () => server.stop(),
+            };
+          },
+        })),
+      }));
+}
+
+/** A client is a new process in each round: it has to be compiled, too. */
+const START = 0.3; // seconds
+
+/** @param {import("../lib/peers.mjs").Peers} peers */
+function callers({ nodes, main, python }) {
+  /** @type {(program: string, file: string, ...args: string[]) => import("../lib/programs.mjs").Command} */
+  const command = (program, file, ...args) => ({ program, args: [`bench/callers/${file}`, ...args] });
+  const ours = nodes.flatMap(({ name, program }) => [
+    { name: `net@${name}`, command: command(program, "net.mjs") },
+    { name: `contextvars@${name}`, command: command(program, "contextvars.mjs") },
+  ]);
+  const onread = { name: `onread@${main.name}`, command: command(main.program, "net-onread.mjs") };
+  if (python === null) {
+    return [...ours, onread];
+  }
+  const asyncio = { name: "asyncio", command: command(python.program, "asyncio_client.py") };
+  const uvloop = { name: "uvloop", command: command(python.program, "asyncio_client.py", "--uvloop") };
+  return [...ours, onread, asyncio, ...(python.uvloop === null ? [] : [uvloop])];
+}

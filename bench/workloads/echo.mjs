@@ -1,0 +1,50 @@
+/** Closed loop: each connection sends a message and waits for the whole of it to come back. */
+import { everyNode, go, mainNode, python, throughput, underLoad } from "../lib/contenders.mjs";
+
+const KIB = 1024;
+/** @type {[size: number, connections: number, quick?: boolean][]} */
+const CASES = [
+  [64, 1],
+  [64, 10],
+  [64, 100],
+  [KIB, 1],
+  [KIB, 10, true],
+  [KIB, 100],
+  [KIB, 1000],
+  [16 * KIB, 10],
+  [100 * KIB, 10],
+];
+
+/** @type {import("../run.mjs").Workload} */
+export function echo(peers, isQuick) {
+  const read = CASES.filter(([, , quick]) => quick || !isQuick).map(([size, connections]) => ({
+    name: `${bytes(size)}, ${connections} ${connections === 1 ? "connection" : "connections"}`,
+    ...units,
+    contenders: underLoad(peers, { mode: "echo", size, connections }, throughput, [
+      ...everyNode(peers, "net", "echo"),
+      ...everyNode(peers, "contextvars", "echo"),
+      ...(isQuick ? [] : [...mainNode(peers, "for-await", "echo"), ...python(peers, "echo"), ...go(peers, "echo")]),
+    ]),
+  }));
+  if (isQuick) {
+    return read;
+  }
+  const exactly = {
+    name: "readexactly 1 KiB, 10 connections",
+    ...units,
+    contenders: underLoad(peers, { mode: "echo", size: KIB, connections: 10 }, throughput, [
+      ...everyNode(peers, "net", "echo"),
+      ...everyNode(peers, "contextvars", `exactly ${KIB}`),
+      ...python(peers, `exactly ${KIB}`),
+      ...go(peers, `exactly ${KIB}`),
+    ]),
+  };
+  return [...read, exactly];
+}
+
+const units = { base: "net", rateUnit: "round trips/s", costUnit: "µs cpu" };
+
+/** @param {number} size */
+function bytes(size) {
+  return size < KIB ? `${size} B` : `${size / KIB} KiB`;
+}
