@@ -463,6 +463,12 @@ export class Server {
     runInFlow(flowOf(context), startTls, socket as Duplex, tls).then(
       (secured) => {
         this.#handshakes.delete(socket);
+        if (socket.destroyed) {
+          // Closed, by the server itself for one, in the turn in which the handshake came to its end.
+          secured.destroy();
+          this.#wakeIfDone();
+          return;
+        }
         this.#open(secured, context);
       },
       (error: unknown) => {

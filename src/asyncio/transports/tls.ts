@@ -223,13 +223,14 @@ function clientCertificateError(socket: tls.TLSSocket, ssl: SSLContext | true): 
 
 /** What is known of the TLS connection, by the names of `getExtraInfo()`. */
 export function tlsInfo(socket: tls.TLSSocket, request: TlsRequest): [string, unknown][] {
+  // A connection that has ended since the handshake knows nothing any more.
   const certificate = socket.getPeerCertificate();
-  const cipher = socket.getCipher();
+  const cipher = (socket.getCipher() as tls.CipherNameAndProtocol | null | undefined) ?? null;
   return [
     ["sslcontext", request.ssl],
     ["ssl_object", socket],
     ["peercert", certificate === null || Object.keys(certificate).length === 0 ? null : certificate],
-    ["cipher", cipher === undefined ? null : [cipher.name, socket.getProtocol(), secretBits(cipher.name)]],
+    ["cipher", cipher === null ? null : [cipher.name, socket.getProtocol(), secretBits(cipher.name)]],
     ["compression", null],
     ["alpn", socket.alpnProtocol || null],
     ["servername", (socket as { servername?: string | false }).servername || null],

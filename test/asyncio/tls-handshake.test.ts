@@ -1,0 +1,450 @@
+/**
+ * Handshakes that go wrong: silence, garbage, ends and cancellations. Nothing is left of them, and others are served.
+ * The names in parentheses are CPython's.
+ */
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import * as net from "node:net";
+import { describe, it } from "node:test";
+import * as asyncio from "contextvars/asyncio";
+import { certificates } from "../support/certificates.ts";
+import {
+  eventually,
+  outcomeOf,
+  Peer,
+  portOf,
+  Reports,
+  rawConnection,
+  rawPeer,
+  type Serving,
+  serve,
+  stillWaits,
+  turns,
+} from "../support/peers.ts";
+import { limitOf } from "../support/runtime-limits.ts";
+import { tlsClient, tlsPeer, versions } from "../support/wire-tls.ts";
+
+const HOST = "127.0.0.1";
+const { ca, server: local } = certificates();
+/** A record that begins a handshake, and 512 bytes of which nothing will come. */
+const HALF_A_HELLO = Buffer.from([0x16, 0x03, 0x01, 0x02, 0x00, 0x01]);
+
+async function echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter): Promise<void> {
+  for await (const line of reader) {
+    await writer.send(line);
+  }
+  writer.close();
+}
+
+/** One that is served, whatever others do. */
+async function checkServes({ port }: Serving): Promise<void> {
+  const [reader, writer] = await asyncio.openConnection("localhost", port, { ssl: { ca } });
+  await writer.send("line\n");
+  assert.equal(String(await reader.readline()), "line\n");
+  writer.close();
+  await writer.waitClosed();
+}
+
+/** The server has nothing left to wait for. */
+async function checkDone({ server }: Serving): Promise<void> {
+  server.close();
+  await server.waitClosed();
+}
+
+/** A raw server that hands its one connection over. */
+async function rawServer(): Promise<{ port: number; accepted: Promise<Peer>; [Symbol.dispose](): void }> {
+  const listener = net.createServer({ allowHalfOpen: true });
+  listener.listen(0, HOST);
+  await once(listener, "listening");
+  let peer: Peer | undefined;
+  const accepted = (once(listener, "connection") as Promise<[net.Socket]>).then(([socket]) => {
+    peer = new Peer(socket, true);
+    return peer;
+  });
+  return {
+    port: portOf(listener),
+    accepted,
+    [Symbol.dispose]() {
+      peer?.socket.destroy();
+      listener.close();
+    },
+  };
+}
+
+describe("startServer() with ssl and clients that do not shake hands", () => {
+  const clients: Readonly<Record<string, (peer: Peer) => void>> = {
+    "sends nothing": () => {},
+    "sends half a hello": (peer) => peer.write(HALF_A_HELLO),
+    "sends half a hello and an EOF": (peer) => peer.socket.end(HALF_A_HELLO),
+    "sends an EOF": (peer) => peer.socket.end(),
+    "sends plain text": (peer) => peer.write("GET / HTTP/1.1\r\n\r\n"),
+    "sends garbage": (peer) => peer.write(Buffer.alloc(4096, 0xa5)),
+  };
+  for (const [what, act] of Object.entries(clients)) {
+    it(`startServer() closes the connection of a client that ${what}, and serves others meanwhile`, async () => {
+      using reports = new Reports();
+      let handled = 0;
+      await using serving = await serve(
+        async (reader, writer) => {
+          handled += 1;
+          await echo(reader, writer);
+        },
+        { ssl: { ...local }, sslHandshakeTimeout: 0.3 },
+      );
+      const peer = await rawPeer(serving.port);
+      act(peer);
+      await checkServes(serving);
+      await peer.untilEnded();
+      peer.socket.destroy();
+      await checkDone(serving);
+      assert.equal(handled, 1);
+      assert.deepEqual(reports.all, [], "what strangers do is nobody's error");
+    });
+  }
+
+  it("startServer() closes the connection of a client that resets it", async () => {
+    using reports = new Reports();
+    await using serving = await serve(echo, { ssl: { ...local } });
+    const peer = await rawPeer(serving.port);
+    peer.write(HALF_A_HELLO);
+    await turns(5);
+    peer.socket.resetAndDestroy();
+    await checkServes(serving);
+    await checkDone(serving);
+    assert.deepEqual(reports.all, []);
+  });
+
+  it("Server.waitClosed() waits for handshakes; closeClients() and abortClients() end them", async () => {
+    for (const method of ["closeClients", "abortClients"] as const) {
+      await using serving = await serve(echo, { ssl: { ...local } });
+      const peer = await rawPeer(serving.port);
+      peer.write(HALF_A_HELLO);
+      await checkServes(serving);
+      serving.server.close();
+      const closed = serving.server.waitClosed();
+      assert.ok(await stillWaits(closed));
+      serving.server[method]();
+      await closed;
+      await peer.untilEnded();
+      peer.socket.destroy();
+    }
+  });
+
+  it("Server.shutdown() does not wait for handshakes", async () => {
+    await using serving = await serve(echo, { ssl: { ...local } });
+    const peers = [await rawPeer(serving.port), await rawPeer(serving.port)];
+    peers[0]?.write(HALF_A_HELLO);
+    await turns(10);
+    assert.deepEqual(await serving.server.shutdown({ grace: 60 }), []);
+    for (const peer of peers) {
+      await peer.untilEnded();
+      peer.socket.destroy();
+    }
+  });
+
+  it("Server.shutdown() at any moment of a handshake begins no handler after it, and ends", async () => {
+    for (let moment = 0; moment < 24; moment++) {
+      let isDown = false;
+      const begun: boolean[] = [];
+      await using serving = await serve(
+        async (reader, writer) => {
+          begun.push(isDown);
+          await echo(reader, writer);
+        },
+        { ssl: { ...local, maxVersion: versions[moment % 2] } },
+      );
+      const client = tlsPeer(await rawConnection(serving.port), "client", { ca });
+      await turns(moment >> 1);
+      isDown = true;
+      const outcomes = await serving.server.shutdown({ grace: 0 });
+      assert.equal(outcomes.length, begun.length);
+      assert.ok(!begun.includes(true), `${begun}`);
+      await client.peer.untilEnded();
+      client.tls.destroy();
+      client.plain.destroy();
+    }
+  });
+
+  it("Server.serveForever() that is cancelled ends handshakes, too", async () => {
+    await using serving = await serve(echo, { ssl: { ...local } });
+    const peer = await rawPeer(serving.port);
+    peer.write(HALF_A_HELLO);
+    await checkServes(serving);
+    const serves = asyncio.createTask(() => serving.server.serveForever());
+    await turns(2);
+    serves.cancel();
+    assert.ok((await outcomeOf(serves)) instanceof asyncio.CancelledError);
+    await peer.untilEnded();
+    peer.socket.destroy();
+  });
+
+  it("Server.waitClosed() returns when sslHandshakeTimeout has ended the last handshake", async () => {
+    await using serving = await serve(echo, { ssl: { ...local }, sslHandshakeTimeout: 0.2 });
+    const peers = await Promise.all(Array.from({ length: 20 }, () => rawPeer(serving.port)));
+    await checkServes(serving);
+    await checkDone(serving);
+    for (const peer of peers) {
+      await peer.untilEnded();
+      peer.socket.destroy();
+    }
+  });
+
+  it("startServer({ startServing: false }) shakes hands with early clients when it serves, not before", async () => {
+    await using serving = await serve(echo, { ssl: { ...local }, startServing: false, sslHandshakeTimeout: 60 });
+    const early = tlsPeer(await rawConnection(serving.port), "client", { ca });
+    const secured = once(early.tls, "secureConnect");
+    assert.ok(await stillWaits(secured));
+    await serving.server.startServing();
+    await secured;
+    early.peer.write("line\n");
+    assert.equal(await early.peer.received(5), "line\n");
+    early.tls.destroy();
+    early.plain.destroy();
+  });
+
+  it("a protocol whose client fails the handshake is never made (test_create_server_ssl_verify_failed)", async () => {
+    using reports = new Reports();
+    let made = 0;
+    const makeProtocol = (): asyncio.Protocol => {
+      made += 1;
+      return new asyncio.Protocol();
+    };
+    const server = await asyncio.getRunningLoop().createServer(makeProtocol, HOST, 0, { ssl: { ...local } });
+    const garbage = await rawPeer(portOf(server));
+    garbage.write("GET / HTTP/1.1\r\n\r\n");
+    await garbage.untilEnded();
+    garbage.socket.destroy();
+    server.close();
+    await server.waitClosed();
+    assert.equal(made, 0);
+    assert.deepEqual(reports.all, []);
+  });
+
+  it("a client that does not trust the server is no failure of the server", async () => {
+    using reports = new Reports();
+    await using serving = await serve(echo, { ssl: { ...local, maxVersion: "TLSv1.2" } });
+    for (let i = 0; i < 5; i++) {
+      await assert.rejects(
+        asyncio.openConnection("localhost", serving.port, { ssl: true }),
+        asyncio.SSLCertVerificationError,
+      );
+    }
+    await checkServes(serving);
+    await checkDone(serving);
+    assert.deepEqual(reports.all, []);
+  });
+
+  it("in debug mode a warning says why a handshake failed, and on which server", async () => {
+    const loop = asyncio.getRunningLoop();
+    const warnings: string[] = [];
+    const note = (warning: Error): unknown => warnings.push(warning.message);
+    process.on("warning", note);
+    const before = loop.getDebug();
+    loop.setDebug(true);
+    try {
+      await using serving = await serve(echo, { ssl: { ...local }, sslHandshakeTimeout: 0.1 });
+      const text = String(serving.server);
+      const peer = await rawPeer(serving.port);
+      await peer.untilEnded();
+      peer.socket.destroy();
+      const expected = `TLS handshake failed on ${text}: ConnectionAbortedError: SSL handshake is taking longer than 0.1 seconds`;
+      assert.ok(await eventually(() => warnings.some((warning) => warning.startsWith(expected))), warnings.join("\n"));
+    } finally {
+      loop.setDebug(before);
+      process.off("warning", note);
+    }
+  });
+
+  it("a handshake that is under way when close() is called comes to its end, and is served", async () => {
+    await using serving = await serve(echo, { ssl: { ...local } });
+    const plain = await rawConnection(serving.port);
+    await checkServes(serving);
+    serving.server.close();
+    const client = tlsPeer(plain, "client", { ca });
+    await once(client.tls, "secureConnect");
+    client.peer.write("line\n");
+    assert.equal(await client.peer.received(5), "line\n");
+    client.tls.end();
+    await serving.server.waitClosed();
+  });
+
+  it("maxConnections counts handshakes", async () => {
+    await using serving = await serve(echo, { ssl: { ...local }, maxConnections: 1 });
+    const first = await rawPeer(serving.port);
+    const second = await rawPeer(serving.port);
+    await second.untilEnded();
+    second.socket.destroy();
+    assert.equal(first.closed, false);
+    // One that has failed counts no more.
+    first.write("garbage\n\n\n\n\n\n\n\n");
+    await first.untilEnded();
+    first.socket.destroy();
+    await checkServes(serving);
+  });
+});
+
+describe("openConnection() with ssl and servers that do not shake hands", () => {
+  it("openConnection() gives up at sslHandshakeTimeout, and closes its socket (test_create_connection_ssl_slow_handshake)", async () => {
+    using server = await rawServer();
+    const options = { ssl: { ca }, sslHandshakeTimeout: 0.1 };
+    await assert.rejects(asyncio.openConnection(HOST, server.port, options), {
+      name: "ConnectionAbortedError",
+      code: "ECONNABORTED",
+      message: "SSL handshake is taking longer than 0.1 seconds: aborting the connection",
+    });
+    await (await server.accepted).untilEnded();
+  });
+
+  it("openConnection() tells that the server has ended the connection (test_create_connection_ssl_failed_certificate)", async () => {
+    using server = await rawServer();
+    const connecting = outcomeOf(asyncio.openConnection(HOST, server.port, { ssl: { ca } }));
+    const peer = await server.accepted;
+    await peer.received(1);
+    peer.socket.end();
+    const error = await connecting;
+    assert.ok(error instanceof asyncio.ConnectionResetError, String(error));
+    assert.equal(error.code, "ECONNRESET");
+    await peer.untilEnded();
+  });
+
+  it("openConnection() tells that the server has reset the connection", async () => {
+    using server = await rawServer();
+    const connecting = outcomeOf(asyncio.openConnection(HOST, server.port, { ssl: { ca } }));
+    const peer = await server.accepted;
+    await peer.received(1);
+    peer.socket.resetAndDestroy();
+    const error = await connecting;
+    assert.ok(error instanceof asyncio.ConnectionResetError, String(error));
+  });
+
+  it("openConnection() to a server that speaks in plain text is an SSLError", async () => {
+    using server = await rawServer();
+    const connecting = outcomeOf(asyncio.openConnection(HOST, server.port, { ssl: { ca } }));
+    const peer = await server.accepted;
+    peer.write("220 mail.example ESMTP\r\n");
+    const error = await connecting;
+    assert.ok(error instanceof asyncio.SSLError, String(error));
+    assert.ok(!(error instanceof asyncio.SSLCertVerificationError));
+    await peer.untilEnded();
+  });
+
+  it("a task that is cancelled in openConnection() leaves no socket (test_create_connection_ssl_cancel)", async () => {
+    using server = await rawServer();
+    const task = asyncio.createTask(() => asyncio.openConnection(HOST, server.port, { ssl: { ca } }));
+    const peer = await server.accepted;
+    await peer.received(1);
+    assert.equal(task.cancel("enough"), true);
+    await assert.rejects(Promise.resolve(task), { name: "CancelledError", message: "enough" });
+    assert.equal(task.cancelled(), true);
+    await peer.untilEnded();
+  });
+
+  it("waitFor() gives a handshake up", async () => {
+    using server = await rawServer();
+    const connect = (): Promise<unknown> => asyncio.openConnection(HOST, server.port, { ssl: { ca } });
+    await assert.rejects(Promise.resolve(asyncio.waitFor(connect, 0.1)), asyncio.TimeoutError);
+    await (await server.accepted).untilEnded();
+  });
+});
+
+describe("Handshakes that are slow", () => {
+  for (const version of versions) {
+    it(`a ${version} handshake that comes byte by byte is none the worse (test_create_server_ssl_slow)`, async () => {
+      const bounds = { minVersion: version, maxVersion: version };
+      await using serving = await serve(echo, { ssl: { ...local, ...bounds } });
+      const listener = net.createServer(async (near) => {
+        near.on("error", () => {});
+        const far = await rawConnection(serving.port);
+        far.on("error", () => {});
+        far.setNoDelay(true);
+        near.setNoDelay(true);
+        void trickle(near, far);
+        void trickle(far, near);
+      });
+      listener.listen(0, HOST);
+      await once(listener, "listening");
+      const [reader, writer] = await asyncio.openConnection("localhost", portOf(listener), { ssl: { ca } });
+      await writer.send("line\n");
+      assert.equal(String(await reader.readline()), "line\n");
+      writer.close();
+      await writer.waitClosed();
+      listener.close();
+    });
+  }
+
+  /** Passes on what comes, in the smallest pieces. */
+  async function trickle(from: net.Socket, to: net.Socket): Promise<void> {
+    for await (const chunk of from as AsyncIterable<Buffer>) {
+      for (const byte of chunk) {
+        to.write(Buffer.of(byte));
+        await turns(1);
+      }
+    }
+    to.end();
+  }
+
+  it("time limits that no timer can hold do not end the handshake at once", async () => {
+    await using serving = await serve(echo, { ssl: { ...local }, sslHandshakeTimeout: 1e10 });
+    const peer = await rawConnection(serving.port);
+    for (const seconds of [1e10, Number.POSITIVE_INFINITY]) {
+      const options = { ssl: { ca }, sslHandshakeTimeout: seconds, sslShutdownTimeout: seconds };
+      const [reader, writer] = await asyncio.openConnection("localhost", serving.port, options);
+      await writer.send("line\n");
+      assert.equal(String(await reader.readline()), "line\n");
+      writer.close();
+      await writer.waitClosed();
+    }
+    const late = tlsPeer(peer, "client", { ca });
+    await once(late.tls, "secureConnect");
+    late.tls.destroy();
+  });
+
+  it("handshakes leave no timer", { skip: limitOf("active resources") }, async () => {
+    const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === "Timeout").length;
+    const before = timers();
+    await using serving = await serve(echo, { ssl: { ...local } });
+    await checkServes(serving);
+    const peer = await rawPeer(serving.port);
+    peer.write("garbage\n\n\n\n\n\n\n\n");
+    await peer.untilEnded();
+    peer.socket.destroy();
+    using server = await rawServer();
+    const task = asyncio.createTask(() => asyncio.openConnection(HOST, server.port, { ssl: { ca } }));
+    await (await server.accepted).received(1);
+    task.cancel();
+    await outcomeOf(task);
+    await assert.rejects(asyncio.openConnection("localhost", serving.port, { ssl: true }));
+    await checkDone(serving);
+    assert.ok(await eventually(() => timers() <= before), String(process.getActiveResourcesInfo()));
+  });
+});
+
+describe("Garbage inside TLS", () => {
+  for (const version of versions) {
+    it(`a broken record of a ${version} client is an SSLError for who reads, and nobody else's`, async () => {
+      using reports = new Reports();
+      const greeted = new asyncio.Future<string>();
+      const seen = new asyncio.Future<unknown[]>();
+      await using serving = await serve(
+        async (reader, writer) => {
+          greeted.setResult(String(await reader.readline()));
+          const read = await outcomeOf(reader.readline());
+          const closed = await outcomeOf(writer.waitClosed());
+          seen.setResult([read, closed]);
+        },
+        { ssl: { ...local, minVersion: version, maxVersion: version } },
+      );
+      const client = await tlsClient(serving.port);
+      client.peer.write("hello\n");
+      assert.equal(await greeted, "hello\n");
+      client.plain.write(Buffer.from("\x17\x03\x03\x00\x20this is no good record of TLS....", "latin1"));
+      const [read, closed] = await seen;
+      assert.ok(read instanceof asyncio.SSLError, String(read));
+      assert.equal(closed, read);
+      client.tls.destroy();
+      client.plain.destroy();
+      await checkDone(serving);
+      assert.deepEqual(reports.all, []);
+    });
+  }
+});
