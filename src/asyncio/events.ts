@@ -212,11 +212,11 @@ export function replaceExceptionHandler(handler: SchedulerExceptionHandler | nul
 }
 
 /**
- * Tells the exception handler of an error that nobody caught. Never throws.
+ * Tells the exception handler of an error that nobody caught, in the Context of what has failed. Never throws.
  *
- * @param runIn - The Context of what has failed, where it is not the current one.
+ * @param runIn - That Context, where none of the things in `context` has it.
  */
-export function callExceptionHandler(context: ExceptionContext, runIn?: Context): void {
+export function callExceptionHandler(context: ExceptionContext, runIn: Context | undefined = contextOf(context)): void {
   const handler = exceptionHandler ?? defaultExceptionHandler;
   try {
     if (runIn === undefined || isEntered(runIn)) {
@@ -227,6 +227,12 @@ export function callExceptionHandler(context: ExceptionContext, runIn?: Context)
   } catch (exception) {
     defaultExceptionHandler({ message: "Unhandled error in exception handler", exception, context });
   }
+}
+
+/** The Context of the task or callback that is named there. A Future has none, but a task may stand in its place. */
+function contextOf({ task, future, handle }: ExceptionContext): Context | undefined {
+  const failed = (task ?? future ?? handle) as { getContext?: () => Context } | null | undefined;
+  return typeof failed?.getContext === "function" ? failed.getContext() : undefined;
 }
 
 /** Writes the error and what is known of it to the standard error stream. */

@@ -352,6 +352,9 @@ export class Future<T> implements PromiseLike<T> {
   _fail(exception: unknown): void {
     this.#failed = true;
     this.#exception = exception;
+    if (!this.#waiting?.some((item) => item instanceof FutureWait)) {
+      letFramesGo(exception);
+    }
     this.#end("finished");
     this.#unretrieved = reportUnlessRetrieved(this, {
       context: this._reportContext(),
@@ -460,6 +463,16 @@ function reportUnlessRetrieved(future: object, entry: Unretrieved): Unretrieved 
   unretrieved.add(entry);
   collected.register(future, entry, entry);
   return entry;
+}
+
+/**
+ * V8 keeps what the methods on an error's stack were called on, this Future among them, until somebody asks for the text
+ * of the stack. A Future that is kept by its own error would never be garbage, and the error never reported.
+ */
+function letFramesGo(exception: unknown): void {
+  if (exception instanceof Error) {
+    void exception.stack;
+  }
 }
 
 function forgetUnretrieved(entry: Unretrieved): void {

@@ -15,6 +15,7 @@ export const capabilities = [
   "full backlog",
   "bind errors of a connect",
   "reusePort",
+  "collection beside an error",
 ] as const;
 
 /** Something that a test needs of the runtime. */
@@ -30,6 +31,8 @@ export const runtimeLimits: Readonly<Record<Runtime, Readonly<Partial<Record<Cap
     "bind errors of a connect": "a local address that cannot be had is an address that cannot be connected to",
   },
   deno: {
+    "collection beside an error":
+      "an error keeps what the methods on its stack were called on, also after its text was asked for",
     "bind errors of a connect": "a local address that cannot be had is EINVAL, of no system call",
   },
 };
