@@ -8,6 +8,7 @@ import * as net from "node:net";
 import { describe, it } from "node:test";
 import * as asyncio from "contextvars/asyncio";
 import { certificates } from "../support/certificates.ts";
+import { survivors } from "../support/garbage.ts";
 import {
   eventually,
   outcomeOf,
@@ -16,13 +17,14 @@ import {
   Reports,
   rawConnection,
   rawPeer,
+  roles,
   type Serving,
   serve,
   stillWaits,
   turns,
 } from "../support/peers.ts";
 import { limitOf } from "../support/runtime-limits.ts";
-import { tlsClient, tlsPeer, versions } from "../support/wire-tls.ts";
+import { connectTls, type TlsPeer, tlsClient, tlsPeer, versions } from "../support/wire-tls.ts";
 
 const HOST = "127.0.0.1";
 const { ca, server: local } = certificates();
@@ -447,4 +449,172 @@ describe("Garbage inside TLS", () => {
       assert.deepEqual(reports.all, []);
     });
   }
+});
+
+describe("The ssl argument", () => {
+  const listen = asyncio.startServer as (...args: unknown[]) => Promise<asyncio.Server>;
+  const open = asyncio.openConnection as (...args: unknown[]) => Promise<unknown>;
+
+  it("what is no TLS context is a TypeError everywhere, before anything is connected (test_create_server_ssl_invalid)", async () => {
+    await using serving = await serve(echo);
+    const loop = asyncio.getRunningLoop();
+    const makeProtocol = (): asyncio.Protocol => new asyncio.Protocol();
+    for (const ssl of ["yes", 1, Symbol("ssl"), () => local]) {
+      const options = { ssl } as never;
+      const clients: (() => Promise<unknown>)[] = [
+        () => open(HOST, serving.port, { ssl }),
+        () => asyncio.openUnixConnection("/nowhere", { ssl, serverHostname: "" } as never),
+        () => loop.createConnection(makeProtocol, HOST, serving.port, options),
+      ];
+      const servers: (() => Promise<unknown>)[] = [
+        () => listen(echo, HOST, 0, { ssl }),
+        () => asyncio.startUnixServer(echo, "/nowhere/at/all", options),
+        () => loop.createServer(makeProtocol, HOST, 0, options),
+      ];
+      for (const call of clients) {
+        await assert.rejects(call, { name: "TypeError", message: /^ssl has to be true, options of node:tls, or / });
+      }
+      for (const call of servers) {
+        await assert.rejects(call, { name: "TypeError", message: /^ssl argument must be an SSLContext or None/ });
+      }
+    }
+    await assert.rejects(listen(echo, HOST, 0, { ssl: true }), { name: "TypeError" });
+    assert.equal(await asyncio.waitFor(() => serving.server.shutdown({ grace: 0 }), 10).then(String), "");
+  });
+
+  it("startServer() refuses options that no connection could be made with", async () => {
+    using reports = new Reports();
+    await assert.rejects(listen(echo, HOST, 0, { ssl: { ...local, SNICallback: 5 } }), {
+      name: "TypeError",
+      message: /SNICallback/,
+    });
+    assert.deepEqual(reports.all, []);
+  });
+
+  it("openConnection() whose options node:tls refuses leaves no connection", async () => {
+    using server = await rawServer();
+    const ssl = { ca, minVersion: "TLSv1.3", maxVersion: "TLSv9" };
+    await assert.rejects(open(HOST, server.port, { ssl }), /TLSv9|protocol/i);
+    await (await server.accepted).untilEnded();
+  });
+
+  it("SNICallback that refuses a name ends that handshake only", async () => {
+    using reports = new Reports();
+    const ssl = {
+      ...local,
+      SNICallback: (name: string, done: (error: Error | null, context?: undefined) => void): void =>
+        done(name === "localhost" ? null : new Error(`nobody is called ${name}`)),
+    };
+    await using serving = await serve(echo, { ssl });
+    const refused = asyncio.openConnection(HOST, serving.port, { ssl: { ca }, serverHostname: "alternative.test" });
+    assert.ok((await outcomeOf(refused)) instanceof asyncio.OSError);
+    await checkServes(serving);
+    await checkDone(serving);
+    assert.deepEqual(reports.all, []);
+  });
+});
+
+describe("Protocols and handshakes", () => {
+  class Noting extends asyncio.Protocol {
+    readonly calls: string[] = [];
+    override connectionMade(): void {
+      this.calls.push("made");
+    }
+    override connectionLost(): void {
+      this.calls.push("lost");
+    }
+  }
+
+  it("createConnection() tells its protocol nothing of a connection that failed its handshake (test_connection_lost)", async () => {
+    using server = await rawServer();
+    const protocol = new Noting();
+    const loop = asyncio.getRunningLoop();
+    const connecting = outcomeOf(loop.createConnection(() => protocol, HOST, server.port, { ssl: { ca } }));
+    const peer = await server.accepted;
+    await peer.received(1);
+    peer.socket.end();
+    assert.ok((await connecting) instanceof asyncio.ConnectionResetError);
+    await turns(5);
+    assert.deepEqual(protocol.calls, []);
+  });
+
+  it("createConnection() closes the connection when there is no protocol after all", async () => {
+    await using serving = await serve(echo, { ssl: { ...local } });
+    const loop = asyncio.getRunningLoop();
+    const fail = (): never => {
+      throw new Error("no protocol");
+    };
+    await assert.rejects(loop.createConnection(fail, "localhost", serving.port, { ssl: { ca } }), /no protocol/);
+    await checkDone(serving);
+  });
+});
+
+describe("What is left of a TLS connection", () => {
+  const names = [
+    ...["peername", "sockname", "socket", "sslcontext", "ssl_object"],
+    ...["peercert", "cipher", "compression", "alpn", "servername"],
+  ];
+  const told = (writer: asyncio.StreamWriter): unknown[] => names.map((name) => writer.getExtraInfo(name));
+  const ends: Readonly<Record<string, (writer: asyncio.StreamWriter, far: TlsPeer) => void>> = {
+    "close()": (writer) => writer.close(),
+    "abort()": (writer) => writer.transport.abort(),
+    "the peer's end": (writer, { tls }) => {
+      tls.once("close", () => writer.close());
+      tls.destroy();
+    },
+  };
+  for (const [what, end] of Object.entries(ends)) {
+    for (const role of roles) {
+      it(`getExtraInfo() of a ${role} answers after ${what} as before (test_get_extra_info_on_closed_connection)`, async () => {
+        await using connection = await connectTls(role);
+        const { writer } = connection;
+        const before = told(writer);
+        assert.equal(String(before[0]).startsWith(`${HOST}:`), true);
+        assert.ok(Array.isArray(writer.getExtraInfo("cipher")));
+        end(writer, connection);
+        await outcomeOf(writer.waitClosed());
+        for (const [i, value] of told(writer).entries()) {
+          assert.equal(value, before[i], names[i]);
+        }
+        assert.equal(writer.getExtraInfo("no such thing"), null);
+        assert.equal(writer.getExtraInfo("no such thing", 5), 5);
+        assert.match(String(writer), /^<StreamWriter transport=<SocketTransport .* closed/);
+      });
+    }
+  }
+
+  /** Some runtimes hold on to what the last timer has called, until the next one. */
+  async function checkNoneHeld(references: readonly WeakRef<object>[]): Promise<void> {
+    assert.equal(await survivors(references.slice(0, -1)), 0);
+  }
+
+  it("no options of a handshake that failed are held (test_handshake_timeout_handler_leak)", async () => {
+    using server = await rawServer();
+    const references: WeakRef<object>[] = [];
+    const attempt = async (): Promise<void> => {
+      const ssl = { ca };
+      references.push(new WeakRef(ssl));
+      const connecting = asyncio.openConnection(HOST, server.port, { ssl, sslHandshakeTimeout: 0.05 });
+      assert.ok((await outcomeOf(connecting)) instanceof asyncio.ConnectionAbortedError);
+    };
+    for (let i = 0; i < 5; i++) {
+      await attempt();
+    }
+    await checkNoneHeld(references);
+  });
+
+  it("no writer is held after a shutdown that timed out (test_shutdown_timeout_handler_leak)", async () => {
+    const references: WeakRef<object>[] = [];
+    const attempt = async (): Promise<void> => {
+      await using connection = await connectTls("client", { options: { sslShutdownTimeout: 0.05 } });
+      const { writer } = connection;
+      references.push(new WeakRef(writer.transport));
+      writer.close();
+      assert.ok((await outcomeOf(writer.waitClosed())) instanceof asyncio.TimeoutError);
+    };
+    for (let i = 0; i < 5; i++) {
+      await attempt();
+    }
+    await checkNoneHeld(references);
+  });
 });

@@ -6,12 +6,12 @@
  * certificate are ours; a client checks its server's certificate by Node's own code.
  */
 import { isIP } from "node:net";
-import type { Duplex } from "node:stream";
+import { Duplex } from "node:stream";
 import * as tls from "node:tls";
 import { ConnectionAbortedError, ConnectionResetError, ValueError } from "../../errors.ts";
 import { repr } from "../../repr.ts";
 import { callLater } from "../events.ts";
-import { noop, Wait } from "../waits.ts";
+import { noop, rejected, Wait } from "../waits.ts";
 import { toOSError } from "./os-errors.ts";
 
 /** Node's options for TLS, or a context made from them. */
@@ -149,7 +149,7 @@ export function startTls(stream: Duplex, request: TlsRequest): Promise<tls.TLSSo
   } catch (error) {
     timer.cancel();
     stream.destroy();
-    throw toOSError(error);
+    return rejected(toOSError(error));
   }
   // An EOF that the stream itself has taken in already never gets to TLS.
   stream.once("end", closed);
@@ -200,11 +200,11 @@ function contextOf(options: tls.TlsOptions): tls.SecureContext {
   return context;
 }
 
-/** Reads keys and certificates now, so that a mistake in them shows where it was made. */
+/** Reads keys and certificates now, and tries the other options, so that a mistake in them shows where it was made. */
 export function checkServerContext(request: TlsRequest | undefined): void {
-  if (request !== undefined && !isSecureContext(request.ssl as object)) {
+  if (request !== undefined) {
     try {
-      contextOf(request.ssl as tls.TlsOptions);
+      serverSocket(new Duplex({ read: noop, write: noop }), request).on("error", noop).destroy();
     } catch (error) {
       throw toOSError(error);
     }
