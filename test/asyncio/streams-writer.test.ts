@@ -169,6 +169,26 @@ for (const role of roles) {
       assert.match(lost.name, /^(ConnectionResetError|ConnectionAbortedError|BrokenPipeError)$/);
     });
 
+    it("StreamWriter.drain() in a loop that does nothing else ends with an error when the peer goes in the middle of it", async () => {
+      await using connection = await connect(role);
+      const { writer, peer } = connection;
+      const lost = await outcomeOf(
+        (async () => {
+          const block = Buffer.alloc(100 * KIB);
+          // So many only where the loop keeps everything else from happening.
+          for (let blocks = 0; blocks < 300_000; blocks++) {
+            writer.write(block);
+            if (blocks === 0) {
+              // After the first half of the block has left; the second half finds out, in a tick that goes on with the loop.
+              process.nextTick(() => peer.socket.resetAndDestroy());
+            }
+            await writer.drain();
+          }
+        })(),
+      );
+      assert.ok(lost instanceof asyncio.ConnectionError, `${lost}`);
+    });
+
     it("StreamWriter.drain() throws the error that was set on the reader", async () => {
       await using connection = await connect(role);
       const error = new asyncio.ValueError("mine");

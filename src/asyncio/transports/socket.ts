@@ -260,7 +260,8 @@ export class SocketTransport implements Transport, Upgradable {
   }
 
   isClosing(): boolean {
-    return this.#state !== "open";
+    // A socket that has failed tells of it in a later tick, which a loop of write() and drain() must not keep away.
+    return this.#state !== "open" || this.#socket.destroyed;
   }
 
   isReading(): boolean {
