@@ -86,11 +86,12 @@ export function gather(awaitables: readonly Awaitable<unknown>[], options: Gathe
   }
   checkOptions("gather()", options, ["returnExceptions"]);
   const children = awaitables.map((awaitable) => ensureFuture(awaitable));
-  const outer = new GatheringFuture<unknown[]>(children);
   if (children.length === 0) {
-    outer.setResult([]);
-    return outer;
+    const nothing = new Future<unknown[]>();
+    nothing.setResult([]);
+    return nothing;
   }
+  const outer = new GatheringFuture<unknown[]>(children);
   let pending = children.length;
   const childDone = (child: Future<unknown>): void => {
     pending -= 1;

@@ -122,9 +122,10 @@ export class TimerHandle extends Handle {
     return this.#when;
   }
 
-  /** Python's `repr()`: `<TimerHandle when=12.5 tick()>`. */
+  /** Python's `repr()`: `<TimerHandle when=12.5 tick()>`, or `<TimerHandle cancelled when=12.5>`. */
   override toString(): string {
-    return `<TimerHandle when=${this.#when} ${this._describe()}>`;
+    const when = `when=${this.#when}`;
+    return this.cancelled() ? `<TimerHandle cancelled ${when}>` : `<TimerHandle ${when} ${this._describe()}>`;
   }
 
   override cancel(): void {

@@ -282,7 +282,7 @@ export class Future<T> implements PromiseLike<T> {
 
   /** @internal The class name, for messages. */
   get _kind(): string {
-    return "Future";
+    return this.constructor.name;
   }
 
   /** @internal The state, as `toString()` shows it. */

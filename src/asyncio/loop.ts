@@ -1,6 +1,6 @@
 /** EventLoop: asyncio's view of Node's event loop. There is one for the process. */
 
-import { repr } from "../repr.ts";
+import { inspectCustom, repr } from "../repr.ts";
 import {
   type ConnectionOptions,
   type CreateConnectionOptions,
@@ -258,8 +258,13 @@ export class EventLoop {
     return removeSignalHandler(signal);
   }
 
-  /** `<EventLoop running>`: it always is. */
+  /** Python's `repr()`: it always runs. */
   toString(): string {
-    return "<EventLoop running>";
+    return `<EventLoop running=True closed=False debug=${isDebug() ? "True" : "False"}>`;
+  }
+
+  /** @internal */
+  [inspectCustom](): string {
+    return this.toString();
   }
 }

@@ -196,11 +196,6 @@ export class Task<T> extends Future<T> {
   }
 
   /** @internal */
-  override get _kind(): string {
-    return "Task";
-  }
-
-  /** @internal */
   override _reportContext(): Context {
     return this.getContext();
   }
