@@ -81,6 +81,8 @@ export class SocketTransport implements Transport, Upgradable {
   #protocol: BaseProtocol;
   #state: State = "open";
   #reading = true;
+  /** The peer's EOF came while reading was paused: it is told of when reading goes on. */
+  #endHeld = false;
   /** The EOF was asked for; it is sent when nothing waits any more. */
   #eofWritten = false;
   /** The socket was told to end: nothing may be written to it. */
@@ -284,6 +286,10 @@ export class SocketTransport implements Transport, Upgradable {
       if (!this.#upgrading) {
         this.#socket.resume();
       }
+      if (this.#endHeld) {
+        this.#endHeld = false;
+        process.nextTick(() => this._onEnd());
+      }
     }
   }
 
@@ -415,6 +421,11 @@ export class SocketTransport implements Transport, Upgradable {
     if (this.#state !== "open") {
       return;
     }
+    if (!this.#reading) {
+      // A socket takes in an EOF also while it is paused, if nothing stands before it.
+      this.#endHeld = true;
+      return;
+    }
     let staysOpen: unknown;
     this.#call("eofReceived", () => {
       staysOpen = (this.#protocol as Protocol).eofReceived?.();
@@ -444,6 +455,10 @@ export class SocketTransport implements Transport, Upgradable {
   _onClose(): void {
     if (this.#state === "closed") {
       return;
+    }
+    if (this.#endHeld) {
+      this.#reading = true;
+      this._onEnd();
     }
     this.#state = "closed";
     this.#idle?.stop();

@@ -204,7 +204,9 @@ function contextOf(options: tls.TlsOptions): tls.SecureContext {
 export function checkServerContext(request: TlsRequest | undefined): void {
   if (request !== undefined) {
     try {
-      serverSocket(new Duplex({ read: noop, write: noop }), request).on("error", noop).destroy();
+      serverSocket(new Duplex({ read: noop, write: noop }), request)
+        .on("error", noop)
+        .destroy();
     } catch (error) {
       throw toOSError(error);
     }
