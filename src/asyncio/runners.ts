@@ -44,6 +44,9 @@ let active: object | null = null;
 export class Runner {
   #state: "created" | "active" | "closed" = "created";
   #context: Context | null = null;
+  /** Whether a main task is under way. */
+  #running = false;
+  #closing: Promise<void> | null = null;
   /** Stands for this Runner while it is the active one. */
   readonly #session = {};
   #before: Set<Task<unknown>> = new Set();
@@ -78,8 +81,15 @@ export class Runner {
         code: "ERR_LOOP_RUNNING",
       });
     }
+    if (this.#running) {
+      throw alreadyRunning();
+    }
+    if (this.#closing !== null) {
+      throw closed();
+    }
     const context = this.#begin();
     const task = createTask(main, { context: options.context ?? context });
+    this.#running = true;
     let interrupted = false;
     const onInterrupt = (): void => {
       interrupted = true;
@@ -94,6 +104,7 @@ export class Runner {
         : error;
     } finally {
       stopCatching();
+      this.#running = false;
     }
   }
 
@@ -106,15 +117,23 @@ export class Runner {
   /**
    * Cancels all tasks that were started since the Runner began, and waits until they have ended.
    *
-   * What they throw is told to the loop's exception handler.
+   * What they throw is told to the loop's exception handler. A Runner that was not used yet stays as it is.
    *
    * Python: `Runner.close()`. Differs: gives a promise.
    */
   async close(): Promise<void> {
-    if (this.#state !== "active") {
-      this.#state = "closed";
-      return;
+    if (this.#state === "active") {
+      this.#closing ??= this.#cleanUp();
     }
+    await this.#closing;
+  }
+
+  /** Calls `close()`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #cleanUp(): Promise<void> {
     try {
       await cancelAll([...allTasks()].filter((task) => !this.#before.has(task)));
     } finally {
@@ -124,20 +143,13 @@ export class Runner {
     }
   }
 
-  /** Calls `close()`. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
-  }
-
   #begin(): Context {
     if (this.#state === "closed") {
-      throw new RuntimeError("Runner is closed", { code: "ERR_RUNNER_CLOSED" });
+      throw closed();
     }
     if (active !== this.#session) {
       if (active !== null) {
-        throw new RuntimeError("run() cannot be called while another run() is at work; createTask() the function", {
-          code: "ERR_LOOP_RUNNING",
-        });
+        throw alreadyRunning();
       }
       active = this.#session;
       this.#state = "active";
@@ -148,6 +160,16 @@ export class Runner {
     this.#context ??= copyContext();
     return this.#context;
   }
+}
+
+function alreadyRunning(): RuntimeError {
+  return new RuntimeError("run() cannot be called while another run() is at work; createTask() the function", {
+    code: "ERR_LOOP_RUNNING",
+  });
+}
+
+function closed(): RuntimeError {
+  return new RuntimeError("Runner is closed", { code: "ERR_RUNNER_CLOSED" });
 }
 
 async function cancelAll(tasks: readonly Task<unknown>[]): Promise<void> {
