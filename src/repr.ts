@@ -45,6 +45,15 @@ export function unlessPrinting(object: object, again: string, text: () => string
 const SHORT_TEXT = 30;
 const SHORT_LIST = 6;
 
+/** As `repr()`, but for a value whose text cannot be made, as by Python's `reprlib`: its class and its address. */
+export function safeRepr(value: unknown, print: (value: unknown) => string = repr): string {
+  try {
+    return print(value);
+  } catch {
+    return `<${Object(value).constructor?.name || "object"} instance at ${addressOf(Object(value))}>`;
+  }
+}
+
 /** As `repr()`, but never long: the beginning and the end. */
 export function shortRepr(value: unknown): string {
   if (Array.isArray(value)) {
@@ -114,7 +123,7 @@ function objectRepr(value: object): string {
     );
   }
   if (value instanceof Error) {
-    return `${value.name}(${quoted(value.message)})`;
+    return `${value.name}(${quoted(String(value.message))})`;
   }
   if (value instanceof Uint8Array) {
     return bytesRepr(value);

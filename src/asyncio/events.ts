@@ -7,7 +7,7 @@
 import { type Context, copyContext } from "../contextvars/context.ts";
 import { Flow, isEntered, runInFlow } from "../contextvars/current.ts";
 import { ValueError } from "../errors.ts";
-import { inspectCustom, repr } from "../repr.ts";
+import { inspectCustom, repr, safeRepr } from "../repr.ts";
 import { creationStack } from "./debug/debug.ts";
 import { checkOptions, functionNeeded } from "./exceptions.ts";
 import { soon, soonDue } from "./ready.ts";
@@ -90,8 +90,9 @@ export class Handle {
 
 /** An error of a callback goes to the exception handler, in the callback's Context; the loop goes on. */
 function callReporting(handle: Handle): void {
+  const { _callback: callback } = handle;
   try {
-    handle._callback();
+    callback();
   } catch (exception) {
     callExceptionHandler({
       message: `Exception in callback ${handle._callback.name || "anonymous"}()`,
@@ -217,16 +218,24 @@ export function replaceExceptionHandler(handler: SchedulerExceptionHandler | nul
  *
  * @param runIn - That Context, where none of the things in `context` has it.
  */
-export function callExceptionHandler(context: ExceptionContext, runIn: Context | undefined = contextOf(context)): void {
-  const handler = exceptionHandler ?? defaultExceptionHandler;
+export function callExceptionHandler(context: ExceptionContext, runIn?: Context): void {
+  const handler = exceptionHandler;
+  if (handler === null) {
+    write(context, "Exception in default exception handler");
+    return;
+  }
   try {
-    if (runIn === undefined || isEntered(runIn)) {
+    const failedIn = runIn ?? contextOf(context);
+    if (failedIn === undefined || isEntered(failedIn)) {
       handler(context);
     } else {
-      runIn.run(handler, context);
+      failedIn.run(handler, context);
     }
   } catch (exception) {
-    defaultExceptionHandler({ message: "Unhandled error in exception handler", exception, context });
+    write(
+      { message: "Unhandled error in exception handler", exception, context },
+      "Exception in default exception handler while handling an unexpected error in custom exception handler",
+    );
   }
 }
 
@@ -236,12 +245,24 @@ function contextOf({ task, future, handle }: ExceptionContext): Context | undefi
   return typeof failed?.getContext === "function" ? failed.getContext() : undefined;
 }
 
+function write(context: ExceptionContext, failure: string): void {
+  try {
+    defaultExceptionHandler(context);
+  } catch (error) {
+    console.error(failure, error);
+  }
+}
+
+/** Known of an error as text already, which is not quoted. */
+const texts = new Set(["future", "sourceTraceback", "task"]);
+
 /** Writes the error and what is known of it to the standard error stream. */
 export function defaultExceptionHandler(context: ExceptionContext): void {
   const { message, exception, ...known } = context;
   const lines = [message || "Unhandled exception in event loop"];
-  for (const [key, value] of Object.entries(known)) {
-    lines.push(`${key}: ${typeof value === "string" ? value : repr(value)}`);
+  for (const key of Object.keys(known).sort()) {
+    const value = known[key];
+    lines.push(`${key}: ${typeof value === "string" && texts.has(key) ? value : safeRepr(value)}`);
   }
   console.error(lines.join("\n"), ...(exception === undefined ? [] : [exception]));
 }

@@ -9,7 +9,7 @@
  * the task gets the CancelledError instead, again as in asyncio.
  */
 import type { Context } from "../contextvars/context.ts";
-import { inspectCustom, repr, shortRepr, unlessPrinting } from "../repr.ts";
+import { inspectCustom, repr, safeRepr, shortRepr, unlessPrinting } from "../repr.ts";
 import { creationStack } from "./debug/debug.ts";
 import { type CallbackOptions, callExceptionHandler, contextFor, Handle } from "./events.ts";
 import { CancelledError, functionNeeded, InvalidStateError, isCancelled } from "./exceptions.ts";
@@ -298,7 +298,7 @@ export class Future<T> implements PromiseLike<T> {
     if (this.#state === "cancelled") {
       return [];
     }
-    return [this.#failed ? `exception=${repr(this.#exception)}` : `result=${shortRepr(this.#result)}`];
+    return [this.#failed ? `exception=${safeRepr(this.#exception)}` : `result=${safeRepr(this.#result, shortRepr)}`];
   }
 
   #callbackNames(): string[] {
@@ -471,7 +471,11 @@ function reportUnlessRetrieved(future: object, entry: Unretrieved): Unretrieved 
  */
 function letFramesGo(exception: unknown): void {
   if (exception instanceof Error) {
-    void exception.stack;
+    try {
+      void exception.stack;
+    } catch {
+      // Whoever has given it another `stack` has seen to that.
+    }
   }
 }
 

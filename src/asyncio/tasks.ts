@@ -283,9 +283,11 @@ export class Task<T> extends Future<T> {
 
   /** @internal */
   _runBody(): void {
+    // Called by itself: as a method it would have the task as its `this`, and errors would keep that.
+    const body = this.#body as () => T | PromiseLike<T>;
     let outcome: T | PromiseLike<T>;
     try {
-      outcome = (this.#body as () => T | PromiseLike<T>)();
+      outcome = body();
     } catch (error) {
       this.#threw(error);
       return;
