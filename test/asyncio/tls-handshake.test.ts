@@ -27,7 +27,7 @@ import { limitOf } from "../support/runtime-limits.ts";
 import { connectTls, type TlsPeer, tlsClient, tlsPeer, versions } from "../support/wire-tls.ts";
 
 const HOST = "127.0.0.1";
-const { ca, server: local } = certificates();
+const { ca, client, server: local, stranger } = certificates();
 /** A record that begins a handshake, and 512 bytes of which nothing will come. */
 const HALF_A_HELLO = Buffer.from([0x16, 0x03, 0x01, 0x02, 0x00, 0x01]);
 
@@ -512,6 +512,40 @@ describe("The ssl argument", () => {
     await checkDone(serving);
     assert.deepEqual(reports.all, []);
   });
+});
+
+describe("Certificates of clients", () => {
+  for (const version of versions) {
+    it(`requestCert in ${version}: only who has a good one is served (test_create_server_ssl_verify_failed)`, async () => {
+      using reports = new Reports();
+      const names: unknown[] = [];
+      const ssl = { ...local, ca, requestCert: true, minVersion: version, maxVersion: version };
+      await using serving = await serve(
+        async (_reader, writer) => {
+          names.push(writer.getExtraInfo("peercert")?.subject.CN);
+          await writer.send("welcome");
+          writer.close();
+        },
+        { ssl },
+      );
+      const visit = async (identity: object): Promise<unknown> => {
+        const [reader, writer] = await asyncio.openConnection("localhost", serving.port, { ssl: { ca, ...identity } });
+        const said = await outcomeOf(reader.read());
+        await writer[Symbol.asyncDispose]();
+        return said;
+      };
+      assert.equal(String(await visit(client)), "welcome");
+      // In TLS 1.3 the client learns of it when it reads: by an alert, or by an end without a word.
+      for (const identity of [stranger, {}]) {
+        const said = await outcomeOf(visit(identity));
+        assert.ok(said instanceof asyncio.OSError || String(said as Buffer) === "", String(said as Buffer));
+      }
+      assert.equal(String(await visit(client)), "welcome");
+      await checkDone(serving);
+      assert.deepEqual(names, ["client", "client"]);
+      assert.deepEqual(reports.all, []);
+    });
+  }
 });
 
 describe("Protocols and handshakes", () => {

@@ -219,8 +219,13 @@ function clientCertificateError(socket: tls.TLSSocket, ssl: SSLContext | true): 
   if (requestCert !== true || rejectUnauthorized === false) {
     return null;
   }
-  const { ssl: connection } = socket as unknown as { ssl?: { verifyError(): Error | null } };
-  return connection?.verifyError() ?? null;
+  const { ssl: connection } = socket as unknown as { ssl?: { verifyError(): Error | string | null } | null };
+  // Nobody is let in whose certificate nobody has looked at. Deno gives the bare code, which is empty where all is well.
+  const found = connection ? connection.verifyError() : "UNABLE_TO_GET_CERT";
+  if ((found ?? "") === "") {
+    return null;
+  }
+  return typeof found === "string" ? Object.assign(new Error(found), { code: found }) : found;
 }
 
 /** What is known of the TLS connection, by the names of `getExtraInfo()`. */
