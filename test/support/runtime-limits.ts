@@ -34,6 +34,7 @@ export const runtimeLimits: Readonly<Record<Runtime, Readonly<Partial<Record<Cap
     "collection beside an error":
       "an error keeps what the methods on its stack were called on, also after its text was asked for",
     "bind errors of a connect": "a local address that cannot be had is EINVAL, of no system call",
+    "reset under TLS": "a TLS socket, and what it runs on, take a reset for an EOF",
   },
 };
 
