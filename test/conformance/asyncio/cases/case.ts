@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { isSame } from "../compare.ts";
 import { runScript } from "../interpreter.ts";
-import type { Block, Entry, Script } from "../language.ts";
+import type { Block, Entry, Script, Statement } from "../language.ts";
 
 export interface TaskCase {
   /** The name of CPython's test, where it has one. */
@@ -38,6 +38,16 @@ export const LONG = 1_000_000;
 /** A body that waits until it is cancelled, and then runs the block. */
 export function untilCancelled(block: Block, rethrow = true): Block {
   return [["try", [["delay", LONG]], { on: "cancel", do: block, rethrow }, null]];
+}
+
+/** Runs the block, and goes on whatever it throws. */
+export function attempt(...block: Block): Statement {
+  return ["try", block, { on: "all", do: [] }, null];
+}
+
+/** Tasks with the same body, each named by a letter. */
+export function spawnAll(letters: string, body: Block): Block {
+  return Array.from(letters, (name): Statement => ["spawn", name, body]);
 }
 
 /** Runs the case on this side, and gives its trace. */

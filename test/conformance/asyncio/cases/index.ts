@@ -2,14 +2,20 @@
 import { cancelCases } from "./cancel.ts";
 import type { TaskCase } from "./case.ts";
 import { asCompletedCases, gatherCases, shieldCases, sleepCases, waitCases } from "./combinators.ts";
+import { barrierCases, conditionCases, eventCases, lockCases, semaphoreCases } from "./locks.ts";
 import { taskGroupCases } from "./task-groups.ts";
 import { timeoutCases } from "./timeouts.ts";
 import { waitForCases } from "./wait-for.ts";
 
 export const taskCases: Readonly<Record<string, readonly TaskCase[]>> = {
   asCompleted: asCompletedCases,
+  Barrier: barrierCases,
   "cancel()": cancelCases,
+  Condition: conditionCases,
+  Event: eventCases,
   gather: gatherCases,
+  Lock: lockCases,
+  Semaphore: semaphoreCases,
   shield: shieldCases,
   sleep: sleepCases,
   TaskGroup: taskGroupCases,

@@ -1,0 +1,1721 @@
+/** Lock, Event, Condition, the Semaphores and Barrier: the semantics that CPython's test_locks holds. */
+import type { Block } from "../language.ts";
+import { attempt, cancelled, LONG, raised, spawnAll, type TaskCase } from "./case.ts";
+
+/** What one of the locks prints as. */
+const shownAs = (kind: string, state: string): string => `<asyncio.locks.${kind} object at 0xHEX [${state}]>`;
+
+/** Takes the lock, says so, and gives it back some turns later. */
+const hold = (lock: string, turns = 1): Block => [
+  ["acquire", lock],
+  ["log", "holds it"],
+  ["sleep", turns],
+  ["release", lock],
+];
+
+export const lockCases: readonly TaskCase[] = [
+  {
+    id: "test_lock",
+    about: "Lock.acquire() gives true, and the lock is held until release()",
+    script: {
+      objects: { lock: ["Lock"] },
+      main: [
+        ["state", "lock"],
+        ["acquire", "lock"],
+        ["state", "lock"],
+        ["release", "lock"],
+        ["state", "lock"],
+      ],
+    },
+    sees: [
+      ["main", "state", shownAs("Lock", "unlocked")],
+      ["main", "acquire", true],
+      ["main", "state", shownAs("Lock", "locked")],
+      ["main", "release", null],
+      ["main", "state", shownAs("Lock", "unlocked")],
+    ],
+  },
+  {
+    id: "test_acquire",
+    about: "Lock.acquire() lets waiting tasks through one at a time, in the order in which they came",
+    script: {
+      objects: { lock: ["Lock"] },
+      main: [
+        ["acquire", "lock"],
+        ...spawnAll("abc", hold("lock")),
+        ["sleep", 1],
+        ["state", "lock"],
+        ["release", "lock"],
+        ["state", "lock"],
+        ["await", ["ref", "c"]],
+      ],
+    },
+    sees: [
+      ["main", "state", shownAs("Lock", "locked, waiters:3")],
+      ["main", "state", shownAs("Lock", "unlocked, waiters:3")],
+      ["a", "log", "holds it"],
+      ["a", "release", null],
+      ["b", "log", "holds it"],
+      ["b", "release", null],
+      ["c", "log", "holds it"],
+      ["end", "lock", shownAs("Lock", "unlocked")],
+    ],
+  },
+  {
+    id: "test_lock_by_with_statement",
+    about: "Lock.with() holds the lock for the time of its block, and runs one block at a time",
+    script: {
+      objects: { lock: ["Lock"] },
+      main: [
+        ...spawnAll("ab", [
+          [
+            "with",
+            "lock",
+            [
+              ["log", "in"],
+              ["delay", 1],
+              ["log", "out"],
+            ],
+          ],
+        ]),
+        ["await", ["ref", "b"]],
+        ["time"],
+      ],
+    },
+    sees: [
+      ["a", "log", "in"],
+      ["a", "log", "out"],
+      ["b", "log", "in"],
+      ["b", "log", "out"],
+      ["main", "time", 2],
+      ["end", "lock", shownAs("Lock", "unlocked")],
+    ],
+  },
+  {
+    id: "test_context_manager",
+    about: "Lock.with() gives the lock back when its block throws",
+    script: {
+      objects: { lock: ["Lock"] },
+      main: [
+        attempt([
+          "with",
+          "lock",
+          [
+            ["state", "lock"],
+            ["raise", "inside"],
+          ],
+        ]),
+        ["state", "lock"],
+      ],
+    },
+    sees: [
+      ["main", "state", shownAs("Lock", "locked")],
+      ["main", "caught", raised("Boom", "inside")],
+      ["main", "state", shownAs("Lock", "unlocked")],
+    ],
+  },
+  {
+    id: "with() of a task that is cancelled inside",
+    about: "Lock.with() gives the lock to the next one when its block is cancelled",
+    script: {
+      objects: { lock: ["Lock"] },
+      main: [
+        ["spawn", "a", [["with", "lock", [["delay", LONG]]]]],
+        ["spawn", "b", [["with", "lock", [["time"]]]]],
+        ["sleep", 1],
+        ["cancel", "a"],
+        ["await", ["ref", "b"]],
+      ],
+    },
+    sees: [
+      ["a", "with", cancelled],
+      ["b", "time", 0],
+    ],
+  },
+  {
+    id: "test_acquire_cancel",
+    about: "Lock.acquire() leaves no waiter behind when it is cancelled",
+    script: {
+      objects: { lock: ["Lock"] },
+      main: [
+        ["acquire", "lock"],
+        ["spawn", "task", [["acquire", "lock"]]],
+        ["sleep", 1],
+        ["cancel", "task"],
+        attempt(["await", ["ref", "task"]]),
+        ["state", "lock"],
+      ],
+    },
+    sees: [
+      ["task", "acquire", cancelled],
+      ["main", "state", shownAs("Lock", "locked")],
+    ],
+  },
+  {
+    id: "test_cancel_race",
+    about: "Lock.release() passes over a waiter that is cancelled in the same turn, and wakes the next",
+    script: {
+      objects: { lock: ["Lock"] },
+      main: [
+        ["future", "gate"],
+        ["spawn", "a", [["with", "lock", [["await", ["ref", "gate"]]]]]],
+        ...spawnAll("bc", [["with", "lock", [["log", "in"]]]]),
+        ["sleep", 2],
+        ["setResult", "gate", null],
+        ["cancel", "b"],
+        ["await", ["ref", "c"]],
+        ["state", "b"],
+        ["state", "lock"],
+      ],
+    },
+    sees: [
+      ["b", "with", cancelled],
+      ["c", "log", "in"],
+      ["main", "state", ["cancelled", 1]],
+      ["main", "state", shownAs("Lock", "unlocked")],
+    ],
+  },
+  {
+    id: "test_cancel_release_race",
+    about: "Lock.release() lets only one through when the first waiter is cancelled just before",
+    script: {
+      objects: { lock: ["Lock"] },
+      main: [
+        ["acquire", "lock"],
+        ...spawnAll("abc", [["acquire", "lock"]]),
+        ["sleep", 1],
+        [
+          "callSoon",
+          "both",
+          [
+            ["cancel", "a"],
+            ["release", "lock"],
+          ],
+        ],
+        attempt(["await", ["ref", "a"]]),
+        ["sleep", 3],
+        ["state", "b"],
+        ["state", "c"],
+        ["state", "lock"],
+      ],
+    },
+    sees: [
+      ["a", "acquire", cancelled],
+      ["b", "acquire", true],
+      ["main", "state", ["b", 0]],
+      ["main", "state", ["pending", 0]],
+      ["main", "state", shownAs("Lock", "locked, waiters:1")],
+    ],
+  },
+  {
+    id: "test_finished_waiter_cancelled",
+    about: "Lock.acquire() that was woken and is cancelled before it runs wakes the next one",
+    script: {
+      objects: { lock: ["Lock"] },
+      main: [
+        ["acquire", "lock"],
+        ...spawnAll("ab", [["acquire", "lock"]]),
+        ["sleep", 1],
+        ["release", "lock"],
+        ["cancel", "a"],
+        ["await", ["ref", "b"]],
+        ["state", "lock"],
+      ],
+    },
+    sees: [
+      ["a", "acquire", cancelled],
+      ["b", "acquire", true],
+      ["main", "state", shownAs("Lock", "locked")],
+    ],
+  },
+  {
+    id: "a lock that is promised",
+    about: "Lock.acquire() of one that comes when a waiter was woken, but has not run, waits behind it",
+    script: {
+      objects: { lock: ["Lock"] },
+      main: [
+        ["acquire", "lock"],
+        ["spawn", "a", hold("lock")],
+        ["sleep", 1],
+        ["release", "lock"],
+        ["acquire", "lock"],
+        ["log", "main holds it"],
+      ],
+    },
+    sees: [
+      ["a", "log", "holds it"],
+      ["a", "release", null],
+      ["main", "log", "main holds it"],
+    ],
+  },
+  {
+    id: "an only waiter that is cancelled",
+    about: "Lock.acquire() takes the lock at once when all who wait for it are cancelled",
+    script: {
+      objects: { lock: ["Lock"] },
+      main: [
+        ["acquire", "lock"],
+        ["spawn", "a", [["acquire", "lock"]]],
+        ["sleep", 1],
+        ["cancel", "a"],
+        ["release", "lock"],
+        ["callSoon", "turn", []],
+        ["acquire", "lock"],
+        ["state", "lock"],
+        ["sleep", 2],
+        ["state", "lock"],
+      ],
+    },
+    sees: [
+      ["main", "acquire", true],
+      ["main", "state", shownAs("Lock", "locked, waiters:1")],
+      ["a", "acquire", cancelled],
+      ["turn", "called", null],
+      ["main", "state", shownAs("Lock", "locked")],
+    ],
+  },
+  {
+    id: "acquire() with a timeout",
+    about: "Lock.acquire() within waitFor() gives up at the deadline, and the lock is not lost",
+    script: {
+      objects: { lock: ["Lock"] },
+      main: [
+        ["acquire", "lock"],
+        attempt(["await", ["waitFor", ["acquire", "lock"], 3]]),
+        ["release", "lock"],
+        ["await", ["waitFor", ["acquire", "lock"], 3]],
+        ["time"],
+      ],
+    },
+    sees: [
+      ["main", "await", raised("TimeoutError")],
+      ["main", "await", true],
+      ["main", "time", 3],
+    ],
+  },
+  {
+    id: "test_release_not_acquired",
+    about: "Lock.release() throws a RuntimeError when nobody holds the lock",
+    script: { objects: { lock: ["Lock"] }, main: [attempt(["release", "lock"]), ["acquire", "lock"]] },
+    sees: [
+      ["main", "release", raised("RuntimeError", "Lock is not acquired.")],
+      ["main", "acquire", true],
+    ],
+  },
+  {
+    id: "test_release_no_waiters",
+    about: "Lock.release() twice is a RuntimeError the second time, also while a waiter is on its way",
+    script: {
+      objects: { lock: ["Lock"] },
+      main: [
+        ["acquire", "lock"],
+        ["spawn", "a", [["acquire", "lock"]]],
+        ["sleep", 1],
+        ["release", "lock"],
+        attempt(["release", "lock"]),
+        ["await", ["ref", "a"]],
+      ],
+    },
+    sees: [
+      ["main", "release", null],
+      ["main", "release", raised("RuntimeError")],
+      ["a", "acquire", true],
+    ],
+  },
+];
+
+export const eventCases: readonly TaskCase[] = [
+  {
+    id: "test_wait",
+    about: "Event.set() wakes all that wait, in the order in which they came",
+    script: {
+      objects: { event: ["Event"] },
+      main: [
+        ...spawnAll("abc", [["wait", "event"]]),
+        ["sleep", 1],
+        ["state", "event"],
+        ["setEvent", "event"],
+        ["state", "event"],
+        ["await", ["ref", "c"]],
+        ["state", "event"],
+      ],
+    },
+    sees: [
+      ["main", "state", shownAs("Event", "unset, waiters:3")],
+      ["main", "state", shownAs("Event", "set, waiters:3")],
+      ["a", "wait", true],
+      ["b", "wait", true],
+      ["c", "wait", true],
+      ["main", "state", shownAs("Event", "set")],
+    ],
+  },
+  {
+    id: "test_wait_on_set",
+    about: "Event.wait() gives true at once when the event is set",
+    script: {
+      objects: { event: ["Event"] },
+      main: [
+        ["setEvent", "event"],
+        ["callSoon", "turn", []],
+        ["wait", "event"],
+        ["sleep", 1],
+      ],
+    },
+    sees: [
+      ["main", "wait", true],
+      ["turn", "called", null],
+    ],
+  },
+  {
+    id: "test_wait_cancel",
+    about: "Event.wait() leaves no waiter behind when it is cancelled",
+    script: {
+      objects: { event: ["Event"] },
+      main: [
+        ["spawn", "a", [["wait", "event"]]],
+        ["sleep", 1],
+        ["cancel", "a"],
+        attempt(["await", ["ref", "a"]]),
+        ["state", "event"],
+      ],
+    },
+    sees: [
+      ["a", "wait", cancelled],
+      ["main", "state", shownAs("Event", "unset")],
+    ],
+  },
+  {
+    id: "set() and a cancellation",
+    about: "Event.set() passes over a waiter that is cancelled in the same turn, and wakes the others",
+    script: {
+      objects: { event: ["Event"] },
+      main: [
+        ...spawnAll("ab", [["wait", "event"]]),
+        ["sleep", 1],
+        ["cancel", "a"],
+        ["setEvent", "event"],
+        ["await", ["ref", "b"]],
+      ],
+    },
+    sees: [
+      ["a", "wait", cancelled],
+      ["b", "wait", true],
+    ],
+  },
+  {
+    id: "test_clear",
+    about: "Event.clear() makes the next ones wait again",
+    script: {
+      objects: { event: ["Event"] },
+      main: [
+        ["setEvent", "event"],
+        ["clear", "event"],
+        ["callLater", "timer", 2, [["setEvent", "event"]]],
+        ["wait", "event"],
+        ["time"],
+      ],
+    },
+    sees: [
+      ["timer", "setEvent", null],
+      ["main", "wait", true],
+      ["main", "time", 2],
+    ],
+  },
+  {
+    id: "test_clear_with_waiters",
+    about: "Event.clear() just after set() takes nothing back from those that were woken",
+    script: {
+      objects: { event: ["Event"] },
+      main: [
+        ["spawn", "a", [["wait", "event"]]],
+        ["sleep", 1],
+        ["setEvent", "event"],
+        ["clear", "event"],
+        ["setEvent", "event"],
+        ["clear", "event"],
+        ["spawn", "b", [["wait", "event"]]],
+        ["await", ["ref", "a"]],
+        ["sleep", 2],
+        ["state", "event"],
+        ["setEvent", "event"],
+      ],
+    },
+    sees: [
+      ["a", "wait", true],
+      ["main", "state", shownAs("Event", "unset, waiters:1")],
+      ["b", "wait", true],
+    ],
+  },
+];
+
+/** Holds the condition and waits for it, which says what it got. */
+const waitWith = (condition: string): Block => [["with", condition, [["conditionWait", condition]]]];
+
+export const conditionCases: readonly TaskCase[] = [
+  {
+    id: "test_wait",
+    about: "Condition.wait() gives the lock up while it waits, and has it again afterwards",
+    script: {
+      objects: { condition: ["Condition"] },
+      main: [
+        [
+          "spawn",
+          "a",
+          [
+            ["acquire", "condition"],
+            ["conditionWait", "condition"],
+            ["state", "condition"],
+            ["release", "condition"],
+          ],
+        ],
+        ["sleep", 1],
+        ["state", "condition"],
+        ["acquire", "condition"],
+        ["notify", "condition", 1],
+        ["sleep", 3],
+        ["log", "still held"],
+        ["release", "condition"],
+        ["await", ["ref", "a"]],
+      ],
+    },
+    sees: [
+      ["main", "state", shownAs("Condition", "unlocked, waiters:1")],
+      ["main", "log", "still held"],
+      ["a", "conditionWait", true],
+      ["a", "state", shownAs("Condition", "locked")],
+    ],
+  },
+  {
+    id: "test_wait_cancel",
+    about: "Condition.wait() that is cancelled takes the lock again before it throws",
+    script: {
+      objects: { condition: ["Condition"] },
+      main: [
+        [
+          "spawn",
+          "a",
+          [
+            ["acquire", "condition"],
+            attempt(["conditionWait", "condition"]),
+            ["state", "condition"],
+            ["release", "condition"],
+          ],
+        ],
+        ["sleep", 1],
+        ["cancel", "a"],
+        ["await", ["ref", "a"]],
+      ],
+    },
+    sees: [
+      ["a", "conditionWait", cancelled],
+      ["a", "state", shownAs("Condition", "locked")],
+    ],
+  },
+  {
+    id: "test_wait_cancel_contested",
+    about: "Condition.wait() that is cancelled while it waits for the lock holds the lock when it throws",
+    script: {
+      objects: { condition: ["Condition"] },
+      main: [
+        [
+          "spawn",
+          "a",
+          [
+            ["acquire", "condition"],
+            attempt(["conditionWait", "condition"]),
+            ["state", "condition"],
+            ["release", "condition"],
+          ],
+        ],
+        ["sleep", 1],
+        ["acquire", "condition"],
+        ["notify", "condition", 1],
+        ["sleep", 2],
+        ["cancel", "a"],
+        ["sleep", 2],
+        ["state", "a"],
+        ["release", "condition"],
+        ["await", ["ref", "a"]],
+      ],
+    },
+    sees: [
+      ["main", "state", ["pending", 1]],
+      ["main", "release", null],
+      ["a", "conditionWait", cancelled],
+      ["a", "state", shownAs("Condition", "locked")],
+    ],
+  },
+  {
+    id: "test_wait_cancel_after_notify",
+    about: "Condition.wait() that is cancelled after notify() throws within with(), which gives the lock back",
+    script: {
+      objects: { condition: ["Condition"] },
+      main: [
+        ["spawn", "a", waitWith("condition")],
+        ["sleep", 1],
+        ["acquire", "condition"],
+        ["notify", "condition", 1],
+        ["sleep", 1],
+        ["cancel", "a"],
+        ["sleep", 1],
+        ["release", "condition"],
+        attempt(["await", ["ref", "a"]]),
+        ["state", "condition"],
+      ],
+    },
+    sees: [
+      ["a", "with", cancelled],
+      ["main", "state", shownAs("Condition", "unlocked")],
+    ],
+  },
+  {
+    id: "test_cancelled_wakeup",
+    about: "Condition.wait() that was notified and is cancelled in the same turn hands the wake-up to the next",
+    script: {
+      objects: { condition: ["Condition"] },
+      main: [
+        ...spawnAll("ab", waitWith("condition")),
+        ["sleep", 2],
+        ["with", "condition", [["notify", "condition", 1]]],
+        ["cancel", "a"],
+        ["await", ["ref", "b"]],
+      ],
+    },
+    sees: [
+      ["a", "conditionWait", cancelled],
+      ["b", "conditionWait", true],
+    ],
+  },
+  {
+    id: "test_cancelled_wakeup_relock",
+    about: "Condition.wait() that was notified and is cancelled while it waits for the lock hands the wake-up on",
+    script: {
+      objects: { condition: ["Condition"] },
+      main: [
+        ...spawnAll("ab", waitWith("condition")),
+        ["sleep", 2],
+        ["acquire", "condition"],
+        ["notify", "condition", 1],
+        ["sleep", 2],
+        ["cancel", "a"],
+        ["sleep", 1],
+        ["release", "condition"],
+        ["await", ["ref", "b"]],
+      ],
+    },
+    sees: [
+      ["main", "release", null],
+      ["a", "conditionWait", cancelled],
+      ["b", "conditionWait", true],
+    ],
+  },
+  {
+    id: "test_cancelled_error_re_aquire",
+    about: "Condition.wait() keeps the message of the cancellation while it takes the lock again",
+    script: {
+      objects: { condition: ["Condition"] },
+      main: [
+        ["spawn", "a", waitWith("condition")],
+        ["sleep", 1],
+        ["acquire", "condition"],
+        ["cancel", "a", "first"],
+        ["sleep", 2],
+        ["state", "a"],
+        ["release", "condition"],
+        attempt(["await", ["ref", "a"]]),
+      ],
+    },
+    sees: [
+      ["main", "state", ["pending", 1]],
+      ["a", "conditionWait", raised("CancelledError", "first")],
+    ],
+  },
+  {
+    id: "cancelled twice while it takes the lock",
+    about: "Condition.wait() that is cancelled again while it takes the lock throws the later CancelledError",
+    script: {
+      objects: { condition: ["Condition"] },
+      main: [
+        ["spawn", "a", waitWith("condition")],
+        ["sleep", 1],
+        ["acquire", "condition"],
+        ["cancel", "a", "first"],
+        ["sleep", 2],
+        ["cancel", "a", "second"],
+        ["sleep", 2],
+        ["release", "condition"],
+        attempt(["await", ["ref", "a"]]),
+      ],
+    },
+    sees: [
+      ["main", "release", null],
+      ["a", "conditionWait", raised("CancelledError", "second")],
+      ["end", "a", ["cancelled", 2]],
+    ],
+  },
+  {
+    id: "test_wait_unacquired",
+    about: "Condition.wait() throws a RuntimeError when the lock is not held",
+    script: {
+      objects: { condition: ["Condition"] },
+      main: [attempt(["conditionWait", "condition"]), ["state", "condition"]],
+    },
+    sees: [
+      ["main", "conditionWait", raised("RuntimeError", "cannot wait on un-acquired lock")],
+      ["main", "state", shownAs("Condition", "unlocked")],
+    ],
+  },
+  {
+    id: "test_wait_for",
+    about: "Condition.waitFor() goes on waiting until its predicate is true when it is notified",
+    script: {
+      objects: { condition: ["Condition"] },
+      main: [
+        ["spawn", "a", [["with", "condition", [["conditionWaitFor", "condition", "ready"]]]]],
+        ["sleep", 1],
+        ["with", "condition", [["notify", "condition", 1]]],
+        ["sleep", 2],
+        ["state", "a"],
+        ["flag", "ready", true],
+        ["sleep", 2],
+        ["state", "a"],
+        ["with", "condition", [["notify", "condition", 1]]],
+        ["await", ["ref", "a"]],
+      ],
+    },
+    sees: [
+      ["main", "state", ["pending", 0]],
+      ["main", "state", ["pending", 0]],
+      ["a", "conditionWaitFor", true],
+    ],
+  },
+  {
+    id: "test_wait_for_unacquired",
+    about: "Condition.waitFor() needs the lock only when it has to wait",
+    script: {
+      objects: { condition: ["Condition"] },
+      main: [
+        ["flag", "ready", true],
+        ["conditionWaitFor", "condition", "ready"],
+        ["flag", "ready", false],
+        attempt(["conditionWaitFor", "condition", "ready"]),
+      ],
+    },
+    sees: [
+      ["main", "conditionWaitFor", true],
+      ["main", "conditionWaitFor", raised("RuntimeError", "cannot wait on un-acquired lock")],
+    ],
+  },
+  {
+    id: "test_notify",
+    about: "Condition.notify() wakes as many as it says, those that have waited longest",
+    script: {
+      objects: { condition: ["Condition"] },
+      main: [
+        ...spawnAll("abcd", waitWith("condition")),
+        ["sleep", 5],
+        ["with", "condition", [["notify", "condition", 1]]],
+        ["sleep", 3],
+        ["log", "then two"],
+        ["with", "condition", [["notify", "condition", 2]]],
+        ["sleep", 3],
+        ["state", "condition"],
+        ["with", "condition", [["notify", "condition", 9]]],
+        ["await", ["ref", "d"]],
+      ],
+    },
+    sees: [
+      ["a", "conditionWait", true],
+      ["main", "log", "then two"],
+      ["b", "conditionWait", true],
+      ["c", "conditionWait", true],
+      ["main", "state", shownAs("Condition", "unlocked, waiters:1")],
+      ["d", "conditionWait", true],
+    ],
+  },
+  {
+    id: "notify() of nobody",
+    about: "Condition.notify() when nobody waits is forgotten: who comes later waits",
+    script: {
+      objects: { condition: ["Condition"] },
+      main: [
+        ["with", "condition", [["notify", "condition", 1]]],
+        ["spawn", "a", waitWith("condition")],
+        ["sleep", 2],
+        ["state", "a"],
+        ["with", "condition", [["notify", "condition", 0]]],
+        ["sleep", 2],
+        ["state", "a"],
+        ["with", "condition", [["notifyAll", "condition"]]],
+        ["await", ["ref", "a"]],
+      ],
+    },
+    sees: [
+      ["main", "state", ["pending", 0]],
+      ["main", "state", ["pending", 0]],
+      ["a", "conditionWait", true],
+    ],
+  },
+  {
+    id: "test_notify_all",
+    about: "Condition.notifyAll() wakes all, who then take the lock one after the other",
+    script: {
+      objects: { condition: ["Condition"] },
+      main: [
+        ...spawnAll("abc", [
+          [
+            "with",
+            "condition",
+            [
+              ["conditionWait", "condition"],
+              ["sleep", 2],
+              ["log", "lets go"],
+            ],
+          ],
+        ]),
+        ["sleep", 3],
+        ["with", "condition", [["notifyAll", "condition"]]],
+        ["await", ["ref", "c"]],
+      ],
+    },
+    sees: [
+      ["a", "conditionWait", true],
+      ["a", "log", "lets go"],
+      ["b", "conditionWait", true],
+      ["b", "log", "lets go"],
+      ["c", "conditionWait", true],
+    ],
+  },
+  {
+    id: "test_notify_unacquired",
+    about: "Condition.notify() throws a RuntimeError when the lock is not held",
+    script: { objects: { condition: ["Condition"] }, main: [["notify", "condition", 1]] },
+    sees: [["main", "raised", raised("RuntimeError", "cannot notify on un-acquired lock")]],
+  },
+  {
+    id: "test_notify_all_unacquired",
+    about: "Condition.notifyAll() throws a RuntimeError when the lock is not held",
+    script: { objects: { condition: ["Condition"] }, main: [["notifyAll", "condition"]] },
+    sees: [["main", "raised", raised("RuntimeError")]],
+  },
+  {
+    id: "test_explicit_lock",
+    about: "Condition of a Lock that is given shares it: who holds the lock may notify",
+    script: {
+      objects: { lock: ["Lock"], one: ["Condition", "lock"], other: ["Condition", "lock"] },
+      main: [
+        ["spawn", "a", waitWith("one")],
+        ["spawn", "b", waitWith("other")],
+        ["sleep", 2],
+        [
+          "with",
+          "lock",
+          [
+            ["state", "one"],
+            ["notify", "other", 1],
+          ],
+        ],
+        ["await", ["ref", "b"]],
+        ["state", "a"],
+        ["with", "one", [["notify", "one", 1]]],
+      ],
+    },
+    sees: [
+      ["main", "state", shownAs("Condition", "locked, waiters:1")],
+      ["b", "conditionWait", true],
+      ["main", "state", ["pending", 0]],
+      ["a", "conditionWait", true],
+    ],
+  },
+  {
+    id: "test_timeout_in_block",
+    about: "Condition.wait() within timeout() takes the lock again before the TimeoutError",
+    script: {
+      objects: { condition: ["Condition"] },
+      main: [
+        [
+          "with",
+          "condition",
+          [attempt(["timeout", "t", 2, [["conditionWait", "condition"]]]), ["state", "condition"], ["time"]],
+        ],
+      ],
+    },
+    sees: [
+      ["main", "timeout", raised("TimeoutError")],
+      ["main", "state", shownAs("Condition", "locked")],
+      ["main", "time", 2],
+    ],
+  },
+];
+
+export const semaphoreCases: readonly TaskCase[] = [
+  {
+    id: "test_semaphore",
+    about: "Semaphore.acquire() takes a place, and release() gives it back",
+    script: {
+      objects: { semaphore: ["Semaphore", 2] },
+      main: [
+        ["acquire", "semaphore"],
+        ["state", "semaphore"],
+        ["acquire", "semaphore"],
+        ["state", "semaphore"],
+        ["release", "semaphore"],
+        ["state", "semaphore"],
+      ],
+    },
+    sees: [
+      ["main", "acquire", true],
+      ["main", "state", shownAs("Semaphore", "unlocked, value:1")],
+      ["main", "state", shownAs("Semaphore", "locked")],
+      ["main", "state", shownAs("Semaphore", "unlocked, value:1")],
+    ],
+  },
+  {
+    id: "test_initial_value_zero",
+    about: "Semaphore of zero is locked from the beginning, until it is released",
+    script: {
+      objects: { semaphore: ["Semaphore", 0] },
+      main: [
+        ["state", "semaphore"],
+        ["callLater", "timer", 1, [["release", "semaphore"]]],
+        ["acquire", "semaphore"],
+        ["time"],
+      ],
+    },
+    sees: [
+      ["main", "state", shownAs("Semaphore", "locked")],
+      ["main", "acquire", true],
+      ["main", "time", 1],
+    ],
+  },
+  {
+    id: "test_acquire",
+    about: "Semaphore.acquire() lets its number through, and the others when places come free, in their order",
+    script: {
+      objects: { semaphore: ["Semaphore", 2] },
+      main: [
+        ...spawnAll("abcde", [
+          [
+            "with",
+            "semaphore",
+            [
+              ["log", "in"],
+              ["delay", 1],
+            ],
+          ],
+        ]),
+        ["sleep", 1],
+        ["state", "semaphore"],
+        ["await", ["ref", "e"]],
+        ["time"],
+      ],
+    },
+    sees: [
+      ["a", "log", "in"],
+      ["b", "log", "in"],
+      ["main", "state", shownAs("Semaphore", "locked, waiters:3")],
+      ["c", "log", "in"],
+      ["d", "log", "in"],
+      ["e", "log", "in"],
+      ["main", "time", 3],
+      ["end", "semaphore", shownAs("Semaphore", "unlocked, value:2")],
+    ],
+  },
+  {
+    id: "test_acquire_cancel",
+    about: "Semaphore.acquire() leaves no waiter behind when it is cancelled",
+    script: {
+      objects: { semaphore: ["Semaphore", 0] },
+      main: [
+        ["spawn", "a", [["acquire", "semaphore"]]],
+        ["sleep", 1],
+        ["cancel", "a"],
+        attempt(["await", ["ref", "a"]]),
+        ["state", "semaphore"],
+        ["release", "semaphore"],
+        ["acquire", "semaphore"],
+      ],
+    },
+    sees: [
+      ["main", "state", shownAs("Semaphore", "locked")],
+      ["main", "acquire", true],
+    ],
+  },
+  {
+    id: "test_acquire_cancel_before_awoken",
+    about: "Semaphore.release() passes over waiters that are cancelled in the same turn, and wakes one",
+    script: {
+      objects: { semaphore: ["Semaphore", 0] },
+      main: [
+        ...spawnAll("abcd", [["acquire", "semaphore"]]),
+        ["sleep", 1],
+        ["cancel", "a"],
+        ["cancel", "b"],
+        ["release", "semaphore"],
+        ["sleep", 2],
+        ["state", "c"],
+        ["state", "d"],
+        ["state", "semaphore"],
+      ],
+    },
+    sees: [
+      ["a", "acquire", cancelled],
+      ["b", "acquire", cancelled],
+      ["c", "acquire", true],
+      ["main", "state", ["c", 0]],
+      ["main", "state", ["pending", 0]],
+      ["main", "state", shownAs("Semaphore", "locked, waiters:1")],
+    ],
+  },
+  {
+    id: "test_acquire_hang",
+    about: "Semaphore.release() after the first waiter was cancelled lets the second through",
+    script: {
+      objects: { semaphore: ["Semaphore", 0] },
+      main: [
+        ...spawnAll("ab", [["acquire", "semaphore"]]),
+        ["sleep", 1],
+        ["cancel", "a"],
+        ["release", "semaphore"],
+        ["sleep", 2],
+        ["state", "b"],
+      ],
+    },
+    sees: [
+      ["a", "acquire", cancelled],
+      ["main", "state", ["b", 0]],
+    ],
+  },
+  {
+    id: "a place that was given, and a cancellation",
+    about: "Semaphore.acquire() that was let through and is cancelled before it runs hands its place on",
+    script: {
+      objects: { semaphore: ["Semaphore", 0] },
+      main: [
+        ...spawnAll("ab", [["acquire", "semaphore"]]),
+        ["sleep", 1],
+        ["release", "semaphore"],
+        ["cancel", "a"],
+        ["await", ["ref", "b"]],
+        ["state", "semaphore"],
+      ],
+    },
+    sees: [
+      ["a", "acquire", cancelled],
+      ["b", "acquire", true],
+      ["main", "state", shownAs("Semaphore", "locked")],
+    ],
+  },
+  {
+    id: "test_acquire_no_hang",
+    about: "Semaphore has all its places when one that was let through was cancelled and nobody else waits",
+    script: {
+      objects: { semaphore: ["Semaphore", 1] },
+      main: [
+        [
+          "spawn",
+          "a",
+          [
+            ["with", "semaphore", [["sleep", 1]]],
+            ["cancel", "b"],
+          ],
+        ],
+        ["spawn", "b", [["with", "semaphore", [["log", "never"]]]]],
+        [
+          "await",
+          [
+            "gather",
+            [
+              ["ref", "a"],
+              ["ref", "b"],
+            ],
+            true,
+          ],
+        ],
+        ["await", ["waitFor", ["acquire", "semaphore"], 1]],
+        ["time"],
+      ],
+    },
+    sees: [
+      ["b", "with", cancelled],
+      ["main", "await", ["a", cancelled]],
+      ["main", "await", true],
+      ["main", "time", 0],
+    ],
+  },
+  {
+    id: "test_release_not_acquired",
+    about: "BoundedSemaphore.release() throws a ValueError beyond its bound",
+    script: {
+      objects: { bounded: ["BoundedSemaphore", 1], plain: ["Semaphore", 1] },
+      main: [
+        ["release", "plain"],
+        ["state", "plain"],
+        attempt(["release", "bounded"]),
+        ["acquire", "bounded"],
+        ["release", "bounded"],
+        attempt(["release", "bounded"]),
+        ["state", "bounded"],
+      ],
+    },
+    sees: [
+      ["main", "state", shownAs("Semaphore", "unlocked, value:2")],
+      ["main", "release", raised("ValueError", "BoundedSemaphore released too many times")],
+      ["main", "release", null],
+      ["main", "release", raised("ValueError", "BoundedSemaphore released too many times")],
+      ["main", "state", shownAs("BoundedSemaphore", "unlocked, value:1")],
+    ],
+  },
+  {
+    id: "a bound and a waiter",
+    about: "BoundedSemaphore.release() with a waiter hands the place over, which is not beyond its bound",
+    script: {
+      objects: { bounded: ["BoundedSemaphore", 1] },
+      main: [
+        ["acquire", "bounded"],
+        ["spawn", "a", hold("bounded")],
+        ["sleep", 1],
+        ["release", "bounded"],
+        ["await", ["ref", "a"]],
+        attempt(["release", "bounded"]),
+      ],
+    },
+    sees: [
+      ["a", "release", null],
+      ["main", "release", raised("ValueError")],
+    ],
+  },
+  {
+    id: "test_release_no_waiters",
+    about: "Semaphore.release() twice in a turn lets the two through that have waited longest",
+    script: {
+      objects: { semaphore: ["Semaphore", 0] },
+      main: [
+        ...spawnAll("abc", [["acquire", "semaphore"]]),
+        ["sleep", 1],
+        ["release", "semaphore"],
+        ["release", "semaphore"],
+        ["sleep", 1],
+        ["state", "semaphore"],
+      ],
+    },
+    sees: [
+      ["a", "acquire", true],
+      ["b", "acquire", true],
+      ["main", "state", shownAs("Semaphore", "locked, waiters:1")],
+    ],
+  },
+  {
+    id: "test_acquire_fifo_order",
+    about: "Semaphore.acquire() of one that has just released waits behind those that wait already",
+    script: {
+      objects: { semaphore: ["Semaphore", 1] },
+      main: [
+        ...spawnAll("abc", [
+          [
+            "repeat",
+            2,
+            [
+              ["acquire", "semaphore"],
+              ["log", "in"],
+              ["delay", 1],
+              ["release", "semaphore"],
+            ],
+          ],
+        ]),
+        ["await", ["ref", "c"]],
+        ["time"],
+      ],
+    },
+    sees: [
+      ["a", "log", "in"],
+      ["b", "log", "in"],
+      ["c", "log", "in"],
+      ["a", "log", "in"],
+      ["b", "log", "in"],
+      ["c", "log", "in"],
+      ["main", "time", 6],
+    ],
+  },
+  {
+    id: "test_acquire_fifo_order_2",
+    about: "Semaphore.acquire() right after release() waits while the place is on its way to another",
+    script: {
+      objects: { semaphore: ["Semaphore", 1] },
+      main: [
+        ["spawn", "a", [["acquire", "semaphore"]]],
+        [
+          "spawn",
+          "b",
+          [
+            ["acquire", "semaphore"],
+            ["release", "semaphore"],
+            ["acquire", "semaphore"],
+            ["log", "second time"],
+          ],
+        ],
+        ["spawn", "c", [["acquire", "semaphore"]]],
+        ["sleep", 1],
+        ["release", "semaphore"],
+        ["release", "semaphore"],
+        ["await", ["ref", "b"]],
+      ],
+    },
+    sees: [
+      ["a", "acquire", true],
+      ["b", "acquire", true],
+      ["c", "acquire", true],
+      ["b", "log", "second time"],
+      ["end", "semaphore", shownAs("Semaphore", "locked")],
+    ],
+  },
+  {
+    id: "test_acquire_fifo_order_3",
+    about: "Semaphore.acquire() keeps the order of the others when the first was cancelled",
+    script: {
+      objects: { semaphore: ["Semaphore", 0] },
+      main: [
+        ...spawnAll("abc", [["acquire", "semaphore"]]),
+        ["sleep", 1],
+        ["cancel", "a"],
+        ["sleep", 1],
+        ["release", "semaphore"],
+        ["release", "semaphore"],
+        ["await", ["ref", "c"]],
+      ],
+    },
+    sees: [
+      ["a", "acquire", cancelled],
+      ["b", "acquire", true],
+      ["c", "acquire", true],
+    ],
+  },
+  {
+    id: "test_acquire_fifo_order_4",
+    about: "Semaphore.acquire() of a newcomer waits behind one whose wake-up is on its way",
+    script: {
+      objects: { semaphore: ["Semaphore", 0] },
+      main: [
+        ...spawnAll("ab", [["acquire", "semaphore"]]),
+        ["sleep", 1],
+        ["release", "semaphore"],
+        ["release", "semaphore"],
+        ["release", "semaphore"],
+        ["state", "semaphore"],
+        ["acquire", "semaphore"],
+        ["log", "through"],
+      ],
+    },
+    sees: [
+      ["a", "acquire", true],
+      ["b", "acquire", true],
+      ["main", "log", "through"],
+    ],
+  },
+];
+
+/** Comes to the barrier and says how it was. */
+const come: Block = [["barrier", "barrier"]];
+
+const broken = raised("BrokenBarrierError");
+
+export const barrierCases: readonly TaskCase[] = [
+  {
+    id: "test_filling_task_by_task",
+    about: "Barrier.wait() waits for the last of its number, and says in which order they came",
+    script: {
+      objects: { barrier: ["Barrier", 3] },
+      main: [
+        ["state", "barrier"],
+        ["spawn", "a", come],
+        ["sleep", 1],
+        ["state", "barrier"],
+        ["spawn", "b", come],
+        ["sleep", 1],
+        ["state", "barrier"],
+        ["barrier", "barrier"],
+        ["state", "barrier"],
+        ["sleep", 2],
+        ["state", "barrier"],
+      ],
+    },
+    sees: [
+      ["main", "state", shownAs("Barrier", "filling, waiters:0/3")],
+      ["main", "state", shownAs("Barrier", "filling, waiters:1/3")],
+      ["main", "state", shownAs("Barrier", "filling, waiters:2/3")],
+      ["main", "barrier", 2],
+      ["main", "state", shownAs("Barrier", "draining, waiters:0/3")],
+      ["a", "barrier", 0],
+      ["b", "barrier", 1],
+      ["main", "state", shownAs("Barrier", "filling, waiters:0/3")],
+    ],
+  },
+  {
+    id: "test_filling_one_task",
+    about: "Barrier of one lets everybody through at once",
+    script: {
+      objects: { barrier: ["Barrier", 1] },
+      main: [
+        ["callSoon", "turn", []],
+        ["barrier", "barrier"],
+        ["with", "barrier", [["log", "inside"]]],
+        ["sleep", 1],
+      ],
+    },
+    sees: [
+      ["main", "barrier", 0],
+      ["main", "log", "inside"],
+      ["turn", "called", null],
+    ],
+  },
+  {
+    id: "test_context_manager",
+    about: "Barrier.with() runs its block when all have come",
+    script: {
+      objects: { barrier: ["Barrier", 2] },
+      main: [
+        ["spawn", "a", [["with", "barrier", [["time"]]]]],
+        ["delay", 3],
+        ["with", "barrier", [["time"]]],
+      ],
+    },
+    sees: [
+      ["main", "time", 3],
+      ["a", "time", 3],
+    ],
+  },
+  {
+    id: "test_filling_tasks_wait_twice",
+    about: "Barrier.wait() can be gone through again and again by the same tasks",
+    script: {
+      objects: { barrier: ["Barrier", 2] },
+      main: [...spawnAll("ab", [["repeat", 3, come]]), ["await", ["ref", "a"]], ["await", ["ref", "b"]]],
+    },
+    sees: [
+      ["b", "barrier", 1],
+      ["a", "barrier", 0],
+      ["main", "await", "a"],
+      ["main", "await", "b"],
+      ["end", "barrier", shownAs("Barrier", "filling, waiters:0/2")],
+    ],
+  },
+  {
+    id: "an action with the last one",
+    about: "Barrier.wait() gives one task a number of its own, by which it does what is to be done once",
+    script: {
+      objects: { barrier: ["Barrier", 3] },
+      main: [
+        [
+          "await",
+          [
+            "gather",
+            ["a", "b", "c"].map(
+              (name) =>
+                [
+                  "coro",
+                  name,
+                  [
+                    ["barrier", "barrier"],
+                    ["log", `${name} acts`],
+                  ],
+                ] as const,
+            ),
+            false,
+          ],
+        ],
+      ],
+    },
+    sees: [
+      ["c", "barrier", 2],
+      ["c", "log", "c acts"],
+      ["a", "barrier", 0],
+      ["b", "barrier", 1],
+    ],
+  },
+  {
+    id: "test_blocking_tasks_while_draining",
+    about: "Barrier.wait() of one that comes while those of the round before leave waits for the next round",
+    script: {
+      objects: { barrier: ["Barrier", 2] },
+      main: [
+        ["spawn", "a", come],
+        ["sleep", 1],
+        ["barrier", "barrier"],
+        ["state", "barrier"],
+        ["spawn", "late", come],
+        ["sleep", 3],
+        ["state", "late"],
+        ["state", "barrier"],
+        ["barrier", "barrier"],
+        ["await", ["ref", "late"]],
+      ],
+    },
+    sees: [
+      ["main", "state", shownAs("Barrier", "draining, waiters:0/2")],
+      ["a", "barrier", 0],
+      ["main", "state", ["pending", 0]],
+      ["main", "state", shownAs("Barrier", "filling, waiters:1/2")],
+      ["main", "barrier", 1],
+      ["late", "barrier", 0],
+    ],
+  },
+  {
+    id: "one more than there is room for",
+    about: "Barrier.wait() of more tasks than its number leaves the rest waiting",
+    script: {
+      objects: { barrier: ["Barrier", 2] },
+      main: [...spawnAll("abc", come), ["sleep", 6], ["state", "barrier"], ["barrier", "barrier"]],
+    },
+    sees: [
+      ["b", "barrier", 1],
+      ["a", "barrier", 0],
+      ["main", "state", shownAs("Barrier", "filling, waiters:1/2")],
+      ["main", "barrier", 1],
+      ["c", "barrier", 0],
+    ],
+  },
+  {
+    id: "test_filling_tasks_cancel_one",
+    about: "Barrier.wait() that is cancelled is not counted any more, and the others wait for another one",
+    script: {
+      objects: { barrier: ["Barrier", 3] },
+      main: [
+        ...spawnAll("ab", come),
+        ["sleep", 2],
+        ["cancel", "a"],
+        attempt(["await", ["ref", "a"]]),
+        ["state", "barrier"],
+        ["spawn", "c", come],
+        ["sleep", 2],
+        ["state", "barrier"],
+        ["barrier", "barrier"],
+        ["sleep", 3],
+        ["state", "b"],
+        ["state", "c"],
+      ],
+    },
+    sees: [
+      ["a", "barrier", cancelled],
+      ["main", "state", shownAs("Barrier", "filling, waiters:1/3")],
+      ["main", "state", shownAs("Barrier", "filling, waiters:2/3")],
+      ["main", "barrier", 2],
+      ["main", "state", ["b", 0]],
+      ["main", "state", ["c", 0]],
+    ],
+  },
+  {
+    id: "the last of a round is cancelled",
+    about: "Barrier.wait() that is cancelled on its way out does not keep the others inside",
+    script: {
+      objects: { barrier: ["Barrier", 2] },
+      main: [
+        ["spawn", "a", come],
+        ["sleep", 1],
+        ["barrier", "barrier"],
+        ["cancel", "a"],
+        ["sleep", 3],
+        ["state", "barrier"],
+        ["spawn", "b", come],
+        ["barrier", "barrier"],
+        ["await", ["ref", "b"]],
+      ],
+    },
+    sees: [
+      ["a", "barrier", cancelled],
+      ["main", "state", shownAs("Barrier", "filling, waiters:0/2")],
+      ["b", "barrier", 1],
+      ["main", "barrier", 0],
+    ],
+  },
+  {
+    id: "test_reset_barrier",
+    about: "Barrier.reset() of one nobody waits at changes nothing",
+    script: {
+      objects: { barrier: ["Barrier", 1] },
+      main: [
+        ["barrierReset", "barrier"],
+        ["state", "barrier"],
+        ["barrier", "barrier"],
+      ],
+    },
+    sees: [
+      ["main", "state", shownAs("Barrier", "filling, waiters:0/1")],
+      ["main", "barrier", 0],
+    ],
+  },
+  {
+    id: "test_reset_barrier_while_tasks_waiting",
+    about: "Barrier.reset() sends all that wait away with a BrokenBarrierError, and it can be used again",
+    script: {
+      objects: { barrier: ["Barrier", 3] },
+      main: [
+        ...spawnAll("ab", come),
+        ["sleep", 2],
+        ["barrierReset", "barrier"],
+        ["state", "barrier"],
+        ["sleep", 3],
+        ["state", "barrier"],
+        ...spawnAll("cd", come),
+        ["barrier", "barrier"],
+        ["sleep", 3],
+        ["state", "c"],
+      ],
+    },
+    sees: [
+      ["main", "state", shownAs("Barrier", "resetting, waiters:0/3")],
+      ["a", "barrier", broken],
+      ["b", "barrier", broken],
+      ["main", "state", shownAs("Barrier", "filling, waiters:0/3")],
+      ["main", "barrier", 0],
+      ["main", "state", ["c", 0]],
+    ],
+  },
+  {
+    id: "test_reset_barrier_while_tasks_waiting_and_waiting_again",
+    about: "Barrier.wait() of one that comes while the others are sent away belongs to the next round",
+    script: {
+      objects: { barrier: ["Barrier", 3] },
+      main: [
+        ...spawnAll("ab", [attempt(...come), ["log", "again"], ...come]),
+        ["sleep", 2],
+        ["barrierReset", "barrier"],
+        ["barrier", "barrier"],
+        ["await", ["ref", "a"]],
+        ["await", ["ref", "b"]],
+      ],
+    },
+    sees: [
+      ["a", "caught", broken],
+      ["b", "caught", broken],
+      ["main", "await", "a"],
+      ["main", "await", "b"],
+    ],
+  },
+  {
+    id: "test_reset_barrier_when_tasks_half_draining",
+    about: "Barrier.reset() while some are on their way out sends those away with a BrokenBarrierError",
+    script: {
+      objects: { barrier: ["Barrier", 3] },
+      main: [
+        ...spawnAll("ab", come),
+        ["sleep", 2],
+        ["barrier", "barrier"],
+        ["barrierReset", "barrier"],
+        ["sleep", 4],
+        ["state", "barrier"],
+      ],
+    },
+    sees: [
+      ["main", "barrier", 2],
+      ["a", "barrier", broken],
+      ["b", "barrier", broken],
+      ["main", "state", shownAs("Barrier", "filling, waiters:0/3")],
+    ],
+  },
+  {
+    id: "test_reset_barrier_when_tasks_half_draining_half_blocking",
+    about: "Barrier.reset() while some leave does nothing to those that wait to come in: they are the next round",
+    script: {
+      objects: { barrier: ["Barrier", 2] },
+      main: [
+        ["spawn", "a", come],
+        ["sleep", 1],
+        ["spawn", "late", come],
+        ["barrier", "barrier"],
+        ["barrierReset", "barrier"],
+        ["sleep", 5],
+        ["state", "barrier"],
+        ["barrier", "barrier"],
+        ["await", ["ref", "late"]],
+      ],
+    },
+    sees: [
+      ["main", "barrier", 1],
+      ["a", "barrier", broken],
+      ["main", "state", shownAs("Barrier", "filling, waiters:1/2")],
+      ["main", "barrier", 1],
+      ["late", "barrier", 0],
+    ],
+  },
+  {
+    id: "test_reset_barrier_while_tasks_draining",
+    about: "Barrier.reset() by the last one out of a round is no reset for those that have come for the next",
+    script: {
+      objects: { barrier: ["Barrier", 2] },
+      main: [
+        ["spawn", "a", [...come, ["barrierReset", "barrier"], ...come]],
+        ["spawn", "b", [...come, ...come]],
+        ["await", ["ref", "a"]],
+        ["await", ["ref", "b"]],
+        ["state", "barrier"],
+      ],
+    },
+    sees: [
+      ["b", "barrier", 1],
+      ["a", "barrier", 0],
+      ["a", "barrierReset", null],
+      ["main", "await", "a"],
+      ["main", "await", "b"],
+      ["main", "state", shownAs("Barrier", "filling, waiters:0/2")],
+    ],
+  },
+  {
+    id: "test_abort_barrier",
+    about: "Barrier.abort() sends away all that wait and all that come",
+    script: {
+      objects: { barrier: ["Barrier", 3] },
+      main: [
+        ...spawnAll("ab", come),
+        ["sleep", 2],
+        ["barrierAbort", "barrier"],
+        ["state", "barrier"],
+        ["sleep", 3],
+        attempt(...come),
+        ["state", "barrier"],
+      ],
+    },
+    sees: [
+      ["main", "state", shownAs("Barrier", "broken")],
+      ["a", "barrier", raised("BrokenBarrierError", "Abort or reset of barrier")],
+      ["b", "barrier", raised("BrokenBarrierError", "Abort or reset of barrier")],
+      ["main", "caught", raised("BrokenBarrierError", "Barrier aborted")],
+      ["main", "state", shownAs("Barrier", "broken")],
+    ],
+  },
+  {
+    id: "test_reset_barrier_after_abort",
+    about: "Barrier.reset() makes one that was aborted as new",
+    script: {
+      objects: { barrier: ["Barrier", 2] },
+      main: [
+        ["barrierAbort", "barrier"],
+        ["state", "barrier"],
+        ["barrierReset", "barrier"],
+        ["state", "barrier"],
+        ["spawn", "a", come],
+        ["barrier", "barrier"],
+        ["await", ["ref", "a"]],
+      ],
+    },
+    sees: [
+      ["main", "state", shownAs("Barrier", "broken")],
+      ["main", "state", shownAs("Barrier", "filling, waiters:0/2")],
+      ["a", "barrier", 1],
+      ["main", "barrier", 0],
+    ],
+  },
+  {
+    id: "test_abort_barrier_when_tasks_half_draining_half_blocking",
+    about: "Barrier.abort() while a round leaves breaks it for those that wait to come in, too",
+    script: {
+      objects: { barrier: ["Barrier", 2] },
+      main: [
+        ["spawn", "a", come],
+        ["sleep", 1],
+        ["spawn", "late", come],
+        ["barrier", "barrier"],
+        ["barrierAbort", "barrier"],
+        ["sleep", 5],
+        ["state", "barrier"],
+      ],
+    },
+    sees: [
+      ["late", "barrier", broken],
+      ["main", "state", shownAs("Barrier", "broken")],
+    ],
+  },
+  {
+    id: "test_abort_barrier_when_exception",
+    about: "Barrier.abort() by a task that has failed frees those that would wait for it for ever",
+    script: {
+      objects: { barrier: ["Barrier", 3] },
+      main: [
+        ...spawnAll("ab", [attempt(["with", "barrier", [["log", "never"]]])]),
+        [
+          "spawn",
+          "failing",
+          [["try", [["raise", "failed"]], { on: "error", do: [["barrierAbort", "barrier"]] }, null]],
+        ],
+        ["await", ["ref", "a"]],
+        ["await", ["ref", "b"]],
+        ["state", "barrier"],
+      ],
+    },
+    sees: [
+      ["failing", "barrierAbort", null],
+      ["a", "with", broken],
+      ["b", "with", broken],
+      ["main", "state", shownAs("Barrier", "broken")],
+    ],
+  },
+  {
+    id: "test_abort_barrier_when_exception_then_resetting",
+    about: "Barrier.reset() after abort() lets the same tasks meet there again when all of them have been sent away",
+    script: {
+      objects: { barrier: ["Barrier", 3], meeting: ["Barrier", 3] },
+      main: [
+        ...spawnAll("ab", [attempt(...come), ["barrier", "meeting"], ["barrier", "meeting"], ...come]),
+        ["sleep", 2],
+        ["barrierAbort", "barrier"],
+        ["barrier", "meeting"],
+        ["barrierReset", "barrier"],
+        ["barrier", "meeting"],
+        ...come,
+        ["sleep", 3],
+        ["state", "a"],
+        ["state", "b"],
+      ],
+    },
+    sees: [
+      ["main", "barrierAbort", null],
+      ["a", "caught", broken],
+      ["b", "caught", broken],
+      ["main", "barrierReset", null],
+      ["main", "state", ["a", 0]],
+      ["main", "state", ["b", 0]],
+      ["end", "barrier", shownAs("Barrier", "filling, waiters:0/3")],
+    ],
+  },
+  {
+    id: "a barrier that stays broken",
+    about: "Barrier.wait() of one that comes back after abort() is sent away until reset()",
+    script: {
+      objects: { barrier: ["Barrier", 2] },
+      main: [
+        ["spawn", "a", [attempt(...come), attempt(...come), ["sleep", 3], ...come]],
+        ["sleep", 1],
+        ["barrierAbort", "barrier"],
+        ["sleep", 1],
+        ["barrierReset", "barrier"],
+        ...come,
+        ["await", ["ref", "a"]],
+      ],
+    },
+    sees: [
+      ["a", "caught", raised("BrokenBarrierError", "Abort or reset of barrier")],
+      ["a", "caught", raised("BrokenBarrierError", "Barrier aborted")],
+      ["main", "barrierReset", null],
+      ["main", "await", "a"],
+    ],
+  },
+  {
+    id: "wait() with a timeout",
+    about: "Barrier.wait() within a timeout that expires is not counted, and the barrier is not broken",
+    script: {
+      objects: { barrier: ["Barrier", 2] },
+      main: [
+        attempt(["timeout", "t", 2, come]),
+        ["state", "barrier"],
+        ["spawn", "a", come],
+        ["barrier", "barrier"],
+        ["await", ["ref", "a"]],
+      ],
+    },
+    sees: [
+      ["main", "timeout", raised("TimeoutError")],
+      ["main", "state", shownAs("Barrier", "filling, waiters:0/2")],
+      ["a", "barrier", 1],
+      ["main", "barrier", 0],
+    ],
+  },
+];
