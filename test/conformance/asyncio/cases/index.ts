@@ -3,6 +3,7 @@ import { cancelCases } from "./cancel.ts";
 import type { TaskCase } from "./case.ts";
 import { asCompletedCases, gatherCases, shieldCases, sleepCases, waitCases } from "./combinators.ts";
 import { barrierCases, conditionCases, eventCases, lockCases, semaphoreCases } from "./locks.ts";
+import { queueCases } from "./queues.ts";
 import { taskGroupCases } from "./task-groups.ts";
 import { timeoutCases } from "./timeouts.ts";
 import { waitForCases } from "./wait-for.ts";
@@ -15,6 +16,7 @@ export const taskCases: Readonly<Record<string, readonly TaskCase[]>> = {
   Event: eventCases,
   gather: gatherCases,
   Lock: lockCases,
+  queues: queueCases,
   Semaphore: semaphoreCases,
   shield: shieldCases,
   sleep: sleepCases,

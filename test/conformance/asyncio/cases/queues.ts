@@ -1,0 +1,968 @@
+/** Queue, LifoQueue and PriorityQueue: the semantics that CPython's test_queues holds. */
+import type { Block, Spec, Statement } from "../language.ts";
+import { attempt, cancelled, raised, spawnAll, type TaskCase } from "./case.ts";
+
+const shutDown = raised("QueueShutDown");
+
+/** What a Queue prints as. */
+const shownAs = (state: string): string => `<Queue at 0xHEX ${state}>`;
+
+const putAll = (queue: string, items: readonly (number | readonly [number, string])[]): Block =>
+  items.map((item): Statement => ["putNowait", queue, item]);
+
+const getTimes = (times: number): Statement => ["repeat", times, [["getNowait", "queue"]]];
+
+/** join() of each kind of queue waits in the same way. */
+const joinCase = (kind: "Queue" | "LifoQueue" | "PriorityQueue", items: readonly number[]): TaskCase => ({
+  id: `test_task_done, ${kind}`,
+  about: `${kind}.join() waits until taskDone() was called for each item, whoever took them`,
+  script: {
+    objects: { queue: [kind, 0] satisfies Spec },
+    main: [
+      ...putAll("queue", [1, 3, 2]),
+      ...spawnAll("ab", [
+        [
+          "try",
+          [
+            [
+              "repeat",
+              9,
+              [
+                ["get", "queue"],
+                ["delay", 1],
+                ["taskDone", "queue"],
+              ],
+            ],
+          ],
+          { on: "cancel", do: [] },
+          null,
+        ],
+      ]),
+      ["join", "queue"],
+      ["time"],
+      ["cancel", "a"],
+      ["cancel", "b"],
+    ],
+  },
+  sees: [
+    ...items.map((item, i) => [i % 2 === 0 ? "a" : "b", "get", item] as const),
+    ["main", "join", null],
+    ["main", "time", 2],
+  ],
+});
+
+export const queueCases: readonly TaskCase[] = [
+  {
+    id: "test_empty",
+    about: "Queue.getNowait() throws a QueueEmpty when there is nothing, and what was put in comes out",
+    script: {
+      objects: { queue: ["Queue", 0] },
+      main: [
+        attempt(["getNowait", "queue"]),
+        ["putNowait", "queue", 1],
+        ["getNowait", "queue"],
+        attempt(["getNowait", "queue"]),
+      ],
+    },
+    sees: [
+      ["main", "getNowait", raised("QueueEmpty")],
+      ["main", "getNowait", 1],
+      ["main", "getNowait", raised("QueueEmpty")],
+    ],
+  },
+  {
+    id: "test_order",
+    about: "Queue gives its items in the order in which they were put in",
+    script: {
+      objects: { queue: ["Queue", 0] },
+      main: [...putAll("queue", [1, 3, 2]), getTimes(3)],
+    },
+    sees: [
+      ["main", "getNowait", 1],
+      ["main", "getNowait", 3],
+      ["main", "getNowait", 2],
+    ],
+  },
+  {
+    id: "test_order, LifoQueueTests",
+    about: "LifoQueue gives the newest item first, also when puts and gets take turns",
+    script: {
+      objects: { queue: ["LifoQueue", 0] },
+      main: [...putAll("queue", [1, 3]), getTimes(1), ["putNowait", "queue", 2], getTimes(2)],
+    },
+    sees: [
+      ["main", "getNowait", 3],
+      ["main", "getNowait", 2],
+      ["main", "getNowait", 1],
+    ],
+  },
+  {
+    id: "test_order, PriorityQueueTests",
+    about: "PriorityQueue gives the smallest item first, also when puts and gets take turns",
+    script: {
+      objects: { queue: ["PriorityQueue", 0] },
+      main: [...putAll("queue", [3, 1, 2]), getTimes(1), ...putAll("queue", [5, 0, 4]), getTimes(5)],
+    },
+    sees: [1, 0, 2, 3, 4, 5].map((item) => ["main", "getNowait", item]),
+  },
+  {
+    id: "items with a priority",
+    about: "PriorityQueue compares pairs by their first elements, and where these are the same by the second",
+    script: {
+      objects: { queue: ["PriorityQueue", 0] },
+      main: [
+        ...putAll("queue", [
+          [2, "b"],
+          [1, "z"],
+          [2, "a"],
+          [1, "z"],
+        ]),
+        getTimes(4),
+      ],
+    },
+    sees: [
+      ["main", "getNowait", [1, "z"]],
+      ["main", "getNowait", [1, "z"]],
+      ["main", "getNowait", [2, "a"]],
+      ["main", "getNowait", [2, "b"]],
+    ],
+  },
+  {
+    id: "test_maxsize",
+    about: "Queue.put() waits while the queue is full, and goes on when an item was taken",
+    script: {
+      objects: { queue: ["Queue", 2] },
+      main: [
+        [
+          "spawn",
+          "putter",
+          [
+            ["put", "queue", 1],
+            ["put", "queue", 2],
+            ["put", "queue", 3],
+          ],
+        ],
+        ["delay", 1],
+        ["state", "queue"],
+        ["getNowait", "queue"],
+        ["await", ["ref", "putter"]],
+        ["state", "queue"],
+      ],
+    },
+    sees: [
+      ["main", "state", shownAs("maxsize=2 _queue=[1, 2] _putters[1] tasks=2")],
+      ["putter", "put", null],
+      ["main", "state", shownAs("maxsize=2 _queue=[2, 3] tasks=3")],
+    ],
+  },
+  {
+    id: "test_full",
+    about: "Queue.putNowait() throws a QueueFull when the queue is full, and leaves it as it is",
+    script: {
+      objects: { queue: ["Queue", 1] },
+      main: [["putNowait", "queue", 1], attempt(["putNowait", "queue", 2]), ["state", "queue"], getTimes(1)],
+    },
+    sees: [
+      ["main", "putNowait", raised("QueueFull")],
+      ["main", "state", shownAs("maxsize=1 _queue=[1] tasks=1")],
+      ["main", "getNowait", 1],
+    ],
+  },
+  {
+    id: "test_float_maxsize",
+    about: "Queue with a maxsize that is no integer takes items up to the next one",
+    script: {
+      objects: { queue: ["Queue", 1.3] },
+      main: [
+        ["put", "queue", 1],
+        ["put", "queue", 2],
+        ["putNowait", "queue", 3],
+      ],
+    },
+    sees: [
+      ["main", "put", null],
+      ["main", "put", null],
+      ["main", "putNowait", raised("QueueFull")],
+    ],
+  },
+  {
+    id: "a negative maxsize",
+    about: "Queue with a negative maxsize is never full",
+    script: {
+      objects: { queue: ["Queue", -1] },
+      main: [...putAll("queue", [1, 2, 3]), ["state", "queue"]],
+    },
+    sees: [["main", "state", shownAs("maxsize=-1 _queue=[1, 2, 3] tasks=3")]],
+  },
+  {
+    id: "test_blocking_get",
+    about: "Queue.get() and put() that need not wait take no turn of the loop",
+    script: {
+      objects: { queue: ["Queue", 1] },
+      main: [
+        ["callSoon", "turn", []],
+        ["put", "queue", 1],
+        ["get", "queue"],
+        ["sleep", 1],
+      ],
+    },
+    sees: [
+      ["main", "get", 1],
+      ["turn", "called", null],
+    ],
+  },
+  {
+    id: "test_blocking_get_wait",
+    about: "Queue.get() waits for an item that is put in later",
+    script: {
+      objects: { queue: ["Queue", 0] },
+      main: [["callLater", "timer", 2, [["putNowait", "queue", "late"]]], ["get", "queue"], ["time"]],
+    },
+    sees: [
+      ["timer", "putNowait", null],
+      ["main", "get", "late"],
+      ["main", "time", 2],
+    ],
+  },
+  {
+    id: "several getters",
+    about: "Queue.get() of tasks that wait is answered in the order in which they came",
+    script: {
+      objects: { queue: ["Queue", 0] },
+      main: [
+        ...spawnAll("abc", [["get", "queue"]]),
+        ["sleep", 1],
+        ["state", "queue"],
+        ...putAll("queue", [1, 2, 3]),
+        ["state", "queue"],
+        ["await", ["ref", "c"]],
+      ],
+    },
+    sees: [
+      ["main", "state", shownAs("maxsize=0 _getters[3]")],
+      ["main", "state", shownAs("maxsize=0 _queue=[1, 2, 3] tasks=3")],
+      ["a", "get", 1],
+      ["b", "get", 2],
+      ["c", "get", 3],
+    ],
+  },
+  {
+    id: "an item that another one takes",
+    about: "Queue.get() that was woken waits again when another task has taken the item meanwhile",
+    script: {
+      objects: { queue: ["Queue", 0] },
+      main: [
+        ["spawn", "a", [["get", "queue"]]],
+        ["sleep", 1],
+        ["putNowait", "queue", "first"],
+        ["getNowait", "queue"],
+        ["sleep", 2],
+        ["state", "queue"],
+        ["putNowait", "queue", "second"],
+        ["await", ["ref", "a"]],
+      ],
+    },
+    sees: [
+      ["main", "getNowait", "first"],
+      ["main", "state", shownAs("maxsize=0 _getters[1] tasks=1")],
+      ["a", "get", "second"],
+    ],
+  },
+  {
+    id: "a place that another one takes",
+    about: "Queue.put() that was woken waits again when another task has filled the queue meanwhile",
+    script: {
+      objects: { queue: ["Queue", 1] },
+      main: [
+        ["putNowait", "queue", 1],
+        ["spawn", "a", [["put", "queue", "waited"]]],
+        ["sleep", 1],
+        ["getNowait", "queue"],
+        ["putNowait", "queue", "quicker"],
+        ["sleep", 2],
+        ["state", "queue"],
+        ["getNowait", "queue"],
+        ["get", "queue"],
+      ],
+    },
+    sees: [
+      ["main", "state", shownAs("maxsize=1 _queue=['quicker'] _putters[1] tasks=2")],
+      ["main", "getNowait", "quicker"],
+      ["main", "get", "waited"],
+    ],
+  },
+  {
+    id: "test_get_with_putters",
+    about: "Queue.get() of a full queue gives its item, and lets the task that waits to put one in go on",
+    script: {
+      objects: { queue: ["Queue", 1] },
+      main: [
+        ["putNowait", "queue", 1],
+        ["spawn", "putter", [["put", "queue", 2]]],
+        ["sleep", 1],
+        ["get", "queue"],
+        ["await", ["ref", "putter"]],
+        ["get", "queue"],
+      ],
+    },
+    sees: [
+      ["main", "get", 1],
+      ["putter", "put", null],
+      ["main", "get", 2],
+    ],
+  },
+  {
+    id: "test_get_with_waiting_putters",
+    about: "Queue.get() one after the other gives the items of all who wait to put one in, in their order",
+    script: {
+      objects: { queue: ["Queue", 1] },
+      main: [
+        ...["a", "b", "c"].map((name): Statement => ["spawn", name, [["put", "queue", name]]]),
+        ["sleep", 2],
+        ["repeat", 3, [["get", "queue"]]],
+      ],
+    },
+    sees: [
+      ["main", "get", "a"],
+      ["main", "get", "b"],
+      ["main", "get", "c"],
+    ],
+  },
+  {
+    id: "test_put_with_waiting_getters",
+    about: "Queue.put() with a task that waits for an item does not wait for that task",
+    script: {
+      objects: { queue: ["Queue", 1] },
+      main: [
+        ["spawn", "a", [["get", "queue"]]],
+        ["sleep", 1],
+        ["put", "queue", 1],
+        ["log", "put"],
+        ["await", ["ref", "a"]],
+      ],
+    },
+    sees: [
+      ["main", "log", "put"],
+      ["a", "get", 1],
+    ],
+  },
+  {
+    id: "test_why_are_getters_waiting",
+    about: "Queue.put() in a row feeds as many getters as there are, although there is room for one item only",
+    script: {
+      objects: { queue: ["Queue", 1] },
+      main: [
+        [
+          "group",
+          "group",
+          [
+            ...["a", "b", "c"].map((name): Statement => ["groupSpawn", "group", name, [["get", "queue"]]]),
+            [
+              "groupSpawn",
+              "group",
+              "putter",
+              [
+                ["put", "queue", 1],
+                ["put", "queue", 2],
+                ["put", "queue", 3],
+              ],
+            ],
+          ],
+        ],
+        ["state", "queue"],
+      ],
+    },
+    sees: [
+      ["a", "get", 1],
+      ["main", "group", "left"],
+      ["main", "state", shownAs("maxsize=1 tasks=3")],
+    ],
+  },
+  {
+    id: "test_why_are_putters_waiting",
+    about: "Queue.getNowait() in a row lets as many go on that wait to put an item in",
+    script: {
+      objects: { queue: ["Queue", 2] },
+      main: [
+        [
+          "group",
+          "group",
+          [
+            ["groupSpawn", "group", "getter", [["sleep", 1], getTimes(2)]],
+            ...["a", "b", "c", "d"].map((name): Statement => ["groupSpawn", "group", name, [["put", "queue", name]]]),
+          ],
+        ],
+        ["state", "queue"],
+      ],
+    },
+    sees: [
+      ["getter", "getNowait", "a"],
+      ["getter", "getNowait", "b"],
+      ["c", "put", null],
+      ["d", "put", null],
+      ["main", "state", shownAs("maxsize=2 _queue=['c', 'd'] tasks=4")],
+    ],
+  },
+  {
+    id: "test_get_cancelled_race",
+    about: "Queue.get() that is cancelled takes no item from the one that waits behind it",
+    script: {
+      objects: { queue: ["Queue", 0] },
+      main: [
+        ...spawnAll("ab", [["get", "queue"]]),
+        ["sleep", 1],
+        ["cancel", "a"],
+        ["sleep", 1],
+        ["putNowait", "queue", "item"],
+        ["await", ["ref", "b"]],
+      ],
+    },
+    sees: [
+      ["a", "get", cancelled],
+      ["b", "get", "item"],
+    ],
+  },
+  {
+    id: "test_cancelled_getters_not_being_held_in_self_getters",
+    about: "Queue.get() leaves nothing behind in the queue when its time is over",
+    script: {
+      objects: { queue: ["Queue", 0] },
+      main: [attempt(["await", ["waitFor", ["get", "queue"], 1]]), ["state", "queue"]],
+    },
+    sees: [
+      ["main", "await", raised("TimeoutError")],
+      ["main", "state", shownAs("maxsize=0")],
+    ],
+  },
+  {
+    id: "test_get_cancel_drop_one_pending_reader",
+    about: "Queue.get() that was woken and is cancelled before it runs leaves its item in its place",
+    script: {
+      objects: { queue: ["Queue", 0] },
+      main: [
+        ["spawn", "a", [["get", "queue"]]],
+        ["sleep", 1],
+        ...putAll("queue", [1, 2]),
+        ["cancel", "a"],
+        attempt(["await", ["ref", "a"]]),
+        ["get", "queue"],
+      ],
+    },
+    sees: [
+      ["a", "get", cancelled],
+      ["main", "get", 1],
+    ],
+  },
+  {
+    id: "test_get_cancel_drop_many_pending_readers",
+    about: "Queue.get() that was woken and is cancelled before it runs wakes the next one in its stead",
+    script: {
+      objects: { queue: ["Queue", 0] },
+      main: [
+        ...spawnAll("abc", [["get", "queue"]]),
+        ["sleep", 1],
+        ...putAll("queue", [1, 2]),
+        ["cancel", "a"],
+        ["await", ["ref", "c"]],
+        ["state", "b"],
+      ],
+    },
+    sees: [
+      ["a", "get", cancelled],
+      ["b", "get", 1],
+      ["c", "get", 2],
+    ],
+  },
+  {
+    id: "a getter cancelled in the turn of a put",
+    about: "Queue.putNowait() passes over a getter that is cancelled in the same turn, and wakes the next",
+    script: {
+      objects: { queue: ["Queue", 0] },
+      main: [
+        ...spawnAll("ab", [["get", "queue"]]),
+        ["sleep", 1],
+        ["cancel", "a"],
+        ["putNowait", "queue", "item"],
+        ["await", ["ref", "b"]],
+      ],
+    },
+    sees: [
+      ["a", "get", cancelled],
+      ["b", "get", "item"],
+    ],
+  },
+  {
+    id: "test_put_cancelled",
+    about: "Queue.put() that has put its item in is not undone when its task is cancelled",
+    script: {
+      objects: { queue: ["Queue", 0] },
+      main: [
+        [
+          "spawn",
+          "a",
+          [
+            ["put", "queue", 1],
+            ["sleep", 3],
+          ],
+        ],
+        ["get", "queue"],
+        ["cancel", "a"],
+        ["sleep", 1],
+      ],
+    },
+    sees: [
+      ["main", "get", 1],
+      ["a", "sleep", cancelled],
+    ],
+  },
+  {
+    id: "test_put_cancelled_race",
+    about: "Queue.put() that is cancelled puts nothing in, and the others keep their turns",
+    script: {
+      objects: { queue: ["Queue", 1] },
+      main: [
+        ...["a", "b", "c"].map((name): Statement => ["spawn", name, [["put", "queue", name]]]),
+        ["sleep", 1],
+        ["cancel", "b"],
+        ["sleep", 1],
+        ["getNowait", "queue"],
+        ["sleep", 1],
+        ["getNowait", "queue"],
+        ["state", "queue"],
+      ],
+    },
+    sees: [
+      ["b", "put", cancelled],
+      ["main", "getNowait", "a"],
+      ["c", "put", null],
+      ["main", "getNowait", "c"],
+      ["main", "state", shownAs("maxsize=1 tasks=2")],
+    ],
+  },
+  {
+    id: "test_put_cancel_drop",
+    about: "Queue.put() that was woken and is cancelled before it runs has put nothing in",
+    script: {
+      objects: { queue: ["Queue", 1] },
+      main: [
+        ["putNowait", "queue", 1],
+        ["spawn", "a", [["put", "queue", 2]]],
+        ["sleep", 1],
+        ["getNowait", "queue"],
+        ["cancel", "a"],
+        attempt(["await", ["ref", "a"]]),
+        ["state", "queue"],
+        ["put", "queue", 3],
+        ["getNowait", "queue"],
+      ],
+    },
+    sees: [
+      ["a", "put", cancelled],
+      ["main", "state", shownAs("maxsize=1 tasks=1")],
+      ["main", "getNowait", 3],
+    ],
+  },
+  {
+    id: "a putter that hands its place on",
+    about: "Queue.put() that was woken and is cancelled before it runs wakes the next one in its stead",
+    script: {
+      objects: { queue: ["Queue", 1] },
+      main: [
+        ["putNowait", "queue", 1],
+        ["spawn", "a", [["put", "queue", 2]]],
+        ["spawn", "b", [["put", "queue", 3]]],
+        ["sleep", 1],
+        ["getNowait", "queue"],
+        ["cancel", "a"],
+        ["get", "queue"],
+      ],
+    },
+    sees: [
+      ["a", "put", cancelled],
+      ["b", "put", null],
+      ["main", "get", 3],
+    ],
+  },
+  {
+    id: "test_cancelled_puts_not_being_held_in_self_putters",
+    about: "Queue.put() leaves nothing behind in the queue when it is cancelled",
+    script: {
+      objects: { queue: ["Queue", 1] },
+      main: [
+        ["putNowait", "queue", 1],
+        ["spawn", "a", [["put", "queue", 2]]],
+        ["sleep", 1],
+        ["state", "queue"],
+        ["cancel", "a"],
+        attempt(["await", ["ref", "a"]]),
+        ["state", "queue"],
+      ],
+    },
+    sees: [
+      ["main", "state", shownAs("maxsize=1 _queue=[1] _putters[1] tasks=1")],
+      ["main", "state", shownAs("maxsize=1 _queue=[1] tasks=1")],
+    ],
+  },
+  {
+    id: "test_cancelled_put_silence_value_error_exception",
+    about: "Queue.put() that was woken and is cancelled throws the CancelledError, whatever else it finds",
+    script: {
+      objects: { queue: ["Queue", 1] },
+      main: [
+        ["putNowait", "queue", 1],
+        ["spawn", "a", [["put", "queue", 2]]],
+        ["sleep", 1],
+        ["getNowait", "queue"],
+        ["putNowait", "queue", 3],
+        ["cancel", "a", "message"],
+        attempt(["await", ["ref", "a"]]),
+      ],
+    },
+    sees: [["main", "caught", raised("CancelledError", "message")]],
+  },
+  {
+    id: "test_task_done_underflow",
+    about: "Queue.taskDone() throws a ValueError when it was called for every item that was put in",
+    script: {
+      objects: { queue: ["Queue", 0] },
+      main: [
+        attempt(["taskDone", "queue"]),
+        ["putNowait", "queue", 1],
+        ["taskDone", "queue"],
+        attempt(["taskDone", "queue"]),
+      ],
+    },
+    sees: [
+      ["main", "taskDone", raised("ValueError", "task_done() called too many times")],
+      ["main", "taskDone", null],
+      ["main", "taskDone", raised("ValueError", "task_done() called too many times")],
+    ],
+  },
+  joinCase("Queue", [1, 3, 2]),
+  joinCase("LifoQueue", [2, 3, 1]),
+  joinCase("PriorityQueue", [1, 2, 3]),
+  {
+    id: "test_join_empty_queue",
+    about: "Queue.join() of a queue that was never used does not wait, and can be called again",
+    script: {
+      objects: { queue: ["Queue", 0] },
+      main: [
+        ["callSoon", "turn", []],
+        ["join", "queue"],
+        ["join", "queue"],
+        ["log", "joined"],
+        ["sleep", 1],
+      ],
+    },
+    sees: [
+      ["main", "log", "joined"],
+      ["turn", "called", null],
+    ],
+  },
+  {
+    id: "several that join",
+    about: "Queue.join() of several tasks ends for all when the last item is done, though another is put in just after",
+    script: {
+      objects: { queue: ["Queue", 0] },
+      main: [
+        ["putNowait", "queue", 1],
+        ...spawnAll("ab", [["join", "queue"]]),
+        ["sleep", 1],
+        ["taskDone", "queue"],
+        ["putNowait", "queue", 2],
+        ["await", ["ref", "a"]],
+        ["await", ["ref", "b"]],
+        ["state", "queue"],
+      ],
+    },
+    sees: [
+      ["a", "join", null],
+      ["b", "join", null],
+      ["main", "state", shownAs("maxsize=0 _queue=[1, 2] tasks=1")],
+    ],
+  },
+  {
+    id: "a join that is cancelled",
+    about: "Queue.join() that is cancelled leaves the others waiting",
+    script: {
+      objects: { queue: ["Queue", 0] },
+      main: [
+        ["putNowait", "queue", 1],
+        ...spawnAll("ab", [["join", "queue"]]),
+        ["sleep", 1],
+        ["cancel", "a"],
+        ["sleep", 1],
+        ["state", "b"],
+        ["taskDone", "queue"],
+        ["await", ["ref", "b"]],
+      ],
+    },
+    sees: [
+      ["a", "join", cancelled],
+      ["main", "state", ["pending", 0]],
+      ["b", "join", null],
+    ],
+  },
+  {
+    id: "test_shutdown_empty",
+    about: "Queue.shutdown() of an empty queue ends all put() and get()",
+    script: {
+      objects: { queue: ["Queue", 0] },
+      main: [
+        ["shutdown", "queue", false],
+        ["state", "queue"],
+        attempt(["put", "queue", 1]),
+        attempt(["putNowait", "queue", 1]),
+        attempt(["get", "queue"]),
+        attempt(["getNowait", "queue"]),
+        ["join", "queue"],
+      ],
+    },
+    sees: [
+      ["main", "state", shownAs("maxsize=0 shutdown")],
+      ["main", "put", shutDown],
+      ["main", "putNowait", shutDown],
+      ["main", "get", shutDown],
+      ["main", "getNowait", shutDown],
+      ["main", "join", null],
+    ],
+  },
+  {
+    id: "test_shutdown_nonempty",
+    about: "Queue.shutdown() leaves what is in the queue to be taken out, and get() throws after that",
+    script: {
+      objects: { queue: ["Queue", 0] },
+      main: [
+        ...putAll("queue", [1, 2]),
+        ["shutdown", "queue", false],
+        attempt(["putNowait", "queue", 3]),
+        ["get", "queue"],
+        ["getNowait", "queue"],
+        attempt(["get", "queue"]),
+      ],
+    },
+    sees: [
+      ["main", "putNowait", shutDown],
+      ["main", "get", 1],
+      ["main", "getNowait", 2],
+      ["main", "get", shutDown],
+    ],
+  },
+  {
+    id: "test_shutdown_immediate",
+    about: "Queue.shutdown() at once drops what is in the queue, and counts it as done",
+    script: {
+      objects: { queue: ["Queue", 0] },
+      main: [
+        ...putAll("queue", [1, 2]),
+        ["getNowait", "queue"],
+        ["shutdown", "queue", true],
+        ["state", "queue"],
+        attempt(["get", "queue"]),
+        ["taskDone", "queue"],
+        attempt(["taskDone", "queue"]),
+        ["join", "queue"],
+      ],
+    },
+    sees: [
+      ["main", "state", shownAs("maxsize=0 tasks=1 shutdown")],
+      ["main", "get", shutDown],
+      ["main", "taskDone", null],
+      ["main", "taskDone", raised("ValueError")],
+      ["main", "join", null],
+    ],
+  },
+  {
+    id: "test_shutdown_repr",
+    about: "Queue.shutdown() may be called again, and may be made immediate later",
+    script: {
+      objects: { queue: ["Queue", 0] },
+      main: [
+        ["putNowait", "queue", 1],
+        ["shutdown", "queue", false],
+        ["shutdown", "queue", false],
+        ["state", "queue"],
+        ["shutdown", "queue", true],
+        ["state", "queue"],
+      ],
+    },
+    sees: [
+      ["main", "state", shownAs("maxsize=0 _queue=[1] tasks=1 shutdown")],
+      ["main", "state", shownAs("maxsize=0 shutdown")],
+    ],
+  },
+  {
+    id: "test_shutdown_get_waiting",
+    about: "Queue.shutdown() wakes all that wait for an item, with a QueueShutDown",
+    script: {
+      objects: { queue: ["Queue", 0] },
+      main: [
+        ...spawnAll("ab", [attempt(["get", "queue"])]),
+        ["sleep", 1],
+        ["shutdown", "queue", false],
+        ["state", "queue"],
+        ["await", ["ref", "b"]],
+      ],
+    },
+    sees: [
+      ["main", "state", shownAs("maxsize=0 shutdown")],
+      ["a", "get", shutDown],
+      ["b", "get", shutDown],
+    ],
+  },
+  {
+    id: "test_shutdown_put_waiting",
+    about: "Queue.shutdown() wakes all that wait to put an item in, with a QueueShutDown, and keeps those that are in",
+    script: {
+      objects: { queue: ["Queue", 1] },
+      main: [
+        ["putNowait", "queue", 1],
+        ...spawnAll("ab", [attempt(["put", "queue", 2])]),
+        ["sleep", 1],
+        ["shutdown", "queue", false],
+        ["await", ["ref", "b"]],
+        ["get", "queue"],
+        attempt(["get", "queue"]),
+      ],
+    },
+    sees: [
+      ["a", "put", shutDown],
+      ["b", "put", shutDown],
+      ["main", "get", 1],
+      ["main", "get", shutDown],
+    ],
+  },
+  {
+    id: "test_shutdown_immediate_put_waiting",
+    about: "Queue.shutdown() at once wakes all that wait to put an item in: the place that came free is for nobody",
+    script: {
+      objects: { queue: ["Queue", 1] },
+      main: [
+        ["putNowait", "queue", 1],
+        ["spawn", "a", [attempt(["put", "queue", 2])]],
+        ["sleep", 1],
+        ["shutdown", "queue", true],
+        ["await", ["ref", "a"]],
+        ["state", "queue"],
+      ],
+    },
+    sees: [
+      ["a", "put", shutDown],
+      ["main", "state", shownAs("maxsize=1 shutdown")],
+    ],
+  },
+  {
+    id: "test_shutdown_nonempty_get_unblocks_putter_shutdown",
+    about: "Queue.put() that was woken by a get() puts nothing in when the queue was shut down before it runs",
+    script: {
+      objects: { queue: ["Queue", 1] },
+      main: [
+        ["putNowait", "queue", 1],
+        ["spawn", "a", [attempt(["put", "queue", 2])]],
+        ["sleep", 1],
+        ["getNowait", "queue"],
+        ["shutdown", "queue", false],
+        ["await", ["ref", "a"]],
+        ["state", "queue"],
+      ],
+    },
+    sees: [
+      ["a", "put", shutDown],
+      ["main", "state", shownAs("maxsize=1 tasks=1 shutdown")],
+    ],
+  },
+  {
+    id: "a getter that was woken before the end",
+    about: "Queue.get() that was woken by a put() still gets the item when the queue is shut down before it runs",
+    script: {
+      objects: { queue: ["Queue", 0] },
+      main: [
+        ["spawn", "a", [attempt(["get", "queue"])]],
+        ["spawn", "b", [attempt(["get", "queue"])]],
+        ["sleep", 1],
+        ["putNowait", "queue", "item"],
+        ["shutdown", "queue", false],
+        ["await", ["ref", "b"]],
+      ],
+    },
+    sees: [
+      ["a", "get", "item"],
+      ["b", "get", shutDown],
+    ],
+  },
+  {
+    id: "a getter that was woken before the immediate end",
+    about: "Queue.get() that was woken by a put() gets a QueueShutDown when the item is dropped before it runs",
+    script: {
+      objects: { queue: ["Queue", 0] },
+      main: [
+        ["spawn", "a", [attempt(["get", "queue"])]],
+        ["sleep", 1],
+        ["putNowait", "queue", "item"],
+        ["shutdown", "queue", true],
+        ["await", ["ref", "a"]],
+      ],
+    },
+    sees: [["a", "get", shutDown]],
+  },
+  {
+    id: "test_shutdown_join",
+    about: "Queue.join() goes on waiting after shutdown() until the items that are left are done",
+    script: {
+      objects: { queue: ["Queue", 0] },
+      main: [
+        ["putNowait", "queue", 1],
+        ["spawn", "a", [["join", "queue"]]],
+        ["sleep", 1],
+        ["shutdown", "queue", false],
+        ["sleep", 2],
+        ["state", "a"],
+        ["get", "queue"],
+        ["taskDone", "queue"],
+        ["await", ["ref", "a"]],
+      ],
+    },
+    sees: [
+      ["main", "state", ["pending", 0]],
+      ["main", "taskDone", null],
+      ["a", "join", null],
+    ],
+  },
+  {
+    id: "test_shutdown_immediate_join",
+    about: "Queue.join() ends when shutdown() drops the last items at once",
+    script: {
+      objects: { queue: ["PriorityQueue", 0] },
+      main: [
+        ...putAll("queue", [2, 1]),
+        ["spawn", "a", [["join", "queue"]]],
+        ["sleep", 1],
+        ["shutdown", "queue", true],
+        ["await", ["ref", "a"]],
+      ],
+    },
+    sees: [["a", "join", null]],
+  },
+  {
+    id: "test_shutdown_immediate_with_unfinished",
+    about: "Queue.join() waits for an item that was taken out before shutdown() at once",
+    script: {
+      objects: { queue: ["LifoQueue", 0] },
+      main: [
+        ...putAll("queue", [1, 2]),
+        ["getNowait", "queue"],
+        ["spawn", "a", [["join", "queue"]]],
+        ["sleep", 1],
+        ["shutdown", "queue", true],
+        ["sleep", 2],
+        ["state", "a"],
+        ["taskDone", "queue"],
+        ["await", ["ref", "a"]],
+      ],
+    },
+    sees: [
+      ["main", "state", ["pending", 0]],
+      ["a", "join", null],
+    ],
+  },
+];
