@@ -297,8 +297,10 @@ export class Task<T> extends Future<T> {
       return;
     }
     const promise = outcome instanceof Promise ? (outcome as Promise<T>) : Promise.resolve(outcome);
+    // One that was started eagerly may end within the step of its maker, which goes on: nothing may run before that ends.
+    const hasOwnSteps = this.#flow.outer === null;
     promise.then(
-      (result) => this.#returned(result, true),
+      (result) => this.#returned(result, hasOwnSteps),
       (error: unknown) => this.#threw(error),
     );
   }

@@ -404,6 +404,12 @@ class Script:
 
         return call
 
+    def spawn_options(self, options={}):
+        kwargs = {"context": self.named[options["context"]]} if "context" in options else {}
+        if options.get("eager"):
+            kwargs["eager_start"] = True
+        return kwargs
+
     def step(self, who, name, *args):
         """What needs no waiting."""
         match name:
@@ -411,16 +417,13 @@ class Script:
                 return args[0]
             case "spawn":
                 key, ops, *rest = args
-                options = rest[0] if rest else {}
-                kwargs = {"context": self.named[options["context"]]} if "context" in options else {}
-                if options.get("eager"):
-                    kwargs["eager_start"] = True
-                self.named[key] = task = self.loop.create_task(self.body(key, ops), name=key, **kwargs)
+                self.named[key] = task = self.loop.create_task(self.body(key, ops), name=key, **self.spawn_options(*rest))
                 self.tasks.add(task)
                 return None
             case "groupSpawn":
-                group, key, ops = args
-                self.named[key] = task = self.named[group].create_task(self.body(key, ops), name=key)
+                group, key, ops, *rest = args
+                create_task = self.named[group].create_task
+                self.named[key] = task = create_task(self.body(key, ops), name=key, **self.spawn_options(*rest))
                 self.tasks.add(task)
                 return None
             case "groupCancel":
@@ -452,6 +455,8 @@ class Script:
             case "current":
                 # Those that have no name of their own are counted over all scripts.
                 return asyncio.current_task() and asyncio.current_task().get_name().split("-")[0]
+            case "allTasks":
+                return sorted(task.get_name() for task in asyncio.all_tasks(self.loop) if task in self.tasks)
             case "state":
                 return self.state(self.named[args[0]])
             case "onDone":

@@ -2,7 +2,7 @@
 import { Context, ContextVar } from "contextvars";
 import * as asyncio from "contextvars/asyncio";
 import type { Json } from "../../support/cpython.ts";
-import type { Block, Entry, Expression, Handler, Script, Spec, Statement, Step } from "./language.ts";
+import type { Block, Entry, Expression, Handler, Script, SpawnOptions, Spec, Statement, Step } from "./language.ts";
 import { inVirtualTime } from "./virtual-time.ts";
 
 /** What a script raises itself. */
@@ -57,6 +57,9 @@ const untimely = ["was never retrieved", "was destroyed but it is pending"];
 const roundsOfOne = 16;
 const mostRounds = 20;
 
+/** More than a first step of a case takes. */
+const microtasksOfFirstStep = 500;
+
 /** What is compared of an error. */
 function errorTold(error: unknown): Json {
   if (!(error instanceof Error)) {
@@ -88,6 +91,8 @@ class Run {
   readonly #tasks = new Set<asyncio.Task<unknown>>();
   readonly #variables: ReadonlyMap<string, ContextVar<Json>>;
   readonly #loop = asyncio.getRunningLoop();
+  /** First steps of eager tasks that are under way, each within the one before. */
+  #firstSteps = 0;
   #over = false;
 
   constructor(script: Script) {
@@ -415,6 +420,10 @@ class Run {
         }
         return null;
       }
+      case "spawn":
+        return op[3]?.eager === true ? await this.#startEagerly(op) : this.#step(op);
+      case "groupSpawn":
+        return op[4]?.eager === true ? await this.#startEagerly(op) : this.#step(op);
       default:
         // In an object, because a promise of a Future would wait for it.
         return this.#step(op as Step);
@@ -448,6 +457,32 @@ class Run {
     this.#tasks.add(task);
   }
 
+  #spawnOptions(name: string, { context, eager }: SpawnOptions = {}): asyncio.TaskOptions {
+    return { name, context: context === undefined ? undefined : this.#get<Context>(context), eagerStart: eager };
+  }
+
+  /**
+   * Makes an eager task, and lets its first step come to its end: in Python it has when the task is made, here its
+   * statements go on in microtasks (DIFFERENCES.md, 40).
+   */
+  async #startEagerly(op: Step): Promise<unknown> {
+    this.#firstSteps += 1;
+    const depth = this.#firstSteps;
+    try {
+      const made = this.#step(op);
+      for (let i = 0; i < microtasksOfFirstStep; i++) {
+        await null;
+        if (this.#firstSteps > depth) {
+          // It has started one itself.
+          i = 0;
+        }
+      }
+      return made;
+    } finally {
+      this.#firstSteps -= 1;
+    }
+  }
+
   /** What needs no waiting. */
   #step(op: Step): unknown {
     const current = asyncio.currentTask() as asyncio.Task<unknown>;
@@ -455,18 +490,15 @@ class Run {
       case "log":
         return op[1];
       case "spawn": {
-        const [, name, body, options = {}] = op;
-        const context = options.context === undefined ? undefined : this.#get<Context>(options.context);
+        const [, name, body, options] = op;
         const run = () => this.#body(name, body);
-        this.#setTask(name, asyncio.createTask(run, { name, context, eagerStart: options.eager }));
+        this.#setTask(name, asyncio.createTask(run, this.#spawnOptions(name, options)));
         return null;
       }
       case "groupSpawn": {
-        const [, group, name, body] = op;
-        this.#setTask(
-          name,
-          this.#get<asyncio.TaskGroup>(group).createTask(() => this.#body(name, body), { name }),
-        );
+        const [, group, name, body, options] = op;
+        const run = () => this.#body(name, body);
+        this.#setTask(name, this.#get<asyncio.TaskGroup>(group).createTask(run, this.#spawnOptions(name, options)));
         return null;
       }
       case "groupCancel":
@@ -498,6 +530,11 @@ class Run {
       case "current":
         // Those that have no name of their own are counted over all scripts.
         return current?.getName().split("-")[0];
+      case "allTasks":
+        return [...asyncio.allTasks()]
+          .filter((task) => this.#tasks.has(task))
+          .map((task) => task.getName())
+          .sort();
       case "state":
         return this.#state(this.#get(op[1]));
       case "onDone": {

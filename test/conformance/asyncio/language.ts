@@ -27,6 +27,7 @@ export interface Handler {
 export interface SpawnOptions {
   /** The name of a Context. */
   readonly context?: string;
+  /** Started at once. In bodies only: a callback cannot wait for the first step. */
   readonly eager?: boolean;
 }
 
@@ -35,7 +36,7 @@ export type Step =
   | readonly ["raise", string]
   | readonly ["log", Json]
   | readonly ["spawn", string, Block, SpawnOptions?]
-  | readonly ["groupSpawn", group: string, task: string, Block]
+  | readonly ["groupSpawn", group: string, task: string, Block, SpawnOptions?]
   | readonly ["future" | "result" | "exception" | "uncancel" | "state" | "cancelHandle" | "groupCancel", string]
   | readonly ["when" | "expired", timeout: string]
   | readonly ["let", string, Expression]
@@ -43,7 +44,7 @@ export type Step =
   | readonly ["setException", string, string]
   | readonly ["cancel", string, message?: string | null]
   | readonly ["cancelMe", message?: string | null]
-  | readonly ["uncancelMe" | "cancellingMe" | "current" | "time"]
+  | readonly ["uncancelMe" | "cancellingMe" | "current" | "allTasks" | "time"]
   | readonly ["onDone", future: string, label: string, readonly Step[]]
   | readonly ["offDone", future: string, label: string]
   | readonly ["callSoon", handle: string, readonly Step[]]

@@ -2,6 +2,7 @@
 import { cancelCases } from "./cancel.ts";
 import type { TaskCase } from "./case.ts";
 import { asCompletedCases, gatherCases, shieldCases, sleepCases, waitCases } from "./combinators.ts";
+import { eagerStartCases } from "./eager-start.ts";
 import { barrierCases, conditionCases, eventCases, lockCases, semaphoreCases } from "./locks.ts";
 import { queueCases } from "./queues.ts";
 import { taskGroupCases } from "./task-groups.ts";
@@ -13,6 +14,7 @@ export const taskCases: Readonly<Record<string, readonly TaskCase[]>> = {
   Barrier: barrierCases,
   "cancel()": cancelCases,
   Condition: conditionCases,
+  "eager start": eagerStartCases,
   Event: eventCases,
   gather: gatherCases,
   Lock: lockCases,
