@@ -411,8 +411,12 @@ export class Future<T> implements PromiseLike<T> {
   }
 
   #enqueue(item: Ready): void {
-    this.#waiting ??= [];
-    this.#waiting.push(item);
+    if (this.#waiting === null) {
+      // There is one as a rule; an array that grows makes room for many.
+      this.#waiting = [item];
+    } else {
+      this.#waiting.push(item);
+    }
   }
 
   #retrieved(): void {

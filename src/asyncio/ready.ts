@@ -14,6 +14,9 @@
  * - Timers come last in their iteration, which is the first one after their moment.
  */
 
+/** Looked up once: the global `process` is found anew each time. */
+const { nextTick } = process;
+
 /** Something that can be run next. */
 export interface Ready {
   /** Runs it; never throws. True when code goes on in microtasks, which have to end before the next item runs. */
@@ -29,12 +32,14 @@ export interface Due extends Ready {
 /** So many iterations may follow each other before input and output are let in. */
 const ITERATIONS_PER_TURN = 256;
 
-/** So many places of items that have run are kept in the queue before it is made shorter. */
+/** So many places of items that have run may be in the queue before it is made shorter. */
 const SPENT_ITEMS_KEPT = 1024;
 
 const settled: Promise<void> = Promise.resolve();
 
 let queue: (Ready | undefined)[] = [];
+/** Where the next one goes; the array is used again, because one that grows makes room for many. */
+let tail = 0;
 /** Timers for the next iteration. */
 let due: Due[] = [];
 /** The next item; what is before it has run. */
@@ -61,7 +66,8 @@ export function watchSteps(newWatcher: StepWatcher | null): void {
  * @param turnFirst - Whether the iteration that runs it has to begin with a turn of the event loop.
  */
 export function soon(item: Ready, turnFirst = false): void {
-  queue.push(item);
+  queue[tail] = item;
+  tail += 1;
   turnWanted ||= turnFirst;
   wake();
 }
@@ -79,7 +85,7 @@ export function soonDue(item: Due): void {
 function wake(): void {
   if (state === "idle") {
     state = "scheduled";
-    process.nextTick(run);
+    nextTick(run);
   }
 }
 
@@ -114,14 +120,18 @@ function beginIteration(): void {
   iterations += 1;
   if (head >= SPENT_ITEMS_KEPT) {
     // Tasks that keep each other busy never let the queue become empty.
-    queue = queue.slice(head);
+    queue = queue.slice(head, tail);
+    tail -= head;
     head = 0;
   }
   if (due.length > 0) {
-    queue = queue.concat(due.sort((a, b) => a.when() - b.when()));
+    for (const timer of due.sort((a, b) => a.when() - b.when())) {
+      queue[tail] = timer;
+      tail += 1;
+    }
     due = [];
   }
-  left = queue.length - head;
+  left = tail - head;
   turnWanted = false;
   runItems();
 }
@@ -148,7 +158,7 @@ function watchedStep(item: Ready, watch: StepWatcher): boolean {
   const goesOn = item._step();
   const ended = (): void => watch(item, (performance.now() - start) / 1000);
   if (goesOn) {
-    void settled.then(() => process.nextTick(ended));
+    void settled.then(() => nextTick(ended));
   } else {
     ended();
   }
@@ -156,9 +166,12 @@ function watchedStep(item: Ready, watch: StepWatcher): boolean {
 }
 
 function scheduleNext(): void {
-  if (head === queue.length && due.length === 0) {
-    queue = [];
+  if (head === tail && due.length === 0) {
+    if (queue.length > SPENT_ITEMS_KEPT) {
+      queue = [];
+    }
     head = 0;
+    tail = 0;
     state = "idle";
     return;
   }
@@ -172,5 +185,5 @@ function scheduleNext(): void {
 
 /** Called in a microtask: a tick that is asked for here comes when all microtasks have run. */
 function runWhenQuiet(): void {
-  process.nextTick(run);
+  nextTick(run);
 }

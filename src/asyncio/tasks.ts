@@ -14,7 +14,7 @@
  * A new task starts in the next iteration of the loop, after what was ready before it.
  */
 import { Context, copyContext } from "../contextvars/context.ts";
-import { currentFlow, Flow, runInFlow } from "../contextvars/current.ts";
+import { currentFlow, Flow, moveIntoFlow, runInFlow } from "../contextvars/current.ts";
 import { RuntimeError, ValueError } from "../errors.ts";
 import { repr } from "../repr.ts";
 import { isDebug, warn } from "./debug/debug.ts";
@@ -43,9 +43,14 @@ export type Awaitable<T> = (() => T | PromiseLike<T>) | PromiseLike<T>;
 /** The type of an Awaitable's result. */
 export type AwaitedResult<A> = A extends () => infer R ? Awaited<R> : Awaited<A>;
 
-/** Tasks that are not done. In debug mode they are held weakly, so that it shows when one can never end. */
-const tasks = new Set<Task<unknown> | WeakRef<Task<unknown>>>();
-let nextName = 1;
+/** The tasks that are not done: each knows its neighbours, which costs less than a place in a Set. */
+let oldest: Task<unknown> | null = null;
+let newest: Task<unknown> | null = null;
+/** The same in debug mode, where they are held weakly, so that it shows when one can never end. */
+const watched = new Set<WeakRef<Task<unknown>>>();
+let nextNumber = 1;
+
+const NO_OPTIONS: TaskOptions = {};
 
 /**
  * A function that runs by itself, in its own Context; made by {@linkcode createTask}.
@@ -61,7 +66,8 @@ export class Task<T> extends Future<T> {
   /** The function; its name only when it has ended, so that what it closes over can be collected. */
   #body: (() => T | PromiseLike<T>) | { readonly name: string };
   readonly #flow: Flow;
-  #name: string;
+  /** A number stands for the name that a task has by itself. */
+  #name: string | number;
   /** Waits under way: one as a rule, more where the body waits for several things at once. */
   #wait: Cancellable | null = null;
   #moreWaits: Set<Cancellable> | null = null;
@@ -70,16 +76,21 @@ export class Task<T> extends Future<T> {
   #cancelReason: string | undefined;
   #cancelRequests = 0;
   #abort: AbortController | null = null;
-  readonly #registered: Task<unknown> | WeakRef<Task<unknown>>;
+  /** Its neighbours among the tasks that are not done. */
+  #older: Task<unknown> | null = null;
+  #newer: Task<unknown> | null = null;
+  readonly #watched: WeakRef<Task<unknown>> | null;
 
   /** @internal */
   constructor(body: () => T | PromiseLike<T>, options: TaskOptions) {
     super();
     this.#body = body;
-    this.#name = options.name === undefined ? `Task-${nextName++}` : String(options.name);
+    this.#name = options.name === undefined ? nextNumber++ : String(options.name);
     this.#flow = new Flow(options.context ?? copyContext(), this, false, null);
-    this.#registered = isDebug() ? watchedWeakly(this as Task<unknown>) : (this as Task<unknown>);
-    tasks.add(this.#registered);
+    this.#watched = isDebug() ? watch(this as Task<unknown>) : null;
+    if (this.#watched === null) {
+      this.#register();
+    }
     if (options.eagerStart === true) {
       this.#start(currentFlow());
     } else {
@@ -89,7 +100,7 @@ export class Task<T> extends Future<T> {
 
   /** The task's name. Python: `Task.get_name()`. Differs: nothing. */
   getName(): string {
-    return this.#name;
+    return typeof this.#name === "number" ? `Task-${this.#name}` : this.#name;
   }
 
   /** Changes the name. Python: `Task.set_name()`. Differs: nothing. */
@@ -210,7 +221,7 @@ export class Task<T> extends Future<T> {
     const body = `coro=<${this.#body.name || "anonymous"}()>`;
     const waitedFor = this.#wait?.waitedFor() ?? null;
     const wait = waitedFor === null ? [] : [`wait_for=${waitedFor}`];
-    return [`name=${repr(this.#name)}`, body, ...wait, ...super._details()];
+    return [`name=${repr(this.getName())}`, body, ...wait, ...super._details()];
   }
 
   /** @internal */
@@ -273,6 +284,10 @@ export class Task<T> extends Future<T> {
       this._cancelled(this.#cancelReason);
       return;
     }
+    if (outer === null) {
+      moveIntoFlow(this.#flow, runBody, this as Task<unknown>);
+      return;
+    }
     this.#flow.outer = outer;
     try {
       runInFlow(this.#flow, runBody, this as Task<unknown>);
@@ -292,14 +307,16 @@ export class Task<T> extends Future<T> {
       this.#threw(error);
       return;
     }
-    if (typeof (outcome as PromiseLike<T> | null | undefined)?.then !== "function") {
-      this.#returned(outcome as T);
-      return;
+    if (!(outcome instanceof Promise)) {
+      if (typeof (outcome as PromiseLike<T> | null | undefined)?.then !== "function") {
+        this.#returned(outcome as T);
+        return;
+      }
+      outcome = Promise.resolve(outcome);
     }
-    const promise = outcome instanceof Promise ? (outcome as Promise<T>) : Promise.resolve(outcome);
     // One that was started eagerly may end within the step of its maker, which goes on: nothing may run before that ends.
     const hasOwnSteps = this.#flow.outer === null;
-    promise.then(
+    outcome.then(
       (result) => this.#returned(result, hasOwnSteps),
       (error: unknown) => this.#threw(error),
     );
@@ -330,13 +347,48 @@ export class Task<T> extends Future<T> {
   }
 
   #end(): void {
-    tasks.delete(this.#registered);
     this.#body = { name: this.#body.name };
-    if (this.#registered !== this) {
-      destroyed.unregister(this.#registered);
+    if (this.#watched === null) {
+      this.#unregister();
+    } else {
+      watched.delete(this.#watched);
+      destroyed.unregister(this.#watched);
     }
     this.#wait = null;
     this.#moreWaits = null;
+  }
+
+  #register(): void {
+    const self = this as Task<unknown>;
+    self.#older = newest;
+    if (newest === null) {
+      oldest = self;
+    } else {
+      newest.#newer = self;
+    }
+    newest = self;
+  }
+
+  #unregister(): void {
+    const older = this.#older;
+    const newer = this.#newer;
+    if (older === null) {
+      oldest = newer;
+    } else {
+      older.#newer = newer;
+      this.#older = null;
+    }
+    if (newer === null) {
+      newest = older;
+    } else {
+      newer.#older = older;
+      this.#newer = null;
+    }
+  }
+
+  /** @internal The one that was made next, of those that are not done. */
+  get _newer(): Task<unknown> | null {
+    return this.#newer;
   }
 
   #waits(): Cancellable[] {
@@ -370,11 +422,13 @@ function runBody(task: Task<unknown>): void {
  * assert.equal(await task, 42);
  * ```
  */
-export function createTask<T>(callable: () => T | PromiseLike<T>, options: TaskOptions = {}): Task<Awaited<T>> {
+export function createTask<T>(callable: () => T | PromiseLike<T>, options: TaskOptions = NO_OPTIONS): Task<Awaited<T>> {
   if (typeof callable !== "function") {
     throw functionNeeded("createTask()", callable);
   }
-  checkOptions("createTask()", options, ["name", "context", "eagerStart"]);
+  if (options !== NO_OPTIONS) {
+    checkOptions("createTask()", options, ["name", "context", "eagerStart"]);
+  }
   if (options.context !== undefined && !(options.context instanceof Context)) {
     throw new TypeError(`createTask() needs a Context as its context, got ${repr(options.context)}`);
   }
@@ -404,16 +458,26 @@ const destroyed = new FinalizationRegistry<Destroyed>(({ task, stack }) => {
   callExceptionHandler(stack === undefined ? { message, task } : { message, task, sourceTraceback: stack });
 });
 
-function watchedWeakly(task: Task<unknown>): WeakRef<Task<unknown>> {
+function watch(task: Task<unknown>): WeakRef<Task<unknown>> {
   const reference = new WeakRef(task);
+  watched.add(reference);
   destroyed.register(task, { task: String(task), stack: task._stack }, reference);
   return reference;
 }
 
 /** All tasks that are not done. Python: `asyncio.all_tasks()`. Differs: nothing. */
 export function allTasks(): Set<Task<unknown>> {
-  const all = [...tasks].map((task) => (task instanceof Task ? task : task.deref()));
-  return new Set(all.filter((task) => task !== undefined));
+  const all = new Set<Task<unknown>>();
+  for (let task = oldest; task !== null; task = task._newer) {
+    all.add(task);
+  }
+  for (const reference of watched) {
+    const task = reference.deref();
+    if (task !== undefined) {
+      all.add(task);
+    }
+  }
+  return all;
 }
 
 /**

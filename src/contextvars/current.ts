@@ -112,6 +112,20 @@ export function runInFlow<A extends unknown[], R>(flow: Flow, callable: (...args
   return storage.run(flow, callable, ...args);
 }
 
+/**
+ * The same for a caller that has nothing left to do in a flow of its own: what it does afterwards may be in this one.
+ *
+ * Cheaper where a flow lives in a frame of the runtime, which is copied once instead of twice.
+ */
+export function moveIntoFlow<A>(flow: Flow, callable: (argument: A) => void, argument: A): void {
+  if (hasFrames) {
+    storage.enterWith(flow);
+    callable(argument);
+  } else {
+    storage.run(flow, callable, argument);
+  }
+}
+
 /** Whether the Context is entered: by the running code itself or by a `run` that called it. */
 export function isEntered(context: Context, flow: Flow | null = currentFlow()): boolean {
   for (let entered = flow; entered !== null; entered = entered.outer) {
@@ -137,6 +151,9 @@ export function enterAmbient(map: Mapping): void {
  * So a value set in one callback would be seen by the next, and the resource has to be put back when the callback ends.
  */
 const { kResourceStore: storeKey } = storage as { kResourceStore?: symbol };
+
+/** Node from 24 on. In Bun entering and leaving costs nothing, in Deno entering alone costs more. */
+const hasFrames = storeKey === undefined && !("bun" in process.versions) && !("deno" in process.versions);
 
 function borrowResource(): void {
   const id = executionAsyncId();
