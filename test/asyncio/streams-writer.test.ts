@@ -89,6 +89,28 @@ for (const role of roles) {
       assert.equal(peer.text, Array.from({ length: 1000 }, (_, i) => `${i};`).join(""));
     });
 
+    it("StreamWriter.write() keeps the order when answers of one write are followed by answers of several", async () => {
+      await using connection = await connect(role);
+      const { reader, writer, peer } = connection;
+      let expected = "";
+      const answer = async (...pieces: string[]): Promise<void> => {
+        peer.write("?");
+        await reader.readexactly(1);
+        for (const piece of pieces) {
+          writer.write(piece);
+        }
+        expected += pieces.join("");
+        assert.equal(await peer.received(expected.length), expected);
+      };
+      for (let i = 0; i < 20; i++) {
+        await answer(`${i};`);
+      }
+      await answer("a", "b", "c");
+      const before = peer.chunks.length;
+      await answer("d", "e", "f");
+      assert.equal(peer.chunks.length, before + 1, "from the second answer on they leave together again");
+    });
+
     it("StreamWriter.drain() returns at once while little is buffered", async () => {
       await using connection = await connect(role);
       connection.writer.write("x");

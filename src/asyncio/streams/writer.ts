@@ -56,7 +56,8 @@ export class StreamWriter {
   }
 
   /**
-   * Sends bytes, or a string as UTF-8. Never waits; what is written in one turn of the loop leaves together.
+   * Sends bytes, or a string as UTF-8. Never waits. What is written in one turn of the loop leaves together; but where
+   * the peer's messages were answered by one write each, the first write of the next answer leaves at once.
    *
    * The bytes are not copied: do not change them afterwards. On a connection that is lost they are dropped, and
    * `drain()` throws.

@@ -3,10 +3,11 @@
  *
  * Theory of operation.
  *
- * Out: what is written in one turn is gathered and leaves at its end, small pieces as one. The socket gets at most one
- * batch at a time, of bounded size, and the next one when it has none left, because a socket has no low mark: it tells
- * only when everything is gone. So the number of bytes that wait is known, and `pauseWriting` and `resumeWriting` come
- * at the marks.
+ * Out: what is written in one turn is gathered and leaves at its end, small pieces as one. Where the peer's messages were
+ * answered with one write each, several times in a row, the next answer does not wait for the end of the turn. The socket
+ * gets at most one batch at a time, of bounded size, and the next one when it has none left, because a socket has no low
+ * mark: it tells only when everything is gone. So the number of bytes that wait is known, and `pauseWriting` and
+ * `resumeWriting` come at the marks.
  *
  * In: every chunk goes to the protocol at once.
  *
@@ -38,6 +39,8 @@ const HIGH_WATER = 64 * 1024;
 const HIGH_WATER_TLS = 512 * 1024;
 /** The socket gets at most this much at a time. */
 const BATCH = 64 * 1024; // bytes
+/** After so many messages that got one write as their answer, the answer to the next one is not kept for the turn's end. */
+const SINGLE_ANSWERS = 8;
 /** `setTimeout` fires at once for a delay that does not fit 31 bits. */
 const LONGEST_TIMEOUT = 2 ** 31 - 1; // milliseconds
 /** After so many writes to a connection that is lost, the next one is warned of. */
@@ -90,6 +93,10 @@ export class SocketTransport implements Transport, Upgradable {
   #queue: Buffer[] = [];
   #queued = 0;
   #flushing = false;
+  /** How many writes there were since data arrived, */
+  #answers = 0;
+  /** and how often in a row there was one. */
+  #singleAnswers = 0;
   /** TLS is being put on the socket: nothing may be read from it or written to it meanwhile. */
   #upgrading = false;
   #writingPaused = false;
@@ -295,6 +302,13 @@ export class SocketTransport implements Transport, Upgradable {
 
   write(data: Uint8Array | string): void {
     this.#write("write()", data);
+    this.#answers += 1;
+    if (this.#answers > 1) {
+      this.#singleAnswers = 0;
+    } else if (this.#singleAnswers >= SINGLE_ANSWERS) {
+      this.#flush();
+      return;
+    }
     this.#flushLater();
   }
 
@@ -383,6 +397,8 @@ export class SocketTransport implements Transport, Upgradable {
       return;
     }
     this.#idle?.touch();
+    this.#singleAnswers += this.#answers === 1 ? 1 : 0;
+    this.#answers = 0;
     const protocol = this.#protocol;
     if (isBuffered(protocol)) {
       this.#fill(protocol, chunk);
@@ -515,7 +531,7 @@ export class SocketTransport implements Transport, Upgradable {
     while (this.#queued > 0 && socket.writableLength === 0 && !socket.destroyed) {
       socket.write(this.#nextBatch(), this.#onWritten);
     }
-    if (this.getWriteBufferSize() === 0) {
+    if ((this.#state !== "open" || this.#eofWritten) && this.getWriteBufferSize() === 0) {
       this.#end();
     }
   }
@@ -529,13 +545,17 @@ export class SocketTransport implements Transport, Upgradable {
     this.#idle?.touch();
     this.#flush();
     this.#resumeIfLow();
-    if (this.#socket.writableLength === 0) {
+    if (this.#sentWaits.size > 0 && this.#socket.writableLength === 0) {
       this.#wakeSentWaits();
     }
   }
 
   #nextBatch(): Buffer {
     const first = this.#queue[0] as Buffer;
+    if (first.length === this.#queued && first.length <= BATCH) {
+      this.#queued = 0;
+      return this.#queue.pop() as Buffer;
+    }
     let count = 1;
     let size = first.length;
     while (count < this.#queue.length && size + (this.#queue[count] as Buffer).length <= BATCH) {
@@ -553,7 +573,7 @@ export class SocketTransport implements Transport, Upgradable {
 
   /** Everything was sent: now is the time for the EOF or the close. */
   #end(): void {
-    if (this.#ended || (this.#state === "open" && !this.#eofWritten)) {
+    if (this.#ended) {
       return;
     }
     if (this.#state === "open") {
