@@ -1,3 +1,12 @@
+import { Buffer } from "node:buffer";
+
+/** What makes a Buffer that is a view of others' bytes; `subarray()` gets there by a longer way. */
+const View = (Buffer as unknown as { [Symbol.species]: unknown })[Symbol.species] as new (
+  memory: ArrayBufferLike,
+  start: number,
+  size: number,
+) => Buffer;
+
 /** Up to this size a chunk behind another one is copied, together with its neighbours. */
 const SMALL = 256; // bytes
 /** Where they are copied to; small enough to come out of Node's own pool. */
@@ -21,6 +30,8 @@ export class ByteQueue {
   length = 0;
   #head: Buffer | null = null;
   #offset = 0;
+  /** Where the head's bytes are; looked up when the first view of it is made, which costs as much as the view. */
+  #memory: ArrayBufferLike | null = null;
   /** The chunks behind the head, from `#restStart` on; what is before that was taken already. */
   #rest: Buffer[] = [];
   #restStart = 0;
@@ -54,7 +65,8 @@ export class ByteQueue {
     if (size < left) {
       this.#offset = start + size;
       this.length -= size;
-      return head.subarray(start, start + size);
+      this.#memory ??= head.buffer;
+      return new View(this.#memory, head.byteOffset + start, size);
     }
     if (size === left || this.length === left) {
       this.#nextChunk();
@@ -84,6 +96,7 @@ export class ByteQueue {
   /** Takes everything away, unseen. */
   clear(): void {
     this.#head = null;
+    this.#memory = null;
     this.#offset = 0;
     this.#rest = [];
     this.#restStart = 0;
@@ -178,6 +191,7 @@ export class ByteQueue {
 
   #nextChunk(): void {
     this.#offset = 0;
+    this.#memory = null;
     if (this.#restStart === this.#rest.length) {
       this.#head = null;
       return;

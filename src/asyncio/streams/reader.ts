@@ -17,6 +17,7 @@
  * Invariants: no read is parked when `#end` says that no more will come; `#paused` only with a transport, and never while
  * a read is parked.
  */
+import { Buffer } from "node:buffer";
 import { RuntimeError, TimeoutError, ValueError } from "../../errors.ts";
 import { inspectCustom, repr } from "../../repr.ts";
 import { ByteQueue } from "../bytes/byte-queue.ts";
@@ -325,12 +326,7 @@ export class StreamReader implements AsyncIterable<Buffer> {
    * Python: `async for line in reader`. Differs: nothing.
    */
   [Symbol.asyncIterator](): AsyncIterator<Buffer> {
-    return {
-      next: async (): Promise<IteratorResult<Buffer>> => {
-        const line = await this.readline();
-        return line.length === 0 ? { done: true, value: undefined } : { done: false, value: line };
-      },
-    };
+    return { next: () => this.#nextLine() };
   }
 
   /**
@@ -440,6 +436,17 @@ export class StreamReader implements AsyncIterable<Buffer> {
   /** A read of no bytes, which neither waits nor minds another one that does. */
   #nothing(): Promise<Buffer> {
     return this.#exception === null ? Promise.resolve(EMPTY) : rejected(this.#exception);
+  }
+
+  /** The next step of an iteration; where the line is there already, without a second promise. */
+  #nextLine(): Promise<IteratorResult<Buffer>> {
+    let line: Buffer | null;
+    try {
+      line = this.#try("line", 0, NEWLINE);
+    } catch (error) {
+      return rejected(error);
+    }
+    return line === null ? quiet(this.readline().then(iteratorResult)) : Promise.resolve(iteratorResult(line));
   }
 
   /** Answers at once if the buffer allows it, else parks the read. */
@@ -708,6 +715,10 @@ export class StreamReader implements AsyncIterable<Buffer> {
     }
     return this.#eof;
   }
+}
+
+function iteratorResult(line: Buffer): IteratorResult<Buffer> {
+  return line.length === 0 ? { done: true, value: undefined } : { done: false, value: line };
 }
 
 function checkedLimit(limit: number): number {

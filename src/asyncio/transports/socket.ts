@@ -18,6 +18,7 @@
  * Callbacks of the protocol run in the connection's Context: the runtimes do not agree on the Context of a socket's
  * event, and a socket that was paused has that of whoever resumed it.
  */
+import { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
@@ -90,8 +91,10 @@ export class SocketTransport implements Transport, Upgradable {
   #eofWritten = false;
   /** The socket was told to end: nothing may be written to it. */
   #ended = false;
-  #queue: Buffer[] = [];
+  #queue: Uint8Array[] = [];
   #queued = 0;
+  /** How many bytes the socket had left when that was last asked: no fewer than now. */
+  #handedOver = 0;
   #flushing = false;
   /** How many writes there were since data arrived, */
   #answers = 0;
@@ -239,6 +242,7 @@ export class SocketTransport implements Transport, Upgradable {
       this.#socket.write(piece, this.#onWritten);
     }
     this.#queued = 0;
+    this.#handedOver = this.#socket.writableLength;
     while (this.#socket.writableLength > 0) {
       const sent = new Wait<void>(() => this.#sentWaits.delete(sent));
       this.#sentWaits.add(sent);
@@ -488,7 +492,7 @@ export class SocketTransport implements Transport, Upgradable {
     if (this.#eofWritten) {
       throw new RuntimeError(`Cannot call ${method} after writeEof()`, { code: "ERR_WRITE_AFTER_EOF" });
     }
-    const bytes = toBuffer(method, data);
+    const bytes = toBytes(method, data);
     if (this.#ended || this.#state === "closed" || this.#socket.destroyed) {
       this.#warnOfLateWrite();
       return;
@@ -496,7 +500,9 @@ export class SocketTransport implements Transport, Upgradable {
     if (bytes.length > 0) {
       this.#queue.push(bytes);
       this.#queued += bytes.length;
-      this.#pauseIfHigh();
+      if (this.#queued + this.#handedOver > this.#high) {
+        this.#pauseIfHigh();
+      }
     }
   }
 
@@ -531,6 +537,7 @@ export class SocketTransport implements Transport, Upgradable {
     while (this.#queued > 0 && socket.writableLength === 0 && !socket.destroyed) {
       socket.write(this.#nextBatch(), this.#onWritten);
     }
+    this.#handedOver = socket.writableLength;
     if ((this.#state !== "open" || this.#eofWritten) && this.getWriteBufferSize() === 0) {
       this.#end();
     }
@@ -550,16 +557,16 @@ export class SocketTransport implements Transport, Upgradable {
     }
   }
 
-  #nextBatch(): Buffer {
-    const first = this.#queue[0] as Buffer;
+  #nextBatch(): Uint8Array {
+    const first = this.#queue[0] as Uint8Array;
     if (first.length === this.#queued && first.length <= BATCH) {
       this.#queued = 0;
-      return this.#queue.pop() as Buffer;
+      return this.#queue.pop() as Uint8Array;
     }
     let count = 1;
     let size = first.length;
-    while (count < this.#queue.length && size + (this.#queue[count] as Buffer).length <= BATCH) {
-      size += (this.#queue[count] as Buffer).length;
+    while (count < this.#queue.length && size + (this.#queue[count] as Uint8Array).length <= BATCH) {
+      size += (this.#queue[count] as Uint8Array).length;
       count += 1;
     }
     if (size > BATCH) {
@@ -568,7 +575,7 @@ export class SocketTransport implements Transport, Upgradable {
       return first.subarray(0, BATCH);
     }
     this.#queued -= size;
-    return count === 1 ? (this.#queue.shift() as Buffer) : Buffer.concat(this.#queue.splice(0, count), size);
+    return count === 1 ? (this.#queue.shift() as Uint8Array) : Buffer.concat(this.#queue.splice(0, count), size);
   }
 
   /** Everything was sent: now is the time for the EOF or the close. */
@@ -718,15 +725,12 @@ function endAndDestroy(socket: AnySocket): void {
   socket.end(() => socket.destroy());
 }
 
-function toBuffer(method: string, data: Uint8Array | string): Buffer {
+function toBytes(method: string, data: Uint8Array | string): Uint8Array {
   if (typeof data === "string") {
     return Buffer.from(data);
   }
-  if (Buffer.isBuffer(data)) {
-    return data;
-  }
   if (data instanceof Uint8Array) {
-    return Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+    return data;
   }
   throw new TypeError(`${method} needs bytes (a Uint8Array) or a string, got ${repr(data)}`);
 }
