@@ -14,8 +14,8 @@
  * - Timers come last in their iteration, which is the first one after their moment.
  */
 
-/** Looked up once: the global `process` is found anew each time. */
-const { nextTick } = process;
+// Imported: the global `process` would be looked up each time.
+import { nextTick } from "node:process";
 
 /** Something that can be run next. */
 export interface Ready {

@@ -1,5 +1,3 @@
-import { Buffer } from "node:buffer";
-
 /** What makes a Buffer that is a view of others' bytes; `subarray()` gets there by a longer way. */
 const View = (Buffer as unknown as { [Symbol.species]: unknown })[Symbol.species] as new (
   memory: ArrayBufferLike,
