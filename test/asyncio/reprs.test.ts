@@ -220,12 +220,18 @@ describe("String(Task)", () => {
 
   it("String(Task) of tasks that wait for each other comes to an end", async () => {
     const tasks: asyncio.Task<void>[] = [];
+    let open = (): void => {};
+    const wayOut = new Promise<void>((resolve) => {
+      open = resolve;
+    });
     const waitFor = (index: number) => async (): Promise<void> => {
-      await tasks[index];
+      await Promise.race([tasks[index], wayOut]);
     };
     tasks.push(asyncio.createTask(waitFor(1), { name: "0" }), asyncio.createTask(waitFor(0), { name: "1" }));
     await asyncio.sleep(0);
     assert.match(String(tasks[0]), /^<Task pending name='0' .*wait_for=<Task pending name='1' .*wait_for=\.\.\./);
+    open();
+    await Promise.all(tasks);
   });
 });
 

@@ -339,7 +339,6 @@ describe("Server and its end", () => {
     await until(() => protocol.transport !== undefined);
     protocol.transport.pauseReading();
     protocol.transport.write(Buffer.alloc(64 * 1024 * 1024));
-    peer.write("unread");
     await turns(3);
     return {
       server,
@@ -354,6 +353,8 @@ describe("Server and its end", () => {
 
   it("Server.closeClients() waits for a peer that does not read; abortClients() does not", async () => {
     await using it = await stuck();
+    it.peer.write("unread");
+    await turns(3);
     it.server.close();
     it.server.closeClients();
     const closed = it.server.waitClosed();
