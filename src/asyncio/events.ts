@@ -1,8 +1,9 @@
 /**
  * The event loop's own part: callbacks, timers, and what becomes of errors that nobody catches.
  *
- * Node has one event loop for the process, so there is one scheduler; in which order things run is in `ready.ts`. Every callback runs in a Context: the one given, or a copy of the one that was current when it was scheduled. It
- * belongs to no task.
+ * Node has one event loop for the process, so there is one scheduler; in which order things run is in `ready.ts`, and in
+ * `timers.ts`. Every callback runs in a Context: the one given, or a copy of the one that was current when it was
+ * scheduled. It belongs to no task.
  */
 import { type Context, copyContext } from "../contextvars/context.ts";
 import { Flow, isEntered, runInFlow } from "../contextvars/current.ts";
@@ -10,7 +11,8 @@ import { ValueError } from "../errors.ts";
 import { inspectCustom, repr, safeRepr } from "../repr.ts";
 import { creationStack } from "./debug/debug.ts";
 import { checkOptions, functionNeeded } from "./exceptions.ts";
-import { soon, soonDue } from "./ready.ts";
+import { soon } from "./ready.ts";
+import { addTimer, removeTimer, type Timer, time } from "./timers.ts";
 
 /** Options of everything that calls back. */
 export interface CallbackOptions {
@@ -24,9 +26,6 @@ export interface ExceptionContext {
   exception?: unknown;
   [key: string]: unknown;
 }
-
-/** `setTimeout` fires at once for a delay that does not fit 31 bits: longer ones are waited for in pieces. */
-const LONGEST_TIMEOUT = 2 ** 31 - 1; // milliseconds
 
 /**
  * A callback that is scheduled, and can be cancelled.
@@ -103,14 +102,19 @@ function callReporting(handle: Handle): void {
   }
 }
 
+let timersMade = 0;
+
 /**
  * A callback that is scheduled for a moment, and can be cancelled.
  *
  * Python: `asyncio.TimerHandle`. Differs: nothing.
  */
-export class TimerHandle extends Handle {
+export class TimerHandle extends Handle implements Timer {
   readonly #when: number;
-  #timeout: NodeJS.Timeout | undefined;
+  /** @internal */
+  _place = -1;
+  /** @internal */
+  readonly _order: number = timersMade++;
 
   /** @internal */
   constructor(callback: () => unknown, context: Context, when: number) {
@@ -131,29 +135,8 @@ export class TimerHandle extends Handle {
 
   override cancel(): void {
     super.cancel();
-    clearTimeout(this.#timeout);
-    this.#timeout = undefined;
+    removeTimer(this);
   }
-
-  /** @internal */
-  _schedule(): void {
-    const milliseconds = Math.max(0, Math.ceil((this.#when - time()) * 1000));
-    this.#timeout = setTimeout(timerFired, Math.min(milliseconds, LONGEST_TIMEOUT), this);
-  }
-}
-
-function timerFired(timer: TimerHandle): void {
-  // Timers count whole milliseconds of another clock and may be early by a fraction; long ones come in pieces.
-  if (timer.when() > time()) {
-    timer._schedule();
-  } else {
-    soonDue(timer);
-  }
-}
-
-/** The loop's clock: seconds since some fixed moment, never going back. */
-export function time(): number {
-  return performance.now() / 1000;
 }
 
 export function callSoon(callback: () => unknown, options?: CallbackOptions): Handle {
@@ -172,12 +155,7 @@ export function callLater(delay: number, callback: () => unknown, options?: Call
 
 function schedule(caller: string, when: number, callback: () => unknown, options?: CallbackOptions): TimerHandle {
   const timer = new TimerHandle(checkedCallback(caller, callback), contextFor(caller, options), when);
-  if (when <= time()) {
-    // Node's timers would take a millisecond.
-    soonDue(timer);
-  } else {
-    timer._schedule();
-  }
+  addTimer(timer);
   return timer;
 }
 

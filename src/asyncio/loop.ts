@@ -23,6 +23,7 @@ import {
 } from "./server.ts";
 import { addSignalHandler, removeSignalHandler } from "./signals.ts";
 import { createTask, type Task, type TaskOptions } from "./tasks.ts";
+import { time } from "./timers.ts";
 import type { SSLContext, TlsOptions } from "./transports/tls.ts";
 import type { Transport, Upgradable } from "./transports/transport.ts";
 
@@ -85,7 +86,7 @@ export class EventLoop {
 
   /** The loop's clock, in seconds; never goes back. Python: `loop.time()`. Differs: nothing. */
   time(): number {
-    return events.time();
+    return time();
   }
 
   /** As {@linkcode createTask}. Python: `loop.create_task()`. Differs: takes a function. */

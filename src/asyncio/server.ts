@@ -17,7 +17,7 @@ import { inspectCustom, repr } from "../repr.ts";
 import { wait } from "./combinators.ts";
 import { addressOrOptions, checkedPort, checkFactory, type ReaderOptions } from "./connections.ts";
 import { isDebug, warn } from "./debug/debug.ts";
-import { callExceptionHandler } from "./events.ts";
+import { callExceptionHandler, callLater } from "./events.ts";
 import { CancelledError, checkOptions, functionNeeded, isCancelled } from "./exceptions.ts";
 import { Future } from "./futures.ts";
 import type { EventLoop } from "./loop.ts";
@@ -120,6 +120,8 @@ const TCP_OPTIONS = [...COMMON_OPTIONS, "family", "flags", "reuseAddress", "reus
 const UNIX_OPTIONS = [...COMMON_OPTIONS, "cleanupSocket"] as const;
 const READER_OPTIONS = ["limit", "readTimeout"] as const;
 const DEFAULT_BACKLOG = 100;
+/** So long `serveForever()` waits, when it is cancelled, for peers to take what was written to them. */
+const LAST_WORDS = 10; // seconds
 
 /** What a Server does with each connection. */
 interface ServerSettings {
@@ -240,7 +242,10 @@ export class Server {
   /**
    * Accepts connections until the task is cancelled; then closes the server and its connections, and waits for that.
    *
-   * Python: `Server.serve_forever()`. Differs: nothing.
+   * A connection whose peer has not taken everything after 10 seconds is aborted. Handlers are not cancelled: their reads
+   * end as at EOF. To give them time, or to cancel them: `shutdown()`.
+   *
+   * Python: `Server.serve_forever()`. Differs: waits for no peer for ever.
    *
    * @throws {CancelledError} Always, in the end: when the task is cancelled, or the server closed.
    * @throws {RuntimeError} If it is being awaited already, or the server is closed.
@@ -257,7 +262,8 @@ export class Server {
       if (isCancelled(error)) {
         this.close();
         this.closeClients();
-        await this.waitClosed();
+        const deadline = callLater(LAST_WORDS, () => this.abortClients());
+        await this.waitClosed().finally(() => deadline.cancel());
       }
       throw error;
     } finally {

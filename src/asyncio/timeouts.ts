@@ -7,9 +7,10 @@
  */
 import { RuntimeError, TimeoutError, ValueError } from "../errors.ts";
 import { inspectCustom, repr } from "../repr.ts";
-import { callAt, callSoon, type Handle, time } from "./events.ts";
+import { callAt, callSoon, type Handle } from "./events.ts";
 import { functionNeeded, isCancelled } from "./exceptions.ts";
 import { currentTask, type Task } from "./tasks.ts";
+import { time } from "./timers.ts";
 
 type State = "created" | "active" | "expiring" | "expired" | "finished";
 

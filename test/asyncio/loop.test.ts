@@ -4,6 +4,7 @@ import { afterEach, describe, it } from "node:test";
 import * as asyncio from "contextvars/asyncio";
 import { survivors } from "../support/garbage.ts";
 import { shown } from "../support/outcomes.ts";
+import { randomFrom } from "../support/random.ts";
 import { limitOf } from "../support/runtime-limits.ts";
 
 const loop = asyncio.getRunningLoop();
@@ -126,6 +127,28 @@ describe("loop.callLater() and callAt()", () => {
     }
     await asyncio.sleep(0.03);
     assert.deepEqual(order, [0, 1, 2, 3, 4]);
+  });
+
+  it("loop.callAt() calls any number of timers in the order of their moments, those of one moment as they were made", async () => {
+    const below = randomFrom(20_261_121);
+    for (let round = 0; round < 20; round++) {
+      const start = loop.time() + 0.002;
+      const ran: number[] = [];
+      const timers = Array.from({ length: 300 }, (_, number) => {
+        const when = start + below(40) * 0.0002;
+        return { number, when, handle: loop.callAt(when, () => ran.push(number)) };
+      });
+      const cancelled = new Set(timers.filter(() => below(3) === 0));
+      for (const { handle } of cancelled) {
+        handle.cancel();
+      }
+      await asyncio.sleep(0.02);
+      const expected = timers
+        .filter((timer) => !cancelled.has(timer))
+        .sort((a, b) => a.when - b.when)
+        .map(({ number }) => number);
+      assert.deepEqual(ran, expected);
+    }
   });
 
   it("loop.callLater() never calls before its time", async () => {

@@ -315,6 +315,22 @@ describe("resets", () => {
 });
 
 describe("peers that never read", () => {
+  it("Server.serveForever() that is cancelled ends all the same", async () => {
+    await using server = await serve(async (_reader, writer) => {
+      writer.write(Buffer.alloc(64 * 1024 * 1024));
+      await writer.drain();
+    });
+    const serving = asyncio.createTask(() => server.server.serveForever());
+    const socket = await rawConnection(server.port);
+    socket.on("error", () => {});
+    socket.pause();
+    await asyncio.sleep(0.05);
+    serving.cancel();
+    await assert.rejects(async () => await serving, asyncio.CancelledError);
+    assert.equal(server.server.isServing(), false);
+    socket.destroy();
+  });
+
   it("StreamWriter.drain() keeps the write buffer small, and Server.shutdown() ends it", async () => {
     const writers: asyncio.StreamWriter[] = [];
     let most = 0;
