@@ -39,7 +39,16 @@ export function echo(peers, isQuick) {
       ...go(peers, `exactly ${KIB}`),
     ]),
   };
-  return [...read, exactly];
+  const contexts = {
+    name: "by hand, with a context per connection",
+    ...units,
+    base: "bare",
+    contenders: underLoad(peers, { mode: "echo", size: KIB, connections: 10 }, throughput, [
+      ...everyNode(peers, "net-await", "bare", "bare"),
+      ...everyNode(peers, "net-await", "context", "context"),
+    ]),
+  };
+  return [...read, exactly, contexts];
 }
 
 const units = { base: "net", rateUnit: "round trips/s", costUnit: "µs cpu" };
