@@ -12,7 +12,7 @@ import { inspectCustom, repr, safeRepr } from "../repr.ts";
 import { creationStack } from "./debug/debug.ts";
 import { checkOptions, functionNeeded } from "./exceptions.ts";
 import { soon } from "./ready.ts";
-import { addTimer, removeTimer, type Timer, time } from "./timers.ts";
+import { addTimer, removeTimer, time } from "./timers.ts";
 
 /** Options of everything that calls back. */
 export interface CallbackOptions {
@@ -109,7 +109,7 @@ let timersMade = 0;
  *
  * Python: `asyncio.TimerHandle`. Differs: nothing.
  */
-export class TimerHandle extends Handle implements Timer {
+export class TimerHandle extends Handle {
   readonly #when: number;
   /** @internal */
   _place = -1;
