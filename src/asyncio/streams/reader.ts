@@ -665,6 +665,36 @@ export class StreamReader implements AsyncIterable<Buffer> {
   }
 
   #attemptUntil(needles: Separators): Buffer | null {
+    const found = this.#takeUpTo(needles);
+    if (found === null && this.#end()) {
+      throw new IncompleteReadError(this.#buffer.take(this.#buffer.length), null);
+    }
+    return found;
+  }
+
+  #attemptLine(): Buffer | null {
+    let line: Buffer | null;
+    try {
+      line = this.#takeUpTo(NEWLINE);
+    } catch (error) {
+      if (!(error instanceof LimitOverrunError)) {
+        throw error;
+      }
+      if (this.#buffer.indexOf(NEWLINE.needles[0] as Buffer, error.consumed) === error.consumed) {
+        this.#buffer.drop(error.consumed + 1);
+      } else {
+        this.#buffer.clear();
+      }
+      throw new ValueError(`${error.message}; give a larger limit than ${this.#limit} bytes`, {
+        code: "ERR_LIMIT_OVERRUN",
+        cause: error,
+      });
+    }
+    return line === null && this.#end() ? this.#buffer.take(this.#buffer.length) : line;
+  }
+
+  /** Takes what stands up to a separator; `null` where none has come. */
+  #takeUpTo(needles: Separators): Buffer | null {
     const { length } = this.#buffer;
     const match =
       length - this.#searched >= needles.shortest ? findSeparator(this.#buffer, needles, this.#searched) : null;
@@ -680,32 +710,7 @@ export class StreamReader implements AsyncIterable<Buffer> {
         throw new LimitOverrunError("Separator is not found, and chunk exceed the limit", this.#searched);
       }
     }
-    if (this.#end()) {
-      throw new IncompleteReadError(this.#buffer.take(length), null);
-    }
     return null;
-  }
-
-  #attemptLine(): Buffer | null {
-    try {
-      return this.#attemptUntil(NEWLINE);
-    } catch (error) {
-      if (error instanceof IncompleteReadError) {
-        return error.partial;
-      }
-      if (!(error instanceof LimitOverrunError)) {
-        throw error;
-      }
-      if (this.#buffer.indexOf(NEWLINE.needles[0] as Buffer, error.consumed) === error.consumed) {
-        this.#buffer.drop(error.consumed + 1);
-      } else {
-        this.#buffer.clear();
-      }
-      throw new ValueError(`${error.message}; give a larger limit than ${this.#limit} bytes`, {
-        code: "ERR_LIMIT_OVERRUN",
-        cause: error,
-      });
-    }
   }
 
   /** Whether no more will arrive. Throws what the connection was lost with. */
