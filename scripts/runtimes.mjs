@@ -14,7 +14,7 @@ import { CAN_FETCH, obtainRuntime, RUNTIMES_FOLDER, versionOf } from "./obtain.m
 import { build, fail, PORTABLE_TESTS, say, TEST_OPTIONS, testFiles } from "./support.mjs";
 
 /** These take the package apart, or ask the compiler, Python or other programs: npm test has done it. */
-const ONCE_ONLY_TESTS = ["conformance", "docs", "integration", "interop", "package", "types"];
+const ONCE_ONLY_TESTS = ["conformance", "docs", "interop", "package", "programs", "types"];
 const TIME_LIMIT = 5 * 60 * 1000; // milliseconds, for all tests on one runtime
 /** What a runner prints about a test that passed, or about what it is going to do. */
 const UNREMARKABLE = /^\s*(?:✔|▶|\(pass\)|$)|\.\.\.(?: ok.*)?$/;

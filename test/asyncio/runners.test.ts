@@ -1,7 +1,7 @@
 /**
  * run() and Runner, as CPython's test_runners has them; in brackets the names of its cases.
  *
- * Not here: one Context for all runs (callback-context.test.ts), Ctrl-C (integration/runner-signals.test.ts), and what
+ * Not here: one Context for all runs (callback-context.test.ts), Ctrl-C (programs/runner-signals.test.ts), and what
  * needs loops that are made and closed, which there are none of.
  */
 import assert from "node:assert/strict";

@@ -21,7 +21,6 @@ import {
   stillWaits,
   turns,
 } from "../support/peers.ts";
-import { limitOf } from "../support/runtime-limits.ts";
 import { type TlsPeer, tlsPeer, type Version, versions } from "../support/wire-tls.ts";
 
 const MEGABYTE = 2 ** 20;
@@ -95,7 +94,7 @@ describe("StreamWriter.startTls() on both sides", () => {
     });
   }
 
-  it("StreamWriter.startTls() twice is TLS within TLS", { skip: limitOf("TLS within TLS") }, async () => {
+  it("StreamWriter.startTls() twice is TLS within TLS", async () => {
     await using serving = await serve(async (reader, writer) => {
       for (let i = 0; i < 2; i++) {
         writer.write(await reader.readline());
@@ -385,9 +384,7 @@ describe("Server.startTls: what has come already", () => {
 
   for (const version of versions) {
     for (const limit of [65536, 16]) {
-      it(`a PROXY line and a ${version} hello in one segment, with a limit of ${limit} (test_start_tls_buffered_data)`, {
-        skip: limitOf("TLS over a Duplex"),
-      }, async () => {
+      it(`a PROXY line and a ${version} hello in one segment, with a limit of ${limit} (test_start_tls_buffered_data)`, async () => {
         using reports = new Reports();
         let line = "";
         await using serving = await serve(

@@ -23,7 +23,6 @@ import {
   stillWaits,
   turns,
 } from "../support/peers.ts";
-import { limitOf } from "../support/runtime-limits.ts";
 import { connectTls, type TlsPeer, tlsClient, tlsPeer, versions } from "../support/wire-tls.ts";
 
 const HOST = "127.0.0.1";
@@ -401,7 +400,7 @@ describe("Handshakes that are slow", () => {
     late.tls.destroy();
   });
 
-  it("handshakes leave no timer", { skip: limitOf("active resources") }, async () => {
+  it("handshakes leave no timer", async () => {
     const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === "Timeout").length;
     const before = timers();
     await using serving = await serve(echo, { ssl: { ...local } });

@@ -184,7 +184,9 @@ describe("The ssl options", () => {
     await assert.rejects(asyncio.startUnixServer(noop, "/nowhere/s", { ssl: true as never }), TypeError);
   });
 
-  it("startServer() refuses a key and a certificate that cannot be read, before it listens", async () => {
+  it("startServer() refuses a key and a certificate that cannot be read, before it listens", {
+    skip: limitOf("keys that cannot be read"),
+  }, async () => {
     for (const ssl of [
       { key: "nonsense", cert: local.cert },
       { key: local.key, cert: "nonsense" },
@@ -246,7 +248,7 @@ describe("SNI and ALPN", () => {
     assert.deepEqual(names, ["localhost", "alternative.test", null]);
   });
 
-  it("SNICallback chooses the certificate", { skip: limitOf("SNICallback") }, async () => {
+  it("SNICallback chooses the certificate", async () => {
     const asked: string[] = [];
     const ssl: tls.TlsOptions = {
       ...local,
@@ -287,7 +289,7 @@ describe("SNI and ALPN", () => {
     assert.deepEqual(seen, ["c", "b", null]);
   });
 
-  it("ALPNProtocols: no protocol in common is no connection", { skip: limitOf("ALPN refusal") }, async () => {
+  it("ALPNProtocols: no protocol in common is no connection", async () => {
     using reports = new Reports();
     await using serving = await serve(echo, { ssl: { ...local, ALPNProtocols: ["b"] } });
     const ssl = { ca, ALPNProtocols: ["a"] };

@@ -2,16 +2,9 @@
 import { type Runtime, runtime } from "./runtime.ts";
 
 export const capabilities = [
-  "SNICallback",
-  "ALPN refusal",
   "session resumption",
-  "active resources",
-  "TLS half-close",
+  "keys that cannot be read",
   "reset under TLS",
-  "TLS over a Duplex",
-  "TLS within TLS",
-  "bare bytes under TLS",
-  "unread bytes of a Unix socket",
   "full backlog",
   "bind errors of a connect",
   "reusePort",
@@ -34,6 +27,8 @@ export const runtimeLimits: Readonly<Record<Runtime, Readonly<Partial<Record<Cap
     "collection beside an error":
       "an error keeps what the methods on its stack were called on, also after its text was asked for",
     "bind errors of a connect": "a local address that cannot be had is EINVAL, of no system call",
+    "keys that cannot be read": "they are looked at when a client comes, not before",
+    "session resumption": "a client is given no session to resume",
     "reset under TLS": "a TLS socket, and what it runs on, take a reset for an EOF",
   },
 };

@@ -14,7 +14,7 @@ import { certificates } from "./certificates.ts";
 import { TemporaryFolder } from "./external.ts";
 import { packageRoot } from "./paths.ts";
 import { eventually, type Role } from "./peers.ts";
-import { type Capability, limitOf } from "./runtime-limits.ts";
+import { limitOf } from "./runtime-limits.ts";
 import { tlsPeer } from "./wire-tls.ts";
 
 export const transports = ["tcp", "unix", "tls1.2", "tls1.3", "starttls"] as const;
@@ -103,16 +103,8 @@ export function expected(cell: Cell): Outcome {
 }
 
 /** Why the runtime cannot play the far side of the cell; `false` where it can. */
-export function impossible({ transport, event }: Cell): string | false {
-  const needed: (Capability | false)[] = [
-    isTls({ transport } as Cell) && (event === "abort" || event === "truncation") && "bare bytes under TLS",
-    isTls({ transport } as Cell) && event === "reset" && "reset under TLS",
-    isTls({ transport } as Cell) && (event === "close" || event === "eof") && "TLS half-close",
-    transport === "unix" && event === "reset" && "unread bytes of a Unix socket",
-  ];
-  return (
-    needed.map((capability) => capability !== false && limitOf(capability)).find((limit) => limit !== false) ?? false
-  );
+export function impossible(cell: Cell): string | false {
+  return isTls(cell) && cell.event === "reset" && limitOf("reset under TLS");
 }
 
 const HOST = "127.0.0.1";

@@ -37,9 +37,9 @@ export interface TlsRequest {
   readonly options: TlsOptions;
 }
 
-/** Node's class is not a public constructor everywhere. */
+/** Told by its own properties: the class is not public everywhere, and Deno's has accessors by the options' names. */
 function isSecureContext(ssl: object): ssl is tls.SecureContext {
-  return "context" in ssl && !("key" in ssl) && !("cert" in ssl);
+  return Object.hasOwn(ssl, "context") && !Object.hasOwn(ssl, "key") && !Object.hasOwn(ssl, "cert");
 }
 
 /**

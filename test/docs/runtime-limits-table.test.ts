@@ -1,0 +1,42 @@
+/**
+ * The README's table of what a runtime cannot do says what `test/support/runtime-limits.ts` says, by which tests are left
+ * out. To renew it: `npm run build && node build/test/docs/runtime-limits-table.test.js --update`.
+ */
+import assert from "node:assert/strict";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { packageRoot } from "../support/paths.ts";
+import { runtimes } from "../support/runtime.ts";
+import { runtimeLimits } from "../support/runtime-limits.ts";
+
+const README = join(packageRoot, "README.md");
+const NAMES: Readonly<Record<(typeof runtimes)[number], string>> = {
+  node20: "Node 20",
+  node22: "Node 22",
+  node24: "Node 24",
+  node26: "Node 26",
+  bun: "Bun",
+  deno: "Deno",
+};
+const PLACE = /(?<=whatever this library does:\n\n)(?:\|.*\n)+/;
+
+function table(): string {
+  const rows = runtimes.flatMap((runtime) =>
+    Object.entries(runtimeLimits[runtime]).map(([what, why]) => `| ${NAMES[runtime]} | ${what} | ${why} |`),
+  );
+  return ["| runtime | what | why |", "| --- | --- | --- |", ...rows, ""].join("\n");
+}
+
+const readme = readFileSync(README, "utf8");
+
+if (process.argv.includes("--update")) {
+  writeFileSync(
+    README,
+    readme.replace(PLACE, () => table()),
+  );
+} else {
+  test("README tells what each runtime cannot do", () => {
+    assert.equal(PLACE.exec(readme)?.[0], table());
+  });
+}
