@@ -4,19 +4,19 @@ import { QUICK_SLACK, verdicts } from "./goals.mjs";
 import { aligned, ratioText } from "./report.mjs";
 
 /**
- * The median ratio that full runs have shown, on Node 24.
+ * The median ratio that full runs have shown on Node 24, on the machine on which it was least.
  *
  * @type {import("./goals.mjs").Goal[]}
  */
 const USUAL = [
   usual("echo", "1 KiB, 10 connections", "contextvars@24", "net@24", { least: 0.85 }),
-  usual("lines", "batches of 100", "contextvars@24", "net@24", { least: 10 }),
-  usual("lines", "batches of 100", "taken@24", "net@24", { least: 20 }),
+  usual("lines", "batches of 100", "contextvars@24", "net@24", { least: 5 }),
+  usual("lines", "batches of 100", "taken@24", "net@24", { least: 9.5 }),
   usual("frames", "4 + 60 B", "contextvars@24", "corked@24", { least: 0.6 }),
   usual("bulk", "up", "read@24", "net@24", { least: 1 }),
   usual("bulk", "down", "contextvars@24", "net@24", { least: 0.9 }),
-  usual("context", "get, 1 variable", "contextvars@24", "getStore@24", { most: 1.15 }),
-  usual("context", "run, 1 variable", "contextvars@24", "als.run@24", { most: 1.08 }),
+  usual("context", "get, 1 variable", "contextvars@24", "getStore@24", { most: 1.3 }),
+  usual("context", "run, 1 variable", "contextvars@24", "als.run@24", { most: 1.15 }),
   usual("awaits", "await null", "imported@24", "bare@24", { most: 1 }),
 ];
 

@@ -1,0 +1,131 @@
+/**
+ * Writes the kept results into the documents: a summary into README.md, the goals into bench/README.md.
+ *
+ *     node bench/readme.mjs
+ */
+import { readFileSync, writeFileSync } from "node:fs";
+import { readJson } from "../scripts/support.mjs";
+import { verdicts } from "./lib/goals.mjs";
+import { goalTable, markdown, number, ratioText } from "./lib/report.mjs";
+import { median, ratios } from "./lib/statistics.mjs";
+
+/** @typedef {import("./lib/report.mjs").CaseResult} CaseResult */
+
+const results = readJson("bench/results/latest.json");
+/** @type {CaseResult[]} */
+const cases = results.cases;
+
+/** What is said of a case: who stands for this package, and beside whom. */
+const SUMMARY = [
+  ["echo", "1 KiB, 10 connections", "echo, 1 KiB", "contextvars@24", "net@24"],
+  ["echo", "1 KiB, 1000 connections", "echo, 1 KiB, 1000 connections", "contextvars@24", "net@24"],
+  ["echo", "100 KiB, 10 connections", "echo, 100 KiB", "contextvars@24", "net@24"],
+  ["lines", "batches of 100", "lines, `readline()` and `drain()` for each", "contextvars@24", "net@24"],
+  ["lines", "batches of 100", "lines, `for await`", "iterated@24", "net@24"],
+  ["lines", "batches of 100", "lines, `tryReadline()`", "taken@24", "net@24"],
+  ["frames", "4 + 60 B", "frames, two `readexactly()` for each", "contextvars@24", "corked@24"],
+  ["bulk", "up", "upload, `read(64 KiB)`", "read@24", "net@24", " read"],
+  ["bulk", "up", "upload, `readexactly(64 KiB)`", "readexactly@24", "net@24", " readexactly"],
+  ["bulk", "down", "download, `drain()` for each 64 KiB", "contextvars@24", "net@24"],
+  ["client", "1 KiB, 10 connections", "client, 1 KiB round trips", "contextvars@24", "net@24"],
+  ["tls", "echo 1 KiB, 10 connections", "echo through TLS, 1 KiB", "contextvars@24", "net@24"],
+];
+
+const COSTS = [
+  ["context", "get, 100 variables", "`get()`, 100 variables"],
+  ["context", "set, 1 variable", "`set()`, 1 variable"],
+  ["context", "set, 1000 variables", "`set()`, 1000 variables"],
+  ["context", "copy, 1000 variables", "`copyContext()`, 1000 variables"],
+  ["context", "run, 1 variable", "`Context.run()`"],
+  ["tasks", "create and await", "make a task and await it"],
+  ["tasks", "gather of 100, each", "`gather` of 100, each"],
+];
+
+/**
+ * @param {string} workload
+ * @param {string} name
+ */
+function caseOf(workload, name) {
+  return cases.find((one) => one.workload === workload && one.name === name);
+}
+
+/**
+ * @param {CaseResult | undefined} one
+ * @param {string} ours
+ * @param {string} theirs
+ */
+function ratio(one, ours, theirs) {
+  /** @param {string} wanted */
+  const samples = (wanted) => one?.rows.find(({ name }) => name === wanted)?.samples ?? [];
+  const found = ratios(samples(ours), samples(theirs), "rate");
+  return found.length === 0 ? "–" : ratioText(median(found));
+}
+
+/**
+ * @param {CaseResult | undefined} one
+ * @param {string} wanted
+ */
+function costOf(one, wanted) {
+  const costs = one?.rows.find(({ name }) => name === wanted)?.samples.flatMap((sample) => sample?.cost ?? []) ?? [];
+  return costs.length === 0 ? "–" : number(median(costs));
+}
+
+function summary() {
+  const lines = SUMMARY.map(([workload = "", name = "", label = "", ours = "", raw = "", suffix = ""]) => {
+    const one = caseOf(workload, name);
+    return [
+      label,
+      ratio(one, ours, raw) + (raw === "net@24" ? "" : " (by hand, corked)"),
+      ratio(one, ours, `uvloop${suffix}`),
+      ratio(one, ours, `asyncio${suffix}`),
+      ratio(one, ours, "go"),
+    ];
+  });
+  return markdown([
+    ["this package, as a multiple of", "raw `node:net`", "uvloop streams", "asyncio streams", "Go"],
+    ...lines,
+  ]);
+}
+
+function costs() {
+  const lines = COSTS.map(([workload = "", name = "", label = ""]) => {
+    const one = caseOf(workload, name);
+    return [
+      label,
+      costOf(one, "contextvars@24"),
+      costOf(one, "contextvars@20"),
+      costOf(one, workload === "tasks" ? "asyncio" : "cpython"),
+    ];
+  });
+  return markdown([["nanoseconds", "Node 24", "Node 20", "CPython"], ...lines]);
+}
+
+function versions() {
+  const { nodes, python, uvloop, go, machine, rounds, seconds, started } = results;
+  const runtimes = [
+    ...Object.values(nodes).map((version) => `Node ${version}`),
+    ...(python === null ? [] : [`CPython ${python}`]),
+    ...(uvloop === null ? [] : [`uvloop ${uvloop}`]),
+    ...(go === null ? [] : [`Go ${go}`]),
+  ];
+  return `Measured on ${started.slice(0, 10)} with ${runtimes.join(", ")} (${machine}): medians of ${rounds} rounds of ${seconds} s, in which all took turns.`;
+}
+
+/**
+ * @param {string} file
+ * @param {string} content
+ */
+function write(file, content) {
+  const text = readFileSync(file, "utf8");
+  const place = /(?<=<!-- measured -->\n)[\s\S]*(?=<!-- end of what was measured -->)/;
+  if (!place.test(text)) {
+    throw new Error(`${file} has no place for what was measured`);
+  }
+  writeFileSync(
+    file,
+    text.replace(place, () => `\n${content}\n\n`),
+  );
+}
+
+write("README.md", [versions(), summary(), costs()].join("\n\n"));
+write("bench/README.md", [versions(), markdown(goalTable(verdicts(cases)))].join("\n\n"));
