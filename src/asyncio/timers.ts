@@ -57,7 +57,7 @@ export function removeTimer(timer: Timer): void {
 
 function alarmed(): void {
   // It may be early by a fraction of a millisecond, or a part of a long time; then it has to be set again.
-  alarmAt = null;
+  forgetAlarm();
   ring();
 }
 
@@ -85,11 +85,18 @@ function setAlarm(): void {
     return;
   }
   clearTimeout(alarm);
-  alarmAt = when;
+  forgetAlarm();
   if (when !== null) {
+    alarmAt = when;
     const milliseconds = Math.ceil((when - time()) * 1000);
     alarm = setTimeout(alarmed, Math.min(Math.max(0, milliseconds), LONGEST_TIMEOUT));
   }
+}
+
+/** One that has rung, too, would keep the task alive that set it. */
+function forgetAlarm(): void {
+  alarm = undefined;
+  alarmAt = null;
 }
 
 function isBefore(a: Timer, b: Timer): boolean {

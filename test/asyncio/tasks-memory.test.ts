@@ -37,3 +37,15 @@ it("a task that is done, its result and what its function closes over are collec
   })();
   assert.equal(await survivors(references), 0);
 });
+
+it("a timer that has fired or was cancelled keeps the task alive no longer that was the last to set one", async () => {
+  const sleeper = async (seconds: number): Promise<WeakRef<object>> => {
+    const task = asyncio.createTask(async () => await asyncio.sleep(seconds));
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    task.cancel();
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    return new WeakRef(task);
+  };
+  assert.equal(await survivors([await sleeper(0.001)]), 0, "one that has fired");
+  assert.equal(await survivors([await sleeper(10)]), 0, "one that was cancelled");
+});
