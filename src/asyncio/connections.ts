@@ -198,7 +198,7 @@ export function addressOrOptions<A, O>(given: unknown, options: O): { value: A |
 function newStream({ limit, readTimeout }: ReaderOptions): { reader: StreamReader; protocol: StreamProtocol } {
   const reader = new StreamReader({ limit });
   reader._setReadTimeout(readTimeout);
-  return { reader, protocol: new StreamProtocol(reader, null) };
+  return { reader, protocol: new StreamProtocol(reader, null, null) };
 }
 
 async function connectTcp(

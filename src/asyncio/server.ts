@@ -26,7 +26,7 @@ import { getRunningLoop } from "./running-loop.ts";
 import { StreamReader } from "./streams/reader.ts";
 import { type ClientConnectedCb, StreamProtocol } from "./streams/stream-protocol.ts";
 import type { Task } from "./tasks.ts";
-import type { Family, SocketAddress } from "./transports/addresses.ts";
+import { type Family, SocketAddress } from "./transports/addresses.ts";
 import {
   adoptListener,
   type Listener,
@@ -146,6 +146,11 @@ function flowOf(context: Context): Flow {
   return new Flow(context, null, false, null);
 }
 
+/** The address, unless it stands for all of the machine. */
+function oneAddress(address: SocketAddress | string | undefined): SocketAddress | undefined {
+  return address instanceof SocketAddress && !["0.0.0.0", "::"].includes(address.address) ? address : undefined;
+}
+
 /** The task of the handler; `null` for a protocol of the user. */
 function taskOf(transport: SocketTransport): Task<unknown> | null {
   const protocol = transport.getProtocol();
@@ -190,6 +195,8 @@ export class Server {
   readonly #transports = new Set<SocketTransport>();
   /** Connections whose TLS handshake is under way. */
   readonly #handshakes = new Set<net.Socket>();
+  /** What all connections came to, where that is one address: the system need not be asked each time. */
+  readonly #sockname: SocketAddress | string | undefined;
   #sockets: readonly ServerSocket[];
   #state: "created" | "serving" | "closed" = "created";
   /** Connections that came before `startServing()`. */
@@ -198,6 +205,11 @@ export class Server {
   #closeWaits = new Set<Wait<void>>();
   /** Connections whose end `shutdown()` waits for. */
   readonly #ends = new WeakMap<SocketTransport, Future<void>>();
+  readonly #onLost = (lost: SocketTransport): void => {
+    this.#transports.delete(lost);
+    this.#ends.get(lost)?.setResult();
+    this.#wakeIfDone();
+  };
 
   /** @internal */
   constructor(listeners: readonly Listener[], settings: ServerSettings) {
@@ -205,6 +217,7 @@ export class Server {
     this.#context = settings.context;
     this.#settings = settings;
     this.#sockets = listeners.map(({ address }) => new ServerSocket(address));
+    this.#sockname = settings.path ?? (listeners.length === 1 ? oneAddress(listeners[0]?.address) : undefined);
     for (const { server } of listeners) {
       server.on("connection", (socket: net.Socket) => this.#connected(socket));
       server.on("error", (exception) => {
@@ -491,7 +504,7 @@ export class Server {
     const { makeProtocol, tls, idleTimeout, path } = this.#settings;
     let protocol: BaseProtocol;
     try {
-      protocol = runInFlow(flowOf(context), makeProtocol, context);
+      protocol = makeProtocol(context);
     } catch (exception) {
       callExceptionHandler({ message: "Error on transport creation for incoming connection", exception, server: this });
       socket.destroy();
@@ -504,12 +517,9 @@ export class Server {
       context,
       tls,
       idleTimeout,
-      ...(path === undefined ? {} : { sockname: path, peername: "" }),
-      onLost: (lost) => {
-        this.#transports.delete(lost);
-        this.#ends.get(lost)?.setResult();
-        this.#wakeIfDone();
-      },
+      sockname: this.#sockname,
+      peername: path === undefined ? undefined : "",
+      onLost: this.#onLost,
     });
     this.#transports.add(transport);
   }
@@ -638,9 +648,9 @@ export async function createUnixServer(
   return await listenAtPath("createUnixServer()", checkedFactory("createUnixServer()", protocolFactory), path, options);
 }
 
-function checkedFactory(caller: string, protocolFactory: () => BaseProtocol): () => BaseProtocol {
+function checkedFactory(caller: string, protocolFactory: () => BaseProtocol): MakeProtocol {
   checkFactory(caller, protocolFactory);
-  return () => protocolFactory();
+  return (context) => runInFlow(flowOf(context), protocolFactory);
 }
 
 /** Makes a reader and its protocol for each connection. */
@@ -659,7 +669,7 @@ function streamProtocols(
   };
   // Makes a wrong limit known now, not with the first connection.
   makeReader();
-  return (context) => new StreamProtocol(makeReader(), { callback, context });
+  return (context) => new StreamProtocol(makeReader(), callback, context);
 }
 
 type MakeProtocol = ServerSettings["makeProtocol"];

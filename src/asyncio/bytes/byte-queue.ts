@@ -5,6 +5,8 @@ const View = (Buffer as unknown as { [Symbol.species]: unknown })[Symbol.species
   size: number,
 ) => Buffer;
 
+const NOTHING = Buffer.alloc(0);
+
 /** Up to this size a chunk behind another one is copied, together with its neighbours. */
 const SMALL = 256; // bytes
 /** Where they are copied to; small enough to come out of Node's own pool. */
@@ -56,7 +58,7 @@ export class ByteQueue {
   take(size: number): Buffer {
     const head = this.#head;
     if (head === null) {
-      return Buffer.alloc(0);
+      return NOTHING;
     }
     const start = this.#offset;
     const left = head.length - start;

@@ -410,9 +410,21 @@ export class StreamReader implements AsyncIterable<Buffer> {
   }
 
   /** @internal As `feedData()`, for those that do nothing after it: the parked read has its answer at once. */
-  _feedData(data: Uint8Array): void {
+  _feedData(data: Buffer): void {
+    // What is just what was asked for need not go through the buffer.
+    if (this.#isWholeAnswer(data.length)) {
+      this.#unpark()?.resolve(data);
+      return;
+    }
     const isHigh = this.#append(data);
     this.#retry(isHigh);
+  }
+
+  #isWholeAnswer(size: number): boolean {
+    if (this.#wait === null || this.#buffer.length > 0 || size === 0) {
+      return false;
+    }
+    return (this.#request === "some" && size <= this.#size) || (this.#request === "exactly" && size === this.#size);
   }
 
   /** @internal The connection is lost: what has arrived can be read, then comes the error. */

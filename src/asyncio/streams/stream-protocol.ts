@@ -26,18 +26,15 @@ import { StreamWriter } from "./writer.ts";
  */
 export type ClientConnectedCb = (reader: StreamReader, writer: StreamWriter) => unknown;
 
-/** What an accepted connection needs: the handler, and the connection's Context. */
-export interface Handler {
-  readonly callback: ClientConnectedCb;
-  readonly context: Context;
-}
-
 const done: Promise<void> = Promise.resolve();
 
 export class StreamProtocol extends Protocol {
   /** The reader, while the handler runs; afterwards whoever uses it holds it. */
   #reader: StreamReader | WeakRef<StreamReader>;
-  readonly #handler: Handler | null;
+  /** The handler of an accepted connection, */
+  readonly #handler: ClientConnectedCb | null;
+  /** and the Context that it gets a copy of. */
+  readonly #context: Context | null;
   #writingPaused = false;
   #drains: Set<Wait<void>> | null = null;
   #closeWaits: Set<Wait<void>> | null = null;
@@ -46,10 +43,11 @@ export class StreamProtocol extends Protocol {
   /** What the connection was lost with. */
   #exception: unknown = null;
 
-  constructor(reader: StreamReader, handler: Handler | null) {
+  constructor(reader: StreamReader, handler: ClientConnectedCb | null, context: Context | null) {
     super();
     this.#reader = reader;
     this.#handler = handler;
+    this.#context = context;
   }
 
   override get _needsContext(): boolean {
@@ -59,8 +57,8 @@ export class StreamProtocol extends Protocol {
   override connectionMade(transport: Transport): void {
     const reader = this.#reader as StreamReader;
     reader.setTransport(transport);
-    if (this.#handler !== null) {
-      this.#runHandler(this.#handler, reader, transport);
+    if (this.#handler !== null && this.#context !== null) {
+      this.#runHandler(this.#handler, this.#context.copy(), reader, transport);
     }
   }
 
@@ -149,10 +147,10 @@ export class StreamProtocol extends Protocol {
     return this.#reader instanceof WeakRef ? this.#reader.deref() : this.#reader;
   }
 
-  #runHandler({ callback, context }: Handler, reader: StreamReader, transport: Transport): void {
+  #runHandler(callback: ClientConnectedCb, context: Context, reader: StreamReader, transport: Transport): void {
     const writer = new StreamWriter(transport, this, reader);
     const task: Task<unknown> = new Task(() => callback(reader, writer), {
-      context: context.copy(),
+      context,
       eagerStart: true,
     });
     this.#handlerTask = task;

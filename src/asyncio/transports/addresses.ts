@@ -22,7 +22,7 @@ export class SocketAddress {
   constructor(address: string, port: number) {
     this.address = address;
     this.port = port;
-    this.family = isIP(address) === 6 ? "IPv6" : "IPv4";
+    this.family = address.includes(":") ? "IPv6" : "IPv4";
   }
 
   /** `127.0.0.1:8081`, `[::1]:8081`. */

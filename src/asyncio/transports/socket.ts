@@ -9,17 +9,22 @@
  * mark: it tells only when everything is gone. So the number of bytes that wait is known, and `pauseWriting` and
  * `resumeWriting` come at the marks.
  *
- * In: every chunk goes to the protocol at once.
+ * A socket that has sent a batch before `write()` returned is not asked to call back for the next one, which would cost a
+ * tick; if that one does not leave at once, an empty write behind it tells when it has.
+ *
+ * In: every chunk goes to the protocol at once, also past the socket's own machinery: while it flows, and nobody else
+ * listens, `push()` would buffer nothing and emit 'data' to the one listener there is.
  *
  * The end: `closing` since somebody asked for it, or since the peer's EOF with a protocol that does not stay; the socket
  * is told to end only when everything has been sent, since a write after that would destroy it. `connectionLost` is
  * called exactly once, on the socket's 'close', with the error that came before it if one did.
  *
  * Callbacks of the protocol run in the connection's Context: the runtimes do not agree on the Context of a socket's
- * event, and a socket that was paused has that of whoever resumed it.
+ * event, and a socket that was paused has that of whoever resumed it. A protocol of streams runs no code of the user's
+ * but in the handler's task, and is called as it is: entering a Context costs as much as some of its methods.
  */
 import { Buffer } from "node:buffer";
-import type { Socket } from "node:net";
+import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import type { Context } from "../../contextvars/context.ts";
@@ -30,7 +35,7 @@ import { callExceptionHandler, callLater } from "../events.ts";
 import { isCancelled } from "../exceptions.ts";
 import type { BaseProtocol, BufferedProtocol, Protocol } from "../protocols/protocols.ts";
 import { noop, Wait } from "../waits.ts";
-import { ownAddress, peerAddress } from "./addresses.ts";
+import { ownAddress, peerAddress, type SocketAddress } from "./addresses.ts";
 import { toOSError } from "./os-errors.ts";
 import { startTls, type TlsOptions, type TlsRequest, tlsInfo, tlsRequest } from "./tls.ts";
 import type { Transport, Upgradable, WriteBufferLimits } from "./transport.ts";
@@ -53,7 +58,9 @@ type State = "open" | "closing" | "closed";
 type AnySocket = Duplex & Partial<Socket>;
 
 const transportKey: unique symbol = Symbol("transport");
-type Carrier = AnySocket & { [transportKey]: SocketTransport };
+type Carrier = AnySocket & { [transportKey]: SocketTransport; push: Duplex["push"] };
+
+const NOTHING = Buffer.alloc(0);
 
 /** What a transport is made of. */
 export interface TransportInit {
@@ -67,9 +74,9 @@ export interface TransportInit {
   readonly tls?: TlsRequest | undefined;
   /** What was connected to: the name that a certificate is checked against. */
   readonly host?: string | undefined;
-  /** Addresses that the socket cannot tell: paths. */
+  /** Addresses that the socket cannot tell, which are paths, or that are known already. */
   readonly peername?: string | undefined;
-  readonly sockname?: string | undefined;
+  readonly sockname?: SocketAddress | string | undefined;
   /** After so long without a byte in or out the connection is ended, in seconds. */
   readonly idleTimeout?: number | undefined;
 }
@@ -77,9 +84,15 @@ export interface TransportInit {
 export class SocketTransport implements Transport, Upgradable {
   #socket: Carrier;
   #tls: TlsRequest | null;
-  readonly #flow: Flow;
+  readonly #context: Context;
+  /** In which the protocol is called; made when that is needed. */
+  #flow: Flow | null = null;
   readonly #onLost: TransportInit["onLost"];
-  readonly #extra: Map<string, unknown>;
+  readonly #given: Duplex;
+  readonly #peername: SocketAddress | string | undefined;
+  readonly #sockname: SocketAddress | string | undefined;
+  /** What is known about TLS. */
+  #tlsExtra: ReadonlyMap<string, unknown> | null = null;
   readonly #idle: IdleTimer | null;
   readonly #host: string | undefined;
   #protocol: BaseProtocol;
@@ -95,6 +108,10 @@ export class SocketTransport implements Transport, Upgradable {
   #queued = 0;
   /** How many bytes the socket had left when that was last asked: no fewer than now. */
   #handedOver = 0;
+  /** Whether an empty write means nothing to the socket: other streams might make something of it. */
+  #mayBeSilent: boolean;
+  /** The last batch was sent before `write()` returned. */
+  #sentAtOnce = false;
   #flushing = false;
   /** How many writes there were since data arrived, */
   #answers = 0;
@@ -108,21 +125,22 @@ export class SocketTransport implements Transport, Upgradable {
   #error: unknown = null;
   #writesWhenLost = 0;
   readonly #onWritten = (): void => this.#written();
-  readonly #sentWaits = new Set<Wait<void>>();
+  /** Those that wait for everything to be sent. */
+  #sentWaits: Set<Wait<void>> | null = null;
 
   constructor(init: TransportInit) {
     const { socket, tls = null, idleTimeout } = init;
     this.#socket = socket as Carrier;
+    this.#mayBeSilent = isNodeSocket(socket) && !("encrypted" in socket);
     this.#protocol = init.protocol;
-    this.#flow = new Flow(init.context, null, false, null);
+    this.#context = init.context;
     this.#onLost = init.onLost;
     this.#tls = tls;
     this.#host = init.host;
-    this.#extra = new Map<string, unknown>([
-      ["socket", socket],
-      ["peername", init.peername ?? peerAddress(this.#socket)],
-      ["sockname", init.sockname ?? ownAddress(this.#socket)],
-    ]);
+    this.#given = socket;
+    // Asked for now: a socket that has failed knows them no more.
+    this.#peername = init.peername ?? peerAddress(this.#socket);
+    this.#sockname = init.sockname ?? ownAddress(this.#socket);
     this.#idle = idleTimeout === undefined ? null : new IdleTimer(idleTimeout, (error) => this._fail(error));
     this.#learnOfTls();
     this.#listen();
@@ -159,6 +177,8 @@ export class SocketTransport implements Transport, Upgradable {
       this.#upgrading = false;
     }
     this.#tls = request;
+    this.#mayBeSilent = false;
+    this.#sentAtOnce = false;
     this.#learnOfTls();
     this.#listen();
     this.#receive();
@@ -170,6 +190,9 @@ export class SocketTransport implements Transport, Upgradable {
     const plain = this.#socket;
     plain.pause();
     await this.#sendPlain();
+    if (plain.push === push) {
+      plain.push = Socket.prototype.push;
+    }
     plain.off("data", onData);
     plain.off("end", onEnd);
     plain.off("error", onError);
@@ -215,6 +238,9 @@ export class SocketTransport implements Transport, Upgradable {
   #receive(): void {
     this.#socket.on("end", onEnd);
     this.#socket.on("data", onData);
+    if (isNodeSocket(this.#socket)) {
+      this.#socket.push = push;
+    }
     if (this.#socket.readableEnded) {
       // The peer's EOF came before anybody listened.
       process.nextTick(() => this._onEnd());
@@ -230,9 +256,7 @@ export class SocketTransport implements Transport, Upgradable {
     if (this.#tls === null) {
       return;
     }
-    for (const [name, value] of tlsInfo(this.#socket as unknown as TLSSocket, this.#tls)) {
-      this.#extra.set(name, value);
-    }
+    this.#tlsExtra = new Map(tlsInfo(this.#socket as unknown as TLSSocket, this.#tls));
     this.setWriteBufferLimits({ high: HIGH_WATER_TLS });
   }
 
@@ -244,7 +268,8 @@ export class SocketTransport implements Transport, Upgradable {
     this.#queued = 0;
     this.#handedOver = this.#socket.writableLength;
     while (this.#socket.writableLength > 0) {
-      const sent = new Wait<void>(() => this.#sentWaits.delete(sent));
+      const sent = new Wait<void>(() => this.#sentWaits?.delete(sent));
+      this.#sentWaits ??= new Set();
       this.#sentWaits.add(sent);
       await sent.begin();
     }
@@ -254,14 +279,27 @@ export class SocketTransport implements Transport, Upgradable {
   }
 
   #wakeSentWaits(): void {
-    for (const wait of this.#sentWaits) {
+    for (const wait of this.#sentWaits ?? []) {
       wait.resolve();
     }
-    this.#sentWaits.clear();
+    this.#sentWaits = null;
   }
 
   getExtraInfo(name: string, fallback: unknown = null): unknown {
-    return this.#extra.get(name) ?? fallback;
+    return this.#known(name) ?? fallback;
+  }
+
+  #known(name: string): unknown {
+    switch (name) {
+      case "socket":
+        return this.#given;
+      case "peername":
+        return this.#peername;
+      case "sockname":
+        return this.#sockname;
+      default:
+        return this.#tlsExtra?.get(name);
+    }
   }
 
   getProtocol(): BaseProtocol {
@@ -404,10 +442,10 @@ export class SocketTransport implements Transport, Upgradable {
     this.#singleAnswers += this.#answers === 1 ? 1 : 0;
     this.#answers = 0;
     const protocol = this.#protocol;
-    if (isBuffered(protocol)) {
-      this.#fill(protocol, chunk);
-    } else if (protocol._needsContext === false) {
+    if (protocol._needsContext === false) {
       (protocol as Protocol).dataReceived(chunk);
+    } else if (isBuffered(protocol)) {
+      this.#fill(protocol, chunk);
     } else {
       this.#call("dataReceived", () => (protocol as Protocol).dataReceived(chunk));
     }
@@ -535,12 +573,29 @@ export class SocketTransport implements Transport, Upgradable {
     }
     const socket = this.#socket;
     while (this.#queued > 0 && socket.writableLength === 0 && !socket.destroyed) {
-      socket.write(this.#nextBatch(), this.#onWritten);
+      this.#send(this.#nextBatch());
     }
     this.#handedOver = socket.writableLength;
+    if (!socket.destroyed) {
+      this.#resumeIfLow();
+    }
     if ((this.#state !== "open" || this.#eofWritten) && this.getWriteBufferSize() === 0) {
       this.#end();
     }
+  }
+
+  #send(batch: Uint8Array): void {
+    const socket = this.#socket;
+    if (!this.#sentAtOnce) {
+      socket.write(batch, this.#onWritten);
+    } else {
+      socket.write(batch);
+      this.#idle?.touch();
+      if (socket.writableLength > 0 && !socket.destroyed) {
+        socket.write(NOTHING, this.#onWritten);
+      }
+    }
+    this.#sentAtOnce = this.#mayBeSilent && socket.writableLength === 0;
   }
 
   /** The socket has sent a batch. */
@@ -552,7 +607,7 @@ export class SocketTransport implements Transport, Upgradable {
     this.#idle?.touch();
     this.#flush();
     this.#resumeIfLow();
-    if (this.#sentWaits.size > 0 && this.#socket.writableLength === 0) {
+    if (this.#sentWaits !== null && this.#socket.writableLength === 0) {
       this.#wakeSentWaits();
     }
   }
@@ -635,7 +690,12 @@ export class SocketTransport implements Transport, Upgradable {
   /** Calls the protocol in the connection's Context. An error there ends this connection, and nothing else. */
   #call(method: string, callback: () => void): void {
     try {
-      runInFlow(this.#flow, callback);
+      if (this.#protocol._needsContext === false) {
+        callback();
+      } else {
+        this.#flow ??= new Flow(this.#context, null, false, null);
+        runInFlow(this.#flow, callback);
+      }
     } catch (exception) {
       callExceptionHandler({
         message: `Fatal error: protocol.${method}() call failed.`,
@@ -646,6 +706,20 @@ export class SocketTransport implements Transport, Upgradable {
       this._fail(exception);
     }
   }
+}
+
+/** Bun and Deno read and write in ways of their own; only what is public is known of those. */
+function isNodeSocket(stream: Duplex): boolean {
+  return stream instanceof Socket && !("bun" in process.versions) && !("deno" in process.versions);
+}
+
+/** Stands in for the stream's own method where that would do nothing but emit the chunk. */
+function push(this: Duplex, chunk: unknown, encoding?: BufferEncoding): boolean {
+  if (this.readableFlowing !== true || this.readableLength > 0 || chunk === null || this.listenerCount("data") > 1) {
+    return Socket.prototype.push.call(this, chunk, encoding);
+  }
+  (this as Carrier)[transportKey]._onData(chunk as Buffer);
+  return true;
 }
 
 function onData(this: Duplex, chunk: Buffer): void {
