@@ -8,7 +8,8 @@
  * flood  the first connection sends batches of lines in a closed loop, the others one line each: their latency counts
  * up     sends for so many seconds, then has the server say how many bytes came
  * down   receives for so many seconds
- * churn  connect, one line there and back, half-close, wait for the end
+ * churn  connect, one line there and back, half-close, wait for the end; never sleeps, since waking it would be the
+ *        greater part of what a server is charged with, and the more the slower that is
  * slow   receives a little, then stops reading
  * idle   opens connections, has one line answered on each, says "ready", waits for the end of its standard input
  * serve  is an echo server itself, until the end of its standard input
@@ -61,6 +62,7 @@ static int poller;
 static uint64_t start, measure_from, measure_until, cpu_before;
 static struct rusage usage_before;
 static uint64_t operations, flooded;
+static uint64_t spun; /* nanoseconds spent on looking for what had not come yet */
 static bool measuring;
 static int unanswered; /* connections that have not had their first answer: it is not time to measure yet */
 static uint32_t *latencies; /* how many took so many microseconds */
@@ -111,7 +113,7 @@ static bool tick(uint64_t time) {
     if (unanswered > 0 && time > measure_until + 10000000000ull) die("a connection got no answer");
     if (!measuring && unanswered == 0 && time >= measure_from) {
         measuring = true;
-        operations = flooded = 0;
+        operations = flooded = spun = 0;
         cpu_before = server_cpu();
         getrusage(RUSAGE_SELF, &usage_before);
         measure_from = now();
@@ -135,7 +137,7 @@ static void report(void) {
     getrusage(RUSAGE_SELF, &usage);
     printf("{\"operations\":%llu,\"flooded\":%llu,\"seconds\":%.6f,\"serverCpu\":%llu,\"clientBusy\":%.3f",
            (unsigned long long)operations, (unsigned long long)flooded, took, (unsigned long long)cpu,
-           (spent_by(&usage) - spent_by(&usage_before)) / took);
+           (spent_by(&usage) - spent_by(&usage_before) - spun / 1e9) / took);
     if (latencies)
         printf(",\"p50\":%.0f,\"p99\":%.0f,\"p999\":%.0f", percentile(0.5), percentile(0.99), percentile(0.999));
     printf("}\n");
@@ -314,8 +316,11 @@ static void churn(void) {
     struct epoll_event events[EVENTS];
     begin();
     for (int i = 0; i < connections; i++) churn_one(&all[i], &line);
-    while (tick(now())) {
-        int count = epoll_wait(poller, events, EVENTS, 100);
+    for (uint64_t time = now(); tick(time);) {
+        uint64_t before = now();
+        int count = epoll_wait(poller, events, EVENTS, 0);
+        time = now();
+        if (count == 0) spun += time - before;
         for (int i = 0; i < count; i++) {
             Connection *connection = events[i].data.ptr;
             ssize_t length = recv(connection->fd, buffer, BUFFER, 0);
