@@ -191,7 +191,7 @@ export class SocketTransport implements Transport, Upgradable {
     plain.pause();
     await this.#sendPlain();
     if (plain.push === push) {
-      plain.push = Socket.prototype.push;
+      plain.push = pushToBuffer;
     }
     plain.off("data", onData);
     plain.off("end", onEnd);
@@ -716,10 +716,15 @@ function isNodeSocket(stream: Duplex): boolean {
 /** Stands in for the stream's own method where that would do nothing but emit the chunk. */
 function push(this: Duplex, chunk: unknown, encoding?: BufferEncoding): boolean {
   if (this.readableFlowing !== true || this.readableLength > 0 || chunk === null || this.listenerCount("data") > 1) {
-    return Socket.prototype.push.call(this, chunk, encoding);
+    return pushToBuffer.call(this, chunk, encoding);
   }
   (this as Carrier)[transportKey]._onData(chunk as Buffer);
   return true;
+}
+
+/** The stream's own method. */
+function pushToBuffer(this: Duplex, chunk: unknown, encoding?: BufferEncoding): boolean {
+  return Socket.prototype.push.call(this, chunk, encoding);
 }
 
 function onData(this: Duplex, chunk: Buffer): void {
