@@ -1,5 +1,6 @@
 /** Transports: what is written and read, the marks, and every way in which a connection ends. */
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import type * as net from "node:net";
 import * as stream from "node:stream";
@@ -510,6 +511,69 @@ describe("Transport's reading", () => {
     await until(() => wired.protocol.isLost);
     assert.equal(wired.protocol.text.length, MEGABYTE.length);
   });
+});
+
+describe("The socket under a Transport", () => {
+  for (const medium of media) {
+    it(`a listener on the socket of a ${medium} sees what the protocol sees, also while reading is paused`, async () => {
+      await using wired = await wire(medium, () => new Recorder());
+      const { protocol, transport, peer } = wired;
+      const socket = transport.getExtraInfo("socket") as stream.Duplex;
+      const seen: Buffer[] = [];
+      const onData = (chunk: Buffer): void => void seen.push(chunk);
+      const text = (chunks: readonly Buffer[]): string => Buffer.concat(chunks).toString();
+
+      peer.write("before ");
+      await until(() => protocol.text === "before ");
+      socket.on("data", onData);
+      peer.write("with ");
+      await until(() => protocol.text === "before with ");
+      assert.equal(text(seen), "with ");
+
+      transport.pauseReading();
+      peer.write("paused ");
+      await turns(5);
+      assert.equal(protocol.text, "before with ");
+      transport.resumeReading();
+      peer.write("again ");
+      await until(() => protocol.text === "before with paused again ");
+      assert.equal(text(seen), "with paused again ");
+
+      socket.off("data", onData);
+      peer.write("alone");
+      await until(() => protocol.text.endsWith("alone"));
+      assert.equal(text(seen), "with paused again ");
+    });
+
+    it(`a ${medium} whose peer stops reading and goes on, again and again, gets everything, in order`, async () => {
+      await using wired = await wire(medium, () => new Recorder(), { reads: false });
+      const { transport, peer } = wired;
+      const sent = createHash("sha256");
+      const received = createHash("sha256");
+      let left = 0;
+      peer.socket.on("data", (chunk: Buffer) => {
+        received.update(chunk);
+        left -= chunk.length;
+      });
+      peer.socket.pause();
+      for (let round = 0; round < 8; round++) {
+        // Small ones leave at once; the large one does not.
+        for (const size of [10, 1000, 8 * MEGABYTE.length, 10]) {
+          const piece = Buffer.alloc(size, `${round} ${size}`);
+          sent.update(piece);
+          left += size;
+          transport.write(piece);
+          await turns(2);
+        }
+        assert.ok(transport.getWriteBufferSize() > 0, "the peer does not read");
+        peer.socket.resume();
+        await until(() => left === 0);
+        assert.equal(transport.getWriteBufferSize(), 0);
+        peer.socket.pause();
+      }
+      assert.equal(received.digest("hex"), sent.digest("hex"));
+    });
+  }
 });
 
 describe("Transport's extra information", () => {
