@@ -123,9 +123,7 @@ export async function openConnection(
 ): Promise<[StreamReader, StreamWriter]> {
   const { value: host, options } = addressOrOptions<string, OpenConnectionOptions>(hostOrOptions, moreOptions);
   checkOptions("openConnection()", options, [...TCP_OPTIONS, ...READER_OPTIONS]);
-  const stream = newStream(options);
-  const transport = await connectTcp("openConnection()", () => stream.protocol, host, port, options);
-  return [stream.reader, new StreamWriter(transport, stream.protocol, stream.reader)];
+  return await openStream(options, (makeProtocol) => connectTcp("openConnection()", makeProtocol, host, port, options));
 }
 
 /**
@@ -150,9 +148,7 @@ export async function openUnixConnection(
 ): Promise<[StreamReader, StreamWriter]> {
   const { value: path, options } = addressOrOptions<string, OpenUnixConnectionOptions>(pathOrOptions, moreOptions);
   checkOptions("openUnixConnection()", options, [...UNIX_OPTIONS, ...READER_OPTIONS]);
-  const stream = newStream(options);
-  const transport = await connectUnix(() => stream.protocol, path, options);
-  return [stream.reader, new StreamWriter(transport, stream.protocol, stream.reader)];
+  return await openStream(options, (makeProtocol) => connectUnix(makeProtocol, path, options));
 }
 
 /** `loop.createConnection()`. */
@@ -195,10 +191,16 @@ export function addressOrOptions<A, O>(given: unknown, options: O): { value: A |
   return { value: (given as A | null | undefined) ?? undefined, options };
 }
 
-function newStream({ limit, readTimeout }: ReaderOptions): { reader: StreamReader; protocol: StreamProtocol } {
+async function openStream(
+  { limit, readTimeout }: ReaderOptions,
+  connect: (makeProtocol: () => StreamProtocol) => Promise<SocketTransport>,
+): Promise<[StreamReader, StreamWriter]> {
   const reader = new StreamReader({ limit });
   reader._setReadTimeout(readTimeout);
-  return { reader, protocol: new StreamProtocol(reader, null, null) };
+  const protocol = new StreamProtocol(reader, null, null);
+  const transport = await connect(() => protocol);
+  protocol._letGo(reader, transport);
+  return [reader, new StreamWriter(transport, protocol, reader)];
 }
 
 async function connectTcp(

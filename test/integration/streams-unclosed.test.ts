@@ -1,9 +1,12 @@
-/** What becomes of a connection that a handler has left open. The names in parentheses are CPython's. */
+/** What becomes of a connection that nobody has closed. The names in parentheses are CPython's. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import * as net from "node:net";
 import { describe, it } from "node:test";
-import type * as asyncio from "contextvars/asyncio";
+import * as asyncio from "contextvars/asyncio";
 import { survivors } from "../support/garbage.ts";
-import { rawPeer, serve, turns } from "../support/peers.ts";
+import { closed, Peer, portOf, rawPeer, serve, turns } from "../support/peers.ts";
+import { Recorder, until } from "../support/protocols.ts";
 
 /** The ResourceWarnings from now until it is disposed of. */
 class Warnings implements Disposable {
@@ -90,6 +93,125 @@ describe("A handler that has returned with its writer open", () => {
     peer.socket.destroy();
     await peer.untilClosed();
     assert.equal(await survivors(dropped), 0);
+    assert.deepEqual(warnings.messages, []);
+  });
+});
+
+/** A server of Node's. */
+class Listener implements AsyncDisposable {
+  readonly #server = net.createServer({ allowHalfOpen: true });
+  readonly #peers: Peer[] = [];
+  readonly #transports: asyncio.Transport[] = [];
+
+  static async start(): Promise<Listener> {
+    const listener = new Listener();
+    listener.#server.listen(0, "127.0.0.1");
+    await once(listener.#server, "listening");
+    return listener;
+  }
+
+  /** Makes a connection, does something with it, and gives its other end. */
+  async connected<T>(
+    use: (reader: asyncio.StreamReader, writer: asyncio.StreamWriter) => T,
+    { reads = true } = {},
+  ): Promise<[peer: Peer, result: T]> {
+    const accepted = once(this.#server, "connection") as Promise<[net.Socket]>;
+    const connect = async (): Promise<T> => {
+      const [reader, writer] = await asyncio.openConnection("127.0.0.1", portOf(this.#server));
+      this.#transports.push(writer.transport);
+      return use(reader, writer);
+    };
+    const result = await connect();
+    const [socket] = await accepted;
+    const peer = new Peer(socket, reads);
+    this.#peers.push(peer);
+    return [peer, result];
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const transport of this.#transports) {
+      transport.abort();
+    }
+    for (const { socket } of this.#peers) {
+      socket.destroy();
+    }
+    await closed(this.#server);
+  }
+}
+
+describe("A connection that was made and dropped", () => {
+  it("openConnection() closes one whose reader and writer nobody holds, with one ResourceWarning (test_unclosed_resource_warnings)", async () => {
+    using warnings = new Warnings();
+    await using listener = await Listener.start();
+    const [peer, dropped] = await listener.connected((reader, writer) => {
+      writer.write("hello");
+      return [new WeakRef(reader), new WeakRef(writer)];
+    });
+    assert.equal(await peer.received(5), "hello");
+    assert.equal(await survivors(dropped), 0);
+    await peer.untilEnded();
+    assert.equal(warnings.messages.length, 1);
+    assert.match(warnings.messages[0] ?? "", /^unclosed <StreamWriter transport=<SocketTransport /);
+  });
+
+  it("openConnection() keeps one open whose reader or writer somebody holds, at which a read waits, or a drain()", async () => {
+    using warnings = new Warnings();
+    await using listener = await Listener.start();
+    const held: unknown[] = [];
+    const answers: Promise<string>[] = [];
+    const ways: ((reader: asyncio.StreamReader, writer: asyncio.StreamWriter) => void)[] = [
+      (reader) => void held.push(reader),
+      (_reader, writer) => void held.push(writer),
+      (reader) => {
+        const wait = async (): Promise<string> => {
+          const line = await reader.readline();
+          held.push(reader);
+          return String(line);
+        };
+        answers.push(wait());
+      },
+      (reader, writer) => {
+        const wait = async (): Promise<string> => {
+          writer.write(Buffer.alloc(32 * 2 ** 20));
+          await writer.drain();
+          held.push(writer);
+          return String(await reader.readline());
+        };
+        answers.push(wait());
+      },
+    ];
+    for (const use of ways) {
+      const [peer] = await listener.connected(use, { reads: false });
+      peer.write("first half, ");
+      await survivors([new WeakRef(globalThis)], 5);
+      assert.equal(peer.ended, false);
+      peer.read();
+      peer.write("second half\n");
+      await Promise.all(answers);
+      assert.equal(peer.ended, false);
+      peer.socket.destroy();
+      await peer.untilClosed();
+    }
+    assert.deepEqual(await Promise.all(answers), Array(2).fill("first half, second half\n"));
+    assert.equal(held.length, 4);
+    assert.deepEqual(warnings.messages, []);
+  });
+
+  it("openConnection() leaves one alone that another protocol has taken over", async () => {
+    using warnings = new Warnings();
+    await using listener = await Listener.start();
+    const protocol = new Recorder();
+    const [peer, dropped] = await listener.connected((reader, { transport }) => {
+      transport.setProtocol(protocol);
+      protocol.transport = transport;
+      return [new WeakRef(reader)];
+    });
+    assert.equal(await survivors(dropped), 0);
+    await turns(5);
+    peer.write("still here");
+    await until(() => protocol.text === "still here");
+    protocol.transport.close();
+    await peer.untilEnded();
     assert.deepEqual(warnings.messages, []);
   });
 });

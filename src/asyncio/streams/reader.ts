@@ -47,6 +47,12 @@ export interface ReadTransport {
   resumeReading(): void;
 }
 
+/** Who feeds the reader, and holds it no longer: it is held while a read waits, as nothing else may hold what waits. */
+export interface ReaderHolder {
+  /** @param reader - The one to hold; `null`: none. */
+  _hold(reader: StreamReader | null): void;
+}
+
 /** What ends a piece of text: bytes, or a string, taken as UTF-8. */
 export type Separator = Uint8Array | string;
 
@@ -55,9 +61,6 @@ type Request = "some" | "all" | "exactly" | "until" | "line" | "into" | "peek";
 
 /** What a read is answered with: the bytes, or how many went into the caller's buffer. */
 type Answer = Buffer | number;
-
-/** Readers that a protocol has let go of and a read waits for: nothing else may hold code that waits. */
-const waitedFor = new Set<StreamReader>();
 
 const EMPTY = Buffer.alloc(0);
 const NEWLINE = separators([Buffer.from("\n")]);
@@ -109,8 +112,8 @@ export class StreamReader implements AsyncIterable<Buffer> {
   #lost: unknown = null;
   /** The parked read: its promise, and what it asks for. */
   #wait: Wait<Answer> | null = null;
-  /** Whether the protocol holds the reader no longer; see `StreamProtocol`. */
-  #letGo = false;
+  /** The protocol, when it holds the reader no longer; see `StreamProtocol`. */
+  #holder: ReaderHolder | null = null;
   #request: Request = "some";
   #size = 0;
   #needles: Separators = NEWLINE;
@@ -386,12 +389,10 @@ export class StreamReader implements AsyncIterable<Buffer> {
     return this.toString();
   }
 
-  /** @internal The protocol holds the reader no longer. */
-  _letGo(): void {
-    this.#letGo = true;
-    if (this.#wait !== null) {
-      waitedFor.add(this);
-    }
+  /** @internal From now on it is held while a read waits, and by whoever uses it. */
+  _letGo(holder: ReaderHolder): void {
+    this.#holder = holder;
+    holder._hold(this.#wait === null ? null : this);
   }
 
   /** @internal How long a read may wait, in seconds. */
@@ -485,9 +486,7 @@ export class StreamReader implements AsyncIterable<Buffer> {
     // Waiting while paused would be waiting for ever.
     this.#resume();
     this.#wait = new Wait(this.#onCancel);
-    if (this.#letGo) {
-      waitedFor.add(this);
-    }
+    this.#holder?._hold(this);
     const answer = this.#wait.begin() as Promise<A>;
     return this.#readTimeout === undefined ? answer : this.#limited(answer, this.#readTimeout);
   }
@@ -560,7 +559,7 @@ export class StreamReader implements AsyncIterable<Buffer> {
   #unpark(): Wait<Answer> | null {
     const wait = this.#wait;
     this.#wait = null;
-    waitedFor.delete(this);
+    this.#holder?._hold(null);
     return wait;
   }
 

@@ -4,9 +4,10 @@
  * It feeds the reader, keeps the waits of `drain()` and `waitClosed()`, and runs the handler of an accepted connection
  * as a task. None of its methods runs code of the user but that handler, which has a Context of its own.
  *
- * A handler may return and leave the connection open for other code. When nobody holds its reader or writer any more,
- * it is closed with a ResourceWarning. To know that, the protocol lets go of the reader, which the writer holds, when the
- * handler has returned: from then on it finds it by a weak reference, and its collection tells that both are gone.
+ * A connection may be left open by its handler, for other code to go on with it, and one that was made from this side is
+ * nobody's but its user's. When nobody holds its reader or writer any more, it is closed with a ResourceWarning. To know
+ * that, the protocol lets go of the reader, which the writer holds: from then on it finds it by a weak reference, but
+ * while a read waits, and its collection tells that both are gone.
  */
 import type { Context } from "../../contextvars/context.ts";
 import { ConnectionResetError } from "../../errors.ts";
@@ -29,8 +30,9 @@ export type ClientConnectedCb = (reader: StreamReader, writer: StreamWriter) => 
 const done: Promise<void> = Promise.resolve();
 
 export class StreamProtocol extends Protocol {
-  /** The reader, while the handler runs; afterwards whoever uses it holds it. */
-  #reader: StreamReader | WeakRef<StreamReader>;
+  /** The reader, while the handler runs or a read waits; else whoever uses it holds it. */
+  #reader: StreamReader | null;
+  #letGo: WeakRef<StreamReader> | null = null;
   /** The handler of an accepted connection, */
   readonly #handler: ClientConnectedCb | null;
   /** and the Context that it gets a copy of. */
@@ -55,7 +57,7 @@ export class StreamProtocol extends Protocol {
   }
 
   override connectionMade(transport: Transport): void {
-    const reader = this.#reader as StreamReader;
+    const reader = this.#findReader() as StreamReader;
     reader.setTransport(transport);
     if (this.#handler !== null && this.#context !== null) {
       this.#runHandler(this.#handler, this.#context.copy(), reader, transport);
@@ -63,11 +65,7 @@ export class StreamProtocol extends Protocol {
   }
 
   override dataReceived(data: Buffer): void {
-    if (this.#reader instanceof WeakRef) {
-      this.#reader.deref()?._feedData(data);
-    } else {
-      this.#reader._feedData(data);
-    }
+    this.#findReader()?._feedData(data);
   }
 
   override eofReceived(): boolean {
@@ -144,7 +142,7 @@ export class StreamProtocol extends Protocol {
   }
 
   #findReader(): StreamReader | undefined {
-    return this.#reader instanceof WeakRef ? this.#reader.deref() : this.#reader;
+    return this.#reader ?? this.#letGo?.deref();
   }
 
   #runHandler(callback: ClientConnectedCb, context: Context, reader: StreamReader, transport: Transport): void {
@@ -162,24 +160,30 @@ export class StreamProtocol extends Protocol {
       if (exception !== null || task.cancelled()) {
         transport.close();
       } else if (!transport.isClosing()) {
-        this.#letGo(reader, writer, transport);
+        if (isDebug()) {
+          warn(`a handler has returned with its writer open: ${writer}; close() it, unless other code goes on with it`);
+        }
+        this._letGo(reader, transport);
       }
     });
   }
 
-  /** The handler has returned and left the connection open: it lives as long as somebody holds one of the two. */
-  #letGo(reader: StreamReader, writer: StreamWriter, transport: Transport): void {
-    if (isDebug()) {
-      warn(`a handler has returned with its writer open: ${writer}; close() it, unless other code goes on with it`);
-    }
-    reader._letGo();
+  /** @internal The connection lives as long as somebody holds the reader, or the writer, which holds the reader. */
+  _letGo(reader: StreamReader, transport: Transport): void {
+    this.#letGo = new WeakRef(reader);
+    reader._letGo(this);
     abandoned.register(reader, transport);
-    this.#reader = new WeakRef(reader);
+  }
+
+  /** @internal */
+  _hold(reader: StreamReader | null): void {
+    this.#reader = reader;
   }
 }
 
 const abandoned = new FinalizationRegistry<Transport>((transport) => {
-  if (!transport.isClosing()) {
+  // Another protocol may have taken over, for which there never was a reader.
+  if (!transport.isClosing() && transport.getProtocol() instanceof StreamProtocol) {
     process.emitWarning(`unclosed <StreamWriter transport=${repr(transport)}>`, "ResourceWarning");
     transport.close();
   }
