@@ -78,6 +78,17 @@ export class ByteQueue {
     return whole;
   }
 
+  /** Takes everything up to the byte and with it, if it is in the first chunk and no more than `limit` bytes before it. */
+  takeThrough(byte: number, limit: number): Buffer | null {
+    const head = this.#head;
+    if (head === null) {
+      return null;
+    }
+    const start = this.#offset;
+    const found = head.indexOf(byte, start);
+    return found < 0 || found - start > limit ? null : this.take(found + 1 - start);
+  }
+
   /** Takes the first `size` bytes away, unseen. */
   drop(size: number): void {
     let toDrop = Math.min(size, this.length);

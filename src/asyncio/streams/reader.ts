@@ -3,7 +3,8 @@
  *
  * Theory of operation. There is a feeding side (a protocol calls `feedData`, `feedEof`, `setException`) and a reading
  * side, used by one task at a time. Every read is the same loop: enough in the buffer? take it. Too much? error. Closed?
- * error or end. Else wait.
+ * error or end. Else wait. What is read most, a line or so many bytes, has a short cut past the loop where the answer is
+ * plain.
  *
  * A read that waits is parked: its kind and measure stay in the reader, and what arrives tries it again, so that the
  * promise is settled with the bytes at once: by a connection in the callback that brings them, by `feedData()` a microtask
@@ -64,6 +65,7 @@ type Answer = Buffer | number;
 
 const EMPTY = Buffer.alloc(0);
 const NEWLINE = separators([Buffer.from("\n")]);
+const NEWLINE_BYTE = 10;
 
 /** The name under which a read that may not wait is refused: Python's `readline()` is a `readuntil()`. */
 const methodOf: Readonly<Record<Request, string>> = {
@@ -165,7 +167,8 @@ export class StreamReader implements AsyncIterable<Buffer> {
    * @throws {RuntimeError} If another task is already waiting for data.
    */
   readline(): Promise<Buffer> {
-    return this.#read("line", 0, NEWLINE);
+    const line = this.#lineAtHand();
+    return line === null ? this.#read("line", 0, NEWLINE) : Promise.resolve(line);
   }
 
   /**
@@ -186,7 +189,11 @@ export class StreamReader implements AsyncIterable<Buffer> {
     if (error !== null) {
       return rejected(error);
     }
-    return n === 0 ? this.#nothing() : this.#read("exactly", n, NEWLINE);
+    if (n === 0) {
+      return this.#nothing();
+    }
+    const bytes = this.#bytesAtHand(n);
+    return bytes === null ? this.#read("exactly", n, NEWLINE) : Promise.resolve(bytes);
   }
 
   /**
@@ -241,7 +248,7 @@ export class StreamReader implements AsyncIterable<Buffer> {
    * ```
    */
   tryReadline(): Buffer | null {
-    return this.#try("line", 0, NEWLINE);
+    return this.#lineAtHand() ?? this.#try("line", 0, NEWLINE);
   }
 
   /**
@@ -257,7 +264,7 @@ export class StreamReader implements AsyncIterable<Buffer> {
     if (error !== null) {
       throw error;
     }
-    return this.#try("exactly", n, NEWLINE);
+    return this.#bytesAtHand(n) ?? this.#try("exactly", n, NEWLINE);
   }
 
   /**
@@ -453,13 +460,42 @@ export class StreamReader implements AsyncIterable<Buffer> {
 
   /** The next step of an iteration; where the line is there already, without a second promise. */
   #nextLine(): Promise<IteratorResult<Buffer>> {
-    let line: Buffer | null;
+    let line = this.#lineAtHand();
+    if (line !== null) {
+      return Promise.resolve({ done: false, value: line });
+    }
     try {
       line = this.#try("line", 0, NEWLINE);
     } catch (error) {
       return rejected(error);
     }
-    return line === null ? quiet(this.readline().then(iteratorResult)) : Promise.resolve(iteratorResult(line));
+    return line === null
+      ? quiet(this.#read("line", 0, NEWLINE).then(iteratorResult))
+      : Promise.resolve(iteratorResult(line));
+  }
+
+  /** The next line where nothing stands in the way of it: the rule, and the shortest way. */
+  #lineAtHand(): Buffer | null {
+    if (this.#wait !== null || this.#exception !== null) {
+      return null;
+    }
+    const line = this.#buffer.takeThrough(NEWLINE_BYTE, this.#limit);
+    if (this.#paused) {
+      this.#resumeIfLow();
+    }
+    return line;
+  }
+
+  /** So many bytes, more than none, likewise. */
+  #bytesAtHand(n: number): Buffer | null {
+    if (this.#wait !== null || this.#exception !== null || n === 0 || this.#buffer.length < n) {
+      return null;
+    }
+    const bytes = this.#buffer.take(n);
+    if (this.#paused) {
+      this.#resumeIfLow();
+    }
+    return bytes;
   }
 
   /** Answers at once if the buffer allows it, else parks the read. */
