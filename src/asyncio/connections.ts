@@ -10,10 +10,11 @@ import { StreamReader } from "./streams/reader.ts";
 import { StreamProtocol } from "./streams/stream-protocol.ts";
 import { StreamWriter } from "./streams/writer.ts";
 import { checkPathLength, type Family, lookUp } from "./transports/addresses.ts";
-import { connectAny, interleaved, READ_SIZE } from "./transports/connect.ts";
+import { connectAny, interleaved } from "./transports/connect.ts";
 import { toOSError } from "./transports/os-errors.ts";
 import { serviceNames, servicePort } from "./transports/services.ts";
 import { checkIdleTimeout, SocketTransport } from "./transports/socket.ts";
+import { newSocket, READ_SIZE } from "./transports/sockets.ts";
 import { type SSLContext, startTls, type TlsOptions, type TlsRequest, tlsRequest } from "./transports/tls.ts";
 import type { Transport } from "./transports/transport.ts";
 import { noop, Wait } from "./waits.ts";
@@ -265,7 +266,7 @@ async function connectUnix(
     throw new TypeError(`a path is needed, got ${repr(path)}`);
   }
   checkPathLength(path);
-  const socket = new Socket({ allowHalfOpen: true, highWaterMark: READ_SIZE } as object);
+  const socket = newSocket();
   const connecting = untilConnected(socket, `Connect call failed ${repr(path)}`);
   socket.connect({ path });
   await connecting;

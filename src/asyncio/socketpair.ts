@@ -1,7 +1,7 @@
 /** socketpair: two sockets that are connected with each other. */
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
-import { READ_SIZE } from "./transports/connect.ts";
 import { toOSError } from "./transports/os-errors.ts";
+import { READ_SIZE } from "./transports/sockets.ts";
 import { Wait } from "./waits.ts";
 
 /**

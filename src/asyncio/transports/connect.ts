@@ -5,16 +5,14 @@
  * has failed or has taken that long, and all go on until one succeeds (RFC 8305, "Happy Eyeballs"). Node's own way of it
  * gives an attempt up when its time is over, so that an address far away can never be reached; this one does not.
  */
-import { isIP, Socket } from "node:net";
+import { isIP, type Socket } from "node:net";
 import { OSError, TimeoutError } from "../../errors.ts";
 import { callLater, type TimerHandle } from "../events.ts";
 import { ExceptionGroup } from "../exceptions.ts";
 import { Wait } from "../waits.ts";
 import { addressTuple } from "./addresses.ts";
 import { bindError, toOSError } from "./os-errors.ts";
-
-/** How much a socket reads ahead; the same on every Node. */
-export const READ_SIZE: number = 64 * 1024; // bytes
+import { newSocket } from "./sockets.ts";
 
 /** Where to connect to and from. */
 export interface ConnectRequest {
@@ -93,7 +91,7 @@ class Race {
       this.#failed(new OSError(`no matching local address with family=${family} found`, { code: "EADDRNOTAVAIL" }));
       return;
     }
-    const socket = new Socket({ allowHalfOpen: true, highWaterMark: READ_SIZE } as object);
+    const socket = newSocket();
     this.#running.add(socket);
     const onError = (error: Error): void => {
       this.#running.delete(socket);

@@ -37,6 +37,7 @@ import type { BaseProtocol, BufferedProtocol, Protocol } from "../protocols/prot
 import { noop, Wait } from "../waits.ts";
 import { ownAddress, peerAddress, type SocketAddress } from "./addresses.ts";
 import { toOSError } from "./os-errors.ts";
+import { ON_NODE } from "./sockets.ts";
 import { startTls, type TlsOptions, type TlsRequest, tlsInfo, tlsRequest } from "./tls.ts";
 import type { Transport, Upgradable, WriteBufferLimits } from "./transport.ts";
 
@@ -708,9 +709,8 @@ export class SocketTransport implements Transport, Upgradable {
   }
 }
 
-/** Bun and Deno read and write in ways of their own; only what is public is known of those. */
 function isNodeSocket(stream: Duplex): boolean {
-  return stream instanceof Socket && !("bun" in process.versions) && !("deno" in process.versions);
+  return ON_NODE && stream instanceof Socket;
 }
 
 /** Stands in for the stream's own method where that would do nothing but emit the chunk. */

@@ -1,0 +1,53 @@
+/** The sockets that the package makes itself. */
+import { Buffer } from "node:buffer";
+import { Socket } from "node:net";
+import { Duplex } from "node:stream";
+
+/** How much a socket reads ahead; the same on every Node. */
+export const READ_SIZE: number = 64 * 1024; // bytes
+
+/** Bun and Deno read and write in ways of their own; only what is public is known of those. */
+export const ON_NODE: boolean = !("bun" in process.versions) && !("deno" in process.versions);
+
+/** A socket that is going to connect. */
+export function newSocket(): Socket {
+  return ON_NODE ? new ClientSocket() : new Socket({ allowHalfOpen: true, highWaterMark: READ_SIZE } as object);
+}
+
+/** Where the system puts what arrives at any client: each takes what came to it before anything else is read. */
+const inbox: Buffer = Buffer.allocUnsafeSlow(READ_SIZE);
+/** From this size on, copying costs more than a buffer for the next read. */
+const LARGE = READ_SIZE / 2; // bytes
+
+/** Makes buffers of the size of what has arrived, where Node would make one of 64 KiB for each read. */
+class ClientSocket extends Socket {
+  /** A buffer of its own where the last read was a large one. */
+  #inbox = inbox;
+
+  constructor() {
+    super({
+      allowHalfOpen: true,
+      highWaterMark: READ_SIZE,
+      onread: {
+        buffer: (): Buffer => this.#inbox,
+        callback: (size: number): boolean => this.push(this.#take(size)),
+      },
+    } as object);
+  }
+
+  #take(size: number): Buffer {
+    const buffer = this.#inbox;
+    this.#inbox = size < LARGE ? inbox : Buffer.allocUnsafeSlow(READ_SIZE);
+    if (size >= LARGE && buffer !== inbox) {
+      return buffer.subarray(0, size);
+    }
+    const chunk = Buffer.allocUnsafe(size);
+    buffer.copy(chunk, 0, 0, size);
+    return chunk;
+  }
+
+  /** Reads ahead as other sockets do: with a buffer of its own it would stop at once, and not hear of a reset in time. */
+  override pause(): this {
+    return Duplex.prototype.pause.call(this) as this;
+  }
+}
