@@ -84,7 +84,10 @@ export function insert(map: Mapping, key: Key, value: unknown): Mapping {
   const { slots } = map;
   const index = flatIndex(slots, key);
   if (index >= 0) {
-    return Object.is(slots[index + 1], value) ? map : new Mapping(0, map.size, replaced(slots, index + 1, value));
+    if (Object.is(slots[index + 1], value)) {
+      return map;
+    }
+    return new Mapping(0, map.size, map.size === 1 ? [key, value] : replaced(slots, index + 1, value));
   }
   if (map.size < FLAT_MAX) {
     return new Mapping(0, map.size + 1, withPair(slots, slots.length, key, value));
