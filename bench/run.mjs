@@ -119,8 +119,8 @@ async function runAll(peers, rounds) {
       continue;
     }
     for (const one of casesOf(peers, options.quick)) {
-      const { contenders, rounds: own = rounds, ...about } = one;
-      const result = { workload, ...about, rows: await runRounds(contenders, Math.min(own, rounds)) };
+      const { contenders, rounds: own = rounds, times = 1, ...about } = one;
+      const result = { workload, ...about, rows: await runRounds(contenders, Math.min(own, rounds) * times) };
       say(`\n${table(result)}`);
       results.push(result);
     }

@@ -21,6 +21,7 @@ import { CLIENT_CORE, measure, Program, SERVER_CORE } from "./programs.mjs";
  * @property {number} [batch] How many lines or frames leave at once.
  * @property {number} [rate] Messages a second, in the open loop.
  * @property {number} [seconds] Other than the run's.
+ * @property {number} [warmup] Other than the run's.
  * @property {boolean} [tls]
  */
 

@@ -22,7 +22,8 @@ import { rotated } from "./statistics.mjs";
  * @property {string} base The contender to which the others are held; on another Node, its namesake there.
  * @property {string} [rateUnit]
  * @property {string} [costUnit]
- * @property {number} [rounds] Other than the run's.
+ * @property {number} [rounds] No more than these, where the run has more.
+ * @property {number} [times] So many times as often, where single samples differ widely.
  * @property {Contender[]} contenders
  */
 

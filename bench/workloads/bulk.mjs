@@ -26,7 +26,8 @@ export function bulk(peers, isQuick) {
       ...(isQuick ? [] : [...python(peers, "down"), ...go(peers, "down")]),
     ]),
   };
-  return [up, down];
+  // Over the loopback a sender is twice as fast in one round as in another.
+  return [up, down].map((each) => ({ ...each, times: isQuick ? 1 : 3 }));
 }
 
 const units = { base: "net", rateUnit: "MiB/s", costUnit: "µs cpu" };

@@ -3,7 +3,7 @@
  *
  * Theory of operation.
  *
- * Out: what is written in one turn is gathered and leaves at its end, small pieces as one. Where the peer's messages were
+ * Out: what is written in one turn is gathered and leaves at its end, small pieces copied into one. Where the peer's messages were
  * answered with one write each, several times in a row, the next answer does not wait for the end of the turn. The socket
  * gets at most one batch at a time, of bounded size, and the next one when it has none left, because a socket has no low
  * mark: it tells only when everything is gone. So the number of bytes that wait is known, and `pauseWriting` and
@@ -46,6 +46,8 @@ const HIGH_WATER = 64 * 1024;
 const HIGH_WATER_TLS = 512 * 1024;
 /** The socket gets at most this much at a time. */
 const BATCH = 64 * 1024; // bytes
+/** Pieces of a batch that are on average as large as this are left as they are: copying them would cost more. */
+const LARGE_PIECE = 512; // bytes
 /** After so many messages that got one write as their answer, the answer to the next one is not kept for the turn's end. */
 const SINGLE_ANSWERS = 8;
 /** `setTimeout` fires at once for a delay that does not fit 31 bits. */
@@ -109,8 +111,8 @@ export class SocketTransport implements Transport, Upgradable {
   #queued = 0;
   /** How many bytes the socket had left when that was last asked: no fewer than now. */
   #handedOver = 0;
-  /** Whether an empty write means nothing to the socket: other streams might make something of it. */
-  #mayBeSilent: boolean;
+  /** A socket of Node's without TLS: an empty write means nothing to it, and several leave by one call of the system. */
+  #isPlain: boolean;
   /** The last batch was sent before `write()` returned. */
   #sentAtOnce = false;
   #flushing = false;
@@ -132,7 +134,7 @@ export class SocketTransport implements Transport, Upgradable {
   constructor(init: TransportInit) {
     const { socket, tls = null, idleTimeout } = init;
     this.#socket = socket as Carrier;
-    this.#mayBeSilent = isNodeSocket(socket) && !("encrypted" in socket);
+    this.#isPlain = isNodeSocket(socket) && !("encrypted" in socket);
     this.#protocol = init.protocol;
     this.#context = init.context;
     this.#onLost = init.onLost;
@@ -178,7 +180,7 @@ export class SocketTransport implements Transport, Upgradable {
       this.#upgrading = false;
     }
     this.#tls = request;
-    this.#mayBeSilent = false;
+    this.#isPlain = false;
     this.#sentAtOnce = false;
     this.#learnOfTls();
     this.#listen();
@@ -585,18 +587,21 @@ export class SocketTransport implements Transport, Upgradable {
     }
   }
 
-  #send(batch: Uint8Array): void {
+  #send(batch: Uint8Array | readonly Uint8Array[]): void {
     const socket = this.#socket;
-    if (!this.#sentAtOnce) {
-      socket.write(batch, this.#onWritten);
+    const onWritten = this.#sentAtOnce ? undefined : this.#onWritten;
+    if (batch instanceof Uint8Array) {
+      socket.write(batch, onWritten);
     } else {
-      socket.write(batch);
+      writeTogether(socket, batch, onWritten);
+    }
+    if (onWritten === undefined) {
       this.#idle?.touch();
       if (socket.writableLength > 0 && !socket.destroyed) {
         socket.write(NOTHING, this.#onWritten);
       }
     }
-    this.#sentAtOnce = this.#mayBeSilent && socket.writableLength === 0;
+    this.#sentAtOnce = this.#isPlain && socket.writableLength === 0;
   }
 
   /** The socket has sent a batch. */
@@ -613,7 +618,7 @@ export class SocketTransport implements Transport, Upgradable {
     }
   }
 
-  #nextBatch(): Uint8Array {
+  #nextBatch(): Uint8Array | readonly Uint8Array[] {
     const first = this.#queue[0] as Uint8Array;
     if (first.length === this.#queued && first.length <= BATCH) {
       this.#queued = 0;
@@ -631,7 +636,11 @@ export class SocketTransport implements Transport, Upgradable {
       return first.subarray(0, BATCH);
     }
     this.#queued -= size;
-    return count === 1 ? (this.#queue.shift() as Uint8Array) : Buffer.concat(this.#queue.splice(0, count), size);
+    if (count === 1) {
+      return this.#queue.shift() as Uint8Array;
+    }
+    const pieces = this.#queue.splice(0, count);
+    return this.#isPlain && size >= count * LARGE_PIECE ? pieces : Buffer.concat(pieces, size);
   }
 
   /** Everything was sent: now is the time for the EOF or the close. */
@@ -720,6 +729,15 @@ function push(this: Duplex, chunk: unknown, encoding?: BufferEncoding): boolean 
   }
   (this as Carrier)[transportKey]._onData(chunk as Buffer);
   return true;
+}
+
+/** Has them leave by one call of the system. */
+function writeTogether(socket: Duplex, pieces: readonly Uint8Array[], onWritten: (() => void) | undefined): void {
+  socket.cork();
+  pieces.forEach((piece, i) => {
+    socket.write(piece, i === pieces.length - 1 ? onWritten : undefined);
+  });
+  socket.uncork();
 }
 
 /** The stream's own method. */
