@@ -8,6 +8,7 @@ export const READ_SIZE: number = 64 * 1024; // bytes
 
 /** Bun and Deno read and write in ways of their own; only what is public is known of those. */
 export const ON_NODE: boolean = !("bun" in process.versions) && !("deno" in process.versions);
+export const ON_DENO: boolean = "deno" in process.versions;
 
 /** A socket that is going to connect. */
 export function newSocket(): Socket {

@@ -12,7 +12,9 @@ import { ConnectionAbortedError, ConnectionResetError, ValueError } from "../../
 import { repr } from "../../repr.ts";
 import { callLater } from "../events.ts";
 import { noop, rejected, Wait } from "../waits.ts";
+import { AMPLE, Underlay } from "./deno-tls.ts";
 import { toOSError } from "./os-errors.ts";
+import { ON_DENO } from "./sockets.ts";
 
 /** Node's options for TLS, or a context made from them. */
 export type SSLContext = tls.SecureContext | tls.ConnectionOptions | tls.TlsOptions;
@@ -152,7 +154,9 @@ export function startTls(stream: Duplex, request: TlsRequest): Promise<tls.TLSSo
     return rejected(toOSError(error));
   }
   // An EOF that the stream itself has taken in already never gets to TLS.
-  stream.once("end", closed);
+  if (!ON_DENO) {
+    stream.once("end", closed);
+  }
   socket.on("error", fail);
   socket.once("close", closed);
   socket.once("end", closed);
@@ -164,14 +168,17 @@ function clientSocket(stream: Duplex, { ssl, host, options }: TlsRequest): tls.T
   const given: tls.ConnectionOptions =
     ssl === true ? {} : isSecureContext(ssl) ? { secureContext: ssl } : (ssl as tls.ConnectionOptions);
   const name = options.serverHostname ?? given.servername ?? host ?? "";
-  return tls.connect({
-    ...given,
-    socket: stream,
-    // What the certificate is checked against where there is no servername, as for an IP address.
-    host: name,
-    servername: isIP(name) === 0 ? name : "",
-    ...(name === "" && given.checkServerIdentity === undefined ? { checkServerIdentity: () => undefined } : {}),
-  } as tls.ConnectionOptions);
+  return putOn(stream, (socket, ownOptions) =>
+    tls.connect({
+      ...given,
+      ...ownOptions,
+      socket,
+      // What the certificate is checked against where there is no servername, as for an IP address.
+      host: name,
+      servername: isIP(name) === 0 ? name : "",
+      ...(name === "" && given.checkServerIdentity === undefined ? { checkServerIdentity: () => undefined } : {}),
+    } as tls.ConnectionOptions),
+  );
 }
 
 function serverSocket(stream: Duplex, { ssl }: TlsRequest): tls.TLSSocket {
@@ -179,12 +186,26 @@ function serverSocket(stream: Duplex, { ssl }: TlsRequest): tls.TLSSocket {
   const options: tls.TLSSocketOptions = isSecureContext(given)
     ? { secureContext: given }
     : { ...(given as tls.TLSSocketOptions), secureContext: contextOf(given) };
-  return new tls.TLSSocket(stream as never, {
-    ...options,
-    isServer: true,
-    // The same default as that of tls.Server: OpenSSL itself then turns clients without a certificate away.
-    rejectUnauthorized: options.rejectUnauthorized !== false,
-  });
+  return putOn(
+    stream,
+    (socket, ownOptions) =>
+      new tls.TLSSocket(socket as never, {
+        ...options,
+        ...ownOptions,
+        isServer: true,
+        // The same default as that of tls.Server: OpenSSL itself then turns clients without a certificate away.
+        rejectUnauthorized: options.rejectUnauthorized !== false,
+      }),
+  );
+}
+
+/** Makes the TLSSocket on the stream, in Deno on what stands between. */
+function putOn(stream: Duplex, make: (stream: Duplex, options: object) => tls.TLSSocket): tls.TLSSocket {
+  if (!ON_DENO) {
+    return make(stream, {});
+  }
+  const under = new Underlay(stream);
+  return under.carry(make(under, { highWaterMark: AMPLE }));
 }
 
 /** OpenSSL resumes no session with a client certificate without one; `tls.Server` makes one up, too. */
