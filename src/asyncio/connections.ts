@@ -14,7 +14,7 @@ import { connectAny, interleaved } from "./transports/connect.ts";
 import { toOSError } from "./transports/os-errors.ts";
 import { serviceNames, servicePort } from "./transports/services.ts";
 import { checkIdleTimeout, SocketTransport } from "./transports/socket.ts";
-import { newSocket, READ_SIZE } from "./transports/sockets.ts";
+import { newSocket, SOCKET_OPTIONS } from "./transports/sockets.ts";
 import { type SSLContext, startTls, type TlsOptions, type TlsRequest, tlsRequest } from "./transports/tls.ts";
 import type { Transport } from "./transports/transport.ts";
 import { noop, Wait } from "./waits.ts";
@@ -328,7 +328,7 @@ export async function adopted(sock: ConnectedSocket): Promise<Duplex> {
   if (typeof fd !== "number") {
     throw new ValueError(`A Stream Socket was expected, got ${repr(sock)}`);
   }
-  const socket = new Socket({ fd, allowHalfOpen: true, highWaterMark: READ_SIZE } as object);
+  const socket = new Socket({ ...SOCKET_OPTIONS, fd });
   // Bun needs to be told a second time.
   return "bun" in process.versions ? socket.connect({ fd } as object as TcpNetConnectOpts) : socket;
 }

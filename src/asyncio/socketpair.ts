@@ -1,7 +1,7 @@
 /** socketpair: two sockets that are connected with each other. */
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { toOSError } from "./transports/os-errors.ts";
-import { READ_SIZE } from "./transports/sockets.ts";
+import { SOCKET_OPTIONS } from "./transports/sockets.ts";
 import { Wait } from "./waits.ts";
 
 /**
@@ -14,7 +14,7 @@ import { Wait } from "./waits.ts";
  * @throws {OSError} If the system gives no sockets.
  */
 export function socketpair(): Promise<[Socket, Socket]> {
-  const options = { allowHalfOpen: true, noDelay: true, highWaterMark: READ_SIZE };
+  const options = { ...SOCKET_OPTIONS, noDelay: true };
   const server = createServer(options);
   const accepted: Socket[] = [];
   let near: Socket | null = null;

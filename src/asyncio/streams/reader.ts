@@ -460,12 +460,9 @@ export class StreamReader implements AsyncIterable<Buffer> {
 
   /** The next step of an iteration; where the line is there already, without a second promise. */
   #nextLine(): Promise<IteratorResult<Buffer>> {
-    let line = this.#lineAtHand();
-    if (line !== null) {
-      return Promise.resolve({ done: false, value: line });
-    }
+    let line: Buffer | null;
     try {
-      line = this.#try("line", 0, NEWLINE);
+      line = this.tryReadline();
     } catch (error) {
       return rejected(error);
     }
@@ -480,6 +477,7 @@ export class StreamReader implements AsyncIterable<Buffer> {
       return null;
     }
     const line = this.#buffer.takeThrough(NEWLINE_BYTE, this.#limit);
+    // Asked here, too: a call for each line shows.
     if (this.#paused) {
       this.#resumeIfLow();
     }

@@ -4,6 +4,7 @@ import { isIP, type Socket } from "node:net";
 import { gaierror, OSError } from "../../errors.ts";
 import { inspectCustom, repr } from "../../repr.ts";
 import { ensureFuture } from "../tasks.ts";
+import { ON_DENO } from "./sockets.ts";
 
 /**
  * The address of one end of a TCP connection.
@@ -62,7 +63,7 @@ export function ownAddress(socket: Addressed): SocketAddress | undefined {
  * Deno cannot keep a socket for IPv6 to that: one that listens at every address has the connections of the other family,
  * too, whose addresses it shows as `::ffff:127.0.0.1`.
  */
-export const BOTH_IN_ONE: boolean = "deno" in process.versions;
+export const BOTH_IN_ONE: boolean = ON_DENO;
 
 function unmapped(address: string): string {
   return BOTH_IN_ONE ? address.replace(/^::ffff:(?=\d+\.)/, "") : address;

@@ -3,11 +3,11 @@
  *
  * Theory of operation.
  *
- * Out: what is written in one turn is gathered and leaves at its end, small pieces copied into one. Where the peer's messages were
- * answered with one write each, several times in a row, the next answer does not wait for the end of the turn. The socket
- * gets at most one batch at a time, of bounded size, and the next one when it has none left, because a socket has no low
- * mark: it tells only when everything is gone. So the number of bytes that wait is known, and `pauseWriting` and
- * `resumeWriting` come at the marks.
+ * Out: what is written in one turn is gathered and leaves at its end, small pieces copied into one. Where the peer's
+ * messages were answered with one write each, several times in a row, the next answer does not wait for the end of the
+ * turn. The socket gets at most one batch at a time, of bounded size, and the next one when it has none left, because a
+ * socket has no low mark: it tells only when everything is gone. So the number of bytes that wait is known, and
+ * `pauseWriting` and `resumeWriting` come at the marks.
  *
  * A socket that has sent a batch before `write()` returned is not asked to call back for the next one, which would cost a
  * tick; if that one does not leave at once, an empty write behind it tells when it has.
@@ -731,6 +731,11 @@ function push(this: Duplex, chunk: unknown, encoding?: BufferEncoding): boolean 
   return true;
 }
 
+/** The stream's own method. */
+function pushToBuffer(this: Duplex, chunk: unknown, encoding?: BufferEncoding): boolean {
+  return Socket.prototype.push.call(this, chunk, encoding);
+}
+
 /** Has them leave by one call of the system. */
 function writeTogether(socket: Duplex, pieces: readonly Uint8Array[], onWritten: (() => void) | undefined): void {
   socket.cork();
@@ -738,11 +743,6 @@ function writeTogether(socket: Duplex, pieces: readonly Uint8Array[], onWritten:
     socket.write(piece, i === pieces.length - 1 ? onWritten : undefined);
   });
   socket.uncork();
-}
-
-/** The stream's own method. */
-function pushToBuffer(this: Duplex, chunk: unknown, encoding?: BufferEncoding): boolean {
-  return Socket.prototype.push.call(this, chunk, encoding);
 }
 
 function onData(this: Duplex, chunk: Buffer): void {

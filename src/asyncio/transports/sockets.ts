@@ -5,6 +5,8 @@ import { Duplex } from "node:stream";
 
 /** How much a socket reads ahead; the same on every Node. */
 export const READ_SIZE: number = 64 * 1024; // bytes
+/** Of every socket: it ends each side by itself. */
+export const SOCKET_OPTIONS: object = { allowHalfOpen: true, highWaterMark: READ_SIZE };
 
 /** Bun and Deno read and write in ways of their own; only what is public is known of those. */
 export const ON_NODE: boolean = !("bun" in process.versions) && !("deno" in process.versions);
@@ -12,7 +14,7 @@ export const ON_DENO: boolean = "deno" in process.versions;
 
 /** A socket that is going to connect. */
 export function newSocket(): Socket {
-  return ON_NODE ? new ClientSocket() : new Socket({ allowHalfOpen: true, highWaterMark: READ_SIZE } as object);
+  return ON_NODE ? new ClientSocket() : new Socket(SOCKET_OPTIONS);
 }
 
 /** Where the system puts what arrives at any client: each takes what came to it before anything else is read. */
@@ -27,8 +29,7 @@ class ClientSocket extends Socket {
 
   constructor() {
     super({
-      allowHalfOpen: true,
-      highWaterMark: READ_SIZE,
+      ...SOCKET_OPTIONS,
       onread: {
         buffer: (): Buffer => this.#inbox,
         callback: (size: number): boolean => this.push(this.#take(size)),

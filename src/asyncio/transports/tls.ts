@@ -153,7 +153,7 @@ export function startTls(stream: Duplex, request: TlsRequest): Promise<tls.TLSSo
     stream.destroy();
     return rejected(toOSError(error));
   }
-  // An EOF that the stream itself has taken in already never gets to TLS.
+  // An EOF that the stream itself has taken in already never gets to TLS, but by what stands between in Deno.
   if (!ON_DENO) {
     stream.once("end", closed);
   }
