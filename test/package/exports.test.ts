@@ -7,12 +7,11 @@ import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { packageRoot } from "../support/paths.ts";
+import { entryPoints, packageRoot } from "../support/paths.ts";
 
 const LIST = join(packageRoot, "test/package/exports.txt");
-const ENTRIES = { contextvars: "dist/contextvars/index", "contextvars/asyncio": "dist/asyncio/index" };
 
-const lists = await Promise.all(Object.entries(ENTRIES).map(([specifier, path]) => exportsOf(specifier, path)));
+const lists = await Promise.all(entryPoints.map(({ specifier, types }) => exportsOf(specifier, types)));
 const exported = `${lists.flat().join("\n")}\n`;
 
 if (process.argv.includes("--update")) {
@@ -32,9 +31,9 @@ test("no entry point has a default export", () => {
 });
 
 /** One line for each name: the values that are there at run time, and the types that only the declarations know. */
-async function exportsOf(specifier: string, path: string): Promise<string[]> {
+async function exportsOf(specifier: string, declarations: string): Promise<string[]> {
   const values = Object.keys((await import(specifier)) as object);
-  const types = declaredNames(readFileSync(join(packageRoot, `${path}.d.ts`), "utf8")).filter(
+  const types = declaredNames(readFileSync(join(packageRoot, declarations), "utf8")).filter(
     (name) => !values.includes(name),
   );
   return [

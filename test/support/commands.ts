@@ -14,6 +14,8 @@ export interface Ended {
 export interface CommandOptions {
   /** @default the package's own folder */
   readonly cwd?: string;
+  /** @default this process's own */
+  readonly env?: Readonly<Record<string, string | undefined>>;
   /** In seconds; it is killed then. @default no limit */
   readonly timeout?: number;
 }
@@ -23,6 +25,7 @@ export function runCommand(program: string, args: readonly string[], options: Co
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, {
       cwd: options.cwd ?? packageRoot,
+      env: options.env ?? process.env,
       stdio: ["ignore", "pipe", "pipe"],
       timeout: (options.timeout ?? 0) * 1000,
       killSignal: "SIGKILL",

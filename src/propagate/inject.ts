@@ -1,0 +1,101 @@
+/** inject(): the current values of the propagated variables, written into a carrier. */
+import { copyContext, ValueError } from "../contextvars/index.ts";
+import { bytesOf, MAX_BYTES, MAX_MEMBERS, type Member, parse } from "./baggage.ts";
+import { type Carrier, carrierGetter, carrierSetter, type Setter, textOf } from "./carriers.ts";
+import { injectTrace } from "./opentelemetry-global.ts";
+import { type Entry, registered } from "./registry.ts";
+
+/** How `inject()` writes. */
+export interface InjectOptions<C> {
+  /** Writes carriers of another kind. @default objects, `Headers`, maps and `process.env` */
+  setter?: Setter<C> | undefined;
+}
+
+/** Keys that were left out, so that each is warned about once. */
+const warned = new Set<string>();
+
+/**
+ * Writes the current values of the propagated variables into the carrier's `baggage`, and returns the carrier.
+ *
+ * Variables that are not set in the current Context are left out; a default does not count. Members of other programs
+ * that the carrier's `baggage` already holds stay, and so do their properties. `baggage` may hold 64 members and 8,192
+ * bytes: beyond that, members of this process are left out, the last registered first, and a `RuntimeWarning` says so
+ * once for each key. If `@opentelemetry/api` has a propagator and a context manager registered, the propagator writes
+ * into the same carrier.
+ *
+ * Python: has no counterpart; OpenTelemetry's `propagate.inject()` has the same form.
+ *
+ * @param carrier - An object, `Headers`, a `Map` or `process.env`; a new object unless given.
+ * @throws {ValueError} If a value cannot be encoded, or its encoded form is longer than the variable's `maxLength`. The
+ * `cause` is what the codec threw. The carrier's `baggage` is unchanged then.
+ *
+ * @example A worker thread that starts with the values of its creator
+ * ```ts
+ * import { ContextVar } from "contextvars";
+ * import { inject, propagated } from "contextvars/propagate";
+ * import assert from "node:assert/strict";
+ *
+ * const trace = propagated(new ContextVar<string>("trace"));
+ * trace.set("4711");
+ * // new Worker(url, { workerData: inject() })
+ * assert.deepEqual(inject(), { baggage: "trace=4711" });
+ * ```
+ */
+export function inject(): Record<string, string>;
+export function inject<C extends Carrier>(carrier: C, options?: { setter?: undefined }): C;
+export function inject<C>(carrier: C, options: InjectOptions<C>): C;
+export function inject(carrier: unknown = {}, options: InjectOptions<unknown> = {}): unknown {
+  const setter = options.setter ?? carrierSetter;
+  const context = copyContext();
+  const ours = [...registered.values()]
+    .filter(({ variable }) => context.has(variable))
+    .map((entry) => memberOf(entry, context.get(entry.variable)));
+  injectTrace(carrier, setter);
+  if (ours.length === 0) {
+    return carrier;
+  }
+  const keys = new Set(ours.map(({ key }) => key));
+  const others = parse(textOf(carrierGetter.get(carrier, "baggage"))).filter(({ key }) => !keys.has(key));
+  const members = [...others, ...fitting(ours, others)];
+  if (members.length > 0) {
+    setter.set(carrier, "baggage", members.map(({ text }) => text).join(","));
+  }
+  return carrier;
+}
+
+function memberOf({ key, variable, codec, maxLength }: Entry, value: unknown): Member {
+  const encoded = encode();
+  if (encoded.length > maxLength) {
+    throw new ValueError(
+      `inject(): the value of ${variable} takes ${encoded.length} bytes, maxLength is ${maxLength}; pass a larger maxLength to propagated(), or a shorter value`,
+    );
+  }
+  return { key, value: encoded, text: `${key}=${encoded}` };
+
+  function encode(): string {
+    try {
+      // All characters that a header could not carry are escaped, so one character is one byte.
+      return encodeURIComponent(codec.encode(value));
+    } catch (error) {
+      throw new ValueError(`inject(): the value of ${variable} cannot be encoded`, { cause: error });
+    }
+  }
+}
+
+/** As many of our members, from the first, as the limits of `baggage` leave room for. */
+function fitting(ours: readonly Member[], others: readonly Member[]): Member[] {
+  const kept = [...ours];
+  while (kept.length > 0 && exceeds([...others, ...kept])) {
+    const { key } = kept.pop() as Member;
+    if (!warned.has(key)) {
+      warned.add(key);
+      const text = `${registered.get(key)?.variable} was left out of baggage: ${MAX_MEMBERS} members and ${MAX_BYTES} bytes is all it may hold`;
+      globalThis.process?.emitWarning(text, "RuntimeWarning");
+    }
+  }
+  return kept;
+}
+
+function exceeds(members: readonly Member[]): boolean {
+  return members.length > MAX_MEMBERS || bytesOf(members) > MAX_BYTES;
+}
