@@ -144,10 +144,9 @@ export function fetchPackages(folder, packages) {
  */
 export function build({ tests = true, clean = false } = {}) {
   if (!isInstalled()) {
-    say("node_modules is not what package-lock.json says: npm install");
-    // Not npm ci, which refuses a lock file that lacks an optional package for another platform; a registry may lack it.
-    if (npm(["install", "--no-save"]) !== 0) {
-      fail("npm install failed");
+    say("node_modules is not what package-lock.json says: npm ci");
+    if (npm(["ci"]) !== 0) {
+      fail("npm ci failed");
     }
   }
   for (const project of tests ? [LIBRARY, TESTS] : [LIBRARY]) {

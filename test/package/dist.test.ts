@@ -13,10 +13,15 @@ interface Manifest {
   readonly peerDependenciesMeta: Record<string, { readonly optional: boolean }>;
 }
 
-interface LockFile {
-  readonly packages: Record<string, { readonly resolved?: string }>;
+interface LockedPackage {
+  readonly resolved?: string;
+  readonly integrity?: string;
+  readonly dependencies?: Record<string, string>;
+  readonly devDependencies?: Record<string, string>;
+  readonly optionalDependencies?: Record<string, string>;
 }
 
+const { packages: locked } = readJson("package-lock.json") as { packages: Record<string, LockedPackage> };
 const manifest = readJson("package.json") as Manifest;
 
 test("the package depends on nothing that has to be installed", () => {
@@ -33,9 +38,29 @@ test("development dependencies are pinned to one version each", () => {
 });
 
 test("the lock file names no address to download from", () => {
-  const { packages } = readJson("package-lock.json") as LockFile;
   assert.deepEqual(
-    Object.keys(packages).filter((path) => packages[path]?.resolved !== undefined),
+    Object.keys(locked).filter((path) => locked[path]?.resolved !== undefined),
+    [],
+  );
+});
+
+test("the lock file asks for the development dependencies of the manifest", () => {
+  assert.deepEqual(locked[""]?.devDependencies, manifest.devDependencies);
+});
+
+// `npm ci` refuses to install from a lock file that lacks a package, even one for another platform.
+test("the lock file holds every package that another one needs on any platform", () => {
+  const missing = Object.entries(locked).flatMap(([path, { dependencies, devDependencies, optionalDependencies }]) =>
+    Object.keys({ ...dependencies, ...devDependencies, ...optionalDependencies })
+      .filter((name) => !isLocked(name, path))
+      .map((name) => `${path || "the package itself"} needs ${name}`),
+  );
+  assert.deepEqual(missing, []);
+});
+
+test("the lock file knows every package by what is in it", () => {
+  assert.deepEqual(
+    Object.keys(locked).filter((path) => path !== "" && locked[path]?.integrity === undefined),
     [],
   );
 });
@@ -74,6 +99,15 @@ for (const { specifier } of entryPoints) {
     assert.equal(stderr, "");
     assert.equal(stdout, "0 true\n");
   });
+}
+
+/** Whether a package finds another one where Node looks for it: among its own packages, or in a folder above. */
+function isLocked(name: string, from: string): boolean {
+  const folder = from === "" ? "" : `${from}/`;
+  if (locked[`${folder}node_modules/${name}`] !== undefined) {
+    return true;
+  }
+  return from !== "" && isLocked(name, from.slice(0, Math.max(0, from.lastIndexOf("/node_modules/"))));
 }
 
 function importsOfDist(): { file: string; specifier: string }[] {
