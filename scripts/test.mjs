@@ -6,6 +6,7 @@
  *     npm test -- --test-name-pattern=X  options of node's test runner pass through
  *     npm run coverage                   the portable ones, with coverage of src and its thresholds (.c8rc.json)
  */
+import { obtainRuntime } from "./obtain.mjs";
 import { build, commandOf, fail, PORTABLE_TESTS, run, say, TEST_OPTIONS, testFiles } from "./support.mjs";
 
 const args = process.argv.slice(2);
@@ -18,6 +19,9 @@ const files = testFiles({ takes: (folder) => !isCoverage || PORTABLE_TESTS.inclu
 if (files.length === 0) {
   // Without files node would look for tests by itself, in node_modules too.
   fail(`there is no test file${filters.length > 0 ? ` with ${filters.join(" or ")} in its path` : ""}`);
+}
+if (files.some((file) => file.includes("package/bundles"))) {
+  process.env.BUN = obtainRuntime("bun");
 }
 say(`running ${files.length} test files${isCoverage ? " with coverage" : ""}`);
 const reporter = options.some((option) => option.startsWith("--test-reporter")) ? [] : ["--test-reporter=spec"];

@@ -30,16 +30,34 @@ export function setSlowCallbackDuration(seconds: number): void {
   slowStep = seconds;
 }
 
-/** The folder of the package's own code, whose frames are left out of stacks. */
-const OWN_CODE = new URL("../..", import.meta.url).href;
+/** More frames of the package's own than lie above the program's, which are to have their number. */
+const OWN_FRAMES = 20;
 
 /** In debug mode, the stack that tells where in the program a task or callback was made. */
 export function creationStack(): string | undefined {
   if (!debug) {
     return undefined;
   }
-  const [, ...frames] = (new Error("made here").stack ?? "").split("\n");
-  return frames.filter((frame) => !frame.includes(OWN_CODE)).join("\n");
+  const wanted = Error.stackTraceLimit;
+  Error.stackTraceLimit = wanted + OWN_FRAMES;
+  const [, own = "", ...frames] = String(new Error("made here").stack).split("\n");
+  Error.stackTraceLimit = wanted;
+  const ownCode = folderOfPackage(own);
+  return frames
+    .filter((frame) => ownCode === null || !frame.includes(ownCode))
+    .slice(0, wanted)
+    .join("\n");
+}
+
+/**
+ * The folder of the package's own code, as stacks name it: that of what runs, or, where source maps are in use, that of
+ * the sources. A bundle without source maps has none: there the package's frames cannot be told from the program's.
+ *
+ * @param frame - That of a function of this file.
+ */
+function folderOfPackage(frame: string): string | null {
+  const end = frame.search(/asyncio[\\/]debug[\\/]debug\.[jt]s:/);
+  return end < 0 ? null : frame.slice(frame.indexOf("(") + 1, end);
 }
 
 export function warn(text: string): void {
