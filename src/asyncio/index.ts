@@ -1,4 +1,5 @@
 /// <reference lib="esnext.disposable" preserve="true" />
+/// <reference types="node" preserve="true" />
 /**
  * asyncio for TypeScript: tasks that can be cancelled, and network code that reads from top to bottom.
  *

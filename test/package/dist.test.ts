@@ -1,7 +1,7 @@
 /** What every shipped file has to be true to. */
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join, normalize } from "node:path";
 import { test } from "node:test";
 import { runNode } from "../support/commands.ts";
 import { entryPoints, packageRoot } from "../support/paths.ts";
@@ -84,6 +84,17 @@ test("the root entry imports no other module of Node than node:async_hooks", () 
   assert.deepEqual([...modules], ["node:async_hooks"]);
 });
 
+// TypeScript 7 loads no types by itself; a `Buffer` that it does not know would become `any` in silence.
+for (const { specifier, types } of entryPoints) {
+  test(`the declarations of ${specifier} name Node's types only if they reference them`, () => {
+    const codes = declarationsFrom(types).map((file) => readFileSync(join(packageRoot, file), "utf8"));
+    const named = codes.flatMap(
+      (code) => /\bBuffer\b|\bNodeJS\.|"node:.*"/.exec(code.replace(/\/\*[\s\S]*?\*\//g, "")) ?? [],
+    );
+    assert.ok(named.length === 0 || codes.some((code) => code.includes('<reference types="node"')), String(named));
+  });
+}
+
 for (const { specifier } of entryPoints) {
   // With hooks on, every promise of the process costs more, and its reactions run under an id of their own.
   test(`importing ${specifier} leaves the async hooks of the process off`, async () => {
@@ -99,6 +110,19 @@ for (const { specifier } of entryPoints) {
     assert.equal(stderr, "");
     assert.equal(stdout, "0 true\n");
   });
+}
+
+/** The file, and all files of declarations that it imports. */
+function declarationsFrom(file: string, seen: Set<string> = new Set()): string[] {
+  const path = normalize(file);
+  if (!seen.has(path)) {
+    seen.add(path);
+    const code = readFileSync(join(packageRoot, path), "utf8");
+    for (const [, relative = ""] of code.matchAll(/\b(?:from|import\()\s*"(\.[^"]+)"/g)) {
+      declarationsFrom(join(dirname(path), relative.replace(/\.[jt]s$/, ".d.ts")), seen);
+    }
+  }
+  return [...seen];
 }
 
 /** Whether a package finds another one where Node looks for it: among its own packages, or in a folder above. */

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { after, before, test } from "node:test";
 import { runCommand, runNode } from "../support/commands.ts";
+import { packageRoot } from "../support/paths.ts";
 
 const workFolder = mkdtempSync(join(tmpdir(), "contextvars-tarball-"));
 const consumer = join(workFolder, "consumer");
@@ -109,6 +110,16 @@ test("the manifest can be imported, and no other file can", async () => {
     `,
   );
   assert.equal(output, "contextvars\nERR_PACKAGE_PATH_NOT_EXPORTED\n");
+});
+
+test("without Node's types contextvars/asyncio does not compile, and the compiler says what is missing", async () => {
+  write("types.ts", 'export { StreamReader } from "contextvars/asyncio";');
+  const compiler = join(packageRoot, "node_modules/typescript/bin/tsc");
+  const { status, stdout } = await runNode([compiler, "--noEmit", "--module", "nodenext", "types.ts"], {
+    cwd: consumer,
+  });
+  assert.notEqual(status, 0);
+  assert.match(stdout, /asyncio\/index\.d\.ts.*Cannot find type definition file for 'node'/);
 });
 
 async function npm(...args: string[]): Promise<void> {

@@ -1,4 +1,4 @@
-/** A program with Node's types: a server, a client, a task group, as users write them. */
+/** A program that has Node's types installed and does not ask for them: a server, a client, a task group, as users write them. */
 import { ContextVar } from "contextvars";
 import * as asyncio from "contextvars/asyncio";
 
