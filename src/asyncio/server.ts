@@ -27,6 +27,7 @@ import { StreamReader } from "./streams/reader.ts";
 import { type ClientConnectedCb, StreamProtocol } from "./streams/stream-protocol.ts";
 import type { Task } from "./tasks.ts";
 import { type Family, SocketAddress } from "./transports/addresses.ts";
+import { checkIdleTimeout } from "./transports/idle-timer.ts";
 import {
   adoptListener,
   type Listener,
@@ -35,7 +36,7 @@ import {
   listenTcp,
   listenUnix,
 } from "./transports/listen.ts";
-import { checkIdleTimeout, SocketTransport } from "./transports/socket.ts";
+import { SocketTransport } from "./transports/socket-transport.ts";
 import {
   checkServerContext,
   type SSLContext,
@@ -519,7 +520,7 @@ export class Server {
       idleTimeout,
       sockname: this.#sockname,
       peername: path === undefined ? undefined : "",
-      onLost: this.#onLost,
+      onClosed: this.#onLost,
     });
     this.#transports.add(transport);
   }

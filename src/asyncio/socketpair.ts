@@ -1,7 +1,7 @@
 /** socketpair: two sockets that are connected with each other. */
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { SOCKET_OPTIONS } from "./transports/node-sockets.ts";
 import { toOSError } from "./transports/os-errors.ts";
-import { SOCKET_OPTIONS } from "./transports/sockets.ts";
 import { Wait } from "./waits.ts";
 
 /**

@@ -11,7 +11,7 @@ import { runInNoFlow } from "../contextvars/current.ts";
 import { type Due, soonDue } from "./ready.ts";
 
 /** `setTimeout` fires at once for a delay that does not fit 31 bits. */
-const LONGEST_TIMEOUT = 2 ** 31 - 1; // milliseconds
+export const LONGEST_TIMEOUT: number = 2 ** 31 - 1; // milliseconds
 
 /** Something that is to be run at some moment. */
 export interface Timer extends Due {

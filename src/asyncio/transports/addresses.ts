@@ -4,7 +4,7 @@ import { isIP, type Socket } from "node:net";
 import { gaierror, OSError } from "../../errors.ts";
 import { inspectCustom, repr } from "../../repr.ts";
 import { ensureFuture } from "../tasks.ts";
-import { ON_DENO } from "./sockets.ts";
+import { ON_DENO } from "./node-sockets.ts";
 
 /**
  * The address of one end of a TCP connection.

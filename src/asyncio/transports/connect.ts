@@ -11,8 +11,8 @@ import { callLater, type TimerHandle } from "../events.ts";
 import { ExceptionGroup } from "../exceptions.ts";
 import { Wait } from "../waits.ts";
 import { addressTuple } from "./addresses.ts";
+import { newSocket } from "./node-sockets.ts";
 import { bindError, toOSError } from "./os-errors.ts";
-import { newSocket } from "./sockets.ts";
 
 /** Where to connect to and from. */
 export interface ConnectRequest {

@@ -11,8 +11,8 @@ import { OSError, ValueError } from "../../errors.ts";
 import { repr } from "../../repr.ts";
 import { Wait } from "../waits.ts";
 import { BOTH_IN_ONE, checkPathLength, type Family, lookUp, SocketAddress } from "./addresses.ts";
+import { READ_SIZE } from "./node-sockets.ts";
 import { bindError, toOSError } from "./os-errors.ts";
-import { READ_SIZE } from "./sockets.ts";
 
 /** A server that listens already, or the file descriptor of a listening socket. */
 export type ListeningSocket = net.Server | { readonly fd: number };

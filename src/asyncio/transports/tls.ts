@@ -5,16 +5,16 @@
  * that takes too long, and has no way to take over a connection. So the time limit and the check of a client's
  * certificate are ours; a client checks its server's certificate by Node's own code.
  */
-import { isIP } from "node:net";
+import { isIP, type Socket } from "node:net";
 import { Duplex } from "node:stream";
 import * as tls from "node:tls";
-import { ConnectionAbortedError, ConnectionResetError, ValueError } from "../../errors.ts";
+import { ConnectionAbortedError, ConnectionResetError, SSLError, TimeoutError, ValueError } from "../../errors.ts";
 import { repr } from "../../repr.ts";
-import { callLater } from "../events.ts";
+import { callLater, type TimerHandle } from "../events.ts";
 import { noop, rejected, Wait } from "../waits.ts";
 import { AMPLE, Underlay } from "./deno-tls.ts";
+import { ON_DENO } from "./node-sockets.ts";
 import { toOSError } from "./os-errors.ts";
-import { ON_DENO } from "./sockets.ts";
 
 /** Node's options for TLS, or a context made from them. */
 export type SSLContext = tls.SecureContext | tls.ConnectionOptions | tls.TlsOptions;
@@ -106,62 +106,136 @@ function checkTimeout(name: string, seconds: number | undefined): void {
  * @throws {ConnectionResetError} If the peer closes the connection meanwhile.
  */
 export function startTls(stream: Duplex, request: TlsRequest): Promise<tls.TLSSocket> {
-  const { sslHandshakeTimeout = HANDSHAKE_TIMEOUT } = request.options;
-  const wait = new Wait<tls.TLSSocket>(() => end());
-  let socket: tls.TLSSocket;
-  const timer = callLater(sslHandshakeTimeout, () => {
-    fail(
-      new ConnectionAbortedError(
-        `SSL handshake is taking longer than ${sslHandshakeTimeout} seconds: aborting the connection`,
-      ),
-    );
-  });
-  const end = (): void => {
-    timer.cancel();
-    socket.destroy();
-    stream.destroy();
-  };
-  const fail = (error: unknown): void => {
-    wait.reject(toOSError(error));
-    end();
-  };
-  const closed = (): void => fail(new ConnectionResetError("the connection was closed during the TLS handshake"));
-  const secured = (): void => {
-    const error = request.serverSide ? clientCertificateError(socket, request.ssl) : null;
-    if (error !== null) {
-      fail(error);
-      return;
-    }
-    timer.cancel();
-    stream.off("end", closed);
-    socket.off("close", closed);
-    socket.off("end", closed);
-    socket.off("error", fail);
-    // Until the transport listens, an error has nobody else to go to.
-    socket.on("error", noop);
-    if (request.serverSide) {
-      // Node keeps what happens to a server's connection from it, a broken record for one, unless a tls.Server made it.
-      socket.on("_tlsError", (broken: Error) => socket.destroy(broken));
-    }
-    wait.resolve(socket);
-  };
   stream.on("error", noop);
+  let socket: tls.TLSSocket;
   try {
     socket = request.serverSide ? serverSocket(stream, request) : clientSocket(stream, request);
   } catch (error) {
-    timer.cancel();
     stream.destroy();
     return rejected(toOSError(error));
   }
-  // An EOF that the stream itself has taken in already never gets to TLS, but by what stands between in Deno.
-  if (!ON_DENO) {
-    stream.once("end", closed);
+  return new Handshake(stream, socket, request).run();
+}
+
+/**
+ * Puts TLS on a stream that has carried plain bytes.
+ *
+ * A server hands on what it has read of the handshake already. A client refuses it: somebody has put words into the
+ * server's mouth, which the program would take for protected ones.
+ *
+ * @param bufferedPlaintext - What was read from the stream and not used.
+ * @throws As `startTls()` does.
+ */
+export async function upgradeStream(
+  plain: Duplex,
+  request: TlsRequest,
+  bufferedPlaintext: Buffer,
+): Promise<tls.TLSSocket> {
+  const size = bufferedPlaintext.length + plain.readableLength;
+  if (!request.serverSide && size > 0) {
+    plain.on("error", noop);
+    throw new SSLError(`startTls() refused: ${size} bytes came without TLS after the server had agreed to it`, {
+      code: "ERR_STARTTLS_INJECTION",
+    });
   }
-  socket.on("error", fail);
-  socket.once("close", closed);
-  socket.once("end", closed);
-  socket.once(request.serverSide ? "secure" : "secureConnect", secured);
-  return wait.begin();
+  if (plain.readableEnded) {
+    throw new ConnectionResetError("the peer closed the connection before the TLS handshake");
+  }
+  if (bufferedPlaintext.length > 0) {
+    plain.unshift(bufferedPlaintext);
+  }
+  return await startTls(plain, request);
+}
+
+/** Shakes hands over the TLSSocket that was put on the stream. */
+class Handshake {
+  readonly #stream: Duplex;
+  readonly #socket: tls.TLSSocket;
+  readonly #request: TlsRequest;
+  readonly #wait: Wait<tls.TLSSocket> = new Wait(() => this.#end());
+  readonly #timer: TimerHandle;
+  readonly #onError = (error: unknown): void => this.#fail(error);
+  readonly #onClosed = (): void =>
+    this.#fail(new ConnectionResetError("the connection was closed during the TLS handshake"));
+
+  constructor(stream: Duplex, socket: tls.TLSSocket, request: TlsRequest) {
+    this.#stream = stream;
+    this.#socket = socket;
+    this.#request = request;
+    const { sslHandshakeTimeout: seconds = HANDSHAKE_TIMEOUT } = request.options;
+    this.#timer = callLater(seconds, () => {
+      this.#fail(
+        new ConnectionAbortedError(`SSL handshake is taking longer than ${seconds} seconds: aborting the connection`),
+      );
+    });
+  }
+
+  run(): Promise<tls.TLSSocket> {
+    // An EOF that the stream itself has taken in already never gets to TLS, but by what stands between in Deno.
+    if (!ON_DENO) {
+      this.#stream.once("end", this.#onClosed);
+    }
+    this.#socket.on("error", this.#onError);
+    this.#socket.once("close", this.#onClosed);
+    this.#socket.once("end", this.#onClosed);
+    this.#socket.once(this.#request.serverSide ? "secure" : "secureConnect", () => this.#secured());
+    return this.#wait.begin();
+  }
+
+  #secured(): void {
+    const { serverSide, ssl } = this.#request;
+    const socket = this.#socket;
+    const error = serverSide ? clientCertificateError(socket, ssl) : null;
+    if (error !== null) {
+      this.#fail(error);
+      return;
+    }
+    this.#timer.cancel();
+    this.#stream.off("end", this.#onClosed);
+    socket.off("close", this.#onClosed);
+    socket.off("end", this.#onClosed);
+    socket.off("error", this.#onError);
+    // Until the transport listens, an error has nobody else to go to.
+    socket.on("error", noop);
+    if (serverSide) {
+      // Node keeps what happens to a server's connection from it, a broken record for one, unless a tls.Server made it.
+      socket.on("_tlsError", (broken: Error) => socket.destroy(broken));
+    }
+    this.#wait.resolve(socket);
+  }
+
+  #fail(error: unknown): void {
+    this.#wait.reject(toOSError(error));
+    this.#end();
+  }
+
+  #end(): void {
+    this.#timer.cancel();
+    this.#socket.destroy();
+    this.#stream.destroy();
+  }
+}
+
+/** Closes when the peer has ended TLS, too, or `onTimeout` has done it. */
+export function endTls(socket: Duplex, seconds: number, onTimeout: (error: TimeoutError) => void): void {
+  const timer = callLater(seconds, () => onTimeout(new TimeoutError("SSL shutdown timed out")));
+  socket.once("close", () => timer.cancel());
+  socket.once("end", () => endAndDestroy(socket));
+  socket.end();
+  // What still comes is dropped; the end stands behind it.
+  socket.resume();
+  if (socket.readableEnded) {
+    endAndDestroy(socket);
+  }
+}
+
+/** Closes when everything was handed to the system, whether or not the peer closes its side. */
+export function endAndDestroy(socket: Duplex): void {
+  if ("destroySoon" in socket) {
+    (socket as Socket).destroySoon();
+    return;
+  }
+  socket.end(() => socket.destroy());
 }
 
 function clientSocket(stream: Duplex, { ssl, host, options }: TlsRequest): tls.TLSSocket {

@@ -12,6 +12,10 @@ export const SOCKET_OPTIONS: object = { allowHalfOpen: true, highWaterMark: READ
 export const ON_NODE: boolean = !("bun" in process.versions) && !("deno" in process.versions);
 export const ON_DENO: boolean = "deno" in process.versions;
 
+export function isNodeSocket(stream: Duplex): boolean {
+  return ON_NODE && stream instanceof Socket;
+}
+
 /** A socket that is going to connect. */
 export function newSocket(): Socket {
   return ON_NODE ? new ClientSocket() : new Socket(SOCKET_OPTIONS);

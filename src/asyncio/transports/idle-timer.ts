@@ -1,0 +1,48 @@
+/** Ends a connection on which nothing has moved for some time. */
+import { TimeoutError, ValueError } from "../../errors.ts";
+import { repr } from "../../repr.ts";
+import { LONGEST_TIMEOUT } from "../timers.ts";
+
+/** Complains of a time limit that is none. */
+export function checkIdleTimeout(seconds: number | undefined): void {
+  if (seconds !== undefined && !(seconds > 0)) {
+    throw new ValueError(`idleTimeout should be a positive number of seconds, got ${repr(seconds)}`);
+  }
+}
+
+/** One timer, which is set again only when it fires: `touch()` is called for every chunk. */
+export class IdleTimer {
+  readonly #seconds: number;
+  readonly #onIdle: (error: TimeoutError) => void;
+  #touched = performance.now();
+  #timer: NodeJS.Timeout;
+
+  constructor(seconds: number, onIdle: (error: TimeoutError) => void) {
+    this.#seconds = seconds;
+    this.#onIdle = onIdle;
+    this.#timer = this.#start(seconds * 1000);
+  }
+
+  /** Something has moved. */
+  touch(): void {
+    this.#touched = performance.now();
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+  }
+
+  #start(milliseconds: number): NodeJS.Timeout {
+    return setTimeout(
+      () => {
+        const left = this.#touched + this.#seconds * 1000 - performance.now();
+        if (left > 0) {
+          this.#timer = this.#start(left);
+        } else {
+          this.#onIdle(new TimeoutError(`no data for ${this.#seconds} seconds (idleTimeout)`));
+        }
+      },
+      Math.min(milliseconds, LONGEST_TIMEOUT),
+    );
+  }
+}
