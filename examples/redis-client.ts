@@ -63,7 +63,8 @@ export class RedisClient {
         await this.#writer.drain();
       }
     }
-    return await asyncio.gather(answers, { returnExceptions: true });
+    // Nothing but errors is set as the exception of an answer.
+    return (await asyncio.gather(answers, { returnExceptions: true })) as (RedisReply | Error)[];
   }
 
   async close(): Promise<void> {

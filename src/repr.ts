@@ -79,6 +79,11 @@ function ends(value: string | Uint8Array, before: number, after: number): string
   return typeof start === "string" ? `${start}${end}` : new Uint8Array([...start, ...(end as Uint8Array)]);
 }
 
+/** The function's name, without the word that `bind()` puts before it; or the text for a function without a name. */
+export function functionName({ name }: { readonly name: unknown }, nameless = "anonymous"): string {
+  return (typeof name === "string" && name.replace(/^(?:bound )+/, "")) || nameless;
+}
+
 /** The value as Python's `repr()` would write it, on one line. */
 export function repr(value: unknown): string {
   switch (typeof value) {
@@ -87,7 +92,7 @@ export function repr(value: unknown): string {
     case "bigint":
       return `${value}n`;
     case "function":
-      return `<function ${value.name || "<anonymous>"}>`;
+      return `<function ${functionName(value, "<anonymous>")}>`;
     case "object":
       return value === null ? "null" : objectRepr(value);
     default:

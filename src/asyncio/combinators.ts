@@ -6,12 +6,12 @@
 import { TimeoutError, ValueError } from "../errors.ts";
 import { repr } from "../repr.ts";
 import { callExceptionHandler, callLater } from "./events.ts";
-import { CancelledError, checkOptions, isCancelled } from "./exceptions.ts";
+import { type CancelMessage, cancelledError, checkOptions, isCancelled } from "./exceptions.ts";
 import { Future } from "./futures.ts";
 import { Queue } from "./queues.ts";
 import { type Awaitable, type AwaitedResult, createTask, currentTask, ensureFuture } from "./tasks.ts";
 import { timeout as timeoutAfter } from "./timeouts.ts";
-import { quiet } from "./waits.ts";
+import { quiet, rejected } from "./waits.ts";
 
 /** Options of {@linkcode gather}. */
 export interface GatherOptions {
@@ -24,14 +24,14 @@ class GatheringFuture<T> extends Future<T> {
   readonly #children: readonly Future<unknown>[];
   /** Whether the outcome is a cancellation, whatever the children make of theirs. */
   cancelRequested = false;
-  cancelReason: string | undefined;
+  cancelReason: CancelMessage;
 
   constructor(children: readonly Future<unknown>[]) {
     super();
     this.#children = children;
   }
 
-  override cancel(message?: string): boolean {
+  override cancel(message?: CancelMessage): boolean {
     if (this.done()) {
       return false;
     }
@@ -56,7 +56,7 @@ class GatheringFuture<T> extends Future<T> {
  * Waits for several things at once and gives their results in the order of the arguments.
  *
  * Each function becomes a task with its own copy of the Context. The first error ends the wait; the others go on. With
- * `returnExceptions` errors stand in the array instead. Cancelling it cancels everything it waits for; one of them being
+ * `returnExceptions` errors stand in the array instead, typed `unknown` because anything can be thrown. Cancelling it cancels everything it waits for; one of them being
  * cancelled counts as an error and does not cancel the others.
  *
  * Python: `asyncio.gather()`. Differs: takes an array.
@@ -74,12 +74,12 @@ class GatheringFuture<T> extends Future<T> {
  */
 export function gather<const A extends readonly Awaitable<unknown>[]>(
   awaitables: A,
-  options: GatherOptions & { returnExceptions: true },
-): Future<{ -readonly [K in keyof A]: AwaitedResult<A[K]> | Error }>;
+  options?: GatherOptions & { returnExceptions?: false | undefined },
+): Future<{ -readonly [K in keyof A]: AwaitedResult<A[K]> }>;
 export function gather<const A extends readonly Awaitable<unknown>[]>(
   awaitables: A,
-  options?: GatherOptions,
-): Future<{ -readonly [K in keyof A]: AwaitedResult<A[K]> }>;
+  options: GatherOptions,
+): Future<{ -readonly [K in keyof A]: unknown }>;
 export function gather(awaitables: readonly Awaitable<unknown>[], options: GatherOptions = {}): Future<unknown> {
   if (!Array.isArray(awaitables)) {
     throw new TypeError(`gather() needs an array, got ${repr(awaitables)}; write gather([a, b])`);
@@ -95,15 +95,21 @@ export function gather(awaitables: readonly Awaitable<unknown>[], options: Gathe
   let pending = children.length;
   const childDone = (child: Future<unknown>): void => {
     pending -= 1;
-    const error = errorOf(child);
     if (outer.done()) {
+      // From here on it counts as asked for.
+      void (child.cancelled() || child.exception());
       return;
     }
+    if (child.cancelled() && options.returnExceptions !== true) {
+      outer.setException(child._cancelledError());
+      return;
+    }
+    const error = errorOf(child);
     if (error !== null && options.returnExceptions !== true) {
       outer.setException(error);
     } else if (pending === 0 && outer.cancelRequested) {
       const last = children.at(-1) as Future<unknown>;
-      outer.setException(last.cancelled() ? last._cancelledError() : new CancelledError(outer.cancelReason));
+      outer.setException(last.cancelled() ? last._cancelledError() : cancelledError(outer.cancelReason));
     } else if (pending === 0) {
       outer.setResult(children.map((each) => errorOf(each) ?? each.result()));
     }
@@ -120,7 +126,7 @@ export function gather(awaitables: readonly Awaitable<unknown>[], options: Gathe
 
 /** The error or cancellation a Future ended with, as a value; `null` where it has a result. */
 function errorOf(future: Future<unknown>): unknown {
-  return future.cancelled() ? future._cancelledError() : future.exception();
+  return future.cancelled() ? cancelledError(future._cancelMessage) : future.exception();
 }
 
 /** `wait()` returns when one is done. Python: `asyncio.FIRST_COMPLETED`. */
@@ -221,12 +227,14 @@ async function waitFutures<F extends Future<unknown>>(
  * Waits for one thing, but not longer than the timeout; then it is cancelled, and its end awaited.
  *
  * A function runs in the current task, in its Context. What it makes of the cancellation counts: when it returns all the
- * same, that is the result. A promise is not interrupted, only no longer waited for.
+ * same, that is the result, unless it did not notice the deadline because it waited for a promise that is not the
+ * library's. A promise given instead of a function is not interrupted, only no longer waited for.
  *
  * Python: `asyncio.wait_for()`. Differs: outside any task it works, too.
  *
  * @param timeout - In seconds; 0 or less: whether it is done right now; `null`: as long as it takes.
  * @throws {TimeoutError} If the time is over. Any error of the awaitable is thrown as it is.
+ * @throws {TypeError} If there is no timeout, or `awaitable` is nothing that can be waited for.
  * @throws {CancelledError} If the task is cancelled, or what it waits for.
  *
  * @example
@@ -239,6 +247,11 @@ async function waitFutures<F extends Future<unknown>>(
  * ```
  */
 export function waitFor<T>(awaitable: Awaitable<T>, timeout: number | null): Promise<Awaited<T>> {
+  if (timeout !== null && typeof timeout !== "number") {
+    return rejected(
+      new TypeError(`waitFor() needs a timeout: a number of seconds, or null for none; got ${repr(timeout)}`),
+    );
+  }
   if (currentTask() === null) {
     return quiet(createTask(() => waitInTask(awaitable, timeout))._wait() as Promise<Awaited<T>>);
   }
@@ -289,7 +302,8 @@ export interface AsCompletedOptions {
  * The things waited for, in the order in which they are done.
  *
  * `for await` gives each as a Future that is done, the very Task or Future that was passed in, if one was. A plain `for`
- * gives promises of the next results. (TypeScript takes what `for await` gives for awaited: await it, and the types fit.)
+ * gives promises of the next results: each begins to wait when it is awaited, and gets the next result from there.
+ * (TypeScript takes what `for await` gives for awaited: await it, and the types fit.)
  *
  * Python: `asyncio.as_completed()`, as since 3.13. Differs: nothing.
  *
@@ -366,10 +380,42 @@ export function asCompleted<A extends Awaitable<unknown>>(
     *[Symbol.iterator](): Generator<Promise<T>> {
       while (left > 0) {
         left -= 1;
-        yield quiet(one().then(({ value }) => value.result()));
+        yield new WhenAwaited(async () => (await one()).value.result());
       }
     },
   };
+}
+
+/** A promise of what the function gives, which is called when the promise is awaited for the first time. */
+class WhenAwaited<T> implements Promise<T> {
+  readonly [Symbol.toStringTag] = "Promise";
+  readonly #start: () => Promise<T>;
+  #promise: Promise<T> | null = null;
+
+  constructor(start: () => Promise<T>) {
+    this.#start = start;
+  }
+
+  #started(): Promise<T> {
+    this.#promise ??= quiet(this.#start());
+    return this.#promise;
+  }
+
+  // biome-ignore lint/suspicious/noThenProperty: to be awaited is what it is for
+  then<R1 = T, R2 = never>(
+    onFulfilled?: ((value: T) => R1 | PromiseLike<R1>) | null,
+    onRejected?: ((reason: unknown) => R2 | PromiseLike<R2>) | null,
+  ): Promise<R1 | R2> {
+    return this.#started().then(onFulfilled, onRejected);
+  }
+
+  catch<R = never>(onRejected?: ((reason: unknown) => R | PromiseLike<R>) | null): Promise<T | R> {
+    return this.#started().catch(onRejected);
+  }
+
+  finally(onFinally?: (() => void) | null): Promise<T> {
+    return this.#started().finally(onFinally);
+  }
 }
 
 /**

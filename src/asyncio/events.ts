@@ -8,7 +8,7 @@
 import { type Context, copyContext } from "../contextvars/context.ts";
 import { Flow, isEntered, runInFlow } from "../contextvars/current.ts";
 import { ValueError } from "../errors.ts";
-import { inspectCustom, repr, safeRepr } from "../repr.ts";
+import { functionName, inspectCustom, repr, safeRepr } from "../repr.ts";
 import { creationStack } from "./debug/debug.ts";
 import { checkOptions, functionNeeded } from "./exceptions.ts";
 import { soon } from "./ready.ts";
@@ -74,7 +74,7 @@ export class Handle {
 
   /** @internal */
   _describe(): string {
-    return this.cancelled() ? "cancelled" : `${this._callback.name || "anonymous"}()`;
+    return this.cancelled() ? "cancelled" : `${functionName(this._callback)}()`;
   }
 
   /** @internal */
@@ -94,7 +94,7 @@ function callReporting(handle: Handle): void {
     callback();
   } catch (exception) {
     callExceptionHandler({
-      message: `Exception in callback ${handle._callback.name || "anonymous"}()`,
+      message: `Exception in callback ${functionName(callback)}()`,
       exception,
       handle,
       ...(handle._stack === undefined ? {} : { sourceTraceback: handle._stack }),

@@ -19,16 +19,36 @@ export class CancelledError extends Error {
   /** What was given to `cancel()`; `undefined` where nothing was. */
   readonly reason: string | undefined;
 
-  constructor(reason?: string) {
-    super(reason ?? "");
+  constructor(reason?: string, options?: ErrorOptions) {
+    super(reason ?? "", options);
     this.reason = reason;
   }
+}
+
+/** Why an AbortSignal was aborted; stands in the place of the message where the signal cancels a task. */
+export class AbortReason {
+  readonly cause: unknown;
+
+  constructor(cause: unknown) {
+    this.cause = cause;
+  }
+}
+
+/** What a cancellation carries to everything that it cancels. */
+export type CancelMessage = string | AbortReason | undefined;
+
+/** A new error for a cancellation. */
+export function cancelledError(message: CancelMessage): CancelledError {
+  return message instanceof AbortReason
+    ? new CancelledError(undefined, { cause: message.cause })
+    : new CancelledError(message);
 }
 
 /**
  * Whether the error is a cancellation, which a `catch` has to pass on.
  *
- * Also true for a CancelledError of another copy of the package, and for an AbortError that was caused by one.
+ * Also true for a CancelledError of another copy of the package, and for an AbortError that was caused by one. Not true
+ * for an error of another library that has the same name.
  *
  * Python: has no such function; there `except Exception` does not catch a CancelledError.
  *
@@ -51,13 +71,53 @@ export class CancelledError extends Error {
  * ```
  */
 export function isCancelled(error: unknown): boolean {
-  if (error instanceof CancelledError) {
-    return true;
+  return cancellationIn(error) !== null;
+}
+
+/** AbortErrors that caused one another are followed this far: a `cause` may lead back to its error. */
+const MOST_CAUSES = 16;
+
+/** The CancelledError that the error is, or that has caused it where it is an AbortError; otherwise `null`. */
+export function cancellationIn(error: unknown): CancelledError | null {
+  try {
+    let each = error;
+    for (let i = 0; i < MOST_CAUSES && each !== null && typeof each === "object"; i++) {
+      if (each instanceof CancelledError || isOfOtherCopy(each)) {
+        return each as CancelledError;
+      }
+      if (!isAbortError(each)) {
+        return null;
+      }
+      each = (each as Error).cause;
+    }
+  } catch {
+    // A getter or a Proxy threw: the error is none of this library's.
   }
-  if (!(error instanceof Error)) {
+  return null;
+}
+
+function isOfOtherCopy(error: object): boolean {
+  return (error as Error).name === "CancelledError" && (error as CancelledError).code === "ERR_CANCELLED";
+}
+
+/** Whether the error is what functions throw that were given an aborted AbortSignal. */
+export function isAbortError(error: unknown): boolean {
+  try {
+    return (error as Error | null | undefined)?.name === "AbortError";
+  } catch {
     return false;
   }
-  return error.name === "CancelledError" || (error.name === "AbortError" && isCancelled(error.cause));
+}
+
+/** The error as a CancelledError, given that a cancellation has caused it: the very error where it is one. */
+export function asCancelledError(error: unknown, message: CancelMessage): CancelledError {
+  const cancellation = cancellationIn(error);
+  if (cancellation !== null && cancellation === error) {
+    return cancellation;
+  }
+  return new CancelledError(cancellation?.reason ?? (typeof message === "string" ? message : undefined), {
+    cause: error,
+  });
 }
 
 /**
@@ -207,11 +267,31 @@ export class ExceptionGroup extends AggregateError {
   }
 }
 
+/** Whether `await` would wait for the value. */
+export function isThenable(value: unknown): boolean {
+  if ((typeof value !== "object" && typeof value !== "function") || value === null) {
+    return false;
+  }
+  try {
+    return typeof (value as { then?: unknown }).then === "function";
+  } catch {
+    // A getter or a Proxy threw, as it would for `await`.
+    return true;
+  }
+}
+
+/** A promise given as a value that is handed to whoever awaits it: JavaScript would wait for that promise instead. */
+export function notHandedOver(caller: string, name: string): TypeError {
+  return new TypeError(
+    `${caller} cannot hand over a promise, a Future or a Task, because await would wait for it: put it into an object, ` +
+      `${caller.replace(/\(\)$/, "")}(${caller === "sleep()" ? "delay, " : ""}{ ${name} })`,
+  );
+}
+
 /** A promise given where a function is needed: the one mistake that everybody makes who comes from Python. */
 export function functionNeeded(caller: string, given: unknown): TypeError {
-  const isPromise = typeof (given as { then?: unknown } | null)?.then === "function";
   return new TypeError(
-    isPromise
+    isThenable(given)
       ? `${caller} needs a function, got a promise, which has already started, in the wrong context: pass () => f(x), not f(x)`
       : `${caller} needs a function, got ${repr(given)}`,
   );

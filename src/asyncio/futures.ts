@@ -9,11 +9,22 @@
  * the task gets the CancelledError instead, again as in asyncio.
  */
 import type { Context } from "../contextvars/context.ts";
-import { inspectCustom, repr, safeRepr, shortRepr, unlessPrinting } from "../repr.ts";
+import { functionName, inspectCustom, repr, safeRepr, shortRepr, unlessPrinting } from "../repr.ts";
 import { creationStack } from "./debug/debug.ts";
 import { type CallbackOptions, callExceptionHandler, contextFor, Handle } from "./events.ts";
-import { CancelledError, functionNeeded, InvalidStateError, isCancelled } from "./exceptions.ts";
+import {
+  type CancelledError,
+  type CancelMessage,
+  cancelledError,
+  functionNeeded,
+  InvalidStateError,
+  isCancelled,
+  isThenable,
+  notHandedOver,
+} from "./exceptions.ts";
+import type { EventLoop } from "./loop.ts";
 import { type Ready, soon, soonAtStepEnd } from "./ready.ts";
+import { getRunningLoop } from "./running-loop.ts";
 import { type Cancellable, type WaitingTask, waitingTask } from "./waits.ts";
 
 type State = "pending" | "cancelled" | "finished";
@@ -67,7 +78,7 @@ class FutureWait<T> implements Cancellable, Ready {
     return repr(this.#task ?? this.#future);
   }
 
-  cancel(message: string | undefined): boolean {
+  cancel(message: CancelMessage): boolean {
     return this.#future.cancel(message);
   }
 
@@ -109,13 +120,21 @@ interface Unretrieved {
  * assert.equal(await future, 42);
  * ```
  */
-export class Future<T> implements PromiseLike<T> {
+export class Future<T> implements Promise<T> {
+  declare readonly [Symbol.toStringTag]: string;
+
+  static {
+    // On the prototype: the class name is the same for all.
+    Object.defineProperty(this.prototype, Symbol.toStringTag, { value: "Future", configurable: true });
+  }
+
   #state: State = "pending";
   #result: T | undefined;
   /** Tells an error that is `null`, which JavaScript allows, from none. */
   #failed = false;
+  /** Of a task that was cancelled: the CancelledError of its body, until somebody has asked for it. */
   #exception: unknown = null;
-  #cancelMessage: string | undefined;
+  #cancelMessage: CancelMessage;
   /** Who goes into the queue when it is done, in the order in which they came. */
   #waiting: Ready[] | null = null;
   /** Those of them that `removeDoneCallback()` can take back. */
@@ -123,6 +142,11 @@ export class Future<T> implements PromiseLike<T> {
   #unretrieved: Unretrieved | null = null;
   /** @internal In debug mode, where it was made. */
   readonly _stack: string | undefined = creationStack();
+
+  /** The loop. Python: `Future.get_loop()`. Differs: there is one for the process. */
+  getLoop(): EventLoop {
+    return getRunningLoop();
+  }
 
   /** Whether there is a result, an error or a cancellation. Python: `Future.done()`. Differs: nothing. */
   done(): boolean {
@@ -165,12 +189,16 @@ export class Future<T> implements PromiseLike<T> {
   /**
    * Sets the result, and lets everybody go on who waits for it.
    *
-   * Python: `Future.set_result()`. Differs: nothing.
+   * Python: `Future.set_result()`. Differs: no Future can be the result.
    *
    * @throws {InvalidStateError} If it is done already.
+   * @throws {TypeError} If `result` is a promise, a Future or a Task: awaiting this Future would wait for that one.
    */
   setResult(result: T): void {
     this.#checkPending();
+    if (isThenable(result)) {
+      throw notHandedOver("setResult()", "result");
+    }
     this._finish(result);
   }
 
@@ -196,7 +224,10 @@ export class Future<T> implements PromiseLike<T> {
    * @param message - Put into the CancelledError.
    * @returns False if it was done already.
    */
-  cancel(message?: string): boolean {
+  cancel(message?: string): boolean;
+  /** @internal */
+  cancel(message: CancelMessage): boolean;
+  cancel(message?: CancelMessage): boolean {
     if (this.#state !== "pending") {
       return false;
     }
@@ -318,7 +349,7 @@ export class Future<T> implements PromiseLike<T> {
       return "Task.task_wakeup()";
     }
     const entry = this.#callbacks?.find(({ handle }) => handle === item);
-    return `${entry?.callback.name || "anonymous"}()`;
+    return entry === undefined ? undefined : `${functionName(entry.callback)}()`;
   }
 
   /**
@@ -365,15 +396,23 @@ export class Future<T> implements PromiseLike<T> {
     });
   }
 
-  /** @internal */
-  _cancelled(message: string | undefined): void {
+  /** @internal @param error - What the body of a task threw. */
+  _cancelled(message: CancelMessage, error: CancelledError | null = null): void {
     this.#cancelMessage = message;
+    this.#exception = error;
     this.#end("cancelled");
   }
 
-  /** @internal A new error for each who gets it: its stack is of the place that asks. */
+  /** @internal The error of the body for the first who asks; a new one, with a stack of its own, for everybody else. */
   _cancelledError(): CancelledError {
-    return new CancelledError(this.#cancelMessage);
+    const error = this.#exception as CancelledError | null;
+    this.#exception = null;
+    return error ?? cancelledError(this.#cancelMessage);
+  }
+
+  /** @internal What the cancellation came with. */
+  get _cancelMessage(): CancelMessage {
+    return this.#cancelMessage;
   }
 
   /** The error, or `null`; from here on somebody knows of it. */
@@ -452,6 +491,15 @@ export class Future<T> implements PromiseLike<T> {
       resolve(this.#result as T);
     }
   }
+}
+
+/**
+ * Whether the value is a Future or a Task.
+ *
+ * Python: `asyncio.isfuture()`. Differs: nothing.
+ */
+export function isfuture(value: unknown): value is Future<unknown> {
+  return value instanceof Future;
 }
 
 /** Errors of Futures that nobody has asked for yet. */

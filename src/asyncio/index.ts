@@ -96,7 +96,7 @@ export {
   QueueFull,
   QueueShutDown,
 } from "./exceptions.ts";
-export { Future } from "./futures.ts";
+export { Future, isfuture } from "./futures.ts";
 export { Barrier, BoundedSemaphore, Condition, Event, Lock, Semaphore } from "./locks.ts";
 export { EventLoop, type ExceptionHandler } from "./loop.ts";
 export { BaseProtocol, BufferedProtocol, Protocol } from "./protocols/protocols.ts";

@@ -7,7 +7,7 @@
  */
 import { ValueError } from "../errors.ts";
 import { addressOf, inspectCustom, repr } from "../repr.ts";
-import { QueueEmpty, QueueFull, QueueShutDown } from "./exceptions.ts";
+import { isThenable, notHandedOver, QueueEmpty, QueueFull, QueueShutDown } from "./exceptions.ts";
 import { Future } from "./futures.ts";
 import { Event } from "./locks.ts";
 import { quiet } from "./waits.ts";
@@ -218,9 +218,10 @@ export class Queue<T> {
   /**
    * Puts an item in; waits while the queue is full. After a cancellation the item is not in it.
    *
-   * Python: `Queue.put()`. Differs: nothing.
+   * Python: `Queue.put()`. Differs: no Future can be an item.
    *
    * @throws {QueueShutDown} If the queue was shut down.
+   * @throws {TypeError} If `item` is a promise, a Future or a Task, which `get()` could not return: `put({ reply })`.
    */
   put(item: T): Promise<void> {
     return quiet(this.#put(item));
@@ -229,12 +230,16 @@ export class Queue<T> {
   /**
    * Puts an item in.
    *
-   * Python: `Queue.put_nowait()`. Differs: nothing.
+   * Python: `Queue.put_nowait()`. Differs: no Future can be an item.
    *
    * @throws {QueueFull} If no more fit in.
    * @throws {QueueShutDown} If the queue was shut down.
+   * @throws {TypeError} If `item` is a promise, a Future or a Task: `putNowait({ reply })`.
    */
   putNowait(item: T): void {
+    if (isThenable(item)) {
+      throw notHandedOver("putNowait()", "reply");
+    }
     if (this.#shutDown) {
       throw new QueueShutDown("the queue was shut down");
     }
@@ -342,6 +347,9 @@ export class Queue<T> {
   }
 
   async #put(item: T): Promise<void> {
+    if (isThenable(item)) {
+      throw notHandedOver("put()", "reply");
+    }
     while (this.full() && !this.#shutDown) {
       await waitForChange(this.#putters, () => !this.full());
     }

@@ -8,7 +8,7 @@
 import { RuntimeError } from "../errors.ts";
 import { inspectCustom } from "../repr.ts";
 import { callExceptionHandler } from "./events.ts";
-import { ExceptionGroup, functionNeeded, isCancelled } from "./exceptions.ts";
+import { ExceptionGroup, functionNeeded, KeyboardInterrupt } from "./exceptions.ts";
 import { Future } from "./futures.ts";
 import { createTask, currentTask, type Task, type TaskOptions } from "./tasks.ts";
 
@@ -38,6 +38,8 @@ export class TaskGroup {
   #parent: Task<unknown> | null = null;
   readonly #tasks = new Set<Task<unknown>>();
   #errors: unknown[] = [];
+  /** The first KeyboardInterrupt, which comes out by itself. */
+  #interrupt: KeyboardInterrupt | null = null;
   // The body is left: nothing but the tasks is waited for. Aborting: the tasks were cancelled, no more may be made.
   // Both can only become true; aborting may come first.
   #exiting = false;
@@ -104,6 +106,7 @@ export class TaskGroup {
    * @param body - Gets this group.
    * @returns What the function returns.
    * @throws {ExceptionGroup} If tasks or the body failed: all errors that are no cancellations.
+   * @throws {KeyboardInterrupt} If a task or the body threw it: then without the other errors.
    * @throws {CancelledError} If the current task was cancelled, and nothing failed.
    * @throws {RuntimeError} If the group was entered before, or there is no current task.
    */
@@ -162,7 +165,11 @@ export class TaskGroup {
 
   async #exit(parent: Task<unknown>, failure: Failure): Promise<void> {
     this.#exiting = true;
-    let cancelled: Failure = failure !== null && isCancelled(failure.error) ? failure : null;
+    if (failure?.error instanceof KeyboardInterrupt) {
+      this.#interrupt ??= failure.error;
+    }
+    const cancellation = failure === null ? null : parent._cancellationIn(failure.error);
+    let cancelled: Failure = cancellation === null ? null : { error: cancellation };
     if (failure !== null && !this.#aborting) {
       this.#abort();
     }
@@ -181,6 +188,9 @@ export class TaskGroup {
       }
       this.#allDone = null;
     }
+    if (this.#interrupt !== null) {
+      throw this.#interrupt;
+    }
     if (this.#parentCancelRequested) {
       // At zero nobody else wants the parent cancelled. Otherwise somebody does, perhaps only since the body has ended.
       cancelled = parent.uncancel() === 0 ? null : (cancelled ?? latest);
@@ -190,7 +200,7 @@ export class TaskGroup {
     if (cancelled !== null && errors.length === 0) {
       throw cancelled.error;
     }
-    if (failure !== null && !isCancelled(failure.error)) {
+    if (failure !== null && cancellation === null) {
       errors.push(failure.error);
     }
     if (errors.length === 0) {
@@ -214,6 +224,9 @@ export class TaskGroup {
       return;
     }
     this.#errors.push(exception);
+    if (exception instanceof KeyboardInterrupt) {
+      this.#interrupt ??= exception;
+    }
     if (this.#parent?.done()) {
       callExceptionHandler({
         message: `Task ${task} has errored out but its parent task ${this.#parent} is already completed`,

@@ -16,10 +16,22 @@
 import { Context, copyContext } from "../contextvars/context.ts";
 import { currentFlow, Flow, moveIntoFlow, runInFlow } from "../contextvars/current.ts";
 import { RuntimeError, ValueError } from "../errors.ts";
-import { repr } from "../repr.ts";
+import { functionName, repr } from "../repr.ts";
 import { isDebug, warn } from "./debug/debug.ts";
 import { callExceptionHandler, callLater } from "./events.ts";
-import { CancelledError, checkOptions, functionNeeded, isCancelled } from "./exceptions.ts";
+import {
+  AbortReason,
+  asCancelledError,
+  type CancelledError,
+  type CancelMessage,
+  cancellationIn,
+  cancelledError,
+  checkOptions,
+  functionNeeded,
+  isAbortError,
+  isThenable,
+  notHandedOver,
+} from "./exceptions.ts";
 import { Future } from "./futures.ts";
 import { soon } from "./ready.ts";
 import { type Cancellable, quiet, rejected, waitingTask, Yield } from "./waits.ts";
@@ -32,6 +44,8 @@ export interface TaskOptions {
   context?: Context | undefined;
   /** Whether to run the function at once, up to its first wait, instead of a moment later. @default false */
   eagerStart?: boolean | undefined;
+  /** Cancels the task when it is aborted; its reason is the `cause` of the CancelledError. @default none */
+  signal?: AbortSignal | undefined;
 }
 
 /**
@@ -73,7 +87,7 @@ export class Task<T> extends Future<T> {
   #moreWaits: Set<Cancellable> | null = null;
   /** A cancellation that is not delivered yet. */
   #mustCancel = false;
-  #cancelReason: string | undefined;
+  #cancelReason: CancelMessage;
   #cancelRequests = 0;
   #abort: AbortController | null = null;
   /** Its neighbours among the tasks that are not done. */
@@ -90,6 +104,9 @@ export class Task<T> extends Future<T> {
     this.#watched = isDebug() ? watch(this as Task<unknown>) : null;
     if (this.#watched === null) {
       this.#register();
+    }
+    if (options.signal !== undefined) {
+      cancelOnAbort(this as Task<unknown>, options.signal);
     }
     if (options.eagerStart === true) {
       this.#start(currentFlow());
@@ -125,7 +142,10 @@ export class Task<T> extends Future<T> {
    * @param message - Put into the CancelledError.
    * @returns False if the task was done already.
    */
-  override cancel(message?: string): boolean {
+  override cancel(message?: string): boolean;
+  /** @internal */
+  override cancel(message: CancelMessage): boolean;
+  override cancel(message?: CancelMessage): boolean {
     if (this.done()) {
       return false;
     }
@@ -134,11 +154,11 @@ export class Task<T> extends Future<T> {
     for (const wait of this.#waits()) {
       delivered = wait.cancel(message) || delivered;
     }
+    this.#cancelReason = message;
     if (!delivered) {
       this.#mustCancel = true;
-      this.#cancelReason = message;
     }
-    this.#abort?.abort(new CancelledError(message));
+    this.#abort?.abort(cancelledError(message));
     return true;
   }
 
@@ -178,7 +198,7 @@ export class Task<T> extends Future<T> {
     if (this.#abort === null) {
       this.#abort = new AbortController();
       if (this.#cancelRequests > 0) {
-        this.#abort.abort(new CancelledError(this.#cancelReason));
+        this.#abort.abort(cancelledError(this.#cancelReason));
       }
     }
     return this.#abort.signal;
@@ -218,7 +238,7 @@ export class Task<T> extends Future<T> {
 
   /** @internal */
   override _details(): string[] {
-    const body = `coro=<${this.#body.name || "anonymous"}()>`;
+    const body = `coro=<${functionName(this.#body)}()>`;
     const waitedFor = this.#wait?.waitedFor() ?? null;
     const wait = waitedFor === null ? [] : [`wait_for=${waitedFor}`];
     return [`name=${repr(this.getName())}`, body, ...wait, ...super._details()];
@@ -268,7 +288,30 @@ export class Task<T> extends Future<T> {
       return null;
     }
     this.#mustCancel = false;
-    return new CancelledError(this.#cancelReason);
+    return cancelledError(this.#cancelReason);
+  }
+
+  /** @internal Whether a cancellation is still to be delivered. */
+  get _mustCancel(): boolean {
+    return this.#mustCancel;
+  }
+
+  /**
+   * @internal The cancellation that an error of the body stands for, which is hereby delivered; otherwise `null`.
+   *
+   * Functions that are given an aborted signal throw its reason, or an AbortError, with the reason as its cause or
+   * without. The latter counts while nobody has got the cancellation otherwise.
+   */
+  _cancellationIn(error: unknown): CancelledError | null {
+    const signal = this.#abort?.signal;
+    const cancellation = cancellationIn(error);
+    if (cancellation === null && !(this.#mustCancel && signal?.aborted === true && isAbortError(error))) {
+      return null;
+    }
+    if (cancellation === null || cancellation === signal?.reason) {
+      this.#mustCancel = false;
+    }
+    return asCancelledError(error, this.#cancelReason);
   }
 
   /** @internal */
@@ -339,10 +382,11 @@ export class Task<T> extends Future<T> {
 
   #threw(error: unknown): void {
     this.#end();
-    if (isCancelled(error)) {
-      this._cancelled(error instanceof CancelledError ? error.reason : undefined);
-    } else {
+    const cancellation = this._cancellationIn(error);
+    if (cancellation === null) {
       this._fail(error);
+    } else {
+      this._cancelled(cancellation.reason, cancellation);
     }
   }
 
@@ -400,6 +444,16 @@ function runBody(task: Task<unknown>): void {
   task._runBody();
 }
 
+function cancelOnAbort(task: Task<unknown>, signal: AbortSignal): void {
+  const cancel = (): void => void task.cancel(new AbortReason(signal.reason));
+  if (signal.aborted) {
+    cancel();
+    return;
+  }
+  signal.addEventListener("abort", cancel, { once: true });
+  task._observe(() => signal.removeEventListener("abort", cancel));
+}
+
 /**
  * Runs the function as a task: by itself, in a Context of its own.
  *
@@ -427,10 +481,13 @@ export function createTask<T>(callable: () => T | PromiseLike<T>, options: TaskO
     throw functionNeeded("createTask()", callable);
   }
   if (options !== NO_OPTIONS) {
-    checkOptions("createTask()", options, ["name", "context", "eagerStart"]);
+    checkOptions("createTask()", options, ["name", "context", "eagerStart", "signal"]);
   }
   if (options.context !== undefined && !(options.context instanceof Context)) {
     throw new TypeError(`createTask() needs a Context as its context, got ${repr(options.context)}`);
+  }
+  if (options.signal !== undefined && typeof options.signal?.addEventListener !== "function") {
+    throw new TypeError(`createTask() needs an AbortSignal as its signal, got ${repr(options.signal)}`);
   }
   return new Task(callable as () => Awaited<T>, options);
 }
@@ -490,7 +547,7 @@ export function allTasks(): Set<Task<unknown>> {
  * @param delay - In seconds; less than 0 is 0. Any length: the timers of Node end at 24 days, this does not.
  * @param result - What the promise resolves to.
  * @throws {ValueError} If `delay` is NaN.
- * @throws {TypeError} If `delay` is not a number.
+ * @throws {TypeError} If `delay` is not a number, or `result` is a promise, a Future or a Task.
  * @throws {CancelledError} If the task is cancelled.
  */
 export function sleep(delay: number): Promise<void>;
@@ -501,6 +558,9 @@ export function sleep<T>(delay: number, result?: T): Promise<T | undefined> {
   }
   if (Number.isNaN(delay)) {
     return rejected(new ValueError("sleep() got an invalid delay: NaN (not a number)"));
+  }
+  if (isThenable(result)) {
+    return rejected(notHandedOver("sleep()", "result"));
   }
   if (delay <= 0) {
     return new Yield(result).promise;
@@ -532,7 +592,8 @@ export function ensureFuture<T>(awaitable: Awaitable<T>): Future<T> {
     throw new TypeError(`a function, a Task, a Future or a promise is needed, got ${repr(awaitable)}`);
   }
   const future = new Future<T>();
-  awaitable.then(
+  // Through a promise, so that what a foreign thenable gives is no thenable.
+  Promise.resolve(awaitable).then(
     (result) => {
       if (!future.done()) {
         future.setResult(result);
@@ -542,10 +603,11 @@ export function ensureFuture<T>(awaitable: Awaitable<T>): Future<T> {
       if (future.done()) {
         return;
       }
-      if (isCancelled(error)) {
-        future.cancel(error instanceof CancelledError ? error.reason : undefined);
-      } else {
+      const cancellation = cancellationIn(error);
+      if (cancellation === null) {
         future.setException(error);
+      } else {
+        future._cancelled(cancellation.reason, asCancelledError(error, undefined));
       }
     },
   );

@@ -4,11 +4,14 @@
  * Theory of operation. At the deadline the task is cancelled. Whether the CancelledError that comes out of the block is
  * that one is told by counting: the task's `cancelling()` was noted on entry, and `uncancel()` on exit must lead back to
  * it. If it leads to more, somebody else wants the task cancelled, too, and the CancelledError goes on its way.
+ *
+ * A promise that is not the library's is not interrupted. A block that has waited for one beyond the deadline may return
+ * as if nothing had happened; its cancellation is then still to be delivered, and the exit makes a TimeoutError of it.
  */
 import { RuntimeError, TimeoutError, ValueError } from "../errors.ts";
 import { inspectCustom, repr } from "../repr.ts";
 import { callAt, callSoon, type Handle } from "./events.ts";
-import { functionNeeded, isCancelled } from "./exceptions.ts";
+import { functionNeeded } from "./exceptions.ts";
 import { currentTask, type Task } from "./tasks.ts";
 import { time } from "./timers.ts";
 
@@ -26,6 +29,8 @@ export class Timeout {
   #handle: Handle | null = null;
   /** How many requests to end the task had on entry. */
   #cancelling = 0;
+  /** Whether one of those was still to be delivered. */
+  #mustCancelOnEntry = false;
 
   /** @internal */
   constructor(when: number | null) {
@@ -74,7 +79,8 @@ export class Timeout {
    *
    * @param body - Gets this Timeout.
    * @returns What the function returns.
-   * @throws {TimeoutError} If the deadline was reached and the function ended with the CancelledError; that is its cause.
+   * @throws {TimeoutError} If the deadline was reached and the function ended with the CancelledError, which is the cause,
+   * or returned without any wait of its having got the CancelledError: it waited for a promise that is not the library's.
    * @throws {RuntimeError} If it was entered before, or there is no current task.
    */
   async with<T>(body: (timeout: this) => T | PromiseLike<T>): Promise<Awaited<T>> {
@@ -86,11 +92,17 @@ export class Timeout {
     try {
       result = await body(this);
     } catch (error) {
-      throw this.#exit(task) && isCancelled(error)
-        ? new TimeoutError("the timeout has expired", { cause: error })
-        : error;
+      const cancellation = task._cancellationIn(error);
+      const isMine = this.#exit(task);
+      if (cancellation === null) {
+        throw error;
+      }
+      throw isMine ? new TimeoutError("the timeout has expired", { cause: error }) : cancellation;
     }
-    this.#exit(task);
+    const isUnnoticed = task._mustCancel;
+    if (this.#exit(task) && isUnnoticed) {
+      throw new TimeoutError("the timeout expired while the body waited for a promise that cannot be cancelled");
+    }
     return result;
   }
 
@@ -118,6 +130,7 @@ export class Timeout {
     this.#state = "active";
     this.#task = task;
     this.#cancelling = task.cancelling();
+    this.#mustCancelOnEntry = task._mustCancel;
     this.reschedule(this.#when);
     return task;
   }
@@ -128,7 +141,13 @@ export class Timeout {
     this.#handle = null;
     if (this.#state === "expiring") {
       this.#state = "expired";
-      return task.uncancel() <= this.#cancelling;
+      if (task.uncancel() > this.#cancelling) {
+        return false;
+      }
+      if (!this.#mustCancelOnEntry) {
+        task._takeCancellation();
+      }
+      return true;
     }
     if (this.#state === "active") {
       this.#state = "finished";
@@ -150,8 +169,8 @@ export class Timeout {
  * await asyncio.timeout(5).with(async (t) => { ... });
  * ```
  *
- * Timeouts can be nested. At the deadline the waits of the library inside the block are cancelled; promises of others are
- * not interrupted.
+ * Timeouts can be nested. At the deadline the library's waits inside the block are cancelled. Other promises are not
+ * interrupted: `with()` throws when the block has ended.
  *
  * Python: `asyncio.timeout()`. Differs: `with()` instead of `async with`.
  *

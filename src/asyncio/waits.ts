@@ -11,7 +11,7 @@
  */
 import { currentFlow } from "../contextvars/current.ts";
 import { repr } from "../repr.ts";
-import { CancelledError } from "./exceptions.ts";
+import { type CancelledError, type CancelMessage, cancelledError } from "./exceptions.ts";
 import { type Ready, soon } from "./ready.ts";
 
 /** Something that a cancelled task has to be called back from. */
@@ -19,7 +19,7 @@ export interface Cancellable {
   /** What is waited for, for messages; `null` where it is nothing that could be named. */
   waitedFor(): string | null;
   /** Ends the wait with a CancelledError. False when it has ended already and only its task does not know yet. */
-  cancel(message: string | undefined): boolean;
+  cancel(message: CancelMessage): boolean;
 }
 
 /** A task, as far as waits know it. */
@@ -70,7 +70,7 @@ export class Wait<T> implements Cancellable, Ready {
   readonly #onCancel: (() => void) | undefined;
   #task: WaitingTask | null = null;
   #state: "waiting" | "cancelled" | "ended" = "waiting";
-  #reason: string | undefined;
+  #reason: CancelMessage;
 
   /** @param onCancel - Called when the wait is cancelled: takes away the timer or the place in a queue. */
   constructor(onCancel?: () => void) {
@@ -104,7 +104,7 @@ export class Wait<T> implements Cancellable, Ready {
     }
   }
 
-  cancel(message: string | undefined): boolean {
+  cancel(message: CancelMessage): boolean {
     if (this.#state !== "waiting") {
       return false;
     }
@@ -127,7 +127,7 @@ export class Wait<T> implements Cancellable, Ready {
   _step(): boolean {
     // One that came after it is delivered with it.
     this.#task?._takeCancellation();
-    this.#fail(new CancelledError(this.#reason));
+    this.#fail(cancelledError(this.#reason));
     return true;
   }
 

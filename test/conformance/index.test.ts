@@ -5,6 +5,7 @@ import fc from "fast-check";
 import { type Json, pythonFunction, pythonVersion, runPython, runPythonFile } from "../support/cpython.ts";
 import { asyncioCases } from "./asyncio-cases.ts";
 import { type Case, contextCases } from "./context-cases.ts";
+import { errorCases } from "./error-cases.ts";
 import { operationNames, programs, runProgramHere } from "./random-programs.ts";
 import { byPath, isOrdered, runTaskProgramHere, taskOperationNames, taskPrograms } from "./random-tasks.ts";
 
@@ -29,6 +30,10 @@ describe(`ContextTest, against CPython ${pythonVersion}`, () => {
 describe(`Contexts in asyncio, against CPython ${pythonVersion}`, () => {
   runPythonFile("test/conformance/task_programs.py");
   compare(asyncioCases);
+});
+
+describe(`Errors of tasks, against CPython ${pythonVersion}`, () => {
+  compare(errorCases);
 });
 
 describe(`random programs, against CPython ${pythonVersion}`, () => {

@@ -263,7 +263,7 @@ export async function runTaskProgramHere(program: TaskProgram): Promise<Json> {
           return await body(own, child(), op[1], op[2]);
         case "gather": {
           const results = await asyncio.gather(op[1].map(coroutine), { returnExceptions: true });
-          return results.map((each) => (each instanceof Error ? told(each) : each));
+          return results.map((each) => (each instanceof Error ? told(each) : (each as Json)));
         }
         case "wait": {
           const tasks = op[1].map((block) => asyncio.createTask(coroutine(block)));

@@ -15,8 +15,26 @@ asyncio.createTask(asyncio.sleep(1));
 // gather() is typed as Promise.all() is.
 const gathered = asyncio.gather([async () => 1, () => "a", Promise.resolve(true), new asyncio.Future<Date>()]);
 expectTypeOf(await gathered).toEqualTypeOf<[number, string, boolean, Date]>();
-expectTypeOf(await asyncio.gather([async () => 1], { returnExceptions: true })).toEqualTypeOf<[number | Error]>();
+// Anything can be thrown.
+expectTypeOf(await asyncio.gather([async () => 1], { returnExceptions: true })).toEqualTypeOf<[unknown]>();
+declare const maybe: boolean;
+expectTypeOf(await asyncio.gather([async () => 1], { returnExceptions: maybe })).toEqualTypeOf<[unknown]>();
+expectTypeOf(await asyncio.gather([async () => 1], { returnExceptions: false })).toEqualTypeOf<[number]>();
 expectTypeOf(await asyncio.gather([1, 2].map((n) => async () => n))).toEqualTypeOf<number[]>();
+
+// Wherever a promise is asked for, a Task or Future will do.
+expectTypeOf<asyncio.Task<number>>().toExtend<Promise<number>>();
+expectTypeOf<asyncio.Future<string>>().toExtend<Promise<string>>();
+declare const something: unknown;
+if (asyncio.isfuture(something)) {
+  expectTypeOf(something).toEqualTypeOf<asyncio.Future<unknown>>();
+}
+// A Future that a function returns is waited for, and the types say so.
+expectTypeOf(asyncio.createTask(async () => new asyncio.Future<number>())).toEqualTypeOf<asyncio.Task<number>>();
+expectTypeOf(asyncio.createTask(() => new asyncio.Future<number>())).toEqualTypeOf<asyncio.Task<number>>();
+expectTypeOf(await asyncio.run(() => new asyncio.Future<number>())).toEqualTypeOf<number>();
+// @ts-expect-error a limit of time has to be given
+void asyncio.waitFor(async () => 1);
 
 expectTypeOf(asyncio.sleep(1)).toEqualTypeOf<Promise<void>>();
 expectTypeOf(asyncio.sleep(1, "a")).toEqualTypeOf<Promise<string>>();

@@ -1,0 +1,360 @@
+/** What counts as a cancellation, and what a signal has to do with it. */
+import assert from "node:assert/strict";
+import { EventEmitter, once } from "node:events";
+import { describe, it } from "node:test";
+import * as asyncio from "contextvars/asyncio";
+
+/** The outcome of something that is expected to fail. */
+async function failureOf(awaitable: PromiseLike<unknown>): Promise<Error & { code?: string }> {
+  try {
+    await awaitable;
+  } catch (error) {
+    return error as Error;
+  }
+  throw new Error("nothing was thrown");
+}
+
+function ownSignal(): AbortSignal {
+  return (asyncio.currentTask() as asyncio.Task<unknown>).signal;
+}
+
+/** A function of a library: waits until the signal is aborted, then throws what the second function makes of it. */
+async function foreignWait(signal: AbortSignal, error: (reason: unknown) => unknown): Promise<never> {
+  return await new Promise<never>((_, reject) => {
+    signal.addEventListener("abort", () => reject(error(signal.reason)), { once: true });
+  });
+}
+
+class NamedAbortError extends Error {
+  override name = "AbortError";
+}
+
+/** What libraries throw when the signal that they were given is aborted. */
+const abortErrors: Readonly<Record<string, (reason: unknown) => unknown>> = {
+  "the reason": (reason) => reason,
+  "a DOMException": () => new DOMException("aborted", "AbortError"),
+  "an AbortError without a cause": () => new NamedAbortError("aborted"),
+  "an AbortError with the reason as its cause": (cause) => new NamedAbortError("aborted", { cause }),
+  "an AbortError of an AbortError": (cause) =>
+    new NamedAbortError("outer", { cause: new NamedAbortError("aborted", { cause }) }),
+  "an AbortError that causes itself": () => {
+    const error = new NamedAbortError("aborted");
+    error.cause = error;
+    return error;
+  },
+};
+
+describe("a cancellation that comes back as an AbortError", () => {
+  for (const [name, made] of Object.entries(abortErrors)) {
+    const body = () => foreignWait(ownSignal(), made);
+
+    it(`Task: ${name} out of a body whose signal was aborted cancels the task`, async () => {
+      const task = asyncio.createTask(body);
+      await asyncio.sleep(0);
+      task.cancel("why");
+      const error = await failureOf(task);
+      assert.ok(task.cancelled());
+      assert.ok(error instanceof asyncio.CancelledError);
+      assert.equal(error.reason, "why");
+    });
+
+    it(`timeout() makes a TimeoutError of ${name}`, async () => {
+      await asyncio.createTask(async () => {
+        const error = await failureOf(asyncio.timeout(0.01).with(body));
+        assert.equal(error.name, "TimeoutError");
+        assert.equal(asyncio.currentTask()?.cancelling(), 0);
+        await asyncio.sleep(0);
+      });
+    });
+
+    it(`waitFor() makes a TimeoutError of ${name}`, async () => {
+      assert.equal((await failureOf(asyncio.waitFor(body, 0.01))).name, "TimeoutError");
+    });
+
+    it(`TaskGroup: ${name} out of its body is no error of its own`, async () => {
+      await asyncio.createTask(async () => {
+        const error = await failureOf(
+          new asyncio.TaskGroup().with(async (group) => {
+            group.createTask(async () => {
+              await asyncio.sleep(0);
+              throw new Error("the task's");
+            });
+            await body();
+          }),
+        );
+        assert.ok(error instanceof asyncio.ExceptionGroup);
+        assert.deepEqual(error.exceptions.map(String), ["Error: the task's"]);
+      });
+    });
+
+    it(`a TaskGroup within a cancelled task lets ${name} cancel that task once`, async () => {
+      const task = asyncio.createTask(async () => {
+        const error = await failureOf(
+          new asyncio.TaskGroup().with(async (group) => {
+            group.createTask(() => asyncio.sleep(3600));
+            await body();
+          }),
+        );
+        await asyncio.sleep(0);
+        throw error;
+      });
+      await asyncio.sleep(0.01);
+      task.cancel();
+      assert.ok((await failureOf(task)) instanceof asyncio.CancelledError);
+    });
+  }
+
+  it("Task is cancelled when events.once() ends by its signal", async () => {
+    const task = asyncio.createTask(() => once(new EventEmitter(), "never", { signal: ownSignal() }));
+    await asyncio.sleep(0);
+    task.cancel();
+    assert.ok((await failureOf(task)) instanceof asyncio.CancelledError);
+    assert.ok(task.cancelled());
+  });
+
+  it("Task fails with an AbortError when nobody has cancelled it", async () => {
+    const controller = new AbortController();
+    const task = asyncio.createTask(async () => {
+      void ownSignal();
+      await foreignWait(controller.signal, () => new NamedAbortError("its own"));
+    });
+    await asyncio.sleep(0);
+    controller.abort();
+    assert.equal((await failureOf(task)).message, "its own");
+    assert.equal(task.cancelled(), false);
+  });
+
+  it("Task fails with an AbortError that comes after its cancellation was taken by a wait and caught", async () => {
+    const task = asyncio.createTask(async () => {
+      void ownSignal();
+      await assert.rejects(asyncio.sleep(3600), asyncio.CancelledError);
+      throw new NamedAbortError("another matter");
+    });
+    await asyncio.sleep(0);
+    task.cancel();
+    assert.equal((await failureOf(task)).message, "another matter");
+    assert.equal(task.cancelled(), false);
+  });
+});
+
+describe("errors that are merely named so", () => {
+  class CancelledError extends Error {
+    override name = "CancelledError";
+    readonly orderId = 4711;
+  }
+
+  const foreign: Readonly<Record<string, () => unknown>> = {
+    "a CancelledError of another library": () => new CancelledError("the customer has cancelled"),
+    "an AbortError caused by one": () => new NamedAbortError("aborted", { cause: new CancelledError("foreign") }),
+    "an object of that name": () => ({ name: "CancelledError" }),
+    "an error whose name throws": () =>
+      Object.defineProperty(new Error("hostile"), "name", {
+        get() {
+          throw new Error("no name");
+        },
+      }),
+    null: () => null,
+    "a string": () => "CancelledError",
+  };
+
+  for (const [name, made] of Object.entries(foreign)) {
+    it(`Task fails with ${name}, the very value that was thrown`, async () => {
+      const thrown = made();
+      assert.equal(asyncio.isCancelled(thrown), false);
+      const task = asyncio.createTask(() => {
+        throw thrown;
+      });
+      assert.equal(await failureOf(task), thrown);
+      assert.equal(task.cancelled(), false);
+    });
+  }
+});
+
+const task = () => asyncio.currentTask() as asyncio.Task<unknown>;
+/** Longer than the limits below; not the library's, so nothing can cancel it. */
+const foreignPause = (milliseconds = 20) => new Promise<void>((resolve) => void setTimeout(resolve, milliseconds));
+
+describe("a limit of time that is passed in silence", () => {
+  const limits: Readonly<Record<string, <T>(body: () => Promise<T>) => Promise<T>>> = {
+    "timeout()": (body) => asyncio.timeout(0.005).with(body),
+    "timeoutAt()": (body) => asyncio.timeoutAt(asyncio.getRunningLoop().time() + 0.005).with(body),
+    "Timeout.reschedule()": (body) =>
+      asyncio.timeout(null).with((limit) => {
+        limit.reschedule(asyncio.getRunningLoop().time() + 0.005);
+        return body();
+      }),
+    "waitFor()": (body) => asyncio.waitFor(body, 0.005),
+  };
+
+  for (const [name, limited] of Object.entries(limits)) {
+    it(`${name} throws a TimeoutError when its body has waited for a foreign promise beyond the deadline`, async () => {
+      await asyncio.createTask(async () => {
+        const error = await failureOf(limited(async () => await foreignPause()));
+        assert.equal(error.name, "TimeoutError");
+        // Nothing of it is left.
+        assert.equal(task().cancelling(), 0);
+        await asyncio.sleep(0);
+      });
+    });
+
+    it(`${name} around a body that catches the CancelledError and returns gives the result`, async () => {
+      await asyncio.createTask(async () => {
+        const result = await limited(async () => {
+          await assert.rejects(asyncio.sleep(3600), asyncio.CancelledError);
+          return "caught";
+        });
+        assert.equal(result, "caught");
+        assert.equal(task().cancelling(), 0);
+      });
+    });
+
+    it(`${name} throws the error of a body that fails after the deadline`, async () => {
+      await asyncio.createTask(async () => {
+        const limit = limited(async () => {
+          await foreignPause();
+          throw new Error("late");
+        });
+        assert.equal((await failureOf(limit)).message, "late");
+        await asyncio.sleep(0);
+      });
+    });
+
+    it(`${name} lets another cancellation of its task go on its way`, async () => {
+      const cancelled = asyncio.createTask(async () => {
+        await limited(async () => await foreignPause(40));
+        await assert.rejects(asyncio.sleep(0), asyncio.CancelledError);
+        return task().cancelling();
+      });
+      await foreignPause(15);
+      cancelled.cancel();
+      assert.equal(await cancelled, 1);
+    });
+
+    it(`${name} in a task that has caught a cancellation before leaves none behind`, async () => {
+      await asyncio.createTask(async () => {
+        task().cancel();
+        await assert.rejects(asyncio.sleep(0), asyncio.CancelledError);
+        assert.equal((await failureOf(limited(async () => await foreignPause()))).name, "TimeoutError");
+        assert.equal(task().cancelling(), 1);
+        await asyncio.sleep(0);
+      });
+    });
+
+    it(`${name} keeps a cancellation that came before it for the next wait`, async () => {
+      await asyncio.createTask(async () => {
+        task().cancel();
+        assert.equal((await failureOf(limited(async () => await foreignPause()))).name, "TimeoutError");
+        await assert.rejects(asyncio.sleep(0), asyncio.CancelledError);
+      });
+    });
+  }
+
+  it("waitFor() of a promise ends at the deadline", async () => {
+    assert.equal((await failureOf(asyncio.waitFor(new Promise(() => {}), 0.005))).name, "TimeoutError");
+  });
+
+  it("waitFor() without a timeout throws a TypeError and does not run the function", async () => {
+    let ran = false;
+    for (const timeout of [undefined, "1", {}, 1n] as unknown as number[]) {
+      const wait = asyncio.waitFor(() => {
+        ran = true;
+      }, timeout);
+      assert.equal((await failureOf(wait)).name, "TypeError");
+    }
+    assert.equal(ran, false);
+    assert.equal(await asyncio.waitFor(() => asyncio.sleep(0.001, "no limit"), null), "no limit");
+  });
+});
+
+describe("createTask() with a signal", () => {
+  const makers: Readonly<
+    Record<string, (body: () => Promise<unknown>, options: asyncio.TaskOptions) => Promise<unknown>>
+  > = {
+    "createTask()": async (body, options) => await asyncio.createTask(body, options),
+    "loop.createTask()": async (body, options) => await asyncio.getRunningLoop().createTask(body, options),
+    "TaskGroup.createTask()": async (body, options) =>
+      await new asyncio.TaskGroup().with((group) => group.createTask(body, options)),
+    "createTask() with eagerStart": async (body, options) =>
+      await asyncio.createTask(body, { ...options, eagerStart: true }),
+  };
+
+  for (const [name, make] of Object.entries(makers)) {
+    it(`${name}: an abort cancels the task, at any depth, with the reason as the cause`, async () => {
+      const controller = new AbortController();
+      const reason = new Error("the user went away");
+      const seen: unknown[] = [];
+      const wait = asyncio.createTask(() =>
+        make(
+          async () => {
+            try {
+              await asyncio.createTask(async () => {
+                try {
+                  await asyncio.sleep(3600);
+                } catch (error) {
+                  seen.push((error as Error).cause);
+                  throw error;
+                }
+              });
+            } catch (error) {
+              seen.push((error as Error).cause, (ownSignal().reason as Error).cause);
+              throw error;
+            }
+          },
+          { signal: controller.signal },
+        ),
+      );
+      await asyncio.sleep(0.01);
+      controller.abort(reason);
+      const error = await failureOf(wait);
+      assert.ok(error instanceof asyncio.CancelledError);
+      assert.equal(error.cause, reason);
+      assert.deepEqual(seen, [reason, reason, reason]);
+    });
+
+    it(`${name}: a signal that was aborted before keeps the task from running`, async () => {
+      let ran = false;
+      const wait = asyncio.createTask(() =>
+        make(
+          async () => {
+            ran = true;
+          },
+          { signal: AbortSignal.abort("too late") },
+        ),
+      );
+      const error = await failureOf(wait);
+      assert.ok(error instanceof asyncio.CancelledError);
+      assert.equal(error.cause, "too late");
+      assert.equal(ran, false);
+    });
+
+    it(`${name}: an abort after the end does nothing, and the signal keeps no listener`, async () => {
+      const { signal, added, removed } = countingSignal();
+      assert.equal(await asyncio.createTask(() => make(async () => "done", { signal })), "done");
+      await asyncio.sleep(0);
+      assert.equal(added(), 1);
+      assert.equal(removed(), 1);
+    });
+  }
+
+  it("createTask() refuses what is no AbortSignal", () => {
+    for (const signal of [null, 1, {}, new AbortController()] as unknown as AbortSignal[]) {
+      assert.throws(() => asyncio.createTask(async () => {}, { signal }), TypeError);
+    }
+  });
+});
+
+/** A signal that counts its listeners. */
+function countingSignal(): { signal: AbortSignal; added: () => number; removed: () => number } {
+  const { signal } = new AbortController();
+  const counts = { added: 0, removed: 0 };
+  const { addEventListener, removeEventListener } = signal;
+  signal.addEventListener = (...args: Parameters<typeof addEventListener>) => {
+    counts.added += 1;
+    addEventListener.apply(signal, args);
+  };
+  signal.removeEventListener = (...args: Parameters<typeof removeEventListener>) => {
+    counts.removed += 1;
+    removeEventListener.apply(signal, args);
+  };
+  return { signal, added: () => counts.added, removed: () => counts.removed };
+}
