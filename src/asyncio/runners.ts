@@ -1,13 +1,20 @@
-/** Runner and run: the main task, from its start until everything it started has ended. */
+/**
+ * Runner and run: the main task, from its start until everything it started has ended.
+ *
+ * Theory of operation. Node ends a process when nothing is left that could wake it, also while a main task waits. So
+ * while one is under way, or is cleaned up after, the process's own events are listened to: `beforeExit` tells that
+ * nothing is left, `exit` that nothing has changed that. A program that calls `process.exit()` has no `beforeExit`.
+ */
 import { type Context, copyContext } from "../contextvars/context.ts";
 import { RuntimeError } from "../errors.ts";
 import { gather } from "./combinators.ts";
 import { isDebug, setDebug } from "./debug/debug.ts";
+import { tasksReport } from "./debug/report.ts";
 import { callExceptionHandler } from "./events.ts";
 import { checkOptions, functionNeeded, KeyboardInterrupt } from "./exceptions.ts";
 import type { EventLoop } from "./loop.ts";
 import { getRunningLoop } from "./running-loop.ts";
-import { catchInterrupt } from "./signals.ts";
+import { catchInterrupt, exitIfInterruptUncaught } from "./signals.ts";
 import { allTasks, createTask, currentTask, type Task } from "./tasks.ts";
 
 /** Options of {@linkcode Runner} and {@linkcode run}. */
@@ -62,14 +69,15 @@ export class Runner {
    * Runs the function as the main task, to its end.
    *
    * Ctrl-C cancels the main task; a second one ends the process, as it does without a Runner. A program that has its own
-   * listener for SIGINT keeps it instead.
+   * listener for SIGINT keeps it instead. When the process ends because nothing is left that could wake a task, it says
+   * which tasks wait for what, and its exit status is 13.
    *
    * Python: `Runner.run()`. Differs: gives a promise; tasks go on until `close()`.
    *
    * @param main - What to run.
    * @throws {RuntimeError} If it is called in a task, while another Runner is at work, or after `close()`.
    * @throws {TypeError} If `main` is not a function.
-   * @throws {KeyboardInterrupt} If Ctrl-C cancelled the main task.
+   * @throws {KeyboardInterrupt} If Ctrl-C cancelled the main task. If nobody catches it, the exit status is 130.
    */
   async run<T>(main: () => T | PromiseLike<T>, options: RunnerRunOptions = {}): Promise<Awaited<T>> {
     if (typeof main !== "function") {
@@ -96,14 +104,18 @@ export class Runner {
       task.cancel();
     };
     const stopCatching = catchInterrupt(onInterrupt);
+    const stopWatching = reportIfStuck();
     try {
       return await task;
     } catch (error) {
-      throw interrupted && task.cancelled() && task.uncancel() === 0
-        ? new KeyboardInterrupt("interrupted by Ctrl-C (SIGINT)", { cause: error })
-        : error;
+      if (!(interrupted && task.cancelled() && task.uncancel() === 0)) {
+        throw error;
+      }
+      exitIfInterruptUncaught();
+      throw new KeyboardInterrupt("interrupted by Ctrl-C (SIGINT)", { cause: error });
     } finally {
       stopCatching();
+      stopWatching();
       this.#running = false;
     }
   }
@@ -134,9 +146,11 @@ export class Runner {
   }
 
   async #cleanUp(): Promise<void> {
+    const stopWatching = reportIfStuck();
     try {
       await cancelAll([...allTasks()].filter((task) => !this.#before.has(task)));
     } finally {
+      stopWatching();
       this.#state = "closed";
       active = null;
       setDebug(this.#debugBefore);
@@ -172,6 +186,33 @@ function closed(): RuntimeError {
   return new RuntimeError("Runner is closed", { code: "ERR_RUNNER_CLOSED" });
 }
 
+/** That of Node for a top-level `await` that can never end. */
+const STUCK_STATUS = 13;
+
+/**
+ * From here on, a process that ends because nothing is left that could wake a task says so, and fails.
+ *
+ * @returns A function that ends that.
+ */
+function reportIfStuck(): () => void {
+  let stuck = false;
+  const onBeforeExit = (): void => {
+    stuck = true;
+  };
+  const onExit = (): void => {
+    if (stuck) {
+      console.error(`asyncio.run() can never end: nothing is left that could wake a task.\n${tasksReport(allTasks())}`);
+      process.exitCode ||= STUCK_STATUS;
+    }
+  };
+  process.on("beforeExit", onBeforeExit);
+  process.on("exit", onExit);
+  return () => {
+    process.off("beforeExit", onBeforeExit);
+    process.off("exit", onExit);
+  };
+}
+
 async function cancelAll(tasks: readonly Task<unknown>[]): Promise<void> {
   for (const task of tasks) {
     task.cancel();
@@ -191,13 +232,17 @@ async function cancelAll(tasks: readonly Task<unknown>[]): Promise<void> {
  * When the main task has ended, all tasks it started are cancelled and awaited. Ctrl-C cancels the main task, so that
  * its `finally` blocks run; a second one ends the process. The main task has a copy of the current Context.
  *
+ * When the process ends because nothing is left that could wake a task, it says which tasks wait for what, and its exit
+ * status is 13.
+ *
  * Python: `asyncio.run()`. Differs: takes a function, gives a promise.
  *
  * @param main - What to run.
  * @returns What `main` returns.
  * @throws {RuntimeError} If it is called in a task, or while another `run()` is at work.
  * @throws {TypeError} If `main` is not a function.
- * @throws {KeyboardInterrupt} If Ctrl-C cancelled the main task. Any error of `main` is thrown as it is.
+ * @throws {KeyboardInterrupt} If Ctrl-C cancelled the main task; the exit status is 130 if nobody catches it. Any error
+ * of `main` is thrown as it is.
  *
  * @example
  * ```ts

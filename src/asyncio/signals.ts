@@ -3,7 +3,7 @@ import { constants } from "node:os";
 import { RuntimeError, ValueError } from "../errors.ts";
 import { repr } from "../repr.ts";
 import { callSoon, contextFor } from "./events.ts";
-import { functionNeeded } from "./exceptions.ts";
+import { functionNeeded, KeyboardInterrupt } from "./exceptions.ts";
 
 const handlers = new Map<NodeJS.Signals, () => void>();
 
@@ -38,6 +38,23 @@ export function removeSignalHandler(signal: NodeJS.Signals): boolean {
   handlers.delete(signal);
   process.off(signal, listener);
   return true;
+}
+
+/** What a shell reports of a program that Ctrl-C has ended: 128 and the number of the signal. */
+const INTERRUPTED_STATUS = 128 + constants.signals.SIGINT;
+
+/** Has the process end with this status when nobody catches a KeyboardInterrupt. */
+export function exitIfInterruptUncaught(): void {
+  if (!process.listeners("uncaughtExceptionMonitor").includes(exitIfInterrupt)) {
+    process.on("uncaughtExceptionMonitor", exitIfInterrupt);
+  }
+}
+
+function exitIfInterrupt(error: unknown): void {
+  if (error instanceof KeyboardInterrupt && process.listenerCount("uncaughtException") === 0) {
+    console.error(error);
+    process.exit(INTERRUPTED_STATUS);
+  }
 }
 
 /**

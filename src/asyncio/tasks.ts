@@ -238,10 +238,22 @@ export class Task<T> extends Future<T> {
 
   /** @internal */
   override _details(): string[] {
-    const body = `coro=<${functionName(this.#body)}()>`;
+    const body = `coro=<${this._functionName()}()>`;
     const waitedFor = this.#wait?.waitedFor() ?? null;
     const wait = waitedFor === null ? [] : [`wait_for=${waitedFor}`];
     return [`name=${repr(this.getName())}`, body, ...wait, ...super._details()];
+  }
+
+  /** @internal The name of its function. */
+  _functionName(): string {
+    return functionName(this.#body);
+  }
+
+  /** @internal What it waits for, as text; nothing where that is not the library's. */
+  _waitsFor(): string[] {
+    return this.#waits()
+      .map((wait) => wait.waitedFor())
+      .filter((text) => text !== null);
   }
 
   /** @internal */

@@ -66,16 +66,39 @@ describe("run() and Ctrl-C", () => {
     assert.equal(status, 0);
   });
 
-  it("run() that nobody catches the KeyboardInterrupt of fails with it", async () => {
+  it("run() whose KeyboardInterrupt nobody catches ends the process with status 130", async () => {
     const { lines, status, stderr } = await runProgram(`
       await asyncio.run(async () => {
         console.log("ready...");
         await asyncio.sleep(60);
       });
     `);
-    assert.equal(status, 1);
-    assert.deepEqual(lines, ["ready...", "exit 1 0"]);
+    assert.equal(status, 130);
+    assert.deepEqual(lines, ["ready...", "exit 130 0"]);
     assert.match(stderr, /KeyboardInterrupt: interrupted by Ctrl-C \(SIGINT\)/);
+  });
+
+  it("run() that is not awaited ends the process with status 130 at Ctrl-C", async () => {
+    const { status, stderr } = await runProgram(`
+      void asyncio.run(async () => {
+        console.log("ready...");
+        await asyncio.sleep(60);
+      });
+    `);
+    assert.equal(status, 130);
+    assert.match(stderr, /KeyboardInterrupt: interrupted by Ctrl-C \(SIGINT\)/);
+  });
+
+  it("run() leaves an uncaught KeyboardInterrupt to a program that listens to uncaught errors itself", async () => {
+    const { lines, status } = await runProgram(`
+      process.on("uncaughtException", (error) => console.log("told of", error.name));
+      void asyncio.run(async () => {
+        console.log("ready...");
+        await asyncio.sleep(60);
+      });
+    `);
+    assert.deepEqual(lines, ["ready...", "told of KeyboardInterrupt", "exit 0 0"]);
+    assert.equal(status, 0);
   });
 
   it("run() gives the result of a main task that swallows the cancellation", async () => {
