@@ -7,7 +7,7 @@
  */
 import { RuntimeError, ValueError } from "../errors.ts";
 import { addressOf, inspectCustom, repr } from "../repr.ts";
-import { BrokenBarrierError, functionNeeded, isCancelled } from "./exceptions.ts";
+import { BrokenBarrierError, functionNeeded, isCancelled, isThenable } from "./exceptions.ts";
 import { Future } from "./futures.ts";
 import { quiet } from "./waits.ts";
 
@@ -241,6 +241,7 @@ export class Condition extends Holdable {
    * Python: `Condition.wait_for()`. Differs: nothing.
    *
    * @throws {RuntimeError} If the lock is not held.
+   * @throws {TypeError} If the predicate returns a promise, a Future or a Task, which would always count as true.
    */
   waitFor<T>(predicate: () => T): Promise<T> {
     return quiet(this.#waitFor(predicate));
@@ -313,6 +314,12 @@ export class Condition extends Holdable {
     while (!value) {
       await this.wait();
       value = predicate();
+    }
+    if (isThenable(value)) {
+      throw new TypeError(
+        "Condition.waitFor() needs a predicate that returns a value, got a promise, which is always true; " +
+          "await it before, and test what it gives",
+      );
     }
     return value;
   }

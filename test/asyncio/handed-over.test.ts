@@ -37,6 +37,13 @@ const refusing: Readonly<Record<string, readonly [give: (value: Value) => unknow
     /put\(\{ reply \}\)/,
   ],
   "Future.setResult()": [(value) => new asyncio.Future<Value>().setResult(value), /setResult\(\{ result \}\)/],
+  "Condition.waitFor()": [
+    (value) => {
+      const condition = new asyncio.Condition();
+      return condition.with(() => condition.waitFor(() => value));
+    },
+    /predicate that returns a value/,
+  ],
   "sleep(0)": [(value) => asyncio.sleep(0, value), /sleep\(delay, \{ result \}\)/],
   "sleep()": [(value) => asyncio.sleep(0.001, value), /sleep\(delay, \{ result \}\)/],
 };

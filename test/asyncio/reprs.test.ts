@@ -528,3 +528,32 @@ describe("String() of context variables", () => {
     assert.equal(inspect(first), String(first));
   });
 });
+
+describe("functions that bind() has made", () => {
+  function original(): never {
+    throw new Error("expected");
+  }
+  const bound = original.bind(null).bind(null);
+
+  it("Task, Handle, callbacks and messages show the name of the function itself", async () => {
+    const future = new asyncio.Future<void>();
+    future.addDoneCallback(bound);
+    const reports: string[] = [];
+    loop.setExceptionHandler((_, context) => reports.push(context.message));
+    try {
+      const texts = [future, loop.callSoon(bound), loop.callLater(0, bound), asyncio.createTask(bound)].map(String);
+      future.setResult();
+      await asyncio.sleep(0.01);
+      for (const text of [...texts, ...reports]) {
+        assert.doesNotMatch(text, /bound/);
+      }
+      assert.deepEqual(reports.slice(0, 2), ["Exception in callback original()", "Exception in callback original()"]);
+      for (const text of texts) {
+        assert.match(text, /original\(\)/);
+      }
+      assert.throws(() => new ContextVar(bound as never), /<function original>/);
+    } finally {
+      loop.setExceptionHandler(null);
+    }
+  });
+});
