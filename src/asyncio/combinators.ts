@@ -5,8 +5,9 @@
  */
 import { TimeoutError, ValueError } from "../errors.ts";
 import { repr } from "../repr.ts";
+import { checkOptions } from "./arguments.ts";
 import { callExceptionHandler, callLater } from "./events.ts";
-import { type CancelMessage, cancelledError, checkOptions, isCancelled } from "./exceptions.ts";
+import { type CancelMessage, cancelledError, isCancelled } from "./exceptions.ts";
 import { Future } from "./futures.ts";
 import { Queue } from "./queues.ts";
 import { type Awaitable, type AwaitedResult, createTask, currentTask, ensureFuture } from "./tasks.ts";

@@ -4,7 +4,7 @@ import { Duplex } from "node:stream";
 import { copyContext } from "../contextvars/context.ts";
 import { ConnectionAbortedError, ValueError } from "../errors.ts";
 import { repr } from "../repr.ts";
-import { checkOptions, functionNeeded } from "./exceptions.ts";
+import { checkOptions, functionNeeded } from "./arguments.ts";
 import type { BaseProtocol } from "./protocols/protocols.ts";
 import { StreamReader } from "./streams/reader.ts";
 import { StreamProtocol } from "./streams/stream-protocol.ts";

@@ -7,10 +7,9 @@
  */
 import { type Context, copyContext } from "../contextvars/context.ts";
 import { Flow, isEntered, runInFlow } from "../contextvars/current.ts";
-import { ValueError } from "../errors.ts";
-import { functionName, inspectCustom, repr, safeRepr } from "../repr.ts";
+import { functionName, inspectCustom, safeRepr } from "../repr.ts";
+import { checkFunction, checkOptions, checkSeconds } from "./arguments.ts";
 import { creationStack } from "./debug/debug.ts";
-import { checkOptions, functionNeeded } from "./exceptions.ts";
 import { soon } from "./ready.ts";
 import { addTimer, removeTimer, time } from "./timers.ts";
 
@@ -146,11 +145,11 @@ export function callSoon(callback: () => unknown, options?: CallbackOptions): Ha
 }
 
 export function callAt(when: number, callback: () => unknown, options?: CallbackOptions): TimerHandle {
-  return schedule("callAt()", checkedSeconds("callAt()", when), callback, options);
+  return schedule("callAt()", checkSeconds("callAt(): when", when), callback, options);
 }
 
 export function callLater(delay: number, callback: () => unknown, options?: CallbackOptions): TimerHandle {
-  return schedule("callLater()", time() + checkedSeconds("callLater()", delay), callback, options);
+  return schedule("callLater()", time() + checkSeconds("callLater(): delay", delay), callback, options);
 }
 
 function schedule(caller: string, when: number, callback: () => unknown, options?: CallbackOptions): TimerHandle {
@@ -160,20 +159,8 @@ function schedule(caller: string, when: number, callback: () => unknown, options
 }
 
 function checkedCallback(caller: string, callback: () => unknown): () => unknown {
-  if (typeof callback !== "function") {
-    throw functionNeeded(caller, callback);
-  }
+  checkFunction(caller, callback);
   return callback;
-}
-
-function checkedSeconds(caller: string, seconds: number): number {
-  if (typeof seconds !== "number") {
-    throw new TypeError(`${caller} needs a number of seconds, got ${repr(seconds)}`);
-  }
-  if (Number.isNaN(seconds)) {
-    throw new ValueError(`${caller} got an invalid delay: NaN (not a number)`);
-  }
-  return seconds;
 }
 
 /** The Context given in the options, or a copy of the current one. */

@@ -1,6 +1,5 @@
 /** The errors of asyncio, and the test for the one that must never be swallowed. */
 import { EOFError, named, RuntimeError } from "../errors.ts";
-import { repr } from "../repr.ts";
 
 /**
  * The task was cancelled: somebody called `cancel()` on it, or on something it waits for.
@@ -277,37 +276,5 @@ export function isThenable(value: unknown): boolean {
   } catch {
     // A getter or a Proxy threw, as it would for `await`.
     return true;
-  }
-}
-
-/** A promise given as a value that is handed to whoever awaits it: JavaScript would wait for that promise instead. */
-export function notHandedOver(caller: string, name: string): TypeError {
-  return new TypeError(
-    `${caller} cannot hand over a promise, a Future or a Task, because await would wait for it: put it into an object, ` +
-      `${caller.replace(/\(\)$/, "")}(${caller === "sleep()" ? "delay, " : ""}{ ${name} })`,
-  );
-}
-
-/** A promise given where a function is needed: the one mistake that everybody makes who comes from Python. */
-export function functionNeeded(caller: string, given: unknown): TypeError {
-  return new TypeError(
-    isThenable(given)
-      ? `${caller} needs a function, got a promise, which has already started, in the wrong context: pass () => f(x), not f(x)`
-      : `${caller} needs a function, got ${repr(given)}`,
-  );
-}
-
-/** Python's complaint about a keyword argument that the function does not have. */
-export function checkOptions(caller: string, options: unknown, known: readonly string[]): void {
-  if (options === undefined) {
-    return;
-  }
-  if (typeof options !== "object" || options === null) {
-    throw new TypeError(`${caller} takes its options as an object, got ${repr(options)}`);
-  }
-  for (const key of Object.keys(options)) {
-    if (!known.includes(key)) {
-      throw new TypeError(`${caller} got an unexpected option ${repr(key)}; it has ${known.join(", ")}`);
-    }
   }
 }

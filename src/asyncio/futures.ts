@@ -10,17 +10,16 @@
  */
 import type { Context } from "../contextvars/context.ts";
 import { functionName, inspectCustom, repr, safeRepr, shortRepr, unlessPrinting } from "../repr.ts";
+import { checkFunction, notHandedOver } from "./arguments.ts";
 import { creationStack } from "./debug/debug.ts";
 import { type CallbackOptions, callExceptionHandler, contextFor, Handle } from "./events.ts";
 import {
   type CancelledError,
   type CancelMessage,
   cancelledError,
-  functionNeeded,
   InvalidStateError,
   isCancelled,
   isThenable,
-  notHandedOver,
 } from "./exceptions.ts";
 import type { EventLoop } from "./loop.ts";
 import { type Ready, soon, soonAtStepEnd } from "./ready.ts";
@@ -244,9 +243,7 @@ export class Future<T> implements Promise<T> {
    * @throws {TypeError} If `callback` is not a function.
    */
   addDoneCallback(callback: (future: this) => unknown, options?: CallbackOptions): void {
-    if (typeof callback !== "function") {
-      throw functionNeeded("addDoneCallback()", callback);
-    }
+    checkFunction("addDoneCallback()", callback);
     const handle = new Handle(callback.bind(undefined, this), contextFor("addDoneCallback()", options));
     if (this.#state !== "pending") {
       soon(handle);

@@ -7,7 +7,8 @@
  */
 import { RuntimeError, ValueError } from "../errors.ts";
 import { addressOf, inspectCustom, repr } from "../repr.ts";
-import { BrokenBarrierError, functionNeeded, isCancelled, isThenable } from "./exceptions.ts";
+import { checkFunction, checkWholeNumber } from "./arguments.ts";
+import { BrokenBarrierError, isCancelled, isThenable } from "./exceptions.ts";
 import { Future } from "./futures.ts";
 import { quiet } from "./waits.ts";
 
@@ -47,9 +48,7 @@ abstract class Holdable {
    * Python: `async with lock:`. Differs: a method.
    */
   async with<T>(body: () => T | PromiseLike<T>): Promise<Awaited<T>> {
-    if (typeof body !== "function") {
-      throw functionNeeded(`${this.constructor.name}.with()`, body);
-    }
+    checkFunction(`${this.constructor.name}.with()`, body);
     await this.acquire();
     try {
       return await body();
@@ -354,9 +353,7 @@ export class Semaphore extends Holdable {
    */
   constructor(value = 1) {
     super();
-    if (!Number.isInteger(value)) {
-      throw new TypeError(`Semaphore() needs an integer, got ${repr(value)}`);
-    }
+    checkWholeNumber("Semaphore(): value", value);
     if (value < 0) {
       throw new ValueError(`Semaphore initial value must be >= 0, got ${value}`);
     }
@@ -466,9 +463,7 @@ export class Barrier {
    * @throws {ValueError} If it is less than one.
    */
   constructor(parties: number) {
-    if (!Number.isInteger(parties)) {
-      throw new TypeError(`Barrier() needs an integer, got ${repr(parties)}`);
-    }
+    checkWholeNumber("Barrier(): parties", parties);
     if (parties < 1) {
       throw new ValueError(`parties must be >= 1, got ${parties}`);
     }
@@ -508,9 +503,7 @@ export class Barrier {
    * Python: `async with barrier as position:`. Differs: a method.
    */
   async with<T>(body: (position: number) => T | PromiseLike<T>): Promise<Awaited<T>> {
-    if (typeof body !== "function") {
-      throw functionNeeded("Barrier.with()", body);
-    }
+    checkFunction("Barrier.with()", body);
     return await body(await this.wait());
   }
 

@@ -1,6 +1,7 @@
 /** EventLoop: asyncio's view of Node's event loop. There is one for the process. */
 
 import { inspectCustom, repr } from "../repr.ts";
+import { checkOptions, functionNeeded } from "./arguments.ts";
 import {
   type ConnectionOptions,
   type CreateConnectionOptions,
@@ -10,7 +11,6 @@ import {
 import { getSlowCallbackDuration, isDebug, setDebug, setSlowCallbackDuration } from "./debug/debug.ts";
 import type { CallbackOptions, ExceptionContext, Handle, TimerHandle } from "./events.ts";
 import * as events from "./events.ts";
-import { checkOptions, functionNeeded } from "./exceptions.ts";
 import { Future } from "./futures.ts";
 import type { BaseProtocol } from "./protocols/protocols.ts";
 import { setRunningLoop } from "./running-loop.ts";

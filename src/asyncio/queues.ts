@@ -7,7 +7,8 @@
  */
 import { ValueError } from "../errors.ts";
 import { addressOf, inspectCustom, repr } from "../repr.ts";
-import { isThenable, notHandedOver, QueueEmpty, QueueFull, QueueShutDown } from "./exceptions.ts";
+import { notHandedOver } from "./arguments.ts";
+import { isThenable, QueueEmpty, QueueFull, QueueShutDown } from "./exceptions.ts";
 import { Future } from "./futures.ts";
 import { Event } from "./locks.ts";
 import { quiet } from "./waits.ts";
@@ -188,7 +189,7 @@ export class Queue<T> {
   /** @param maxsize - How many items fit in; 0 or less: any number. */
   constructor(maxsize = 0) {
     if (typeof maxsize !== "number" || Number.isNaN(maxsize)) {
-      throw new TypeError(`${new.target.name}() needs a number as its maxsize, got ${repr(maxsize)}`);
+      throw new TypeError(`${new.target.name}(): maxsize must be a number, got ${repr(maxsize)}`);
     }
     this.#maxsize = maxsize;
     this.#store = this._makeStore();

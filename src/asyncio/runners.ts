@@ -7,11 +7,12 @@
  */
 import { type Context, copyContext } from "../contextvars/context.ts";
 import { RuntimeError } from "../errors.ts";
+import { checkFunction, checkOptions } from "./arguments.ts";
 import { gather } from "./combinators.ts";
 import { isDebug, setDebug } from "./debug/debug.ts";
 import { tasksReport } from "./debug/report.ts";
 import { callExceptionHandler } from "./events.ts";
-import { checkOptions, functionNeeded, KeyboardInterrupt } from "./exceptions.ts";
+import { KeyboardInterrupt } from "./exceptions.ts";
 import type { EventLoop } from "./loop.ts";
 import { getRunningLoop } from "./running-loop.ts";
 import { catchInterrupt, exitIfInterruptUncaught } from "./signals.ts";
@@ -80,9 +81,7 @@ export class Runner {
    * @throws {KeyboardInterrupt} If Ctrl-C cancelled the main task. If nobody catches it, the exit status is 130.
    */
   async run<T>(main: () => T | PromiseLike<T>, options: RunnerRunOptions = {}): Promise<Awaited<T>> {
-    if (typeof main !== "function") {
-      throw functionNeeded("run()", main);
-    }
+    checkFunction("run()", main);
     checkOptions("Runner.run()", options, ["context"]);
     if (currentTask() !== null) {
       throw new RuntimeError("run() cannot be called from a task; await the function, or createTask() it", {

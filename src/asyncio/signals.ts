@@ -2,8 +2,9 @@
 import { constants } from "node:os";
 import { RuntimeError, ValueError } from "../errors.ts";
 import { repr } from "../repr.ts";
+import { checkFunction } from "./arguments.ts";
 import { callSoon, contextFor } from "./events.ts";
-import { functionNeeded, KeyboardInterrupt } from "./exceptions.ts";
+import { KeyboardInterrupt } from "./exceptions.ts";
 
 const handlers = new Map<NodeJS.Signals, () => void>();
 
@@ -11,9 +12,7 @@ const handlers = new Map<NodeJS.Signals, () => void>();
 let interruptListener: (() => void) | null = null;
 
 export function addSignalHandler(signal: NodeJS.Signals, callback: () => unknown): void {
-  if (typeof callback !== "function") {
-    throw functionNeeded("addSignalHandler()", callback);
-  }
+  checkFunction("addSignalHandler()", callback);
   if (!(signal in constants.signals)) {
     throw new ValueError(`addSignalHandler() needs the name of a signal such as "SIGTERM", got ${repr(signal)}`);
   }

@@ -7,8 +7,9 @@
  */
 import { RuntimeError } from "../errors.ts";
 import { inspectCustom } from "../repr.ts";
+import { checkFunction } from "./arguments.ts";
 import { callExceptionHandler } from "./events.ts";
-import { ExceptionGroup, functionNeeded, KeyboardInterrupt } from "./exceptions.ts";
+import { ExceptionGroup, KeyboardInterrupt } from "./exceptions.ts";
 import { Future } from "./futures.ts";
 import { createTask, currentTask, type Task, type TaskOptions } from "./tasks.ts";
 
@@ -111,9 +112,7 @@ export class TaskGroup {
    * @throws {RuntimeError} If the group was entered before, or there is no current task.
    */
   async with<T>(body: (group: this) => T | PromiseLike<T>): Promise<Awaited<T>> {
-    if (typeof body !== "function") {
-      throw functionNeeded("TaskGroup.with()", body);
-    }
+    checkFunction("TaskGroup.with()", body);
     const parent = this.#enter();
     let result: Awaited<T> | undefined;
     let failure: Failure = null;

@@ -15,8 +15,9 @@
  */
 import { Context, copyContext } from "../contextvars/context.ts";
 import { currentFlow, Flow, moveIntoFlow, runInFlow } from "../contextvars/current.ts";
-import { RuntimeError, ValueError } from "../errors.ts";
+import { RuntimeError } from "../errors.ts";
 import { functionName, repr } from "../repr.ts";
+import { checkFunction, checkOptions, checkSeconds, notHandedOver } from "./arguments.ts";
 import { isDebug, warn } from "./debug/debug.ts";
 import { callExceptionHandler, callLater } from "./events.ts";
 import {
@@ -26,11 +27,8 @@ import {
   type CancelMessage,
   cancellationIn,
   cancelledError,
-  checkOptions,
-  functionNeeded,
   isAbortError,
   isThenable,
-  notHandedOver,
 } from "./exceptions.ts";
 import { Future } from "./futures.ts";
 import { soon } from "./ready.ts";
@@ -489,9 +487,7 @@ function cancelOnAbort(task: Task<unknown>, signal: AbortSignal): void {
  * ```
  */
 export function createTask<T>(callable: () => T | PromiseLike<T>, options: TaskOptions = NO_OPTIONS): Task<Awaited<T>> {
-  if (typeof callable !== "function") {
-    throw functionNeeded("createTask()", callable);
-  }
+  checkFunction("createTask()", callable);
   if (options !== NO_OPTIONS) {
     checkOptions("createTask()", options, ["name", "context", "eagerStart", "signal"]);
   }
@@ -565,11 +561,10 @@ export function allTasks(): Set<Task<unknown>> {
 export function sleep(delay: number): Promise<void>;
 export function sleep<T>(delay: number, result: T): Promise<T>;
 export function sleep<T>(delay: number, result?: T): Promise<T | undefined> {
-  if (typeof delay !== "number") {
-    return rejected(new TypeError(`sleep() needs a number of seconds, got ${repr(delay)}`));
-  }
-  if (Number.isNaN(delay)) {
-    return rejected(new ValueError("sleep() got an invalid delay: NaN (not a number)"));
+  try {
+    checkSeconds("sleep(): delay", delay);
+  } catch (error) {
+    return rejected(error);
   }
   if (isThenable(result)) {
     return rejected(notHandedOver("sleep()", "result"));

@@ -8,10 +8,10 @@
  * A promise that is not the library's is not interrupted. A block that has waited for one beyond the deadline may return
  * as if nothing had happened; its cancellation is then still to be delivered, and the exit makes a TimeoutError of it.
  */
-import { RuntimeError, TimeoutError, ValueError } from "../errors.ts";
-import { inspectCustom, repr } from "../repr.ts";
+import { RuntimeError, TimeoutError } from "../errors.ts";
+import { inspectCustom } from "../repr.ts";
+import { checkFunction, checkSeconds } from "./arguments.ts";
 import { callAt, callSoon, type Handle } from "./events.ts";
-import { functionNeeded } from "./exceptions.ts";
 import { currentTask, type Task } from "./tasks.ts";
 import { time } from "./timers.ts";
 
@@ -84,9 +84,7 @@ export class Timeout {
    * @throws {RuntimeError} If it was entered before, or there is no current task.
    */
   async with<T>(body: (timeout: this) => T | PromiseLike<T>): Promise<Awaited<T>> {
-    if (typeof body !== "function") {
-      throw functionNeeded("Timeout.with()", body);
-    }
+    checkFunction("Timeout.with()", body);
     const task = this.#enter();
     let result: Awaited<T>;
     try {
@@ -191,7 +189,7 @@ export class Timeout {
  * ```
  */
 export function timeout(delay: number | null): Timeout {
-  return new Timeout(delay === null ? null : time() + checkedSeconds("timeout()", delay));
+  return new Timeout(delay === null ? null : time() + checkSeconds("timeout(): delay", delay));
 }
 
 /**
@@ -203,15 +201,5 @@ export function timeout(delay: number | null): Timeout {
  * @throws {ValueError} If `when` is NaN.
  */
 export function timeoutAt(when: number | null): Timeout {
-  return new Timeout(when === null ? null : checkedSeconds("timeoutAt()", when));
-}
-
-function checkedSeconds(caller: string, seconds: number): number {
-  if (typeof seconds !== "number") {
-    throw new TypeError(`${caller} needs a number of seconds or null, got ${repr(seconds)}`);
-  }
-  if (Number.isNaN(seconds)) {
-    throw new ValueError(`${caller} needs a number of seconds, got NaN`);
-  }
-  return seconds;
+  return new Timeout(when === null ? null : checkSeconds("timeoutAt(): when", when));
 }

@@ -257,7 +257,7 @@ describe("openConnection() that fails", () => {
   it("openConnection() refuses an option that it does not have, and names it", async () => {
     await assert.rejects(asyncio.openConnection(HOST, 80, { limitt: 5 } as object), {
       name: "TypeError",
-      message: /^openConnection\(\) got an unexpected option 'limitt'; it has /,
+      message: /^openConnection\(\) got an unexpected option 'limitt'; known options: /,
     });
   });
 

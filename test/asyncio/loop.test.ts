@@ -203,9 +203,12 @@ describe("loop.callLater() and callAt()", () => {
     for (const wrong of ["1", null, undefined, 1n]) {
       assert.throws(() => loop.callLater(wrong as never, () => {}), {
         name: "TypeError",
-        message: /^callLater\(\) needs/,
+        message: /^callLater\(\): delay must be a number of seconds/,
       });
-      assert.throws(() => loop.callAt(wrong as never, () => {}), { name: "TypeError", message: /^callAt\(\) needs/ });
+      assert.throws(() => loop.callAt(wrong as never, () => {}), {
+        name: "TypeError",
+        message: /^callAt\(\): when must be a number of seconds/,
+      });
     }
     assert.throws(() => loop.callLater(Number.NaN, () => {}), { name: "ValueError" });
     assert.throws(() => loop.callAt(Number.NaN, () => {}), { name: "ValueError" });

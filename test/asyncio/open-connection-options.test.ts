@@ -86,7 +86,7 @@ function refusals(sock: () => never): readonly (readonly [string, Call, string])
     [
       "readTimeout NaN",
       () => asyncio.openConnection(HOST, 1, { readTimeout: Number.NaN }),
-      "readTimeout should be a positive number of seconds, got NaN",
+      "readTimeout must be a positive number of seconds, got NaN",
     ],
     [
       "a service that is none",

@@ -138,7 +138,7 @@ describe("startServer() and hosts", () => {
       [{ sock }, asyncio.ValueError, "host/port and sock can not be specified at the same time"],
       [{ reuseAddress: false }, asyncio.ValueError, "startServer() cannot switch reuseAddress off"],
       [{ idleTimeout: -1 }, asyncio.ValueError, "idleTimeout should be a positive number of seconds, got -1"],
-      [{ readTimeout: 0 }, asyncio.ValueError, "readTimeout should be a positive number of seconds, got 0"],
+      [{ readTimeout: 0 }, asyncio.ValueError, "readTimeout must be a positive number of seconds, got 0"],
       [{ limit: -5 }, asyncio.ValueError, "Limit cannot be <= 0"],
       [{ cleanupSocket: true } as never, TypeError, "startServer() got an unexpected option 'cleanupSocket'"],
     ] as const) {

@@ -317,7 +317,7 @@ describe("startServer() that fails", () => {
     }
     await assert.rejects(start(echoLine, HOST, 0, { back_log: 5 }), {
       name: "TypeError",
-      message: /^startServer\(\) got an unexpected option 'back_log'; it has /,
+      message: /^startServer\(\) got an unexpected option 'back_log'; known options: /,
     });
   });
 

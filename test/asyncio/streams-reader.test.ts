@@ -117,7 +117,7 @@ describe("new StreamReader()", () => {
     }
     assert.throws(() => new asyncio.StreamReader({ limt: 5 } as object), {
       name: "TypeError",
-      message: "StreamReader() got an unexpected option 'limt'; it has limit",
+      message: "StreamReader() got an unexpected option 'limt'; known options: limit",
     });
   });
 });

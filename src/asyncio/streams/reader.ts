@@ -21,10 +21,11 @@
 import { Buffer } from "node:buffer";
 import { RuntimeError, TimeoutError, ValueError } from "../../errors.ts";
 import { inspectCustom, repr } from "../../repr.ts";
+import { checkOptions, checkPositiveSeconds } from "../arguments.ts";
 import { ByteQueue } from "../bytes/byte-queue.ts";
 import { findSeparator, type Separators, searchedUpTo, separators } from "../bytes/separator.ts";
 import { callLater } from "../events.ts";
-import { checkOptions, IncompleteReadError, LimitOverrunError } from "../exceptions.ts";
+import { IncompleteReadError, LimitOverrunError } from "../exceptions.ts";
 import { quiet, rejected, Wait } from "../waits.ts";
 
 /** How many bytes a line may have, unless said otherwise. */
@@ -404,9 +405,7 @@ export class StreamReader implements AsyncIterable<Buffer> {
 
   /** @internal How long a read may wait, in seconds. */
   _setReadTimeout(seconds: number | undefined): void {
-    if (seconds !== undefined && !(seconds > 0)) {
-      throw new ValueError(`readTimeout should be a positive number of seconds, got ${repr(seconds)}`);
-    }
+    checkPositiveSeconds("readTimeout", seconds);
     this.#readTimeout = seconds;
   }
 

@@ -1,7 +1,8 @@
 /** StreamWriter: what is sent. */
 import { ConnectionResetError, NotImplementedError } from "../../errors.ts";
 import { inspectCustom, repr } from "../../repr.ts";
-import { checkOptions, isCancelled } from "../exceptions.ts";
+import { checkOptions } from "../arguments.ts";
+import { isCancelled } from "../exceptions.ts";
 import { sleep } from "../tasks.ts";
 import type { SSLContext, TlsOptions, Transport, Upgradable } from "../transports/transport.ts";
 import { rejected } from "../waits.ts";

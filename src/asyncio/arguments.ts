@@ -1,0 +1,86 @@
+/**
+ * Checks of arguments: one wording for each kind, so that every function refuses the same mistake in the same words.
+ *
+ * A message reads "NAME must be WHAT, got VALUE". The name says where the value was given: an option by its own name, an
+ * argument behind its function, as in "sleep(): delay".
+ */
+import { ValueError } from "../errors.ts";
+import { repr } from "../repr.ts";
+import { isThenable } from "./exceptions.ts";
+
+/** Refuses options that the function does not have, as Python refuses keyword arguments. */
+export function checkOptions(caller: string, options: unknown, known: readonly string[]): void {
+  if (options === undefined) {
+    return;
+  }
+  if (typeof options !== "object" || options === null) {
+    throw new TypeError(`${caller}: options must be an object, got ${repr(options)}`);
+  }
+  for (const key of Object.keys(options)) {
+    if (!known.includes(key)) {
+      throw new TypeError(`${caller} got an unexpected option ${repr(key)}; known options: ${known.join(", ")}`);
+    }
+  }
+}
+
+/** Refuses everything but a function. */
+export function checkFunction(caller: string, given: unknown): void {
+  if (typeof given !== "function") {
+    throw functionNeeded(caller, given);
+  }
+}
+
+/** The error for a value given instead of a function; for a promise, which Python's users pass, it says what to write. */
+export function functionNeeded(caller: string, given: unknown): TypeError {
+  return new TypeError(
+    isThenable(given)
+      ? `${caller} needs a function, got a promise, which has already started, in the wrong context: pass () => f(x), not f(x)`
+      : `${caller} needs a function, got ${repr(given)}`,
+  );
+}
+
+/** The error for a promise given as a value to hand over: JavaScript would wait for that promise instead. */
+export function notHandedOver(caller: string, name: string): TypeError {
+  return new TypeError(
+    `${caller} cannot hand over a promise, a Future or a Task, because await would wait for it: put it into an object, ` +
+      `${caller.replace(/\(\)$/, "")}(${caller === "sleep()" ? "delay, " : ""}{ ${name} })`,
+  );
+}
+
+/**
+ * Returns the number of seconds: any number, an infinite or a negative one as well.
+ *
+ * @throws {TypeError} If it is not a number.
+ * @throws {ValueError} If it is NaN.
+ */
+export function checkSeconds(name: string, seconds: unknown): number {
+  if (typeof seconds !== "number") {
+    throw new TypeError(`${name} must be a number of seconds, got ${repr(seconds)}`);
+  }
+  if (Number.isNaN(seconds)) {
+    throw new ValueError(`${name} must be a number of seconds, got NaN`);
+  }
+  return seconds;
+}
+
+/**
+ * Refuses a time limit that is not more than 0 seconds; `undefined` means no limit.
+ *
+ * @throws {ValueError} If it is anything else.
+ */
+export function checkPositiveSeconds(name: string, seconds: unknown): void {
+  if (seconds !== undefined && !(typeof seconds === "number" && seconds > 0)) {
+    throw new ValueError(`${name} must be a positive number of seconds, got ${repr(seconds)}`);
+  }
+}
+
+/**
+ * Refuses everything but an integer.
+ *
+ * @throws {TypeError} If it is anything else.
+ */
+export function checkWholeNumber(name: string, value: unknown): void {
+  if (!Number.isInteger(value)) {
+    throw new TypeError(`${name} must be an integer, got ${repr(value)}`);
+  }
+}
