@@ -2,7 +2,7 @@
 import { Socket, type TcpNetConnectOpts } from "node:net";
 import { Duplex } from "node:stream";
 import { copyContext } from "../contextvars/context.ts";
-import { ConnectionAbortedError, ValueError } from "../errors.ts";
+import { ConnectionAbortedError, RuntimeError, ValueError } from "../errors.ts";
 import { repr } from "../repr.ts";
 import { checkOptions, functionNeeded } from "./arguments.ts";
 import type { BaseProtocol } from "./protocols/protocols.ts";
@@ -15,6 +15,7 @@ import { checkIdleTimeout } from "./transports/idle-timer.ts";
 import { newSocket, SOCKET_OPTIONS } from "./transports/node-sockets.ts";
 import { toOSError } from "./transports/os-errors.ts";
 import { serviceNames, servicePort } from "./transports/services.ts";
+import { claim } from "./transports/socket-events.ts";
 import { SocketTransport } from "./transports/socket-transport.ts";
 import { type SSLContext, startTls, type TlsOptions, type TlsRequest, tlsRequest } from "./transports/tls.ts";
 import type { Transport } from "./transports/transport.ts";
@@ -268,9 +269,9 @@ async function connectUnix(
   }
   checkPathLength(path);
   const socket = newSocket();
-  const connecting = untilConnected(socket, `Connect call failed ${repr(path)}`);
+  // In this order: a cancellation that is still to be delivered destroys the socket, and connecting would revive it.
   socket.connect({ path });
-  await connecting;
+  await untilConnected(socket, `Connect call failed ${repr(path)}`);
   return await connected(protocolFactory, socket, request, { ...options, peername: path, sockname: "" });
 }
 
@@ -319,8 +320,15 @@ export async function adopted(sock: ConnectedSocket): Promise<Duplex> {
     if (socket.destroyed) {
       throw new ValueError(`sock is closed already: ${socket.constructor.name}`);
     }
+    checkBytes(socket);
+    if (!claim(socket)) {
+      throw new RuntimeError(`sock is used by another connection already: ${socket.constructor.name}`);
+    }
     if (socket.connecting === true) {
       await untilConnected(socket);
+    }
+    while (socket.writableCorked > 0) {
+      socket.uncork();
     }
     socket.setNoDelay?.(true);
     return socket;
@@ -332,6 +340,20 @@ export async function adopted(sock: ConnectedSocket): Promise<Duplex> {
   const socket = new Socket({ ...SOCKET_OPTIONS, fd });
   // Bun needs to be told a second time.
   return "bun" in process.versions ? socket.connect({ fd } as object as TcpNetConnectOpts) : socket;
+}
+
+/** Complains of a stream that does not give and take bytes. */
+function checkBytes(stream: Duplex): void {
+  const { readableEncoding, readableObjectMode, writableObjectMode } = stream;
+  const reason =
+    readableEncoding !== null
+      ? `it gives strings, since setEncoding(${repr(readableEncoding)}) was called`
+      : readableObjectMode || writableObjectMode
+        ? "it is in object mode"
+        : null;
+  if (reason !== null) {
+    throw new ValueError(`sock must be a stream of bytes, got a ${stream.constructor.name}: ${reason}`);
+  }
 }
 
 /** Waits until the socket is connected; a cancellation destroys it. */

@@ -695,3 +695,45 @@ describe("Connection that carries much", () => {
     assert.ok(Buffer.concat(peer.chunks).equals(whole));
   });
 });
+
+for (const role of roles) {
+  describe(`StreamWriter of a ${role}: writelines() that throws`, () => {
+    const mistake = new Error("no more");
+    const bad: readonly [string, unknown, unknown][] = [
+      ["a number behind other pieces", ["half ", 5, "rest"], TypeError],
+      ["null before other pieces", [null, "rest"], TypeError],
+      [
+        "an iterable that throws",
+        (function* () {
+          yield "half ";
+          throw mistake;
+        })(),
+        mistake,
+      ],
+      ["something that is not iterable", 5, TypeError],
+    ];
+    for (const [what, pieces, expected] of bad) {
+      it(`StreamWriter.writelines() of ${what} sends nothing`, async () => {
+        await using connection = await connect(role);
+        const { writer, peer } = connection;
+        assert.throws(
+          () => writer.writelines(pieces as string[]),
+          (error) => error === expected || (typeof expected === "function" && error instanceof expected),
+        );
+        assert.equal(writer.transport.getWriteBufferSize(), 0);
+        writer.write("next");
+        writer.writeEof();
+        await peer.untilEnded();
+        assert.equal(String(Buffer.concat(peer.chunks)), "next");
+      });
+    }
+
+    it("StreamWriter.writelines() after writeEof() throws a RuntimeError, also where there is nothing to write", async () => {
+      await using connection = await connect(role);
+      connection.writer.writeEof();
+      for (const pieces of [["x"], []]) {
+        assert.throws(() => connection.writer.writelines(pieces), asyncio.RuntimeError);
+      }
+    });
+  });
+}

@@ -97,6 +97,97 @@ describe("A handler that has returned with its writer open", () => {
   });
 });
 
+/** More than the system takes for a peer that does not read. */
+const TOO_MUCH = Buffer.alloc(16 * 1024 * 1024, "x");
+
+describe("A wait on a connection that nobody holds", () => {
+  const waits: readonly [string, (writer: asyncio.StreamWriter) => Promise<void>][] = [
+    ["waitClosed()", (writer) => writer.waitClosed()],
+    [
+      "drain()",
+      (writer) => {
+        writer.write(TOO_MUCH);
+        return writer.drain();
+      },
+    ],
+    ["send()", (writer) => writer.send(TOO_MUCH)],
+  ];
+  for (const [name, begin] of waits) {
+    it(`StreamWriter.${name} that waits keeps the connection of a client open`, async () => {
+      using warnings = new Warnings();
+      await using listener = await Listener.start();
+      let ended = false;
+      const [peer] = await listener.connected(
+        (_reader, writer) => {
+          begin(writer)
+            .catch(() => {})
+            .finally(() => {
+              ended = true;
+            });
+        },
+        { reads: false },
+      );
+      await survivors([new WeakRef(globalThis)], 10);
+      assert.equal(ended, false);
+      assert.deepEqual(warnings.messages, []);
+      peer.socket.resetAndDestroy();
+      await until(() => ended);
+    });
+
+    it(`StreamWriter.${name} that waits keeps a connection open whose handler has returned`, async () => {
+      using warnings = new Warnings();
+      let ended = false;
+      await using serving = await serve((_reader, writer) => {
+        begin(writer)
+          .catch(() => {})
+          .finally(() => {
+            ended = true;
+          });
+      });
+      const raw = net.connect(serving.port, "127.0.0.1").pause();
+      await once(raw, "connect");
+      await survivors([new WeakRef(globalThis)], 10);
+      assert.equal(ended, false);
+      assert.deepEqual(warnings.messages, []);
+      raw.resetAndDestroy();
+      await until(() => ended);
+    });
+
+    it(`StreamWriter.${name} that was cancelled no longer keeps the connection open`, async () => {
+      using warnings = new Warnings();
+      await using listener = await Listener.start();
+      const [peer] = await listener.connected(
+        async (_reader, writer) => {
+          const task = asyncio.createTask(() => begin(writer));
+          await asyncio.sleep(0);
+          task.cancel();
+          await task.catch(() => {});
+        },
+        { reads: false },
+      );
+      await survivors([new WeakRef(globalThis)], 3);
+      await until(() => warnings.messages.length === 1 || peer.ended);
+      await survivors([new WeakRef(globalThis)], 3);
+      assert.equal(warnings.messages.length, 1);
+      peer.socket.destroy();
+    });
+  }
+
+  it("all that was written is sent before a connection is closed that nobody holds", async () => {
+    using warnings = new Warnings();
+    await using serving = await serve((_reader, writer) => writer.write(TOO_MUCH));
+    const raw = net.connect(serving.port, "127.0.0.1").pause();
+    await once(raw, "connect");
+    await survivors([new WeakRef(globalThis)], 10);
+    const peer = new Peer(raw, true);
+    raw.resume();
+    await peer.untilEnded();
+    assert.equal(Buffer.concat(peer.chunks).length, TOO_MUCH.length);
+    raw.destroy();
+    assert.equal(warnings.messages.length, 1);
+  });
+});
+
 /** A server of Node's. */
 class Listener implements AsyncDisposable {
   readonly #server = net.createServer({ allowHalfOpen: true });

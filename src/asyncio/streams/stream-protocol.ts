@@ -7,7 +7,7 @@
  * A connection may be left open by its handler, for other code to go on with it, and one that was made from this side is
  * nobody's but its user's. When nobody holds its reader or writer any more, it is closed with a ResourceWarning. To know
  * that, the protocol lets go of the reader, which the writer holds: from then on it finds it by a weak reference, but
- * while a read waits, and its collection tells that both are gone.
+ * while a read, a drain() or a waitClosed() waits, and its collection tells that both are gone.
  */
 import type { Context } from "../../contextvars/context.ts";
 import { ConnectionResetError } from "../../errors.ts";
@@ -40,6 +40,8 @@ export class StreamProtocol extends Protocol {
   #writingPaused = false;
   #drains: Set<Wait<void>> | null = null;
   #closeWaits: Set<Wait<void>> | null = null;
+  /** The reader, while one of these waits: nobody need hold it but who waits for this connection. */
+  #waitedOn: StreamReader | null = null;
   #lost = false;
   #handlerTask: Task<unknown> | null = null;
   /** What the connection was lost with. */
@@ -118,7 +120,7 @@ export class StreamProtocol extends Protocol {
       return done;
     }
     this.#drains ??= new Set();
-    return waitIn(this.#drains);
+    return this.#waitIn(this.#drains);
   }
 
   /** Waits until the connection is gone. */
@@ -127,7 +129,24 @@ export class StreamProtocol extends Protocol {
       return this.#exception === null ? done : rejected(this.#exception);
     }
     this.#closeWaits ??= new Set();
-    return waitIn(this.#closeWaits);
+    return this.#waitIn(this.#closeWaits);
+  }
+
+  /** A wait that stands in the set until it ends, in whatever way. */
+  #waitIn(waits: Set<Wait<void>>): Promise<void> {
+    const wait: Wait<void> = new Wait(() => {
+      waits.delete(wait);
+      this.#releaseIfIdle();
+    });
+    waits.add(wait);
+    this.#waitedOn = this.#findReader() ?? null;
+    return wait.begin();
+  }
+
+  #releaseIfIdle(): void {
+    if ((this.#drains?.size ?? 0) + (this.#closeWaits?.size ?? 0) === 0) {
+      this.#waitedOn = null;
+    }
   }
 
   #settle(waits: Set<Wait<void>> | null, exception: unknown): void {
@@ -139,10 +158,11 @@ export class StreamProtocol extends Protocol {
       }
     }
     waits?.clear();
+    this.#releaseIfIdle();
   }
 
   #findReader(): StreamReader | undefined {
-    return this.#reader ?? this.#letGo?.deref();
+    return this.#reader ?? this.#waitedOn ?? this.#letGo?.deref();
   }
 
   #runHandler(callback: ClientConnectedCb, context: Context, reader: StreamReader, transport: Transport): void {
@@ -188,10 +208,3 @@ const abandoned = new FinalizationRegistry<Transport>((transport) => {
     transport.close();
   }
 });
-
-/** A wait that stands in the set until it ends, in whatever way. */
-function waitIn(waits: Set<Wait<void>>): Promise<void> {
-  const wait: Wait<void> = new Wait(() => waits.delete(wait));
-  waits.add(wait);
-  return wait.begin();
-}

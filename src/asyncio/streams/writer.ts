@@ -73,12 +73,13 @@ export class StreamWriter {
   }
 
   /**
-   * Sends several pieces, as `write()` would one after the other.
+   * Sends several pieces, as `write()` would one after the other: all of them, or none where it throws.
    *
    * Python: `StreamWriter.writelines()`. Differs: takes strings; does not copy.
    *
    * @throws {RuntimeError} After `writeEof()`.
    * @throws {TypeError} If a piece is neither a Uint8Array nor a string.
+   * @throws What the iterable throws.
    */
   writelines(data: Iterable<Uint8Array | string>): void {
     this.#transport.writelines(data);
@@ -119,7 +120,8 @@ export class StreamWriter {
   }
 
   /**
-   * Waits until the connection is closed; call `close()` before.
+   * Waits until the connection is closed; call `close()` before. While it waits, the connection is not taken for one
+   * that nobody holds.
    *
    * Python: `StreamWriter.wait_closed()`. Differs: cancelling one call does not spoil another.
    *

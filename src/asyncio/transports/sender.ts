@@ -11,7 +11,7 @@
  * tick; if that one does not leave at once, an empty write behind it tells when it has.
  */
 import { Buffer } from "node:buffer";
-import { ValueError } from "../../errors.ts";
+import { RuntimeError, ValueError } from "../../errors.ts";
 import { repr } from "../../repr.ts";
 import { Wait } from "../waits.ts";
 import type { WriteBufferLimits } from "./transport.ts";
@@ -49,6 +49,8 @@ export interface SenderOwner {
   _onSent(): void;
   /** Nothing waits any more. */
   _onAllSent(): void;
+  /** The sink has thrown, or there is nothing left of what was written. */
+  _onSinkError(error: unknown): void;
 }
 
 export class Sender {
@@ -56,7 +58,10 @@ export class Sender {
   #sink: Sink;
   /** A socket of Node's without TLS: an empty write means nothing to it, and several leave by one call of the system. */
   #isPlain: boolean;
+  /** What waits begins at the head: taking the first piece out of a long array would move all others. */
   #queue: Uint8Array[] = [];
+  #head = 0;
+  /** In bytes. */
   #queued = 0;
   /** How many bytes the sink had left when that was last asked: no fewer than now. */
   #backlog = 0;
@@ -137,8 +142,13 @@ export class Sender {
       return;
     }
     const sink = this.#sink;
-    while (this.#queued > 0 && sink.writableLength === 0 && !sink.destroyed) {
-      this.#send(this.#nextBatch());
+    try {
+      while (this.#queued > 0 && sink.writableLength === 0 && !sink.destroyed) {
+        this.#send(this.#nextBatch());
+      }
+    } catch (error) {
+      this.#owner._onSinkError(error);
+      return;
     }
     this.#backlog = sink.writableLength;
     if (!sink.destroyed) {
@@ -156,10 +166,11 @@ export class Sender {
    */
   async hold(): Promise<void> {
     this.#held = true;
-    for (const piece of this.#queue.splice(0)) {
+    const pieces = this.#queue.slice(this.#head);
+    this.discard();
+    for (const piece of pieces) {
       this.#sink.write(piece, this.#onWritten);
     }
-    this.#queued = 0;
     this.#backlog = this.#sink.writableLength;
     while (this.#sink.writableLength > 0) {
       const sent = new Wait<void>(() => this.#sentWaits?.delete(sent));
@@ -179,7 +190,8 @@ export class Sender {
 
   /** Drops what waits here. */
   discard(): void {
-    this.#queue = [];
+    this.#queue.length = 0;
+    this.#head = 0;
     this.#queued = 0;
   }
 
@@ -245,28 +257,48 @@ export class Sender {
   }
 
   #nextBatch(): Uint8Array | readonly Uint8Array[] {
-    const first = this.#queue[0] as Uint8Array;
+    const first = this.#queue[this.#head] as Uint8Array;
     if (first.length === this.#queued && first.length <= BATCH) {
-      this.#queued = 0;
-      return this.#queue.pop() as Uint8Array;
+      this.discard();
+      return first;
     }
-    let count = 1;
-    let size = first.length;
-    while (count < this.#queue.length && size + (this.#queue[count] as Uint8Array).length <= BATCH) {
-      size += (this.#queue[count] as Uint8Array).length;
-      count += 1;
-    }
-    if (size > BATCH) {
-      this.#queue[0] = first.subarray(BATCH);
+    if (first.length > BATCH) {
+      this.#queue[this.#head] = first.subarray(BATCH);
       this.#queued -= BATCH;
       return first.subarray(0, BATCH);
     }
-    this.#queued -= size;
-    if (count === 1) {
-      return this.#queue.shift() as Uint8Array;
+    const pieces = this.#take();
+    const size = pieces.reduce((sum, piece) => sum + piece.length, 0);
+    if (pieces.length === 1) {
+      return first;
     }
-    const pieces = this.#queue.splice(0, count);
-    return this.#isPlain && size >= count * LARGE_PIECE ? pieces : Buffer.concat(pieces, size);
+    return this.#isPlain && size >= pieces.length * LARGE_PIECE ? pieces : Buffer.concat(pieces, size);
+  }
+
+  /** Takes out as many pieces as fit into a batch. */
+  #take(): readonly Uint8Array[] {
+    let end = this.#head;
+    let size = 0;
+    for (; end < this.#queue.length; end++) {
+      const { length } = this.#queue[end] as Uint8Array;
+      if (length === 0) {
+        throw new RuntimeError("the memory of bytes was transferred after write(); write a copy of them");
+      }
+      if (size + length > BATCH) {
+        break;
+      }
+      size += length;
+    }
+    const pieces = this.#queue.slice(this.#head, end);
+    this.#head = end;
+    this.#queued -= size;
+    if (this.#head === this.#queue.length) {
+      this.discard();
+    } else if (this.#head > this.#queue.length / 2) {
+      this.#queue = this.#queue.slice(this.#head);
+      this.#head = 0;
+    }
+    return pieces;
   }
 
   #pauseIfHigh(): void {

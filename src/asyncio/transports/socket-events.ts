@@ -6,6 +6,7 @@
  */
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { repr } from "../../repr.ts";
 import { isNodeSocket } from "./node-sockets.ts";
 
 /** What a transport is told. */
@@ -27,10 +28,39 @@ export function listenForEnd(stream: Duplex, listener: SocketListener): void {
   carrier.allowHalfOpen = true;
   stream.on("error", onError);
   stream.on("close", onClose);
+  if (!(stream instanceof Socket)) {
+    tellOfClose(stream, listener);
+  }
   if (stream.destroyed) {
     // It has ended between the handshake and now, and may have said so already.
     process.nextTick(() => listener._onClose());
   }
+}
+
+/** Takes the stream for one connection; false where another has it already. */
+export function claim(stream: Duplex): boolean {
+  if (listenerKey in stream) {
+    return false;
+  }
+  Object.assign(stream, { [listenerKey]: null });
+  return true;
+}
+
+/** A stream that was made with `emitClose: false` says nothing of its end. */
+function tellOfClose(stream: Duplex, listener: SocketListener): void {
+  const destroy = stream._destroy;
+  stream._destroy = (error, callback) => {
+    const onDestroyed = (destroyError?: unknown): void => {
+      callback(destroyError as Error | null);
+      // After the error, which the stream tells of in a tick.
+      process.nextTick(() => listener._onClose());
+    };
+    try {
+      destroy.call(stream, error, onDestroyed);
+    } catch (exception) {
+      onDestroyed(exception);
+    }
+  };
 }
 
 /** Has the listener hear of data and of the peer's EOF, after `listenForEnd()`. */
@@ -77,8 +107,13 @@ function pushToBuffer(this: Duplex, chunk: unknown, encoding?: BufferEncoding): 
   return Socket.prototype.push.call(this, chunk, encoding);
 }
 
-function onData(this: Duplex, chunk: Buffer): void {
-  (this as Carrier)[listenerKey]._onData(chunk);
+function onData(this: Duplex, chunk: unknown): void {
+  const listener = (this as Carrier)[listenerKey];
+  if (chunk instanceof Uint8Array) {
+    listener._onData(chunk as Buffer);
+  } else {
+    listener._onError(new TypeError(`the socket gives ${repr(chunk)} and not bytes: do not call its setEncoding()`));
+  }
 }
 
 function onEnd(this: Duplex): void {

@@ -139,7 +139,7 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
       this.#socket = await this.#upgrade(request, bufferedPlaintext);
     } catch (error) {
       this.#error ??= isCancelled(error) ? null : error;
-      this.#socket.destroy();
+      this.#destroy();
       this._onClose();
       throw isCancelled(error) ? error : this.#error;
     } finally {
@@ -180,7 +180,7 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
   }
 
   #receive(): void {
-    listenForData(this.#socket, !this.#reading);
+    this.#callStream((stream) => listenForData(stream, !this.#reading));
   }
 
   #learnOfTls(): void {
@@ -229,7 +229,7 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
     if (this.isReading()) {
       this.#reading = false;
       if (!this.#upgrading) {
-        this.#socket.pause();
+        this.#callStream((stream) => stream.pause());
       }
     }
   }
@@ -239,7 +239,7 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
       this.#reading = true;
       // What comes meanwhile belongs to the handshake.
       if (!this.#upgrading) {
-        this.#socket.resume();
+        this.#callStream((stream) => stream.resume());
       }
       if (this.#eofPending) {
         this.#eofPending = false;
@@ -249,14 +249,20 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
   }
 
   write(data: Uint8Array | string): void {
-    const bytes = this.#toSend("write()", data);
+    this.#checkNoEof("write()");
+    const bytes = toBytes("write()", data);
     if (!this.#dropsWrites()) {
       this.#sender.write(bytes);
     }
   }
 
   writelines(data: Iterable<Uint8Array | string>): void {
-    const pieces = Array.from(data, (piece) => this.#toSend("writelines()", piece));
+    this.#checkNoEof("writelines()");
+    // All are looked at before any is sent: a bad one, or an error of the iterable, must not leave half a message behind.
+    const pieces: Uint8Array[] = [];
+    for (const piece of data) {
+      pieces.push(toBytes("writelines()", piece));
+    }
     if (pieces.length > 0 && !this.#dropsWrites()) {
       this.#sender.writeAll(pieces);
     }
@@ -284,7 +290,7 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
       return;
     }
     this.#state = "closing";
-    this.#socket.pause();
+    this.#callStream((stream) => stream.pause());
     this.#sender.flush();
   }
 
@@ -295,7 +301,22 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
     this.#state = "closing";
     this.#ended = true;
     this.#sender.discard();
-    this.#socket.destroy();
+    this.#destroy();
+  }
+
+  #destroy(): void {
+    try {
+      this.#socket.destroy();
+    } catch (error) {
+      callExceptionHandler({
+        message: "Fatal error: a method of the stream failed.",
+        exception: error,
+        transport: this,
+      });
+      this.#error ??= error;
+      // It will not tell of its end.
+      process.nextTick(() => this._onClose());
+    }
   }
 
   getWriteBufferSize(): number {
@@ -336,7 +357,11 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
     this.#sender.dataArrived();
     const protocol = this.#protocol;
     if (protocol._needsContext === false) {
-      (protocol as Protocol).dataReceived(chunk);
+      try {
+        (protocol as Protocol).dataReceived(chunk);
+      } catch (error) {
+        this.#protocolFailed("dataReceived", error);
+      }
     } else if (isBuffered(protocol)) {
       this.#fill(protocol, chunk);
     } else {
@@ -392,10 +417,12 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
     const isOurs = this.#ended && (error as Error | null)?.name === "AbortError";
     this.#error ??= isOurs ? null : toOSError(error);
     // What had arrived while reading was paused; the socket would take it to its grave.
-    const rest = this.#socket.read() as Buffer | null;
-    if (rest !== null) {
-      this._onData(rest);
-    }
+    this.#callStream((stream) => {
+      const rest = stream.read() as Buffer | null;
+      if (rest !== null) {
+        this._onData(rest);
+      }
+    });
     // TLS tells of an alert, or of a broken record, and leaves the socket open; what comes then is an EOF, if anything.
     if (!this.#socket.destroyed) {
       this.abort();
@@ -431,16 +458,26 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
     }
     if (this.#state === "open") {
       if (!this.#socket.writableEnded) {
-        this.#socket.end();
+        this.#callStream((stream) => stream.end());
       }
       return;
     }
     this.#ended = true;
     const seconds = this.#tls?.options.sslShutdownTimeout;
-    if (seconds === undefined) {
-      endAndDestroy(this.#socket);
-    } else {
-      endTls(this.#socket, seconds, (error) => this._fail(error));
+    this.#callStream((stream) => {
+      if (seconds === undefined) {
+        endAndDestroy(stream, (error) => this._onSinkError(error));
+      } else {
+        endTls(stream, seconds, (error) => this._fail(error));
+      }
+    });
+  }
+
+  /** @internal The stream has thrown. */
+  _onSinkError(exception: unknown): void {
+    if (this.#state !== "closed") {
+      callExceptionHandler({ message: "Fatal error: a method of the stream failed.", exception, transport: this });
+      this._fail(exception);
     }
   }
 
@@ -454,11 +491,10 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
     this.#call("resumeWriting", () => this.#protocol.resumeWriting());
   }
 
-  #toSend(method: string, data: Uint8Array | string): Uint8Array {
+  #checkNoEof(method: string): void {
     if (this.#eofWritten) {
       throw new RuntimeError(`Cannot call ${method} after writeEof()`, { code: "ERR_WRITE_AFTER_EOF" });
     }
-    return toBytes(method, data);
   }
 
   /** Whether nothing can be sent any more. */
@@ -487,14 +523,27 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
         this.#flow ??= new Flow(this.#context, null, false, null);
         runInFlow(this.#flow, callback);
       }
-    } catch (exception) {
-      callExceptionHandler({
-        message: `Fatal error: protocol.${method}() call failed.`,
-        exception,
-        transport: this,
-        protocol: this.#protocol,
-      });
-      this._fail(exception);
+    } catch (error) {
+      this.#protocolFailed(method, error);
+    }
+  }
+
+  #protocolFailed(method: string, exception: unknown): void {
+    callExceptionHandler({
+      message: `Fatal error: protocol.${method}() call failed.`,
+      exception,
+      transport: this,
+      protocol: this.#protocol,
+    });
+    this._fail(exception);
+  }
+
+  /** Calls a method of the stream, which may be anybody's. An error there ends this connection, and nothing else. */
+  #callStream(callback: (stream: AnySocket) => void): void {
+    try {
+      callback(this.#socket);
+    } catch (error) {
+      this._onSinkError(error);
     }
   }
 }

@@ -216,26 +216,32 @@ class Handshake {
   }
 }
 
-/** Closes when the peer has ended TLS, too, or `onTimeout` has done it. */
-export function endTls(socket: Duplex, seconds: number, onTimeout: (error: TimeoutError) => void): void {
-  const timer = callLater(seconds, () => onTimeout(new TimeoutError("SSL shutdown timed out")));
+/** Closes when the peer has ended TLS, too, or `onError` has done it, which a TimeoutError is given to. */
+export function endTls(socket: Duplex, seconds: number, onError: (error: unknown) => void): void {
+  const timer = callLater(seconds, () => onError(new TimeoutError("SSL shutdown timed out")));
   socket.once("close", () => timer.cancel());
-  socket.once("end", () => endAndDestroy(socket));
+  socket.once("end", () => endAndDestroy(socket, onError));
   socket.end();
   // What still comes is dropped; the end stands behind it.
   socket.resume();
   if (socket.readableEnded) {
-    endAndDestroy(socket);
+    endAndDestroy(socket, onError);
   }
 }
 
 /** Closes when everything was handed to the system, whether or not the peer closes its side. */
-export function endAndDestroy(socket: Duplex): void {
+export function endAndDestroy(socket: Duplex, onError: (error: unknown) => void): void {
   if ("destroySoon" in socket) {
     (socket as Socket).destroySoon();
     return;
   }
-  socket.end(() => socket.destroy());
+  socket.end(() => {
+    try {
+      socket.destroy();
+    } catch (error) {
+      onError(error);
+    }
+  });
 }
 
 function clientSocket(stream: Duplex, { ssl, host, options }: TlsRequest): tls.TLSSocket {

@@ -40,7 +40,7 @@ export interface Transport {
   resumeReading(): void;
   /** Sends bytes, or a string as UTF-8. Never waits. The bytes must not be changed afterwards. */
   write(data: Uint8Array | string): void;
-  /** Sends several pieces, as one. */
+  /** Sends several pieces, as one; none where it throws. */
   writelines(data: Iterable<Uint8Array | string>): void;
   /** Sends what is buffered, then an EOF. Data can still be received. */
   writeEof(): void;
