@@ -48,7 +48,7 @@ export function claim(stream: Duplex): boolean {
 
 /** A stream that was made with `emitClose: false` says nothing of its end. */
 function tellOfClose(stream: Duplex, listener: SocketListener): void {
-  const destroy = stream._destroy;
+  const destroy = stream._destroy.bind(stream);
   stream._destroy = (error, callback) => {
     const onDestroyed = (destroyError?: unknown): void => {
       callback(destroyError as Error | null);
@@ -56,7 +56,7 @@ function tellOfClose(stream: Duplex, listener: SocketListener): void {
       process.nextTick(() => listener._onClose());
     };
     try {
-      destroy.call(stream, error, onDestroyed);
+      destroy(error, onDestroyed);
     } catch (exception) {
       onDestroyed(exception);
     }
