@@ -84,3 +84,11 @@ export function checkWholeNumber(name: string, value: unknown): void {
     throw new TypeError(`${name} must be an integer, got ${repr(value)}`);
   }
 }
+
+/** The first argument may be left out: then the options are in its place. */
+export function addressOrOptions<A, O>(given: unknown, options: O): { value: A | undefined; options: O } {
+  if (typeof given === "object" && given !== null && !Array.isArray(given)) {
+    return { value: undefined, options: given as O };
+  }
+  return { value: (given as A | null | undefined) ?? undefined, options };
+}

@@ -4,9 +4,11 @@ import { Duplex } from "node:stream";
 import { copyContext } from "../contextvars/context.ts";
 import { ConnectionAbortedError, RuntimeError, ValueError } from "../errors.ts";
 import { repr } from "../repr.ts";
-import { checkOptions, functionNeeded } from "./arguments.ts";
+import { addressOrOptions, checkFunction, checkOptions } from "./arguments.ts";
 import type { BaseProtocol } from "./protocols/protocols.ts";
-import { StreamReader } from "./streams/reader.ts";
+import { ON_BUN } from "./runtime.ts";
+import type { StreamReader } from "./streams/reader.ts";
+import { READER_OPTIONS, type ReaderOptions, readerWith } from "./streams/reader-options.ts";
 import { StreamProtocol } from "./streams/stream-protocol.ts";
 import { StreamWriter } from "./streams/writer.ts";
 import { checkPathLength, type Family, lookUp } from "./transports/addresses.ts";
@@ -14,7 +16,7 @@ import { connectAny, interleaved } from "./transports/connect.ts";
 import { checkIdleTimeout } from "./transports/idle-timer.ts";
 import { newSocket, SOCKET_OPTIONS } from "./transports/node-sockets.ts";
 import { toOSError } from "./transports/os-errors.ts";
-import { serviceNames, servicePort } from "./transports/services.ts";
+import { checkedPort } from "./transports/services.ts";
 import { claim } from "./transports/socket-events.ts";
 import { SocketTransport } from "./transports/socket-transport.ts";
 import { type SSLContext, startTls, type TlsOptions, type TlsRequest, tlsRequest } from "./transports/tls.ts";
@@ -52,14 +54,6 @@ export interface CreateConnectionOptions extends ConnectionOptions {
   allErrors?: boolean | undefined;
 }
 
-/** Options of a reader that is made for a connection. */
-export interface ReaderOptions {
-  /** Of the reader, in bytes. @default 65536 */
-  limit?: number | undefined;
-  /** How long a read may wait, in seconds; then it throws a TimeoutError. @default as long as it takes */
-  readTimeout?: number | undefined;
-}
-
 /** Options of {@linkcode openConnection}. */
 export interface OpenConnectionOptions extends CreateConnectionOptions, ReaderOptions {}
 
@@ -67,7 +61,6 @@ export interface OpenConnectionOptions extends CreateConnectionOptions, ReaderOp
 export interface OpenUnixConnectionOptions extends ConnectionOptions, ReaderOptions {}
 
 const TLS_OPTIONS = ["ssl", "serverHostname", "sslHandshakeTimeout", "sslShutdownTimeout"] as const;
-const READER_OPTIONS = ["limit", "readTimeout"] as const;
 const UNIX_OPTIONS = ["sock", "idleTimeout", ...TLS_OPTIONS] as const;
 const TCP_OPTIONS = [
   ...UNIX_OPTIONS,
@@ -162,7 +155,7 @@ export async function createConnection<P extends BaseProtocol>(
   options: CreateConnectionOptions = {},
 ): Promise<[Transport, P]> {
   checkOptions("createConnection()", options, TCP_OPTIONS);
-  checkFactory("createConnection()", protocolFactory);
+  checkFunction("createConnection()", protocolFactory);
   const transport = await connectTcp("createConnection()", protocolFactory, host, port, options);
   return [transport, transport.getProtocol() as P];
 }
@@ -174,32 +167,16 @@ export async function createUnixConnection<P extends BaseProtocol>(
   options: ConnectionOptions = {},
 ): Promise<[Transport, P]> {
   checkOptions("createUnixConnection()", options, UNIX_OPTIONS);
-  checkFactory("createUnixConnection()", protocolFactory);
+  checkFunction("createUnixConnection()", protocolFactory);
   const transport = await connectUnix(protocolFactory, path, options);
   return [transport, transport.getProtocol() as P];
 }
 
-/** Complains of a protocol factory that is none. */
-export function checkFactory(caller: string, protocolFactory: unknown): void {
-  if (typeof protocolFactory !== "function") {
-    throw functionNeeded(caller, protocolFactory);
-  }
-}
-
-/** The first argument may be left out: then the options are in its place. */
-export function addressOrOptions<A, O>(given: unknown, options: O): { value: A | undefined; options: O } {
-  if (typeof given === "object" && given !== null && !Array.isArray(given)) {
-    return { value: undefined, options: given as O };
-  }
-  return { value: (given as A | null | undefined) ?? undefined, options };
-}
-
 async function openStream(
-  { limit, readTimeout }: ReaderOptions,
+  options: ReaderOptions,
   connect: (makeProtocol: () => StreamProtocol) => Promise<SocketTransport>,
 ): Promise<[StreamReader, StreamWriter]> {
-  const reader = new StreamReader({ limit });
-  reader._setReadTimeout(readTimeout);
+  const reader = readerWith(options);
   const protocol = new StreamProtocol(reader, null, null);
   const transport = await connect(() => protocol);
   protocol._letGo(reader, transport);
@@ -339,7 +316,7 @@ export async function adopted(sock: ConnectedSocket): Promise<Duplex> {
   }
   const socket = new Socket({ ...SOCKET_OPTIONS, fd });
   // Bun needs to be told a second time.
-  return "bun" in process.versions ? socket.connect({ fd } as object as TcpNetConnectOpts) : socket;
+  return ON_BUN ? socket.connect({ fd } as object as TcpNetConnectOpts) : socket;
 }
 
 /** Complains of a stream that does not give and take bytes. */
@@ -367,20 +344,4 @@ function untilConnected(socket: Duplex, message?: string): Promise<void> {
     wait.resolve();
   });
   return wait.begin();
-}
-
-/** The port as a number: itself, a numeral, or that of a service. */
-export function checkedPort(caller: string, port: unknown, lowest: number): number {
-  const isNumeral = typeof port === "string" && /^\d+$/.test(port);
-  const number = isNumeral ? Number(port) : typeof port === "string" ? servicePort(port) : port;
-  if (number === undefined) {
-    throw new ValueError(`${caller} does not know the service ${repr(port)}; it knows ${serviceNames().join(", ")}`);
-  }
-  if (typeof number !== "number") {
-    throw new TypeError(`${caller} needs a port number, got ${repr(port)}`);
-  }
-  if (!Number.isInteger(number) || number < lowest || number > 65535) {
-    throw new ValueError(`${caller} needs a port from ${lowest} to 65535, got ${repr(port)}`);
-  }
-  return number;
 }

@@ -80,7 +80,6 @@ export {
   type OpenUnixConnectionOptions,
   openConnection,
   openUnixConnection,
-  type ReaderOptions,
 } from "./connections.ts";
 export type { CallbackOptions, ExceptionContext, Handle, TimerHandle } from "./events.ts";
 export {
@@ -103,21 +102,19 @@ export { BaseProtocol, BufferedProtocol, Protocol } from "./protocols/protocols.
 export { LifoQueue, PriorityQueue, Queue } from "./queues.ts";
 export { Runner, type RunnerOptions, type RunnerRunOptions, run } from "./runners.ts";
 export { getRunningLoop } from "./running-loop.ts";
-export {
-  type CreateServerOptions,
-  type CreateUnixServerOptions,
-  type HandlerOutcome,
-  Server,
-  type ServerOptions,
-  ServerSocket,
-  type ShutdownOptions,
-  type StartServerOptions,
-  type StartUnixServerOptions,
-  startServer,
-  startUnixServer,
-} from "./server.ts";
+export type {
+  CreateServerOptions,
+  CreateUnixServerOptions,
+  ServerOptions,
+  StartServerOptions,
+  StartUnixServerOptions,
+} from "./servers/options.ts";
+export { Server } from "./servers/server.ts";
+export type { HandlerOutcome, ShutdownOptions } from "./servers/shutdown.ts";
+export { startServer, startUnixServer } from "./servers/start.ts";
 export { socketpair } from "./socketpair.ts";
 export { type ReadIntoOptions, type Separator, StreamReader, type StreamReaderOptions } from "./streams/reader.ts";
+export type { ReaderOptions } from "./streams/reader-options.ts";
 export type { ClientConnectedCb } from "./streams/stream-protocol.ts";
 export { StreamWriter } from "./streams/writer.ts";
 export { TaskGroup } from "./taskgroups.ts";
@@ -134,6 +131,6 @@ export {
 } from "./tasks.ts";
 export { Timeout, timeout, timeoutAt } from "./timeouts.ts";
 export { SocketAddress } from "./transports/addresses.ts";
-export type { ListeningSocket } from "./transports/listen.ts";
+export { type ListeningSocket, ServerSocket } from "./transports/listen.ts";
 export type { SSLContext, TlsOptions } from "./transports/tls.ts";
 export type { Transport, WriteBufferLimits } from "./transports/transport.ts";

@@ -14,13 +14,9 @@ import * as events from "./events.ts";
 import { Future } from "./futures.ts";
 import type { BaseProtocol } from "./protocols/protocols.ts";
 import { setRunningLoop } from "./running-loop.ts";
-import {
-  type CreateServerOptions,
-  type CreateUnixServerOptions,
-  createServer,
-  createUnixServer,
-  type Server,
-} from "./server.ts";
+import type { CreateServerOptions, CreateUnixServerOptions } from "./servers/options.ts";
+import type { Server } from "./servers/server.ts";
+import { createServer, createUnixServer } from "./servers/start.ts";
 import { addSignalHandler, removeSignalHandler } from "./signals.ts";
 import { createTask, type Task, type TaskOptions } from "./tasks.ts";
 import { time } from "./timers.ts";

@@ -3,8 +3,8 @@ import * as dns from "node:dns";
 import { isIP, type Socket } from "node:net";
 import { gaierror, OSError } from "../../errors.ts";
 import { inspectCustom, repr } from "../../repr.ts";
+import { ON_DENO } from "../runtime.ts";
 import { ensureFuture } from "../tasks.ts";
-import { ON_DENO } from "./node-sockets.ts";
 
 /**
  * The address of one end of a TCP connection.

@@ -8,7 +8,8 @@
 import * as fs from "node:fs";
 import * as net from "node:net";
 import { OSError, ValueError } from "../../errors.ts";
-import { repr } from "../../repr.ts";
+import { inspectCustom, repr } from "../../repr.ts";
+import { HEEDS_REUSE_PORT } from "../runtime.ts";
 import { Wait } from "../waits.ts";
 import { BOTH_IN_ONE, checkPathLength, type Family, lookUp, SocketAddress } from "./addresses.ts";
 import { READ_SIZE } from "./node-sockets.ts";
@@ -47,6 +48,32 @@ export class Listener {
     } else {
       this.#file.closeKeepingOthers(() => this.server.close());
     }
+  }
+}
+
+/** A listening socket of a {@linkcode Server}. */
+export class ServerSocket {
+  readonly #address: SocketAddress | string;
+
+  /** @internal */
+  constructor(address: SocketAddress | string) {
+    this.#address = address;
+  }
+
+  /** Where it listens. Python: `socket.getsockname()`. Differs: a {@linkcode SocketAddress}. */
+  getsockname(): SocketAddress {
+    // A server on a Unix socket knows that it gets a path: the type serves the many.
+    return this.#address as SocketAddress;
+  }
+
+  /** `<ServerSocket 127.0.0.1:8081>` */
+  toString(): string {
+    return `<ServerSocket ${this.#address}>`;
+  }
+
+  /** @internal */
+  [inspectCustom](): string {
+    return this.toString();
   }
 }
 
@@ -235,4 +262,24 @@ function listening(server: net.Server, where: net.ListenOptions | { fd: number }
     wait.resolve(server);
   });
   return wait.begin();
+}
+
+/**
+ * Whether to listen with `reusePort`.
+ *
+ * @throws {ValueError} If the runtime would take an option and do nothing about it.
+ */
+export function checkedReusePort(
+  caller: string,
+  { reusePort, reuseAddress }: { reusePort?: boolean | undefined; reuseAddress?: boolean | undefined },
+): boolean {
+  if (reuseAddress === false) {
+    throw new ValueError(`${caller} cannot switch reuseAddress off: Node always sets SO_REUSEADDR`);
+  }
+  if (reusePort === true && !HEEDS_REUSE_PORT) {
+    throw new ValueError(
+      "reuse_port not supported by this runtime; Node has it from 22.12 and 23.1 on, Bun from 1.4 on, Deno from 2.9 on",
+    );
+  }
+  return reusePort === true;
 }

@@ -2,15 +2,12 @@
 import { Buffer } from "node:buffer";
 import { Socket } from "node:net";
 import { Duplex } from "node:stream";
+import { ON_NODE } from "../runtime.ts";
 
 /** How much a socket reads ahead; the same on every Node. */
 export const READ_SIZE: number = 64 * 1024; // bytes
 /** Of every socket: it ends each side by itself. */
 export const SOCKET_OPTIONS: object = { allowHalfOpen: true, highWaterMark: READ_SIZE };
-
-/** Bun and Deno read and write in ways of their own; only what is public is known of those. */
-export const ON_NODE: boolean = !("bun" in process.versions) && !("deno" in process.versions);
-export const ON_DENO: boolean = "deno" in process.versions;
 
 export function isNodeSocket(stream: Duplex): boolean {
   return ON_NODE && stream instanceof Socket;

@@ -1,3 +1,7 @@
+/** Ports: a number, a numeral, or the name of a service. */
+import { ValueError } from "../../errors.ts";
+import { repr } from "../../repr.ts";
+
 /** Ports by the names of their services: Node cannot ask the system's table. */
 const PORTS: Readonly<Record<string, number>> = {
   echo: 7,
@@ -35,12 +39,20 @@ const PORTS: Readonly<Record<string, number>> = {
   "secure-mqtt": 8883,
 };
 
-/** The port of the service; `undefined` where the name is not in the table. */
-export function servicePort(name: string): number | undefined {
-  return PORTS[name.toLowerCase()];
-}
-
-/** All names, for an error message. */
-export function serviceNames(): string[] {
-  return Object.keys(PORTS);
+/** The port as a number: itself, a numeral, or that of a service. */
+export function checkedPort(caller: string, port: unknown, lowest: number): number {
+  const isNumeral = typeof port === "string" && /^\d+$/.test(port);
+  const number = isNumeral ? Number(port) : typeof port === "string" ? PORTS[port.toLowerCase()] : port;
+  if (number === undefined) {
+    throw new ValueError(
+      `${caller} does not know the service ${repr(port)}; it knows ${Object.keys(PORTS).join(", ")}`,
+    );
+  }
+  if (typeof number !== "number") {
+    throw new TypeError(`${caller} needs a port number, got ${repr(port)}`);
+  }
+  if (!Number.isInteger(number) || number < lowest || number > 65535) {
+    throw new ValueError(`${caller} needs a port from ${lowest} to 65535, got ${repr(port)}`);
+  }
+  return number;
 }

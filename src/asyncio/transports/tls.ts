@@ -11,9 +11,9 @@ import * as tls from "node:tls";
 import { ConnectionAbortedError, ConnectionResetError, SSLError, TimeoutError, ValueError } from "../../errors.ts";
 import { repr } from "../../repr.ts";
 import { callLater, type TimerHandle } from "../events.ts";
+import { ON_DENO } from "../runtime.ts";
 import { noop, rejected, Wait } from "../waits.ts";
 import { AMPLE, Underlay } from "./deno-tls.ts";
-import { ON_DENO } from "./node-sockets.ts";
 import { toOSError } from "./os-errors.ts";
 
 /** Node's options for TLS, or a context made from them. */

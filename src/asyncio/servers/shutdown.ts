@@ -1,0 +1,102 @@
+/** Ending a server within a fixed time, and what became of each handler. */
+import { ValueError } from "../../errors.ts";
+import { repr } from "../../repr.ts";
+import { checkOptions } from "../arguments.ts";
+import { wait } from "../combinators.ts";
+import type { Future } from "../futures.ts";
+import { StreamProtocol } from "../streams/stream-protocol.ts";
+import type { Task } from "../tasks.ts";
+import type { SocketAddress } from "../transports/addresses.ts";
+import type { SocketTransport } from "../transports/socket-transport.ts";
+
+/** Options of `Server.shutdown()`. */
+export interface ShutdownOptions {
+  /** How long handlers may take to finish by themselves, in seconds. @default 30 */
+  grace?: number | undefined;
+  /** How long they may take after they were cancelled, in seconds. @default 5 */
+  cancelGrace?: number | undefined;
+}
+
+const SHUTDOWN_OPTIONS = ["grace", "cancelGrace"];
+
+/** What became of the handler of a connection in `Server.shutdown()`. */
+export interface HandlerOutcome {
+  /** The name of the handler's task; `null` for a protocol, which has none. */
+  readonly name: string | null;
+  /** The peer's address. */
+  readonly peername: SocketAddress | string | null;
+  /** It came to its end; it was cancelled, and came to its end; it did not. */
+  readonly outcome: "finished" | "cancelled" | "aborted";
+}
+
+/** A connection, and the Future that has a result when it has ended. */
+export interface OpenConnection {
+  readonly transport: SocketTransport;
+  readonly end: Future<void>;
+}
+
+/** @throws {ValueError} If a time is negative, or no number. */
+export function checkedGrace(options: ShutdownOptions): { grace: number; cancelGrace: number } {
+  checkOptions("shutdown()", options, SHUTDOWN_OPTIONS);
+  const { grace = 30, cancelGrace = 5 } = options;
+  checkGrace("grace", grace);
+  checkGrace("cancelGrace", cancelGrace);
+  return { grace, cancelGrace };
+}
+
+/** Lets the handlers finish, and cancels those that have not in time. Leaves alone what does not end by that. */
+export async function endHandlers(
+  connections: readonly OpenConnection[],
+  grace: number,
+  cancelGrace: number,
+): Promise<HandlerOutcome[]> {
+  const open = connections.map(({ transport, end }) => ({ transport, end, task: taskOf(transport) }));
+  for (const { transport, task } of open) {
+    task?._observe(() => transport.close());
+  }
+  const outcomes = new Map<SocketTransport, HandlerOutcome["outcome"]>();
+  const settle = async (seconds: number, ended: HandlerOutcome["outcome"]): Promise<void> => {
+    const left = open.filter(({ transport }) => !outcomes.has(transport));
+    if (left.length > 0) {
+      await wait(
+        left.map(({ end }) => end),
+        { timeout: seconds },
+      );
+    }
+    for (const { transport, end, task } of left) {
+      if (end.done() || task?.done() === true) {
+        outcomes.set(transport, task?.cancelled() === true ? "cancelled" : ended);
+      }
+    }
+  };
+  await settle(grace, "finished");
+  for (const { transport, task } of open) {
+    if (outcomes.has(transport)) {
+      continue;
+    }
+    if (task === null) {
+      // A protocol learns of it by the end of its connection, which has sent everything by then.
+      transport.close();
+    } else {
+      task.cancel("the server is shutting down");
+    }
+  }
+  await settle(cancelGrace, "cancelled");
+  return open.map(({ transport, task }) => ({
+    name: task?.getName() ?? null,
+    peername: transport.getExtraInfo("peername") as SocketAddress | string | null,
+    outcome: outcomes.get(transport) ?? "aborted",
+  }));
+}
+
+function checkGrace(name: string, seconds: unknown): void {
+  if (typeof seconds !== "number" || !(seconds >= 0)) {
+    throw new ValueError(`${name} should be a number of seconds, not negative, got ${repr(seconds)}`);
+  }
+}
+
+/** The task of the handler; `null` for a protocol of the user. */
+function taskOf(transport: SocketTransport): Task<unknown> | null {
+  const protocol = transport.getProtocol();
+  return protocol instanceof StreamProtocol ? protocol.handlerTask : null;
+}

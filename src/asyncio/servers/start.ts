@@ -1,0 +1,225 @@
+/** startServer and its kin: from a handler or a protocol factory, and an address, to a Server. */
+import type { Context } from "../../contextvars/context.ts";
+import { runInFlow } from "../../contextvars/current.ts";
+import { ValueError } from "../../errors.ts";
+import { repr } from "../../repr.ts";
+import { addressOrOptions, checkFunction, checkOptions } from "../arguments.ts";
+import type { BaseProtocol } from "../protocols/protocols.ts";
+import { READER_OPTIONS, type ReaderOptions, readerWith } from "../streams/reader-options.ts";
+import { type ClientConnectedCb, StreamProtocol } from "../streams/stream-protocol.ts";
+import {
+  adoptListener,
+  checkedReusePort,
+  type Listener,
+  type ListenOptions,
+  listenTcp,
+  listenUnix,
+} from "../transports/listen.ts";
+import { checkedPort } from "../transports/services.ts";
+import {
+  type CreateServerOptions,
+  type CreateUnixServerOptions,
+  type MakeProtocol,
+  type ServerOptions,
+  type ServerSettings,
+  type StartServerOptions,
+  type StartUnixServerOptions,
+  settingsOf,
+  TCP_SERVER_OPTIONS,
+  UNIX_SERVER_OPTIONS,
+} from "./options.ts";
+import { flowOf, Server } from "./server.ts";
+
+/**
+ * Starts a server that calls the handler for each connection.
+ *
+ * An async handler runs as a task in a Context of its own, a copy of the one that was current when `startServer` was
+ * called: what it sets is seen by everything it calls and by nobody else. When it fails, the loop's exception handler is
+ * told and its connection closed; the server goes on.
+ *
+ * Python: `asyncio.start_server()`. Differs: with no host and port 0, both families listen at the same port.
+ *
+ * @param clientConnectedCb - Gets the reader and the writer of a connection.
+ * @param host - A name, an address, several of them; `null` or "" for every address of the machine.
+ * @param port - A number; 0: the system chooses one.
+ * @throws {OSError} If an address cannot be listened at; the message names it, `code` is `EADDRINUSE` or the like.
+ * @throws {gaierror} If a host does not resolve.
+ * @throws {ValueError} If there is neither host or port nor `sock`, or both.
+ * @throws {TypeError} If the handler is not a function.
+ *
+ * @example Echo
+ * ```ts
+ * import * as asyncio from "contextvars/asyncio";
+ * import assert from "node:assert/strict";
+ *
+ * const server = await asyncio.startServer(async (reader, writer) => {
+ *   for await (const line of reader) {
+ *     writer.write(line);
+ *     await writer.drain();
+ *   }
+ *   writer.close();
+ * }, "127.0.0.1", 0);
+ *
+ * const [reader, writer] = await asyncio.openConnection("127.0.0.1", server.sockets[0]!.getsockname().port);
+ * writer.write("one\ntwo\n");
+ * writer.writeEof();
+ * assert.equal(String(await reader.read()), "one\ntwo\n");
+ * writer.close();
+ * server.close();
+ * await server.waitClosed();
+ * ```
+ */
+export function startServer(
+  clientConnectedCb: ClientConnectedCb,
+  host?: string | readonly string[] | null,
+  port?: number | string | null,
+  options?: StartServerOptions,
+): Promise<Server>;
+export function startServer(clientConnectedCb: ClientConnectedCb, options: StartServerOptions): Promise<Server>;
+export async function startServer(
+  clientConnectedCb: ClientConnectedCb,
+  hostOrOptions?: string | readonly string[] | StartServerOptions | null,
+  port?: number | string | null,
+  moreOptions: StartServerOptions = {},
+): Promise<Server> {
+  const { value: host, options } = addressOrOptions<string | readonly string[], StartServerOptions>(
+    hostOrOptions,
+    moreOptions,
+  );
+  checkOptions("startServer()", options, [...TCP_SERVER_OPTIONS, ...READER_OPTIONS]);
+  const makeProtocol = streamProtocols("startServer()", clientConnectedCb, options);
+  return await listenAtTcp("startServer()", makeProtocol, host, port, options);
+}
+
+/**
+ * Starts a server on a Unix socket, as {@linkcode startServer} does on TCP.
+ *
+ * A socket that is left over at the path is removed first. On closing, the file is removed if it still is the server's own.
+ *
+ * Python: `asyncio.start_unix_server()`. Differs: nothing.
+ *
+ * @param clientConnectedCb - Gets the reader and the writer of a connection.
+ * @param path - Up to 107 bytes; one that begins with a zero byte is in Linux' abstract name space.
+ * @throws {OSError} If the path cannot be listened at; the message names it.
+ * @throws {ValueError} If there is neither path nor `sock`, or both.
+ * @throws {TypeError} If the handler is not a function.
+ */
+export function startUnixServer(
+  clientConnectedCb: ClientConnectedCb,
+  path?: string | null,
+  options?: StartUnixServerOptions,
+): Promise<Server>;
+export function startUnixServer(clientConnectedCb: ClientConnectedCb, options: StartUnixServerOptions): Promise<Server>;
+export async function startUnixServer(
+  clientConnectedCb: ClientConnectedCb,
+  pathOrOptions?: string | StartUnixServerOptions | null,
+  moreOptions: StartUnixServerOptions = {},
+): Promise<Server> {
+  const { value: path, options } = addressOrOptions<string, StartUnixServerOptions>(pathOrOptions, moreOptions);
+  checkOptions("startUnixServer()", options, [...UNIX_SERVER_OPTIONS, ...READER_OPTIONS]);
+  const makeProtocol = streamProtocols("startUnixServer()", clientConnectedCb, options);
+  return await listenAtPath("startUnixServer()", makeProtocol, path, options);
+}
+
+/** `loop.createServer()`. */
+export async function createServer(
+  protocolFactory: () => BaseProtocol,
+  host?: string | readonly string[] | null,
+  port?: number | string | null,
+  options: CreateServerOptions = {},
+): Promise<Server> {
+  checkOptions("createServer()", options, TCP_SERVER_OPTIONS);
+  return await listenAtTcp("createServer()", checkedFactory("createServer()", protocolFactory), host, port, options);
+}
+
+/** `loop.createUnixServer()`. */
+export async function createUnixServer(
+  protocolFactory: () => BaseProtocol,
+  path?: string | null,
+  options: CreateUnixServerOptions = {},
+): Promise<Server> {
+  checkOptions("createUnixServer()", options, UNIX_SERVER_OPTIONS);
+  return await listenAtPath("createUnixServer()", checkedFactory("createUnixServer()", protocolFactory), path, options);
+}
+
+function checkedFactory(caller: string, protocolFactory: () => BaseProtocol): MakeProtocol {
+  checkFunction(caller, protocolFactory);
+  return (context) => runInFlow(flowOf(context), protocolFactory);
+}
+
+/** Makes a reader and its protocol for each connection. */
+function streamProtocols(
+  caller: string,
+  callback: ClientConnectedCb,
+  options: ReaderOptions,
+): (context: Context) => StreamProtocol {
+  checkFunction(caller, callback);
+  // Makes a wrong limit known now, not with the first connection.
+  readerWith(options);
+  return (context) => new StreamProtocol(readerWith(options), callback, context);
+}
+
+async function listenAtTcp(
+  caller: string,
+  makeProtocol: MakeProtocol,
+  host: string | readonly string[] | null | undefined,
+  port: number | string | null | undefined,
+  options: CreateServerOptions,
+): Promise<Server> {
+  const settings = settingsOf(makeProtocol, options);
+  const given = [host, port].some((each) => (each ?? undefined) !== undefined);
+  const how = {
+    backlog: settings.backlog,
+    keepAlive: options.keepAlive === true,
+    reusePort: checkedReusePort(caller, options),
+  };
+  if (options.sock === undefined) {
+    if (!given) {
+      throw new ValueError("Neither host/port nor sock were specified");
+    }
+    const portNumber = checkedPort(caller, port ?? 0, 0);
+    const { family = 0, flags = 0 } = options;
+    return await serve(await listenTcp(host, portNumber, family, flags, how), settings, options);
+  }
+  if (given) {
+    throw new ValueError("host/port and sock can not be specified at the same time");
+  }
+  return await serve([await adoptListener(options.sock, true, how)], settings, options);
+}
+
+async function listenAtPath(
+  caller: string,
+  makeProtocol: MakeProtocol,
+  path: string | null | undefined,
+  options: CreateUnixServerOptions,
+): Promise<Server> {
+  const { sock, cleanupSocket = true } = options;
+  const settings = settingsOf(makeProtocol, options);
+  const how: ListenOptions = { backlog: settings.backlog, keepAlive: false, reusePort: false };
+  if (sock !== undefined) {
+    if ((path ?? undefined) !== undefined) {
+      throw new ValueError("path and sock can not be specified at the same time");
+    }
+    const listener = await adoptListener(sock, cleanupSocket, how);
+    return await serve([listener], { ...settings, path: String(listener.address) }, options);
+  }
+  if ((path ?? undefined) === undefined) {
+    throw new ValueError("path was not specified, and no sock specified");
+  }
+  if (typeof path !== "string") {
+    throw new TypeError(`${caller} needs a path, got ${repr(path)}`);
+  }
+  return await serve([await listenUnix(path, cleanupSocket, how)], { ...settings, path }, options);
+}
+
+async function serve(
+  listeners: readonly Listener[],
+  settings: ServerSettings,
+  { startServing = true }: ServerOptions,
+): Promise<Server> {
+  const server = new Server(listeners, settings);
+  if (startServing) {
+    await server.startServing();
+  }
+  return server;
+}
