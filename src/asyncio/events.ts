@@ -11,7 +11,7 @@ import { functionName, inspectCustom, safeRepr } from "../repr.ts";
 import { checkFunction, checkOptions, checkSeconds } from "./arguments.ts";
 import { creationStack } from "./debug/debug.ts";
 import { soon } from "./ready.ts";
-import { addTimer, removeTimer, time } from "./timers.ts";
+import { addTimer, nextTimerOrder, removeTimer, time } from "./timers.ts";
 
 /** Options of everything that calls back. */
 export interface CallbackOptions {
@@ -101,8 +101,6 @@ function callReporting(handle: Handle): void {
   }
 }
 
-let timersMade = 0;
-
 /**
  * A callback that is scheduled for a moment, and can be cancelled.
  *
@@ -113,7 +111,7 @@ export class TimerHandle extends Handle {
   /** @internal */
   _place = -1;
   /** @internal */
-  readonly _order: number = timersMade++;
+  readonly _order: number = nextTimerOrder();
 
   /** @internal */
   constructor(callback: () => unknown, context: Context, when: number) {

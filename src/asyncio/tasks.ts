@@ -19,7 +19,7 @@ import { RuntimeError } from "../errors.ts";
 import { functionName, repr } from "../repr.ts";
 import { checkFunction, checkOptions, checkSeconds, notHandedOver } from "./arguments.ts";
 import { isDebug, warn } from "./debug/debug.ts";
-import { callExceptionHandler, callLater } from "./events.ts";
+import { callExceptionHandler } from "./events.ts";
 import {
   AbortReason,
   asCancelledError,
@@ -32,7 +32,7 @@ import {
 } from "./exceptions.ts";
 import { Future } from "./futures.ts";
 import { soon } from "./ready.ts";
-import { type Cancellable, quiet, rejected, waitingTask, Yield } from "./waits.ts";
+import { type Cancellable, quiet, rejected, Sleep, waitingTask, Yield } from "./waits.ts";
 
 /** Options of {@linkcode createTask}. */
 export interface TaskOptions {
@@ -572,14 +572,8 @@ export function sleep<T>(delay: number, result?: T): Promise<T | undefined> {
   if (delay <= 0) {
     return new Yield(result).promise;
   }
-  const awake = new Future<T | undefined>();
-  const timer = callLater(delay, () => awake.done() || awake.setResult(result), { context: asleep });
-  awake._observe(() => timer.cancel());
-  return quiet(awake._wait());
+  return new Sleep(delay, result).promise;
 }
-
-/** Waking up reads and sets nothing, so all sleeps share one Context. */
-const asleep = new Context();
 
 /**
  * The awaitable as a Future: a function becomes a task, a Task or Future stays what it is, a promise is observed.

@@ -21,6 +21,14 @@ export interface Timer extends Due {
   readonly _order: number;
 }
 
+let timersMade = 0;
+
+/** The place of a new timer among those of the same moment. */
+export function nextTimerOrder(): number {
+  timersMade += 1;
+  return timersMade;
+}
+
 const heap: Timer[] = [];
 let alarm: NodeJS.Timeout | undefined;
 /** What the alarm is set to, if it is. */

@@ -10,9 +10,10 @@
  * marked as handled: what a peer does, or a cancel, must not end the process with an unhandled rejection.
  */
 import { currentFlow } from "../contextvars/current.ts";
-import { repr } from "../repr.ts";
+import { repr, safeRepr, shortRepr } from "../repr.ts";
 import { type CancelledError, type CancelMessage, cancelledError } from "./exceptions.ts";
 import { type Ready, soon } from "./ready.ts";
+import { addTimer, nextTimerOrder, removeTimer, type Timer, time } from "./timers.ts";
 
 /** Something that a cancelled task has to be called back from. */
 export interface Cancellable {
@@ -58,6 +59,12 @@ function executor(resolve: (value: never) => void, reject: (error: unknown) => v
   givenReject = reject;
 }
 
+/** On Node 20 and 22 a promise holds the flow it was made in, and so its task; these functions hold the promise. */
+function forgetGiven(): void {
+  givenResolve = noop;
+  givenReject = noop;
+}
+
 /**
  * A promise to be settled from outside, which the task that waits for it can be cancelled out of.
  *
@@ -77,6 +84,7 @@ export class Wait<T> implements Cancellable, Ready {
     this.promise = new Promise<T>(executor);
     this.#resolve = givenResolve as (value: T) => void;
     this.#reject = givenReject;
+    forgetGiven();
     this.#onCancel = onCancel;
   }
 
@@ -156,6 +164,7 @@ export class Yield<T> implements Cancellable, Ready {
     this.promise = new Promise<T>(executor);
     this.#resolve = givenResolve as (value: T) => void;
     this.#reject = givenReject;
+    forgetGiven();
     this.#result = result;
     this.#task?._waitFor(this);
     soon(this, true);
@@ -182,6 +191,118 @@ export class Yield<T> implements Cancellable, Ready {
       this.promise.catch(noop);
       this.#reject(cancelled);
     }
+    return true;
+  }
+}
+
+/**
+ * A wait for a moment: the timer, the promise and the wait in one object, because programs have many that sleep.
+ *
+ * When the timer's turn comes, the task is only put into the queue, as asyncio's is: a cancellation that comes between the
+ * two still wins. The cancelled sleep has another item put there, because its own may be in the queue as a timer's.
+ */
+export class Sleep<T> implements Cancellable, Timer {
+  readonly promise: Promise<T>;
+  readonly #resolve: (value: T) => void;
+  readonly #reject: (error: unknown) => void;
+  readonly #task: WaitingTask | null = waitingTask();
+  readonly #result: T;
+  readonly #when: number;
+  #state: "asleep" | "rung" | "cancelled" = "asleep";
+  /** @internal */
+  _place = -1;
+  /** @internal */
+  readonly _order: number = nextTimerOrder();
+
+  /** @param delay - In seconds, more than 0. */
+  constructor(delay: number, result: T) {
+    this.promise = new Promise<T>(executor);
+    this.#resolve = givenResolve as (value: T) => void;
+    this.#reject = givenReject;
+    forgetGiven();
+    this.#result = result;
+    this.#when = time() + delay;
+    addTimer(this);
+    this.#task?._waitFor(this);
+  }
+
+  when(): number {
+    return this.#when;
+  }
+
+  cancel(message: CancelMessage): boolean {
+    if (this.#state !== "asleep") {
+      return false;
+    }
+    this.#state = "cancelled";
+    removeTimer(this);
+    soon(new CancelledSleep(this as Sleep<unknown>, message));
+    return true;
+  }
+
+  /** As of the Future that asyncio's `sleep()` waits for. */
+  waitedFor(): string {
+    switch (this.#state) {
+      case "asleep":
+        return "<Future pending cb=[Task.task_wakeup()]>";
+      case "rung":
+        return `<Future finished result=${safeRepr(this.#result, shortRepr)}>`;
+      default:
+        return "<Future cancelled>";
+    }
+  }
+
+  toString(): string {
+    return this.#task === null ? "<sleep>" : repr(this.#task);
+  }
+
+  _step(): boolean {
+    if (this.#state === "cancelled") {
+      return false;
+    }
+    if (this.#state === "asleep") {
+      this.#state = "rung";
+      soon(this);
+      return false;
+    }
+    const cancelled = this.#takeCancellation();
+    if (cancelled === null) {
+      this.#resolve(this.#result);
+    } else {
+      this.#fail(cancelled);
+    }
+    return true;
+  }
+
+  /** @internal The cancellation reaches the task; one that came after it is delivered with it. */
+  _wakeCancelled(message: CancelMessage): void {
+    this.#takeCancellation();
+    this.#fail(cancelledError(message));
+  }
+
+  #takeCancellation(): CancelledError | null {
+    this.#task?._stopWaiting(this);
+    return this.#task?._takeCancellation() ?? null;
+  }
+
+  #fail(error: CancelledError): void {
+    this.promise.catch(noop);
+    this.#reject(error);
+  }
+}
+
+/** Wakes the task of a sleep that was cancelled. */
+class CancelledSleep implements Ready {
+  readonly #sleep: Sleep<unknown>;
+  readonly #message: CancelMessage;
+
+  constructor(sleep: Sleep<unknown>, message: CancelMessage) {
+    this.#sleep = sleep;
+    this.#message = message;
+  }
+
+  _step(): boolean {
+    this.#sleep._wakeCancelled(this.#message);
     return true;
   }
 }
