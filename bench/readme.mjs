@@ -5,7 +5,7 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { readJson } from "../scripts/support.mjs";
-import { verdicts } from "./lib/goals.mjs";
+import { GOALS, verdicts } from "./lib/goals.mjs";
 import { goalTable, markdown, number, ratioText } from "./lib/report.mjs";
 import { median, ratios } from "./lib/statistics.mjs";
 
@@ -100,6 +100,15 @@ function costs() {
   return markdown([["nanoseconds", "Node 24", "Node 20", "CPython"], ...lines]);
 }
 
+/** The exponents, each beside asyncio's. */
+function growth() {
+  const names = ["contextvars@24", "contextvars@20", "asyncio"];
+  const lines = cases
+    .filter(({ workload }) => workload === "growth")
+    .map((one) => [one.name, ...names.map((name) => costOf(one, name))]);
+  return markdown([["exponent between n and 4n", "Node 24", "Node 20", "asyncio"], ...lines]);
+}
+
 function versions() {
   const { nodes, python, uvloop, go, machine, rounds, seconds, started } = results;
   const runtimes = [
@@ -128,4 +137,5 @@ function write(file, content) {
 }
 
 write("README.md", [versions(), summary(), costs()].join("\n\n"));
-write("bench/README.md", [versions(), markdown(goalTable(verdicts(cases)))].join("\n\n"));
+const goals = GOALS.filter(({ workload }) => workload !== "growth");
+write("bench/README.md", [versions(), markdown(goalTable(verdicts(cases, goals))), growth()].join("\n\n"));

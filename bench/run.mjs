@@ -25,6 +25,7 @@ import { client } from "./workloads/client.mjs";
 import { echo } from "./workloads/echo.mjs";
 import { fairness } from "./workloads/fairness.mjs";
 import { frames } from "./workloads/frames.mjs";
+import { growth } from "./workloads/growth.mjs";
 import { latency } from "./workloads/latency.mjs";
 import { lines } from "./workloads/lines.mjs";
 import { idleMemory, slowReader } from "./workloads/memory.mjs";
@@ -49,6 +50,7 @@ const WORKLOADS = {
   context,
   awaits,
   tasks,
+  growth,
   load,
 };
 

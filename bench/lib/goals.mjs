@@ -1,4 +1,5 @@
 /** What the library wants to reach, each goal as a ratio of two contenders in the same rounds; and whether it does. */
+import { GROWING } from "../workloads/growth.mjs";
 import { median, ratios } from "./statistics.mjs";
 
 /**
@@ -24,6 +25,9 @@ import { median, ratios } from "./statistics.mjs";
 const NOISE = 0.05;
 /** Ratios in a run on a shared machine, which decide whether a change may land, get more. */
 export const QUICK_SLACK = 0.15;
+
+/** The exponent of what grows with its work and no more: what is touched leaves the processor's caches, too. */
+export const LINEAR = 1.15;
 
 const SMALL = ["64 B, 10 connections", "64 B, 100 connections", "1 KiB, 10 connections", "1 KiB, 100 connections"];
 const UP = ["up"];
@@ -126,6 +130,7 @@ export const GOALS = [
   cost("C6 create task and await : asyncio", "tasks", ["create and await"], "contextvars@24", "asyncio", 1 / 10),
   cost("C6 create task and await : uvloop", "tasks", ["create and await"], "contextvars@24", "uvloop", 1 / 7),
   cost("C6 async_tree none : asyncio", "tasks", ["async_tree none"], "contextvars@24", "asyncio", 1 / 5),
+  ...GROWING.map((name) => cost(`G ${name} : linear`, "growth", [name], "contextvars@24", "linear", LINEAR)),
 ];
 
 /** The idle connection has a goal in bytes more, which no ratio says. */

@@ -1,6 +1,8 @@
 /** What a change must not make worse: a few ratios to Node's own means, in the same run, with slack. */
+
 import { say } from "../../scripts/support.mjs";
-import { QUICK_SLACK, verdicts } from "./goals.mjs";
+import { GROWING } from "../workloads/growth.mjs";
+import { LINEAR, QUICK_SLACK, verdicts } from "./goals.mjs";
 import { aligned, ratioText } from "./report.mjs";
 
 /**
@@ -17,6 +19,7 @@ const USUAL = [
   usual("context", "get, 1 variable", "contextvars@24", "getStore@24", { most: 1.3 }),
   usual("context", "run, 1 variable", "contextvars@24", "als.run@24", { most: 1.15 }),
   usual("awaits", "await null", "imported@24", "bare@24", { most: 1 }),
+  ...GROWING.map((name) => usual("growth", name, "contextvars@24", "linear", { most: LINEAR })),
 ];
 
 /**

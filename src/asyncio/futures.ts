@@ -28,12 +28,6 @@ import { type Cancellable, type WaitingTask, waitingTask } from "./waits.ts";
 
 type State = "pending" | "cancelled" | "finished";
 
-/** A callback that somebody registered: a Handle that goes into the queue when the Future is done. */
-interface DoneCallback {
-  readonly callback: (future: never) => unknown;
-  readonly handle: Handle;
-}
-
 /** A function of the library itself, which waits for nothing and cannot fail. */
 class Observer implements Ready {
   readonly #callback: () => void;
@@ -135,9 +129,9 @@ export class Future<T> implements Promise<T> {
   #exception: unknown = null;
   #cancelMessage: CancelMessage;
   /** Who goes into the queue when it is done, in the order in which they came. */
-  #waiting: Ready[] | null = null;
+  #waiting: Ready | Set<Ready> | null = null;
   /** Those of them that `removeDoneCallback()` can take back. */
-  #callbacks: DoneCallback[] | null = null;
+  #callbacks: Map<(future: never) => unknown, Handle[]> | null = null;
   #unretrieved: Unretrieved | null = null;
   /** @internal In debug mode, where it was made. */
   readonly _stack: string | undefined = creationStack();
@@ -250,8 +244,13 @@ export class Future<T> implements Promise<T> {
       return;
     }
     this.#enqueue(handle);
-    this.#callbacks ??= [];
-    this.#callbacks.push({ callback, handle });
+    this.#callbacks ??= new Map();
+    const handles = this.#callbacks.get(callback);
+    if (handles === undefined) {
+      this.#callbacks.set(callback, [handle]);
+    } else {
+      handles.push(handle);
+    }
   }
 
   /**
@@ -262,12 +261,12 @@ export class Future<T> implements Promise<T> {
    * @returns How many there were.
    */
   removeDoneCallback(callback: (future: this) => unknown): number {
-    const removed = (this.#callbacks ?? []).filter((entry) => entry.callback === callback);
-    for (const { handle } of removed) {
+    const handles = this.#callbacks?.get(callback) ?? [];
+    for (const handle of handles) {
       this._unobserve(handle);
     }
-    this.#callbacks = this.#callbacks?.filter((entry) => entry.callback !== callback) ?? null;
-    return removed.length;
+    this.#callbacks?.delete(callback);
+    return handles.length;
   }
 
   /**
@@ -330,7 +329,9 @@ export class Future<T> implements Promise<T> {
   }
 
   #callbackNames(): string[] {
-    const names = (this.#waiting ?? []).map((item) => this.#callbackName(item)).filter((name) => name !== undefined);
+    const names = this.#waitingItems()
+      .map(callbackName)
+      .filter((name) => name !== undefined);
     if (names.length === 0) {
       return [];
     }
@@ -338,15 +339,9 @@ export class Future<T> implements Promise<T> {
     return [`cb=[${shown.join(", ")}]`];
   }
 
-  #callbackName(item: Ready): string | undefined {
-    if (item instanceof Observer) {
-      return item.observer;
-    }
-    if (item instanceof FutureWait) {
-      return "Task.task_wakeup()";
-    }
-    const entry = this.#callbacks?.find(({ handle }) => handle === item);
-    return entry === undefined ? undefined : `${functionName(entry.callback)}()`;
+  #waitingItems(): Ready[] {
+    const waiting = this.#waiting;
+    return waiting instanceof Set ? [...waiting] : waiting === null ? [] : [waiting];
   }
 
   /**
@@ -367,7 +362,11 @@ export class Future<T> implements Promise<T> {
 
   /** @internal Takes an observer back. */
   _unobserve(observer: Ready): void {
-    this.#waiting = this.#waiting?.filter((known) => known !== observer) ?? null;
+    if (this.#waiting instanceof Set) {
+      this.#waiting.delete(observer);
+    } else if (this.#waiting === observer) {
+      this.#waiting = null;
+    }
   }
 
   /** @internal @param stepEnds - Whether the running step has come to its end with this. */
@@ -380,7 +379,7 @@ export class Future<T> implements Promise<T> {
   _fail(exception: unknown): void {
     this.#failed = true;
     this.#exception = exception;
-    if (!this.#waiting?.some((item) => item instanceof FutureWait)) {
+    if (!this.#waitingItems().some((item) => item instanceof FutureWait)) {
       letFramesGo(exception);
     }
     this.#end("finished");
@@ -437,21 +436,25 @@ export class Future<T> implements Promise<T> {
     const waiting = this.#waiting;
     this.#waiting = null;
     this.#callbacks = null;
-    if (waiting?.length === 1 && stepEnds) {
-      soonAtStepEnd(waiting[0] as Ready);
-      return;
-    }
-    for (const item of waiting ?? []) {
-      soon(item);
+    if (waiting instanceof Set) {
+      for (const item of waiting) {
+        soon(item);
+      }
+    } else if (waiting !== null && stepEnds) {
+      soonAtStepEnd(waiting);
+    } else if (waiting !== null) {
+      soon(waiting);
     }
   }
 
   #enqueue(item: Ready): void {
     if (this.#waiting === null) {
-      // There is one as a rule; an array that grows makes room for many.
-      this.#waiting = [item];
+      // There is one as a rule.
+      this.#waiting = item;
+    } else if (this.#waiting instanceof Set) {
+      this.#waiting.add(item);
     } else {
-      this.#waiting.push(item);
+      this.#waiting = new Set([this.#waiting, item]);
     }
   }
 
@@ -497,6 +500,17 @@ export class Future<T> implements Promise<T> {
  */
 export function isfuture(value: unknown): value is Future<unknown> {
   return value instanceof Future;
+}
+
+/** Who waits, for messages. */
+function callbackName(item: Ready): string | undefined {
+  if (item instanceof Observer) {
+    return item.observer;
+  }
+  if (item instanceof FutureWait) {
+    return "Task.task_wakeup()";
+  }
+  return item instanceof Handle ? `${functionName(item._callback)}()` : undefined;
 }
 
 /** Errors of Futures that nobody has asked for yet. */

@@ -9,27 +9,8 @@ import { RuntimeError, ValueError } from "../errors.ts";
 import { addressOf, inspectCustom, repr } from "../repr.ts";
 import { checkFunction, checkWholeNumber } from "./arguments.ts";
 import { BrokenBarrierError, isCancelled, isThenable } from "./exceptions.ts";
-import { Future } from "./futures.ts";
+import { Waiters } from "./waiters.ts";
 import { quiet } from "./waits.ts";
-
-/** Waits until the Future that is put in the queue is done, and takes it out again, in whatever way the wait ends. */
-async function waitInQueue<T>(queue: Set<Future<T>>, waiter: Future<T>): Promise<T> {
-  queue.add(waiter);
-  try {
-    return await waiter;
-  } finally {
-    queue.delete(waiter);
-  }
-}
-
-function firstPending<T>(queue: Iterable<Future<T>>): Future<T> | null {
-  for (const waiter of queue) {
-    if (!waiter.done()) {
-      return waiter;
-    }
-  }
-  return null;
-}
 
 function described(object: object, state: string, waiters: number): string {
   const waiting = waiters > 0 ? `, waiters:${waiters}` : "";
@@ -80,7 +61,7 @@ abstract class Holdable {
  */
 export class Lock extends Holdable {
   #locked = false;
-  readonly #waiters = new Set<Future<void>>();
+  readonly #waiters = new Waiters<void>();
 
   /** Whether a task holds it. Python: `Lock.locked()`. Differs: nothing. */
   locked(): boolean {
@@ -117,9 +98,9 @@ export class Lock extends Holdable {
   }
 
   async #acquire(): Promise<true> {
-    if (this.#locked || ![...this.#waiters].every((waiter) => waiter.cancelled())) {
+    if (this.#locked || this.#waiters.areWanted()) {
       try {
-        await waitInQueue(this.#waiters, new Future());
+        await this.#waiters.wait();
       } catch (error) {
         if (!this.#locked) {
           this.#wakeFirst();
@@ -133,8 +114,8 @@ export class Lock extends Holdable {
 
   #wakeFirst(): void {
     // Only the first: one that was woken already is on its way to take the lock.
-    const [first] = this.#waiters;
-    if (first !== undefined && !first.done()) {
+    const first = this.#waiters.first?.future;
+    if (first?.done() === false) {
       first.setResult();
     }
   }
@@ -147,7 +128,7 @@ export class Lock extends Holdable {
  */
 export class Event {
   #value = false;
-  readonly #waiters = new Set<Future<true>>();
+  readonly #waiters = new Waiters<true>();
 
   /** Whether it is set. Python: `Event.is_set()`. Differs: nothing. */
   isSet(): boolean {
@@ -160,10 +141,8 @@ export class Event {
       return;
     }
     this.#value = true;
-    for (const waiter of this.#waiters) {
-      if (!waiter.done()) {
-        waiter.setResult(true);
-      }
+    for (let next = this.#waiters.firstPending(); next !== null; next = this.#waiters.firstPending()) {
+      next.future.setResult(true);
     }
   }
 
@@ -174,7 +153,7 @@ export class Event {
 
   /** Waits until it is set; not at all if it is. Python: `Event.wait()`. Differs: nothing. */
   wait(): Promise<true> {
-    return this.#value ? Promise.resolve(true) : quiet(waitInQueue(this.#waiters, new Future()));
+    return this.#value ? Promise.resolve(true) : quiet(this.#waiters.wait());
   }
 
   /** Python's `repr()`: `<asyncio.locks.Event object at 0x... [unset]>`. */
@@ -195,7 +174,7 @@ export class Event {
  */
 export class Condition extends Holdable {
   readonly #lock: Lock;
-  readonly #waiters = new Set<Future<void>>();
+  readonly #waiters = new Waiters<void>();
 
   /** @param lock - The lock to use; several Conditions may share one. By default a new one. */
   constructor(lock: Lock = new Lock()) {
@@ -277,7 +256,7 @@ export class Condition extends Holdable {
     this.release();
     try {
       try {
-        await waitInQueue(this.#waiters, new Future());
+        await this.#waiters.wait();
       } finally {
         await this.#acquireAgain();
       }
@@ -324,15 +303,12 @@ export class Condition extends Holdable {
   }
 
   #notify(n: number): void {
-    let left = n;
-    for (const waiter of this.#waiters) {
-      if (left <= 0) {
+    for (let left = n; left > 0; left--) {
+      const waiter = this.#waiters.firstPending();
+      if (waiter === null) {
         return;
       }
-      if (!waiter.done()) {
-        left -= 1;
-        waiter.setResult();
-      }
+      waiter.future.setResult();
     }
   }
 }
@@ -345,7 +321,7 @@ export class Condition extends Holdable {
 export class Semaphore extends Holdable {
   /** How many may still come through. */
   protected value: number;
-  readonly #waiters = new Set<Future<void>>();
+  readonly #waiters = new Waiters<void>();
 
   /**
    * @param value - How many may hold it at a time.
@@ -362,7 +338,7 @@ export class Semaphore extends Holdable {
 
   /** Whether `acquire()` would wait. Python: `Semaphore.locked()`. Differs: nothing. */
   locked(): boolean {
-    return this.value === 0 || [...this.#waiters].some((waiter) => !waiter.cancelled());
+    return this.value === 0 || this.#waiters.areWanted();
   }
 
   /** Waits for its turn. A cancellation leaves it as it was. Python: `Semaphore.acquire()`. Differs: nothing. */
@@ -386,11 +362,11 @@ export class Semaphore extends Holdable {
       this.value -= 1;
       return true;
     }
-    const waiter = new Future<void>();
+    const waiter = this.#waiters.add();
     try {
-      await waitInQueue(this.#waiters, waiter);
+      await this.#waiters.wait(waiter);
     } catch (error) {
-      if (waiter.done() && !waiter.cancelled()) {
+      if (waiter.future.done() && !waiter.future.cancelled()) {
         // It was let through before it was cancelled: give the place back.
         this.value += 1;
       }
@@ -405,13 +381,13 @@ export class Semaphore extends Holdable {
   }
 
   #wakeNext(): boolean {
-    const waiter = firstPending(this.#waiters);
+    const waiter = this.#waiters.firstPending();
     if (waiter === null) {
       return false;
     }
     // The place is taken at once, so that nobody slips in before the woken task runs.
     this.value -= 1;
-    waiter.setResult();
+    waiter.future.setResult();
     return true;
   }
 }

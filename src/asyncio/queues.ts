@@ -9,8 +9,8 @@ import { ValueError } from "../errors.ts";
 import { addressOf, inspectCustom, repr } from "../repr.ts";
 import { notHandedOver } from "./arguments.ts";
 import { isThenable, QueueEmpty, QueueFull, QueueShutDown } from "./exceptions.ts";
-import { Future } from "./futures.ts";
 import { Event } from "./locks.ts";
+import { Waiters } from "./waiters.ts";
 import { quiet } from "./waits.ts";
 
 /** How the items of a queue are kept. */
@@ -180,8 +180,8 @@ function isLess(a: unknown, b: unknown): boolean {
 export class Queue<T> {
   readonly #maxsize: number;
   readonly #store: Store<T>;
-  readonly #getters = new Set<Future<void>>();
-  readonly #putters = new Set<Future<void>>();
+  readonly #getters = new Waiters<void>();
+  readonly #putters = new Waiters<void>();
   readonly #finished = new Event();
   #unfinished = 0;
   #shutDown = false;
@@ -373,26 +373,25 @@ export class Queue<T> {
 }
 
 /** Stands in the list until woken. When cancelled after that, it wakes another one in its place. */
-async function waitForChange(waiters: Set<Future<void>>, changed: () => boolean): Promise<void> {
-  const waiter = new Future<void>();
-  waiters.add(waiter);
+async function waitForChange(waiters: Waiters<void>, changed: () => boolean): Promise<void> {
+  const waiter = waiters.add();
   try {
-    await waiter;
+    await waiter.future;
   } catch (error) {
-    waiter.cancel();
+    waiter.future.cancel();
     waiters.delete(waiter);
-    if (changed() && !waiter.cancelled()) {
+    if (changed() && !waiter.future.cancelled()) {
       wakeNext(waiters);
     }
     throw error;
   }
 }
 
-function wakeNext(waiters: Set<Future<void>>): void {
-  for (const waiter of waiters) {
+function wakeNext(waiters: Waiters<void>): void {
+  for (let waiter = waiters.first; waiter !== null; waiter = waiters.first) {
     waiters.delete(waiter);
-    if (!waiter.done()) {
-      waiter.setResult();
+    if (!waiter.future.done()) {
+      waiter.future.setResult();
       return;
     }
   }
