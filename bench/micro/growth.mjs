@@ -207,7 +207,7 @@ const OPERATIONS = {
     await cancelled(await waiting(n, () => asyncio.wait([future])));
   },
   asCompleted: async (n) => {
-    for await (const done of asyncio.asCompleted(times(n, () => () => asyncio.sleep(0)))) {
+    for (const done of asyncio.asCompleted(times(n, () => () => asyncio.sleep(0)))) {
       await done;
     }
   },
