@@ -47,8 +47,8 @@ export class Server {
   readonly #context: Context;
   readonly #settings: ServerSettings;
   readonly #transports = new Set<SocketTransport>();
-  /** Connections whose TLS handshake is under way. */
-  readonly #handshakes = new Set<net.Socket>();
+  /** Connections that have no transport yet: their TLS handshake is under way, or their protocol is being made. */
+  readonly #arriving = new Set<net.Socket>();
   /** What all connections came to, where that is one address: the system need not be asked each time. */
   readonly #sockname: SocketAddress | string | undefined;
   #sockets: readonly ServerSocket[];
@@ -59,7 +59,10 @@ export class Server {
   #closeWaits = new Set<Wait<void>>();
   /** Connections whose end `shutdown()` waits for. */
   readonly #ends = new WeakMap<SocketTransport, Future<void>>();
-  readonly #onLost = (lost: SocketTransport): void => {
+  readonly #onOpened = (transport: SocketTransport): void => {
+    this.#transports.add(transport);
+  };
+  readonly #onClosed = (lost: SocketTransport): void => {
     this.#transports.delete(lost);
     this.#ends.get(lost)?.setResult();
     this.#wakeIfDone();
@@ -161,7 +164,7 @@ export class Server {
 
   /** Closes all connections, each when its write buffer is empty. Python: `Server.close_clients()`. */
   closeClients(): void {
-    this.#endHandshakes();
+    this.#endArriving();
     for (const transport of [...this.#transports]) {
       transport.close();
     }
@@ -169,7 +172,7 @@ export class Server {
 
   /** Closes all connections at once; what they have not sent is lost. Python: `Server.abort_clients()`. */
   abortClients(): void {
-    this.#endHandshakes();
+    this.#endArriving();
     for (const transport of [...this.#transports]) {
       transport.abort();
     }
@@ -202,7 +205,7 @@ export class Server {
   async shutdown(options: ShutdownOptions = {}): Promise<HandlerOutcome[]> {
     const { grace, cancelGrace } = checkedGrace(options);
     this.close();
-    this.#endHandshakes();
+    this.#endArriving();
     const open = [...this.#transports].map((transport) => ({ transport, end: this.#endOf(transport) }));
     const outcomes = await endHandlers(open, grace, cancelGrace);
     this.abortClients();
@@ -240,8 +243,8 @@ export class Server {
     return this.toString();
   }
 
-  #endHandshakes(): void {
-    for (const socket of this.#handshakes) {
+  #endArriving(): void {
+    for (const socket of this.#arriving) {
       socket.destroy();
     }
   }
@@ -260,14 +263,23 @@ export class Server {
     if (this.#state === "created") {
       this.#state = "serving";
       for (const socket of this.#early.splice(0)) {
-        this.#accept(socket);
+        this.#take(socket);
       }
+    }
+  }
+
+  /** Serves the connection, unless the handler of one before it has closed the server. */
+  #take(socket: net.Socket): void {
+    if (this.#state === "serving") {
+      this.#accept(socket);
+    } else {
+      socket.destroy();
     }
   }
 
   #connected(socket: net.Socket): void {
     const { backlog, maxConnections = Number.POSITIVE_INFINITY } = this.#settings;
-    if (this.#transports.size + this.#handshakes.size + this.#early.length >= maxConnections) {
+    if (this.#transports.size + this.#arriving.size + this.#early.length >= maxConnections) {
       socket.destroy();
     } else if (this.#state === "serving") {
       this.#accept(socket);
@@ -287,33 +299,32 @@ export class Server {
   #accept(socket: net.Socket): void {
     const { tls } = this.#settings;
     const context = this.#context.copy();
+    this.#arriving.add(socket);
     if (tls === undefined) {
-      this.#open(socket, context);
+      this.#open(socket, socket, context);
       return;
     }
-    this.#handshakes.add(socket);
     runInFlow(flowOf(context), startTls, socket as Duplex, tls).then(
       (secured) => {
-        this.#handshakes.delete(socket);
-        if (socket.destroyed) {
-          // Closed, by the server itself for one, in the turn in which the handshake came to its end.
-          secured.destroy();
-          this.#wakeIfDone();
+        if (!socket.destroyed) {
+          this.#open(socket, secured, context);
           return;
         }
-        this.#open(secured, context);
+        // Closed, by the server itself for one, in the turn in which the handshake came to its end.
+        secured.destroy();
+        this.#dropArriving(socket);
       },
       (error: unknown) => {
-        this.#handshakes.delete(socket);
         if (isDebug()) {
           warn(`TLS handshake failed on ${this}: ${String(error)}`);
         }
-        this.#wakeIfDone();
+        this.#dropArriving(socket);
       },
     );
   }
 
-  #open(socket: Duplex, context: Context): void {
+  /** Makes the protocol and the transport. Both run code of the user, in which the connection counts already. */
+  #open(accepted: net.Socket, socket: Duplex, context: Context): void {
     const { makeProtocol, tls, idleTimeout, path } = this.#settings;
     let protocol: BaseProtocol;
     try {
@@ -321,10 +332,11 @@ export class Server {
     } catch (exception) {
       callExceptionHandler({ message: "Error on transport creation for incoming connection", exception, server: this });
       socket.destroy();
-      this.#wakeIfDone();
+      this.#dropArriving(accepted);
       return;
     }
-    const transport = new SocketTransport({
+    this.#arriving.delete(accepted);
+    new SocketTransport({
       socket,
       protocol,
       context,
@@ -332,13 +344,19 @@ export class Server {
       idleTimeout,
       sockname: this.#sockname,
       peername: path === undefined ? undefined : "",
-      onClosed: this.#onLost,
+      onOpened: this.#onOpened,
+      onClosed: this.#onClosed,
     });
-    this.#transports.add(transport);
+  }
+
+  /** The connection has ended before it had a transport. */
+  #dropArriving(socket: net.Socket): void {
+    this.#arriving.delete(socket);
+    this.#wakeIfDone();
   }
 
   #wakeIfDone(): void {
-    if (this.#state !== "closed" || this.#transports.size + this.#handshakes.size > 0) {
+    if (this.#state !== "closed" || this.#transports.size + this.#arriving.size > 0) {
       return;
     }
     const waits = this.#closeWaits;

@@ -15,7 +15,7 @@ import { repr } from "../../repr.ts";
 import { isDebug, warn } from "../debug/debug.ts";
 import { callExceptionHandler } from "../events.ts";
 import { Protocol } from "../protocols/protocols.ts";
-import { Task } from "../tasks.ts";
+import { currentTask, Task } from "../tasks.ts";
 import type { Transport } from "../transports/transport.ts";
 import { rejected, Wait } from "../waits.ts";
 import type { StreamReader } from "./reader.ts";
@@ -167,11 +167,12 @@ export class StreamProtocol extends Protocol {
 
   #runHandler(callback: ClientConnectedCb, context: Context, reader: StreamReader, transport: Transport): void {
     const writer = new StreamWriter(transport, this, reader);
-    const task: Task<unknown> = new Task(() => callback(reader, writer), {
-      context,
-      eagerStart: true,
-    });
-    this.#handlerTask = task;
+    const run = (): unknown => {
+      // The first step runs before the constructor returns.
+      this.#handlerTask = currentTask();
+      return callback(reader, writer);
+    };
+    const task: Task<unknown> = new Task(run, { context, eagerStart: true });
     task._observe(() => {
       const exception = task.cancelled() ? null : task.exception();
       if (exception !== null) {

@@ -46,7 +46,9 @@ export interface TransportInit {
   readonly protocol: BaseProtocol;
   /** The connection's Context. */
   readonly context: Context;
-  /** Called when it has ended, for whoever counts them. */
+  /** Called before its protocol learns of the connection, for whoever counts them, */
+  readonly onOpened?: (transport: SocketTransport) => void;
+  /** and when it has ended. */
   readonly onClosed?: (transport: SocketTransport) => void;
   /** How TLS was put on the socket, if it was. */
   readonly tls?: TlsRequest | undefined;
@@ -108,6 +110,7 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
     this.#idle = idleTimeout === undefined ? null : new IdleTimer(idleTimeout, (error) => this._fail(error));
     this.#learnOfTls();
     this.#listen();
+    init.onOpened?.(this);
     this.#call("connectionMade", () => this.#protocol.connectionMade(this));
     this.#receive();
   }
