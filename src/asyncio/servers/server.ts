@@ -48,7 +48,7 @@ export class Server {
   readonly #settings: ServerSettings;
   readonly #transports = new Set<SocketTransport>();
   /** Connections that have no transport yet: their TLS handshake is under way, or their protocol is being made. */
-  readonly #arriving = new Set<net.Socket>();
+  readonly #arriving = new Set<Duplex>();
   /** What all connections came to, where that is one address: the system need not be asked each time. */
   readonly #sockname: SocketAddress | string | undefined;
   #sockets: readonly ServerSocket[];
@@ -301,18 +301,20 @@ export class Server {
     const context = this.#context.copy();
     this.#arriving.add(socket);
     if (tls === undefined) {
-      this.#open(socket, socket, context);
+      this.#open(socket, context);
       return;
     }
     runInFlow(flowOf(context), startTls, socket as Duplex, tls).then(
       (secured) => {
-        if (!socket.destroyed) {
-          this.#open(socket, secured, context);
+        if (socket.destroyed) {
+          // Closed, by the server itself for one, in the turn in which the handshake came to its end.
+          secured.destroy();
+          this.#dropArriving(socket);
           return;
         }
-        // Closed, by the server itself for one, in the turn in which the handshake came to its end.
-        secured.destroy();
-        this.#dropArriving(socket);
+        this.#arriving.delete(socket);
+        this.#arriving.add(secured);
+        this.#open(secured, context);
       },
       (error: unknown) => {
         if (isDebug()) {
@@ -324,7 +326,7 @@ export class Server {
   }
 
   /** Makes the protocol and the transport. Both run code of the user, in which the connection counts already. */
-  #open(accepted: net.Socket, socket: Duplex, context: Context): void {
+  #open(socket: Duplex, context: Context): void {
     const { makeProtocol, tls, idleTimeout, path } = this.#settings;
     let protocol: BaseProtocol;
     try {
@@ -332,10 +334,10 @@ export class Server {
     } catch (exception) {
       callExceptionHandler({ message: "Error on transport creation for incoming connection", exception, server: this });
       socket.destroy();
-      this.#dropArriving(accepted);
+      this.#dropArriving(socket);
       return;
     }
-    this.#arriving.delete(accepted);
+    this.#arriving.delete(socket);
     new SocketTransport({
       socket,
       protocol,
@@ -350,7 +352,7 @@ export class Server {
   }
 
   /** The connection has ended before it had a transport. */
-  #dropArriving(socket: net.Socket): void {
+  #dropArriving(socket: Duplex): void {
     this.#arriving.delete(socket);
     this.#wakeIfDone();
   }
