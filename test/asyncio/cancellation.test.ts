@@ -171,8 +171,12 @@ describe("errors that are merely named so", () => {
 });
 
 const task = () => asyncio.currentTask() as asyncio.Task<unknown>;
-/** Longer than the limits below; not the library's, so nothing can cancel it. */
-const foreignPause = (milliseconds = 20) => new Promise<void>((resolve) => void setTimeout(resolve, milliseconds));
+/**
+ * Longer than the limits below; a promise that nothing can cancel. The loop's timer ends it, because one of Node could
+ * overtake the limit's on a busy machine.
+ */
+const foreignPause = (seconds = 0.02) =>
+  new Promise<void>((resolve) => void asyncio.getRunningLoop().callLater(seconds, () => resolve()));
 
 describe("a limit of time that is passed in silence", () => {
   const limits: Readonly<Record<string, <T>(body: () => Promise<T>) => Promise<T>>> = {
@@ -221,11 +225,11 @@ describe("a limit of time that is passed in silence", () => {
 
     it(`${name} lets another cancellation of its task go on its way`, async () => {
       const cancelled = asyncio.createTask(async () => {
-        await limited(async () => await foreignPause(40));
+        await limited(async () => await foreignPause(0.04));
         await assert.rejects(asyncio.sleep(0), asyncio.CancelledError);
         return task().cancelling();
       });
-      await foreignPause(15);
+      await foreignPause(0.015);
       cancelled.cancel();
       assert.equal(await cancelled, 1);
     });
