@@ -10,7 +10,7 @@ import { callExceptionHandler, callLater } from "./events.ts";
 import { type CancelMessage, cancelledError, isCancelled } from "./exceptions.ts";
 import { Future } from "./futures.ts";
 import { Queue } from "./queues.ts";
-import { type Awaitable, type AwaitedResult, createTask, currentTask, ensureFuture } from "./tasks.ts";
+import { type Awaitable, type AwaitedResult, createTask, currentTask, ensureFuture, type Task } from "./tasks.ts";
 import { timeout as timeoutAfter } from "./timeouts.ts";
 import { quiet, rejected } from "./waits.ts";
 
@@ -231,6 +231,8 @@ async function waitFutures<F extends Future<unknown>>(
  * same, that is the result, unless it did not notice the deadline because it waited for a promise that is not the
  * library's. A promise given instead of a function is not interrupted, only no longer waited for.
  *
+ * It begins at once. An error is told to the loop's exception handler if nobody awaits it.
+ *
  * Python: `asyncio.wait_for()`. Differs: outside any task it works, too.
  *
  * @param timeout - In seconds; 0 or less: whether it is done right now; `null`: as long as it takes.
@@ -254,9 +256,9 @@ export function waitFor<T>(awaitable: Awaitable<T>, timeout: number | null): Pro
     );
   }
   if (currentTask() === null) {
-    return quiet(createTask(() => waitInTask(awaitable, timeout))._wait() as Promise<Awaited<T>>);
+    return createTask(() => waitInTask(awaitable, timeout)) as Task<Awaited<T>>;
   }
-  return quiet(waitInTask(awaitable, timeout) as Promise<Awaited<T>>);
+  return new ReportedUnlessAwaited(waitInTask(awaitable, timeout) as Promise<Awaited<T>>);
 }
 
 async function waitInTask<T>(awaitable: Awaitable<T>, timeout: number | null): Promise<T> {
@@ -387,35 +389,69 @@ export function asCompleted<A extends Awaitable<unknown>>(
   };
 }
 
-/** A promise of what the function gives, which is called when the promise is awaited for the first time. */
-class WhenAwaited<T> implements Promise<T> {
+/** What can be awaited as a promise, and notices that it is. */
+abstract class Noticing<T> implements Promise<T> {
   readonly [Symbol.toStringTag] = "Promise";
-  readonly #start: () => Promise<T>;
-  #promise: Promise<T> | null = null;
 
-  constructor(start: () => Promise<T>) {
-    this.#start = start;
-  }
-
-  #started(): Promise<T> {
-    this.#promise ??= quiet(this.#start());
-    return this.#promise;
-  }
+  /** The promise; called each time that somebody asks for its outcome. */
+  abstract _asked(): Promise<T>;
 
   // biome-ignore lint/suspicious/noThenProperty: to be awaited is what it is for
   then<R1 = T, R2 = never>(
     onFulfilled?: ((value: T) => R1 | PromiseLike<R1>) | null,
     onRejected?: ((reason: unknown) => R2 | PromiseLike<R2>) | null,
   ): Promise<R1 | R2> {
-    return this.#started().then(onFulfilled, onRejected);
+    return this._asked().then(onFulfilled, onRejected);
   }
 
   catch<R = never>(onRejected?: ((reason: unknown) => R | PromiseLike<R>) | null): Promise<T | R> {
-    return this.#started().catch(onRejected);
+    return this._asked().catch(onRejected);
   }
 
   finally(onFinally?: (() => void) | null): Promise<T> {
-    return this.#started().finally(onFinally);
+    return this._asked().finally(onFinally);
+  }
+}
+
+/** A promise of what the function gives, which is called when the promise is awaited for the first time. */
+class WhenAwaited<T> extends Noticing<T> {
+  readonly #start: () => Promise<T>;
+  #promise: Promise<T> | null = null;
+
+  constructor(start: () => Promise<T>) {
+    super();
+    this.#start = start;
+  }
+
+  _asked(): Promise<T> {
+    this.#promise ??= quiet(this.#start());
+    return this.#promise;
+  }
+}
+
+/** A promise whose error goes to the loop's exception handler when this is garbage and nobody has awaited it. */
+class ReportedUnlessAwaited<T> extends Noticing<T> {
+  readonly #promise: Promise<T>;
+  #isAwaited = false;
+  /** Has the error while nobody has asked for it. A Future of which that is true reports it once it is garbage. */
+  #unasked: Future<never> | null = null;
+
+  constructor(promise: Promise<T>) {
+    super();
+    this.#promise = promise;
+    promise.catch((error: unknown) => {
+      if (!this.#isAwaited && !isCancelled(error)) {
+        this.#unasked = new Future();
+        this.#unasked.setException(error);
+      }
+    });
+  }
+
+  _asked(): Promise<T> {
+    this.#isAwaited = true;
+    this.#unasked?.exception();
+    this.#unasked = null;
+    return this.#promise;
   }
 }
 

@@ -409,6 +409,42 @@ describe("An error that nobody asks for", () => {
     assert.deepEqual(reports, []);
   });
 
+  it("an error of waitFor() that nobody awaits is reported once, and one that is awaited is not", {
+    skip: limitOf("collection beside an error"),
+  }, async () => {
+    const reports = collectReports();
+    const fails = async (message: string): Promise<void> => {
+      await asyncio.sleep(0.001);
+      throw new Error(message);
+    };
+    const start = async (): Promise<WeakRef<object>[]> => {
+      const references = ["in a task", "outside tasks", "awaited late"].map((message, i) => {
+        const wait = () => asyncio.waitFor(() => fails(message), 5);
+        const started: { promise?: Promise<void> } = {};
+        if (i === 1) {
+          started.promise = wait();
+        } else {
+          void asyncio.createTask(
+            async () => {
+              started.promise = wait();
+            },
+            { eagerStart: true },
+          );
+        }
+        return started as { promise: Promise<void> };
+      });
+      await asyncio.sleep(0.01);
+      await assert.rejects(references[2]?.promise as Promise<void>, /awaited late/);
+      return references.map(({ promise }) => new WeakRef(promise));
+    };
+    await survivors(await start());
+    await asyncio.sleep(0.02);
+    assert.deepEqual(reports.map(({ exception }) => (exception as Error).message).sort(), [
+      "in a task",
+      "outside tasks",
+    ]);
+  });
+
   it("an error whose text cannot be made reaches who awaits the task, and ends nothing else", async () => {
     const unhandled: unknown[] = [];
     const onUnhandled = (reason: unknown): void => void unhandled.push(reason);
