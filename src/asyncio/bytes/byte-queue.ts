@@ -9,7 +9,9 @@ const NOTHING = Buffer.alloc(0);
 
 /** Up to this size a chunk behind another one is copied, together with its neighbours. */
 const SMALL = 256; // bytes
-/** Where they are copied to; small enough to come out of Node's own pool. */
+/** Stands for the head where others have a place in the rest. */
+const HEAD = -1;
+/** Where small chunks are copied to; small enough to come out of Node's own pool. */
 const SLAB = 2048; // bytes
 
 /**
@@ -24,6 +26,8 @@ const SLAB = 2048; // bytes
  *
  * Small chunks that pile up are the exception, and are copied into one: a peer that sends byte by byte must cost neither
  * an object for each byte nor a search over all of them. So there are never more than a few hundred chunks in 128 KiB.
+ *
+ * A large limit allows many more chunks, so a search notes the chunk it came to, and the next one finds its way from there.
  */
 export class ByteQueue {
   /** How many bytes there are. */
@@ -37,6 +41,10 @@ export class ByteQueue {
   #restStart = 0;
   /** What the last chunk of the rest is the beginning of, where that is a collection of small ones. */
   #slab: Buffer | null = null;
+  /** The chunk that a search came to last: its place in the rest, */
+  #lastPlace = HEAD;
+  /** and how many bytes the head, with what was taken of it, and the chunks behind it have before that chunk. */
+  #lastPosition = 0;
 
   /** Appends the chunk itself, or a copy if it is small and not the first. */
   push(chunk: Buffer): void {
@@ -112,6 +120,7 @@ export class ByteQueue {
     this.#rest = [];
     this.#restStart = 0;
     this.#slab = null;
+    this.#lastPlace = HEAD;
     this.length = 0;
   }
 
@@ -124,56 +133,93 @@ export class ByteQueue {
 
   /** Copies the bytes from `start` to before `end` into the target; they stay in the queue. */
   copyTo(target: Uint8Array, start: number, end: number): void {
-    let position = 0;
-    for (const chunk of this.#chunks()) {
+    if (this.#head === null) {
+      return;
+    }
+    let [place, position] = this.#find(start);
+    for (; position < end && place < this.#rest.length; place = this.#behind(place)) {
+      const chunk = this.#chunk(place);
       const from = Math.max(start - position, 0);
       const to = Math.min(end - position, chunk.length);
       if (from < to) {
         chunk.copy(target, position + from - start, from, to);
       }
       position += chunk.length;
-      if (position >= end) {
-        return;
-      }
     }
   }
 
-  /** Where the bytes first stand at or behind `from`; -1 if they do not. */
-  indexOf(needle: Buffer, from: number): number {
+  /** Where the bytes first stand at or behind `from` and wholly before `end`; -1 if they do not. */
+  indexOf(needle: Buffer, from: number, end: number = this.length): number {
     const head = this.#head;
     if (head === null) {
       return -1;
     }
-    if (this.length === head.length - this.#offset) {
+    if (end === head.length - this.#offset && end === this.length) {
       const found = indexIn(head, needle, this.#offset + from);
       return found < 0 ? -1 : found - this.#offset;
     }
-    return this.#indexOfInChunks(needle, from);
+    return this.#indexOfInChunks(needle, from, Math.min(end, this.length));
   }
 
-  #indexOfInChunks(needle: Buffer, from: number): number {
+  #indexOfInChunks(needle: Buffer, from: number, end: number): number {
     const overlap = needle.length - 1;
-    let position = 0;
-    for (const chunk of this.#chunks()) {
-      const end = position + chunk.length;
-      if (from < end) {
-        const found = indexIn(chunk, needle, Math.max(from - position, 0));
-        if (found >= 0) {
-          return position + found;
-        }
-        // A match that begins in this chunk and ends in a later one.
-        const windowStart = Math.max(from, position, end - overlap);
-        const windowEnd = Math.min(this.length, end + overlap);
-        if (overlap > 0 && windowEnd > end) {
-          const across = this.copy(windowStart, windowEnd).indexOf(needle);
-          if (across >= 0 && windowStart + across < end) {
-            return windowStart + across;
-          }
+    let [place, position] = this.#find(from);
+    while (position < end && place < this.#rest.length) {
+      const chunk = this.#chunk(place);
+      const chunkEnd = position + chunk.length;
+      // Noted on the way, for the copy below and for the next search.
+      this.#lastPlace = place;
+      this.#lastPosition = position + this.#offset;
+      const searched = chunkEnd > end ? chunk.subarray(0, end - position) : chunk;
+      const found = indexIn(searched, needle, Math.max(from - position, 0));
+      if (found >= 0) {
+        return position + found;
+      }
+      // A match that begins in this chunk and ends in a later one.
+      const windowStart = Math.max(from, position, chunkEnd - overlap);
+      const windowEnd = Math.min(end, chunkEnd + overlap);
+      if (overlap > 0 && windowEnd > chunkEnd) {
+        const across = this.copy(windowStart, windowEnd).indexOf(needle);
+        if (across >= 0) {
+          return windowStart + across;
         }
       }
-      position = end;
+      position = chunkEnd;
+      place = this.#behind(place);
     }
     return -1;
+  }
+
+  /** The chunk that the byte is in, as its place in the rest or `HEAD`, and where the chunk begins. */
+  #find(byte: number): [place: number, position: number] {
+    const headLeft = (this.#head as Buffer).length - this.#offset;
+    if (byte < headLeft || this.#restStart === this.#rest.length) {
+      return [HEAD, -this.#offset];
+    }
+    let place = this.#lastPlace;
+    let position = this.#lastPosition - this.#offset;
+    if (place === HEAD) {
+      place = this.#restStart;
+      position = headLeft;
+    }
+    while (byte < position) {
+      place -= 1;
+      position -= (this.#rest[place] as Buffer).length;
+    }
+    while (place < this.#rest.length - 1 && byte >= position + (this.#rest[place] as Buffer).length) {
+      position += (this.#rest[place] as Buffer).length;
+      place += 1;
+    }
+    return [place, position];
+  }
+
+  /** The whole chunk, also what was taken of the head. */
+  #chunk(place: number): Buffer {
+    return (place === HEAD ? this.#head : this.#rest[place]) as Buffer;
+  }
+
+  #behind(place: number): number {
+    return place === HEAD ? this.#restStart : place + 1;
   }
 
   #pushCopy(chunk: Buffer): void {
@@ -190,18 +236,9 @@ export class ByteQueue {
     this.#rest.push(this.#slab.subarray(0, chunk.length));
   }
 
-  *#chunks(): Generator<Buffer> {
-    if (this.#head === null) {
-      return;
-    }
-    yield this.#offset === 0 ? this.#head : this.#head.subarray(this.#offset);
-    for (let i = this.#restStart; i < this.#rest.length; i++) {
-      yield this.#rest[i] as Buffer;
-    }
-  }
-
   #nextChunk(): void {
     this.#offset = 0;
+    this.#lastPlace = HEAD;
     this.#memory = null;
     if (this.#restStart === this.#rest.length) {
       this.#head = null;

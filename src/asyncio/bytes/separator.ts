@@ -5,6 +5,9 @@
  */
 import type { ByteQueue } from "./byte-queue.ts";
 
+/** How many bytes are searched for every separator before the next ones are. */
+const FIRST_WINDOW = 1024; // bytes
+
 /** Separators in the order in which they are looked for: shortest first. */
 export interface Separators {
   readonly needles: readonly Buffer[];
@@ -28,14 +31,44 @@ export function separators(needles: readonly Buffer[]): Separators {
   };
 }
 
-/** The first match at or behind `from`, or `null`. */
+/**
+ * The first match at or behind `from`, or `null`.
+ *
+ * Several separators are looked for in windows, each twice as long as the one before: a separator that never comes must
+ * not cost a search of the whole queue for each match of another one.
+ */
 export function findSeparator(queue: ByteQueue, { needles }: Separators, from: number): Match | null {
+  if (needles.length === 1) {
+    const needle = needles[0] as Buffer;
+    const start = queue.indexOf(needle, from);
+    return start < 0 ? null : { start, end: start + needle.length };
+  }
+  const { length } = queue;
+  for (let searched = from, size = FIRST_WINDOW; searched < length; size *= 2) {
+    const end = Math.min(searched + size, length);
+    const match = firstBefore(queue, needles, from, searched, end);
+    if (match !== null) {
+      return match;
+    }
+    searched = end;
+  }
+  return null;
+}
+
+/** The match that ends first, at or before `end`, where there is none at or before `searched`. */
+function firstBefore(
+  queue: ByteQueue,
+  needles: readonly Buffer[],
+  from: number,
+  searched: number,
+  end: number,
+): Match | null {
   let best: Match | null = null;
   for (const needle of needles) {
-    const start = queue.indexOf(needle, from);
-    const end = start + needle.length;
-    if (start >= 0 && (best === null || end < best.end)) {
-      best = { start, end };
+    // One that began before the place searched may end behind it.
+    const start = queue.indexOf(needle, Math.max(from, searched + 1 - needle.length), best?.end ?? end);
+    if (start >= 0 && (best === null || start + needle.length < best.end)) {
+      best = { start, end: start + needle.length };
     }
   }
   return best;

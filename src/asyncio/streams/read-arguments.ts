@@ -1,0 +1,62 @@
+/** Arguments of reads: which ones are refused, and with what error. */
+import { Buffer } from "node:buffer";
+import { ValueError } from "../../errors.ts";
+import { repr } from "../../repr.ts";
+import { checkOptions } from "../arguments.ts";
+import { type Separators, separators } from "../bytes/separator.ts";
+
+/** What ends a piece of text: bytes, or a string, taken as UTF-8. */
+export type Separator = Uint8Array | string;
+
+/** Returns the limit, a positive number of bytes. */
+export function checkedLimit(limit: number): number {
+  if (typeof limit !== "number" || Number.isNaN(limit)) {
+    throw new TypeError(`limit must be a number of bytes, got ${repr(limit)}`);
+  }
+  if (limit <= 0) {
+    throw new ValueError(`Limit cannot be <= 0, got ${limit}`);
+  }
+  return limit;
+}
+
+/** The error for a number of bytes that no read can ask for; `null` if there is none. */
+export function checkSize(method: string, n: number): Error | null {
+  if (!Number.isInteger(n)) {
+    return new TypeError(`${method}(): n must be an integer, got ${repr(n)}`);
+  }
+  return n < 0 ? new ValueError(`${method} size can not be less than zero, got ${n}`) : null;
+}
+
+/** Refuses a target or a minimum that `readInto()` cannot fill. */
+export function checkReadInto(target: Uint8Array, min: number, options: object): void {
+  checkOptions("readInto()", options, ["min"]);
+  if (!(target instanceof Uint8Array)) {
+    throw new TypeError(`readInto(): target must be a Uint8Array, got ${repr(target)}`);
+  }
+  if (!Number.isInteger(min) || min < 1 || min > target.length) {
+    throw new ValueError(
+      `readInto(): min must be from 1 to the size of the target, ${target.length}, got ${repr(min)}`,
+    );
+  }
+}
+
+/** Puts one separator or several of them into the form that the search takes. */
+export function toSeparators(separator: Separator | readonly Separator[]): Separators {
+  const list = typeof separator === "string" || separator instanceof Uint8Array ? [separator] : separator;
+  if (!Array.isArray(list)) {
+    throw new TypeError(`readuntil() needs a separator of bytes or text, or an array of them, got ${repr(separator)}`);
+  }
+  if (list.length === 0) {
+    throw new ValueError("Separator should contain at least one element");
+  }
+  const needles = (list as readonly Separator[]).map((each) => {
+    if (typeof each !== "string" && !(each instanceof Uint8Array)) {
+      throw new TypeError(`readuntil() needs separators of bytes or text, got ${repr(each)}`);
+    }
+    return Buffer.from(each as string);
+  });
+  if (needles.some((needle) => needle.length === 0)) {
+    throw new ValueError("Separator should be at least one-byte string");
+  }
+  return separators(needles);
+}
