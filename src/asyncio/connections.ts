@@ -9,7 +9,7 @@ import type { BaseProtocol } from "./protocols/protocols.ts";
 import { ON_BUN } from "./runtime.ts";
 import type { StreamReader } from "./streams/reader.ts";
 import { READER_OPTIONS, type ReaderOptions, readerWith } from "./streams/reader-options.ts";
-import { StreamProtocol } from "./streams/stream-protocol.ts";
+import { StreamReaderProtocol } from "./streams/stream-protocol.ts";
 import { StreamWriter } from "./streams/writer.ts";
 import { checkPathLength, type Family, lookUp } from "./transports/addresses.ts";
 import { connectAny, interleaved } from "./transports/connect.ts";
@@ -174,10 +174,10 @@ export async function createUnixConnection<P extends BaseProtocol>(
 
 async function openStream(
   options: ReaderOptions,
-  connect: (makeProtocol: () => StreamProtocol) => Promise<SocketTransport>,
+  connect: (makeProtocol: () => StreamReaderProtocol) => Promise<SocketTransport>,
 ): Promise<[StreamReader, StreamWriter]> {
   const reader = readerWith(options);
-  const protocol = new StreamProtocol(reader, null, null);
+  const protocol = new StreamReaderProtocol(reader);
   const transport = await connect(() => protocol);
   protocol._letGo(reader, transport);
   return [reader, new StreamWriter(transport, protocol, reader)];

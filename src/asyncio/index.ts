@@ -116,7 +116,7 @@ export { socketpair } from "./socketpair.ts";
 export type { Separator } from "./streams/read-arguments.ts";
 export { type ReadIntoOptions, StreamReader, type StreamReaderOptions } from "./streams/reader.ts";
 export type { ReaderOptions } from "./streams/reader-options.ts";
-export type { ClientConnectedCb } from "./streams/stream-protocol.ts";
+export { type ClientConnectedCb, StreamReaderProtocol } from "./streams/stream-protocol.ts";
 export { StreamWriter } from "./streams/writer.ts";
 export { TaskGroup } from "./taskgroups.ts";
 export {

@@ -4,7 +4,7 @@ import { repr } from "../../repr.ts";
 import { checkOptions } from "../arguments.ts";
 import { wait } from "../combinators.ts";
 import type { Future } from "../futures.ts";
-import { StreamProtocol } from "../streams/stream-protocol.ts";
+import { StreamReaderProtocol } from "../streams/stream-protocol.ts";
 import type { Task } from "../tasks.ts";
 import type { SocketAddress } from "../transports/addresses.ts";
 import type { SocketTransport } from "../transports/socket-transport.ts";
@@ -98,5 +98,5 @@ function checkGrace(name: string, seconds: unknown): void {
 /** The task of the handler; `null` for a protocol of the user. */
 function taskOf(transport: SocketTransport): Task<unknown> | null {
   const protocol = transport.getProtocol();
-  return protocol instanceof StreamProtocol ? protocol.handlerTask : null;
+  return protocol instanceof StreamReaderProtocol ? protocol.handlerTask : null;
 }

@@ -6,7 +6,7 @@ import { repr } from "../../repr.ts";
 import { addressOrOptions, checkFunction, checkOptions } from "../arguments.ts";
 import type { BaseProtocol } from "../protocols/protocols.ts";
 import { READER_OPTIONS, type ReaderOptions, readerWith } from "../streams/reader-options.ts";
-import { type ClientConnectedCb, StreamProtocol } from "../streams/stream-protocol.ts";
+import { type ClientConnectedCb, StreamReaderProtocol } from "../streams/stream-protocol.ts";
 import {
   adoptListener,
   checkedReusePort,
@@ -152,11 +152,11 @@ function streamProtocols(
   caller: string,
   callback: ClientConnectedCb,
   options: ReaderOptions,
-): (context: Context) => StreamProtocol {
+): (context: Context) => StreamReaderProtocol {
   checkFunction(caller, callback);
   // Makes a wrong limit known now, not with the first connection.
   readerWith(options);
-  return (context) => new StreamProtocol(readerWith(options), callback, context);
+  return (context) => new StreamReaderProtocol(readerWith(options), callback, context);
 }
 
 async function listenAtTcp(

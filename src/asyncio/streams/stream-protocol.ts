@@ -1,5 +1,5 @@
 /**
- * StreamProtocol: what stands between a transport and a reader and writer.
+ * StreamReaderProtocol: what stands between a transport and a reader and writer.
  *
  * It feeds the reader, keeps the waits of `drain()` and `waitClosed()`, and runs the handler of an accepted connection
  * as a task. None of its methods runs code of the user but that handler, which has a Context of its own.
@@ -9,16 +9,17 @@
  * that, the protocol lets go of the reader, which the writer holds: from then on it finds it by a weak reference, but
  * while a read, a drain() or a waitClosed() waits, and its collection tells that both are gone.
  */
-import type { Context } from "../../contextvars/context.ts";
+import { type Context, copyContext } from "../../contextvars/context.ts";
 import { ConnectionResetError } from "../../errors.ts";
 import { repr } from "../../repr.ts";
+import { checkFunction } from "../arguments.ts";
 import { isDebug, warn } from "../debug/debug.ts";
 import { callExceptionHandler } from "../events.ts";
 import { Protocol } from "../protocols/protocols.ts";
 import { currentTask, Task } from "../tasks.ts";
 import type { Transport } from "../transports/transport.ts";
 import { rejected, Wait } from "../waits.ts";
-import type { StreamReader } from "./reader.ts";
+import { StreamReader } from "./reader.ts";
 import { StreamWriter } from "./writer.ts";
 
 /**
@@ -29,7 +30,47 @@ export type ClientConnectedCb = (reader: StreamReader, writer: StreamWriter) => 
 
 const done: Promise<void> = Promise.resolve();
 
-export class StreamProtocol extends Protocol {
+/**
+ * A protocol that feeds a reader, for a transport that is made with a protocol factory: `loop.createConnection()`,
+ * `loop.createServer()` and the like. `openConnection()` and `startServer()` make one themselves.
+ *
+ * With a `clientConnectedCb` it makes a StreamWriter when the connection is made, and calls the function with both, as
+ * `startServer()` does. Without one, make the StreamWriter yourself.
+ *
+ * Python: `asyncio.StreamReaderProtocol`. Differs: takes no loop; `clientConnectedCb` runs in a copy of the Context in
+ * which the protocol was made.
+ *
+ * @example A stream over a transport of one's own
+ * ```ts
+ * import * as asyncio from "contextvars/asyncio";
+ * import assert from "node:assert/strict";
+ *
+ * const loop = asyncio.getRunningLoop();
+ * const server = await loop.createServer(
+ *   () =>
+ *     new asyncio.StreamReaderProtocol(new asyncio.StreamReader({ limit: 1024 }), async (reader, writer) => {
+ *       writer.write(await reader.readline());
+ *       writer.close();
+ *     }),
+ *   "127.0.0.1",
+ *   0,
+ * );
+ *
+ * const reader = new asyncio.StreamReader();
+ * const { port } = server.sockets[0]!.getsockname();
+ * const [transport, protocol] = await loop.createConnection(
+ *   () => new asyncio.StreamReaderProtocol(reader),
+ *   "127.0.0.1",
+ *   port,
+ * );
+ * const writer = new asyncio.StreamWriter(transport, protocol, reader);
+ * await writer.send("hello\n");
+ * assert.equal(String(await reader.readline()), "hello\n");
+ * writer.close();
+ * server.close();
+ * ```
+ */
+export class StreamReaderProtocol extends Protocol {
   /** The reader, while the handler runs or a read waits; else whoever uses it holds it. */
   #reader: StreamReader | null;
   #letGo: WeakRef<StreamReader> | null = null;
@@ -47,15 +88,30 @@ export class StreamProtocol extends Protocol {
   /** What the connection was lost with. */
   #exception: unknown = null;
 
-  constructor(reader: StreamReader, handler: ClientConnectedCb | null, context: Context | null) {
+  /**
+   * @param reader - The reader to feed.
+   * @param clientConnectedCb - Called when the connection is made.
+   * @param context - A copy of it is what `clientConnectedCb` runs in. By default a copy of the current Context.
+   * @throws {TypeError} If `reader` is not a StreamReader, or `clientConnectedCb` not a function.
+   */
+  constructor(reader: StreamReader, clientConnectedCb: ClientConnectedCb | null = null, context?: Context) {
     super();
+    if (!(reader instanceof StreamReader)) {
+      throw new TypeError(`StreamReaderProtocol(): reader must be a StreamReader, got ${repr(reader)}`);
+    }
     this.#reader = reader;
-    this.#handler = handler;
-    this.#context = context;
+    this.#handler = clientConnectedCb;
+    if (clientConnectedCb === null) {
+      this.#context = null;
+    } else {
+      checkFunction("StreamReaderProtocol()", clientConnectedCb);
+      this.#context = context ?? copyContext();
+    }
   }
 
+  /** @internal Code of the user's runs in a class that extends this one, and in the handler, which has its own Context. */
   override get _needsContext(): boolean {
-    return false;
+    return this.constructor !== StreamReaderProtocol;
   }
 
   override connectionMade(transport: Transport): void {
@@ -96,22 +152,22 @@ export class StreamProtocol extends Protocol {
     this.#settle(this.#drains, null);
   }
 
-  /** The task that runs the handler; `null` on a connection that was made from this side. */
+  /** @internal The task that runs the handler; `null` on a connection that was made from this side. */
   get handlerTask(): Task<unknown> | null {
     return this.#handlerTask;
   }
 
-  /** Whether the connection was accepted, not made from this side. */
+  /** @internal Whether the connection was accepted, not made from this side. */
   get serverSide(): boolean {
     return this.#handler !== null;
   }
 
-  /** Whether `drain()` would wait. */
+  /** @internal Whether `drain()` would wait. */
   get writingPaused(): boolean {
     return this.#writingPaused && !this.#lost;
   }
 
-  /** Waits until there is room in the write buffer. */
+  /** @internal Waits until there is room in the write buffer. */
   drain(): Promise<void> {
     if (this.#lost) {
       return rejected(new ConnectionResetError("Connection lost"));
@@ -123,7 +179,7 @@ export class StreamProtocol extends Protocol {
     return this.#waitIn(this.#drains);
   }
 
-  /** Waits until the connection is gone. */
+  /** @internal Waits until the connection is gone. */
   waitClosed(): Promise<void> {
     if (this.#lost) {
       return this.#exception === null ? done : rejected(this.#exception);
@@ -204,7 +260,7 @@ export class StreamProtocol extends Protocol {
 
 const abandoned = new FinalizationRegistry<Transport>((transport) => {
   // Another protocol may have taken over, for which there never was a reader.
-  if (!transport.isClosing() && transport.getProtocol() instanceof StreamProtocol) {
+  if (!transport.isClosing() && transport.getProtocol() instanceof StreamReaderProtocol) {
     process.emitWarning(`unclosed <StreamWriter transport=${repr(transport)}>`, "ResourceWarning");
     transport.close();
   }

@@ -7,7 +7,7 @@ import { sleep } from "../tasks.ts";
 import type { SSLContext, TlsOptions, Transport, Upgradable } from "../transports/transport.ts";
 import { rejected } from "../waits.ts";
 import type { StreamReader } from "./reader.ts";
-import type { StreamProtocol } from "./stream-protocol.ts";
+import type { StreamReaderProtocol } from "./stream-protocol.ts";
 
 /**
  * Writes bytes to a connection, and closes it.
@@ -41,11 +41,15 @@ import type { StreamProtocol } from "./stream-protocol.ts";
  */
 export class StreamWriter {
   readonly #transport: Transport;
-  readonly #protocol: StreamProtocol;
+  readonly #protocol: StreamReaderProtocol;
   readonly #reader: StreamReader | null;
 
-  /** @internal */
-  constructor(transport: Transport, protocol: StreamProtocol, reader: StreamReader | null) {
+  /**
+   * @param transport - What is written to.
+   * @param protocol - The protocol of the transport.
+   * @param reader - The reader that the protocol feeds; `null`: none.
+   */
+  constructor(transport: Transport, protocol: StreamReaderProtocol, reader: StreamReader | null) {
     this.#transport = transport;
     this.#protocol = protocol;
     this.#reader = reader;
