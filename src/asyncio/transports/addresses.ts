@@ -1,10 +1,10 @@
 /** Addresses: of sockets, and those that a host name stands for. */
-import * as dns from "node:dns";
 import { isIP, type Socket } from "node:net";
 import { gaierror, OSError } from "../../errors.ts";
 import { inspectCustom, repr } from "../../repr.ts";
 import { ON_DENO } from "../runtime.ts";
 import { ensureFuture } from "../tasks.ts";
+import { nodeDns } from "./on-demand.ts";
 
 /**
  * The address of one end of a TCP connection.
@@ -100,7 +100,7 @@ export async function lookUp(host: string, family: Family, hints = 0): Promise<s
     return [host];
   }
   try {
-    const found = await ensureFuture(dns.promises.lookup(host, { all: true, family, hints, verbatim: true }));
+    const found = await ensureFuture(nodeDns().promises.lookup(host, { all: true, family, hints, verbatim: true }));
     if (found.length === 0) {
       throw new OSError(`getaddrinfo() returned empty list: ${repr(host)}`, { code: "ENOTFOUND", address: host });
     }

@@ -7,8 +7,9 @@
  * before an alert has left. So this stands between the stream and TLS, and takes its time to close.
  */
 import { Duplex } from "node:stream";
-import { TLSSocket } from "node:tls";
+import type { TLSSocket } from "node:tls";
 import { noop } from "../waits.ts";
+import { nodeTls } from "./on-demand.ts";
 
 /** More than is ever on the way to a TLSSocket whose stream is held back. */
 export const AMPLE: number = 1024 * 1024; // bytes
@@ -40,12 +41,12 @@ export class Underlay extends Duplex {
     Object.assign(socket, {
       pause: () => {
         this.#held = true;
-        return TLSSocket.prototype.pause.call(socket);
+        return nodeTls().TLSSocket.prototype.pause.call(socket);
       },
       resume: () => {
         this.#held = false;
         this.#stream.resume();
-        return TLSSocket.prototype.resume.call(socket);
+        return nodeTls().TLSSocket.prototype.resume.call(socket);
       },
       destroySoon: () => {
         this.once("finish", () => setTimeout(() => socket.destroy(), A_TURN));

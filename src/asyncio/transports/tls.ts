@@ -7,13 +7,14 @@
  */
 import { isIP, type Socket } from "node:net";
 import { Duplex } from "node:stream";
-import * as tls from "node:tls";
+import type * as tls from "node:tls";
 import { ConnectionAbortedError, ConnectionResetError, SSLError, TimeoutError, ValueError } from "../../errors.ts";
 import { repr } from "../../repr.ts";
 import { callLater, type TimerHandle } from "../events.ts";
 import { ON_DENO } from "../runtime.ts";
 import { noop, rejected, Wait } from "../waits.ts";
 import { AMPLE, Underlay } from "./deno-tls.ts";
+import { nodeTls } from "./on-demand.ts";
 import { toOSError } from "./os-errors.ts";
 
 /** Node's options for TLS, or a context made from them. */
@@ -249,7 +250,7 @@ function clientSocket(stream: Duplex, { ssl, host, options }: TlsRequest): tls.T
     ssl === true ? {} : isSecureContext(ssl) ? { secureContext: ssl } : (ssl as tls.ConnectionOptions);
   const name = options.serverHostname ?? given.servername ?? host ?? "";
   return putOn(stream, (socket, ownOptions) =>
-    tls.connect({
+    nodeTls().connect({
       ...given,
       ...ownOptions,
       socket,
@@ -269,7 +270,7 @@ function serverSocket(stream: Duplex, { ssl }: TlsRequest): tls.TLSSocket {
   return putOn(
     stream,
     (socket, ownOptions) =>
-      new tls.TLSSocket(socket as never, {
+      new (nodeTls().TLSSocket)(socket as never, {
         ...options,
         ...ownOptions,
         isServer: true,
@@ -296,7 +297,7 @@ const contexts = new WeakMap<object, tls.SecureContext>();
 /** Reading keys and certificates takes longer than a handshake: done once for each options object. */
 function contextOf(options: tls.TlsOptions): tls.SecureContext {
   const context =
-    contexts.get(options) ?? tls.createSecureContext({ sessionIdContext: SESSION_ID_CONTEXT, ...options });
+    contexts.get(options) ?? nodeTls().createSecureContext({ sessionIdContext: SESSION_ID_CONTEXT, ...options });
   contexts.set(options, context);
   return context;
 }
