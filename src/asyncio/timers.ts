@@ -5,7 +5,9 @@
  * first. One timer of Node stands for the earliest. When it fires, all whose moment has come become ready, in their order:
  * timers of Node would count whole milliseconds each by itself, and those of one moment could overtake each other.
  *
- * The alarm is set by whoever happens to change what is earliest, and must not keep that task alive.
+ * The alarm is set by whoever happens to change what is earliest, and must not keep that task alive: so it is set outside
+ * any flow, except for the only timer there is, which goes with its task. An alarm that is too early because its timer was
+ * taken away stays, and is set again when it fires: limits of time are made and taken away all the time.
  */
 import { runInNoFlow } from "../contextvars/current.ts";
 import { type Due, soonDue } from "./ready.ts";
@@ -33,6 +35,8 @@ const heap: Timer[] = [];
 let alarm: NodeJS.Timeout | undefined;
 /** What the alarm is set to, if it is. */
 let alarmAt: number | null = null;
+/** Whether it was set outside any flow, and so may stay when its timer is taken away. */
+let alarmMayStay = false;
 
 /** The loop's clock: seconds since some fixed moment, never going back. */
 export function time(): number {
@@ -46,8 +50,11 @@ export function addTimer(timer: Timer): void {
   if (timer.when() <= time()) {
     // With those before it whose moment has come meanwhile; and a timer of Node would take a millisecond.
     ring();
-  } else {
+  } else if (heap.length === 1) {
     setAlarm();
+    alarmMayStay = false;
+  } else if (timer._place === 0) {
+    resetAlarm();
   }
 }
 
@@ -80,10 +87,12 @@ function ring(): void {
 
 /** Sets the alarm for others than the timer of the code that runs. */
 function resetAlarm(): void {
-  if (heap.length === 0) {
+  const first = heap[0];
+  if (first === undefined) {
     setAlarm();
-  } else {
+  } else if (!(alarmMayStay && alarmAt !== null && alarmAt <= first.when())) {
     runInNoFlow(setAlarm);
+    alarmMayStay = true;
   }
 }
 
