@@ -11,7 +11,7 @@
 import type { Context } from "../contextvars/context.ts";
 import { functionName, inspectCustom, repr, safeRepr, shortRepr, unlessPrinting } from "../repr.ts";
 import { checkFunction, notHandedOver } from "./arguments.ts";
-import { creationStack } from "./debug/debug.ts";
+import { creationStack, isDebug } from "./debug/debug.ts";
 import { type CallbackOptions, callExceptionHandler, contextFor, Handle } from "./events.ts";
 import {
   type CancelledError,
@@ -127,14 +127,21 @@ export class Future<T> implements Promise<T> {
   #failed = false;
   /** Of a task that was cancelled: the CancelledError of its body, until somebody has asked for it. */
   #exception: unknown = null;
-  #cancelMessage: CancelMessage;
+  /** @internal What the cancellation came with; of a task, the latest request to end. */
+  _cancelMessage: CancelMessage;
   /** Who goes into the queue when it is done, in the order in which they came. */
   #waiting: Ready | Set<Ready> | null = null;
   /** Those of them that `removeDoneCallback()` can take back. */
   #callbacks: Map<(future: never) => unknown, Handle[]> | null = null;
   #unretrieved: Unretrieved | null = null;
-  /** @internal In debug mode, where it was made. */
-  readonly _stack: string | undefined = creationStack();
+  /** @internal In debug mode, where it was made; otherwise not even a property, of which there may be very many. */
+  declare readonly _stack: string | undefined;
+
+  constructor() {
+    if (isDebug()) {
+      this._stack = creationStack();
+    }
+  }
 
   /** The loop. Python: `Future.get_loop()`. Differs: there is one for the process. */
   getLoop(): EventLoop {
@@ -394,7 +401,7 @@ export class Future<T> implements Promise<T> {
 
   /** @internal @param error - What the body of a task threw. */
   _cancelled(message: CancelMessage, error: CancelledError | null = null): void {
-    this.#cancelMessage = message;
+    this._cancelMessage = message;
     this.#exception = error;
     this.#end("cancelled");
   }
@@ -403,12 +410,7 @@ export class Future<T> implements Promise<T> {
   _cancelledError(): CancelledError {
     const error = this.#exception as CancelledError | null;
     this.#exception = null;
-    return error ?? cancelledError(this.#cancelMessage);
-  }
-
-  /** @internal What the cancellation came with. */
-  get _cancelMessage(): CancelMessage {
-    return this.#cancelMessage;
+    return error ?? cancelledError(this._cancelMessage);
   }
 
   /** The error, or `null`; from here on somebody knows of it. */

@@ -59,7 +59,9 @@ export type AwaitedResult<A> = A extends () => infer R ? Awaited<R> : Awaited<A>
 let oldest: Task<unknown> | null = null;
 let newest: Task<unknown> | null = null;
 /** The same in debug mode, where they are held weakly, so that it shows when one can never end. */
-const watched = new Set<WeakRef<Task<unknown>>>();
+const references = new Set<WeakRef<Task<unknown>>>();
+/** Which of those is a task's own; not a property of the task, because nearly no task has one. */
+const watched = new WeakMap<Task<unknown>, WeakRef<Task<unknown>>>();
 let nextNumber = 1;
 
 const NO_OPTIONS: TaskOptions = {};
@@ -85,13 +87,11 @@ export class Task<T> extends Future<T> {
   #moreWaits: Set<Cancellable> | null = null;
   /** A cancellation that is not delivered yet. */
   #mustCancel = false;
-  #cancelReason: CancelMessage;
   #cancelRequests = 0;
   #abort: AbortController | null = null;
   /** Its neighbours among the tasks that are not done. */
   #older: Task<unknown> | null = null;
   #newer: Task<unknown> | null = null;
-  readonly #watched: WeakRef<Task<unknown>> | null;
 
   /** @internal */
   constructor(body: () => T | PromiseLike<T>, options: TaskOptions) {
@@ -99,8 +99,9 @@ export class Task<T> extends Future<T> {
     this.#body = body;
     this.#name = options.name === undefined ? nextNumber++ : String(options.name);
     this.#flow = new Flow(options.context ?? copyContext(), this, false, null);
-    this.#watched = isDebug() ? watch(this as Task<unknown>) : null;
-    if (this.#watched === null) {
+    if (isDebug()) {
+      watch(this as Task<unknown>);
+    } else {
       this.#register();
     }
     if (options.signal !== undefined) {
@@ -152,7 +153,7 @@ export class Task<T> extends Future<T> {
     for (const wait of this.#waits()) {
       delivered = wait.cancel(message) || delivered;
     }
-    this.#cancelReason = message;
+    this._cancelMessage = message;
     if (!delivered) {
       this.#mustCancel = true;
     }
@@ -196,7 +197,7 @@ export class Task<T> extends Future<T> {
     if (this.#abort === null) {
       this.#abort = new AbortController();
       if (this.#cancelRequests > 0) {
-        this.#abort.abort(cancelledError(this.#cancelReason));
+        this.#abort.abort(cancelledError(this._cancelMessage));
       }
     }
     return this.#abort.signal;
@@ -278,7 +279,7 @@ export class Task<T> extends Future<T> {
       this.#moreWaits ??= new Set();
       this.#moreWaits.add(wait);
     }
-    if (this.#mustCancel && wait.cancel(this.#cancelReason)) {
+    if (this.#mustCancel && wait.cancel(this._cancelMessage)) {
       this.#mustCancel = false;
     }
   }
@@ -298,7 +299,7 @@ export class Task<T> extends Future<T> {
       return null;
     }
     this.#mustCancel = false;
-    return cancelledError(this.#cancelReason);
+    return cancelledError(this._cancelMessage);
   }
 
   /** @internal Whether a cancellation is still to be delivered. */
@@ -321,7 +322,7 @@ export class Task<T> extends Future<T> {
     if (cancellation === null || cancellation === signal?.reason) {
       this.#mustCancel = false;
     }
-    return asCancelledError(error, this.#cancelReason);
+    return asCancelledError(error, this._cancelMessage);
   }
 
   /** @internal */
@@ -334,7 +335,7 @@ export class Task<T> extends Future<T> {
   #start(outer: Flow | null): void {
     if (this.#mustCancel) {
       this.#end();
-      this._cancelled(this.#cancelReason);
+      this._cancelled(this._cancelMessage);
       return;
     }
     if (outer === null) {
@@ -384,7 +385,7 @@ export class Task<T> extends Future<T> {
       );
     }
     if (this.#mustCancel) {
-      this._cancelled(this.#cancelReason);
+      this._cancelled(this._cancelMessage);
     } else {
       this._finish(result, stepEnds);
     }
@@ -402,11 +403,8 @@ export class Task<T> extends Future<T> {
 
   #end(): void {
     this.#body = { name: this.#body.name };
-    if (this.#watched === null) {
+    if (!stopWatching(this as Task<unknown>)) {
       this.#unregister();
-    } else {
-      watched.delete(this.#watched);
-      destroyed.unregister(this.#watched);
     }
     this.#wait = null;
     this.#moreWaits = null;
@@ -523,11 +521,22 @@ const destroyed = new FinalizationRegistry<Destroyed>(({ task, stack }) => {
   callExceptionHandler(stack === undefined ? { message, task } : { message, task, sourceTraceback: stack });
 });
 
-function watch(task: Task<unknown>): WeakRef<Task<unknown>> {
+function watch(task: Task<unknown>): void {
   const reference = new WeakRef(task);
-  watched.add(reference);
+  watched.set(task, reference);
+  references.add(reference);
   destroyed.register(task, { task: String(task), stack: task._stack }, reference);
-  return reference;
+}
+
+/** False where the task is not watched. */
+function stopWatching(task: Task<unknown>): boolean {
+  const reference = references.size === 0 ? undefined : watched.get(task);
+  if (reference === undefined) {
+    return false;
+  }
+  references.delete(reference);
+  destroyed.unregister(reference);
+  return true;
 }
 
 /** All tasks that are not done. Python: `asyncio.all_tasks()`. Differs: nothing. */
@@ -536,7 +545,7 @@ export function allTasks(): Set<Task<unknown>> {
   for (let task = oldest; task !== null; task = task._newer) {
     all.add(task);
   }
-  for (const reference of watched) {
+  for (const reference of references) {
     const task = reference.deref();
     if (task !== undefined) {
       all.add(task);
