@@ -40,10 +40,10 @@ export function functionNeeded(caller: string, given: unknown): TypeError {
 }
 
 /** The error for a promise given as a value to hand over: JavaScript would wait for that promise instead. */
-export function notHandedOver(caller: string, name: string): TypeError {
+export function notHandedOver(caller: string, instead: string): TypeError {
   return new TypeError(
-    `${caller} cannot hand over a promise, a Future or a Task, because await would wait for it: put it into an object, ` +
-      `${caller.replace(/\(\)$/, "")}(${caller === "sleep()" ? "delay, " : ""}{ ${name} })`,
+    `${caller} cannot hand over a promise, a Future or a Task, because await would wait for it; ` +
+      `put it into an object: ${instead}`,
   );
 }
 

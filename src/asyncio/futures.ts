@@ -197,7 +197,7 @@ export class Future<T> implements Promise<T> {
   setResult(result: T): void {
     this.#checkPending();
     if (isThenable(result)) {
-      throw notHandedOver("setResult()", "result");
+      throw notHandedOver("setResult()", "setResult({ result })");
     }
     this._finish(result);
   }

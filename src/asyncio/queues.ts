@@ -239,7 +239,7 @@ export class Queue<T> {
    */
   putNowait(item: T): void {
     if (isThenable(item)) {
-      throw notHandedOver("putNowait()", "reply");
+      throw notHandedOver("putNowait()", "putNowait({ reply })");
     }
     if (this.#shutDown) {
       throw new QueueShutDown("the queue was shut down");
@@ -349,7 +349,7 @@ export class Queue<T> {
 
   async #put(item: T): Promise<void> {
     if (isThenable(item)) {
-      throw notHandedOver("put()", "reply");
+      throw notHandedOver("put()", "put({ reply })");
     }
     while (this.full() && !this.#shutDown) {
       await waitForChange(this.#putters, () => !this.full());

@@ -576,7 +576,7 @@ export function sleep<T>(delay: number, result?: T): Promise<T | undefined> {
     return rejected(error);
   }
   if (isThenable(result)) {
-    return rejected(notHandedOver("sleep()", "result"));
+    return rejected(notHandedOver("sleep()", "sleep(delay, { result })"));
   }
   if (delay <= 0) {
     return new Yield(result).promise;
