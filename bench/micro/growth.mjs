@@ -53,6 +53,8 @@ async function contended(lock, n) {
   await ended(tasks);
 }
 
+const KILOBYTE = Buffer.alloc(1024);
+
 let seed = 1;
 
 /** Not the same each time: the processor would learn the order. @param {asyncio.Queue<number>} queue @param {number} n */
@@ -320,6 +322,27 @@ const OPERATIONS = {
   },
   "StreamReader, a line of n chunks": (n) => fed(n, "x".repeat(100), "\n"),
   "StreamReader, two separators, n chunks": (n) => fed(n, "x".repeat(100), "\0"),
+  "StreamWriter, n writes without drain()": async (n) => {
+    const server = await asyncio.startServer(
+      async (reader, writer) => {
+        for (let read = 1; read > 0; read = (await reader.read(65536)).length) {
+          // Thrown away.
+        }
+        writer.close();
+      },
+      "127.0.0.1",
+      0,
+    );
+    const [reader, writer] = await asyncio.openConnection("127.0.0.1", server.sockets[0]?.getsockname().port);
+    for (let i = 0; i < n; i++) {
+      writer.write(KILOBYTE);
+    }
+    writer.writeEof();
+    await reader.read();
+    writer.close();
+    server.close();
+    await server.waitClosed();
+  },
 };
 
 const [, , name = "", n = "4000", samples = "5"] = process.argv;

@@ -301,6 +301,23 @@ async def line(n):
     await task
 
 
+async def writes(n):
+    async def handle(reader, writer):
+        while await reader.read(65536):
+            pass
+        writer.close()
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    for _ in range(n):
+        writer.write(bytes(1024))
+    writer.write_eof()
+    await reader.read()
+    writer.close()
+    server.close()
+    await server.wait_closed()
+
+
 OPERATIONS = {
     "Lock, contended": lock_contended,
     "Lock, waiters cancelled": lock_cancelled,
@@ -343,6 +360,7 @@ OPERATIONS = {
     "callSoon": call_soon,
     "callLater, cancelled": call_later,
     "StreamReader, a line of n chunks": line,
+    "StreamWriter, n writes without drain()": writes,
 }
 
 

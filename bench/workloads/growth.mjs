@@ -46,6 +46,7 @@ const IN_BOTH = [
   "callSoon",
   "callLater, cancelled",
   "StreamReader, a line of n chunks",
+  "StreamWriter, n writes without drain()",
 ];
 
 /** What asyncio has not got in every version. */

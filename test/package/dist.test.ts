@@ -112,6 +112,17 @@ for (const { specifier } of entryPoints) {
   });
 }
 
+// They take several milliseconds, and many programs need neither.
+test("importing contextvars/asyncio loads node:net, and neither node:tls nor node:dns", async () => {
+  const program = `
+    await import("contextvars/asyncio");
+    console.log(process.moduleLoadList.filter((name) => /^NativeModule (?:net|tls|dns)$/.test(name)).join());
+  `;
+  const { stdout, stderr } = await runNode(["--input-type=module", "--eval", program]);
+  assert.equal(stderr, "");
+  assert.equal(stdout, "NativeModule net\n");
+});
+
 /** The file, and all files of declarations that it imports. */
 function declarationsFrom(file: string, seen: Set<string> = new Set()): string[] {
   const path = normalize(file);
