@@ -1,4 +1,5 @@
 /** Connecting: from a host and a port, or a path, to a transport and a protocol, or a reader and a writer. */
+import { statSync } from "node:fs";
 import { Socket, type TcpNetConnectOpts } from "node:net";
 import { Duplex } from "node:stream";
 import { copyContext } from "../contextvars/context.ts";
@@ -11,10 +12,10 @@ import type { StreamReader } from "./streams/reader.ts";
 import { READER_OPTIONS, type ReaderOptions, readerWith } from "./streams/reader-options.ts";
 import { StreamReaderProtocol } from "./streams/stream-protocol.ts";
 import { StreamWriter } from "./streams/writer.ts";
-import { checkPathLength, type Family, lookUp } from "./transports/addresses.ts";
+import { checkPath, type Family, lookUp } from "./transports/addresses.ts";
 import { connectAny, interleaved } from "./transports/connect.ts";
 import { checkIdleTimeout } from "./transports/idle-timer.ts";
-import { newSocket, SOCKET_OPTIONS } from "./transports/node-sockets.ts";
+import { newSocket, SOCKET_OPTIONS, socketDescriptor } from "./transports/node-sockets.ts";
 import { toOSError } from "./transports/os-errors.ts";
 import { checkedPort } from "./transports/services.ts";
 import { claim } from "./transports/socket-events.ts";
@@ -209,13 +210,13 @@ async function connectTcp(
   }
   const { family = 0, flags = 0, happyEyeballsDelay: delay = null, localAddr } = options;
   const { interleave = delay === null ? 0 : 1 } = options;
-  const portNumber = checkedPort(caller, port, 1);
+  const portNumber = checkedPort(caller, port);
   const found = await lookUp(host, family, flags);
   const socket = await connectAny({
     addresses: interleave === 0 ? found : interleaved(found, interleave),
     port: portNumber,
     localAddresses: localAddr === undefined ? undefined : await lookUp(localAddr[0], family),
-    localPort: localAddr === undefined ? undefined : checkedPort(caller, localAddr[1], 0),
+    localPort: localAddr === undefined ? undefined : checkedPort(caller, localAddr[1]),
     delay,
     allErrors: options.allErrors === true,
   });
@@ -244,12 +245,24 @@ async function connectUnix(
   if (typeof path !== "string") {
     throw new TypeError(`a path is needed, got ${repr(path)}`);
   }
-  checkPathLength(path);
+  checkPath(path);
   const socket = newSocket();
   // In this order: a cancellation that is still to be delivered destroys the socket, and connecting would revive it.
   socket.connect({ path });
-  await untilConnected(socket, `Connect call failed ${repr(path)}`);
+  await untilConnected(socket, `Connect call failed ${repr(path)}`).catch((error) => {
+    throw ON_BUN && !path.startsWith("\0") ? (pathError(path) ?? error) : error;
+  });
   return await connected(protocolFactory, socket, request, { ...options, peername: path, sockname: "" });
+}
+
+/** Why the path leads nowhere, which Bun does not tell; `null` if there is something. */
+function pathError(path: string): unknown {
+  try {
+    statSync(path);
+    return null;
+  } catch (error) {
+    return toOSError(error);
+  }
 }
 
 interface Connected {
@@ -310,13 +323,18 @@ export async function adopted(sock: ConnectedSocket): Promise<Duplex> {
     socket.setNoDelay?.(true);
     return socket;
   }
-  const fd = (sock as { fd?: unknown } | null)?.fd;
-  if (typeof fd !== "number") {
-    throw new ValueError(`A Stream Socket was expected, got ${repr(sock)}`);
+  return socketOf(socketDescriptor(sock));
+}
+
+function socketOf(fd: number): Socket {
+  try {
+    const socket = new Socket({ ...SOCKET_OPTIONS, fd });
+    // Bun needs to be told a second time.
+    return ON_BUN ? socket.connect({ fd } as object as TcpNetConnectOpts) : socket;
+  } catch (cause) {
+    // A socket for datagrams, for one.
+    throw new ValueError(`A Stream Socket was expected, got ${repr({ fd })}`, { cause });
   }
-  const socket = new Socket({ ...SOCKET_OPTIONS, fd });
-  // Bun needs to be told a second time.
-  return ON_BUN ? socket.connect({ fd } as object as TcpNetConnectOpts) : socket;
 }
 
 /** Complains of a stream that does not give and take bytes. */

@@ -93,13 +93,13 @@ function refusals(sock: () => never): readonly (readonly [string, Call, string])
       () => asyncio.openConnection(HOST, "nonsense"),
       "openConnection() does not know the service 'nonsense'",
     ],
-    ["port 0", () => asyncio.openConnection(HOST, 0), "openConnection() needs a port from 1 to 65535, got 0"],
+    ["port -1", () => asyncio.openConnection(HOST, -1), "openConnection() needs a port from 0 to 65535, got -1"],
     [
       "port 65536",
       () => asyncio.openConnection(HOST, 65_536),
-      "openConnection() needs a port from 1 to 65535, got 65536",
+      "openConnection() needs a port from 0 to 65535, got 65536",
     ],
-    ["port 1.5", () => asyncio.openConnection(HOST, 1.5), "openConnection() needs a port from 1 to 65535, got 1.5"],
+    ["port 1.5", () => asyncio.openConnection(HOST, 1.5), "openConnection() needs a port from 0 to 65535, got 1.5"],
     [
       "a local port that is none",
       () => asyncio.openConnection(HOST, 1, { localAddr: [HOST, 70_000] }),

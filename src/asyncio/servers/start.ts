@@ -177,7 +177,7 @@ async function listenAtTcp(
     if (!given) {
       throw new ValueError("Neither host/port nor sock were specified");
     }
-    const portNumber = checkedPort(caller, port ?? 0, 0);
+    const portNumber = checkedPort(caller, port ?? 0);
     const { family = 0, flags = 0 } = options;
     return await serve(await listenTcp(host, portNumber, family, flags, how), settings, options);
   }

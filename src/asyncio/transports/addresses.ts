@@ -1,10 +1,11 @@
 /** Addresses: of sockets, and those that a host name stands for. */
 import { isIP, type Socket } from "node:net";
-import { gaierror, OSError } from "../../errors.ts";
+import { gaierror, OSError, ValueError } from "../../errors.ts";
 import { inspectCustom, repr } from "../../repr.ts";
 import { ON_DENO } from "../runtime.ts";
 import { ensureFuture } from "../tasks.ts";
 import { nodeDns } from "./on-demand.ts";
+import { systemError } from "./os-errors.ts";
 
 /**
  * The address of one end of a TCP connection.
@@ -35,11 +36,6 @@ export class SocketAddress {
   [inspectCustom](): string {
     return this.toString();
   }
-}
-
-/** An address as Python's error messages show it: `('127.0.0.1', 8081)`. */
-export function addressTuple(address: string, port: number): string {
-  return `(${repr(address)}, ${port})`;
 }
 
 /** A socket, or a stream that has no addresses. */
@@ -87,6 +83,12 @@ export type Family = 0 | 4 | 6;
  * @throws {gaierror} If there are none. Names the host.
  */
 export async function lookUp(host: string, family: Family, hints = 0): Promise<string[]> {
+  if (![0, 4, 6].includes(family)) {
+    throw new ValueError(`family must be 0, 4 or 6, got ${repr(family)}`);
+  }
+  if (hints !== 0 && !areHints(hints)) {
+    throw new ValueError(`flags must be made of ADDRCONFIG, V4MAPPED and ALL of node:dns, got ${repr(hints)}`);
+  }
   const version = isIP(host);
   if (version !== 0) {
     // Node takes a literal for what it is, whatever family is asked for; getaddrinfo does not.
@@ -99,10 +101,13 @@ export async function lookUp(host: string, family: Family, hints = 0): Promise<s
     }
     return [host];
   }
+  if (host === "" || host.includes("\0")) {
+    throw unknownHost("ENOTFOUND", host);
+  }
   try {
     const found = await ensureFuture(nodeDns().promises.lookup(host, { all: true, family, hints, verbatim: true }));
     if (found.length === 0) {
-      throw new OSError(`getaddrinfo() returned empty list: ${repr(host)}`, { code: "ENOTFOUND", address: host });
+      throw unknownHost("ENOTFOUND", host);
     }
     return found.map(({ address }) => address);
   } catch (error) {
@@ -110,24 +115,41 @@ export async function lookUp(host: string, family: Family, hints = 0): Promise<s
   }
 }
 
+function areHints(hints: number): boolean {
+  const { ADDRCONFIG, V4MAPPED, ALL } = nodeDns();
+  return Number.isInteger(hints) && (hints & ~(ADDRCONFIG | V4MAPPED | ALL)) === 0;
+}
+
 function translated(host: string, error: unknown): unknown {
   const { code, syscall } = error as NodeJS.ErrnoException;
   if (code === undefined || syscall !== "getaddrinfo") {
     return error;
   }
+  return unknownHost(code, host, error);
+}
+
+function unknownHost(code: string, host: string, cause?: unknown): gaierror {
   const [errno, text] = lookupErrors[code] ?? [-4, `Non-recoverable failure in name resolution (${code})`];
-  return new gaierror(`[Errno ${errno}] ${text}: ${repr(host)}`, { code, errno, syscall, address: host, cause: error });
+  const message = `[Errno ${errno}] ${text}: ${repr(host)}`;
+  return new gaierror(message, { code, errno, syscall: "getaddrinfo", address: host, cause });
 }
 
 /** How long a path of a Unix socket may be, in bytes, on Linux; longer ones are cut off silently by some versions. */
 const LONGEST_PATH = 107;
 
 /**
- * Refuses a path that would be cut off.
+ * Refuses a path that the system would refuse, or cut off.
  *
- * @throws {OSError} If it is too long.
+ * @throws {OSError} If it is empty or too long.
+ * @throws {ValueError} If there is a zero byte in it, but for a first one.
  */
-export function checkPathLength(path: string): void {
+export function checkPath(path: string): void {
+  if (path === "") {
+    throw systemError("EINVAL", "bind");
+  }
+  if (!path.startsWith("\0") && path.includes("\0")) {
+    throw new ValueError(`embedded null byte: ${repr(path)}`);
+  }
   if (Buffer.byteLength(path) > LONGEST_PATH) {
     throw new OSError(`AF_UNIX path too long: ${repr(path)} has more than ${LONGEST_PATH} bytes`, {
       code: "ENAMETOOLONG",

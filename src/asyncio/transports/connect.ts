@@ -10,9 +10,8 @@ import { OSError, TimeoutError } from "../../errors.ts";
 import { callLater, type TimerHandle } from "../events.ts";
 import { ExceptionGroup } from "../exceptions.ts";
 import { Wait } from "../waits.ts";
-import { addressTuple } from "./addresses.ts";
 import { newSocket } from "./node-sockets.ts";
-import { bindError, toOSError } from "./os-errors.ts";
+import { addressTuple, bindError, toOSError } from "./os-errors.ts";
 
 /** Where to connect to and from. */
 export interface ConnectRequest {

@@ -7,13 +7,14 @@
  */
 import * as fs from "node:fs";
 import * as net from "node:net";
+import { dirname } from "node:path";
 import { OSError, ValueError } from "../../errors.ts";
 import { inspectCustom, repr } from "../../repr.ts";
 import { HEEDS_REUSE_PORT } from "../runtime.ts";
 import { Wait } from "../waits.ts";
-import { BOTH_IN_ONE, checkPathLength, type Family, lookUp, SocketAddress } from "./addresses.ts";
-import { READ_SIZE } from "./node-sockets.ts";
-import { bindError, toOSError } from "./os-errors.ts";
+import { BOTH_IN_ONE, checkPath, type Family, lookUp, SocketAddress } from "./addresses.ts";
+import { READ_SIZE, socketDescriptor } from "./node-sockets.ts";
+import { bindError, systemError, toOSError } from "./os-errors.ts";
 
 /** A server that listens already, or the file descriptor of a listening socket. */
 export type ListeningSocket = net.Server | { readonly fd: number };
@@ -32,8 +33,12 @@ export class Listener {
   /** What is done instead of Node's removal of the file; for Unix sockets only. */
   readonly #file: SocketFile | null;
 
-  constructor(server: net.Server, file: SocketFile | null = null) {
-    const address = server.address();
+  /** @param address - Where it listens, if the server has been told another way to put it. */
+  constructor(
+    server: net.Server,
+    file: SocketFile | null = null,
+    address: net.AddressInfo | string | null = server.address(),
+  ) {
     this.server = server;
     this.#file = file;
     this.address =
@@ -207,17 +212,39 @@ async function listenAt(host: string, port: number, options: ListenOptions): Pro
 /** Listens at a path. A socket that is left over there is removed first. */
 export async function listenUnix(path: string, cleanUp: boolean, options: ListenOptions): Promise<Listener> {
   const abstract = path.startsWith("\0");
-  checkPathLength(path);
-  if (!abstract && fs.lstatSync(path, { throwIfNoEntry: false })?.isSocket()) {
-    fs.unlinkSync(path);
+  checkPath(path);
+  if (!abstract) {
+    removeStale(path);
   }
+  // Node takes a path that looks like a number for a port.
+  const shown = Number(path) >= 0 ? `./${path}` : path;
   try {
-    const server = await listening(newServer(options), { path, backlog: options.backlog });
-    return new Listener(server, abstract ? null : new SocketFile(path, cleanUp));
+    const server = await listening(newServer(options), { path: shown, backlog: options.backlog });
+    return new Listener(server, abstract ? null : new SocketFile(path, cleanUp), path);
   } catch (error) {
-    const inUse = (error as NodeJS.ErrnoException).code === "EADDRINUSE";
-    throw toOSError(error, inUse ? `Address ${repr(path)} is already in use` : undefined);
+    throw pathError(error, path);
   }
+}
+
+/** Removes a socket that is left over, or a symbolic link to one. Where that cannot be done, listening says why. */
+function removeStale(path: string): void {
+  try {
+    if (fs.statSync(path).isSocket()) {
+      fs.unlinkSync(path);
+    }
+  } catch {}
+}
+
+function pathError(error: unknown, path: string): unknown {
+  const { code, syscall } = error as NodeJS.ErrnoException;
+  if (code === "EADDRINUSE") {
+    return toOSError(error, `Address ${repr(path)} is already in use`);
+  }
+  if (code === "EACCES" && !fs.existsSync(dirname(path))) {
+    // Node says so on every system, because one of them does.
+    return systemError("ENOENT", syscall ?? "listen", error);
+  }
+  return toOSError(error);
 }
 
 /** A socket made elsewhere, listening. */
@@ -229,15 +256,19 @@ export async function adoptListener(
   if (sock instanceof net.Server) {
     const server = sock.listening
       ? sock
-      : await listening(sock, { host: "127.0.0.1", port: 0, backlog: options.backlog });
+      : await adopted(sock, { host: "127.0.0.1", port: 0, backlog: options.backlog });
     const address = server.address();
     return new Listener(server, typeof address === "string" ? new SocketFile(address, cleanUp) : null);
   }
-  const fd = (sock as { fd?: unknown } | null)?.fd;
-  if (typeof fd !== "number") {
-    throw new ValueError(`A Stream Socket was expected, got ${repr(sock)}`);
+  return new Listener(await adopted(newServer(options), { fd: socketDescriptor(sock) }));
+}
+
+async function adopted(server: net.Server, where: net.ListenOptions | { fd: number }): Promise<net.Server> {
+  try {
+    return await listening(server, where);
+  } catch (error) {
+    throw toOSError(error);
   }
-  return new Listener(await listening(newServer(options), { fd }));
 }
 
 function newServer({ keepAlive }: ListenOptions): net.Server {

@@ -1,8 +1,12 @@
 /** The sockets that the package makes itself. */
 import { Buffer } from "node:buffer";
+import { fstatSync } from "node:fs";
 import { Socket } from "node:net";
 import { Duplex } from "node:stream";
+import { ValueError } from "../../errors.ts";
+import { repr } from "../../repr.ts";
 import { ON_NODE } from "../runtime.ts";
+import { systemError, toOSError } from "./os-errors.ts";
 
 /** How much a socket reads ahead; the same on every Node. */
 export const READ_SIZE: number = 64 * 1024; // bytes
@@ -11,6 +15,30 @@ export const SOCKET_OPTIONS: object = { allowHalfOpen: true, highWaterMark: READ
 
 export function isNodeSocket(stream: Duplex): boolean {
   return ON_NODE && stream instanceof Socket;
+}
+
+/**
+ * The number of a file descriptor that is open and a socket. Asked for, since the runtimes do not agree on what they do
+ * with another.
+ *
+ * @throws {OSError} If it is not open, or not a socket.
+ * @throws {ValueError} If there is no such number.
+ */
+export function socketDescriptor(sock: unknown): number {
+  const fd = (sock as { fd?: unknown } | null | undefined)?.fd;
+  if (typeof fd !== "number" || !Number.isInteger(fd) || fd < 0) {
+    throw new ValueError(`A Stream Socket was expected, got ${repr(sock)}`);
+  }
+  let isSocket: boolean;
+  try {
+    isSocket = fstatSync(fd).isSocket();
+  } catch (error) {
+    throw toOSError(error);
+  }
+  if (!isSocket) {
+    throw systemError("ENOTSOCK", "getsockname");
+  }
+  return fd;
 }
 
 /** A socket that is going to connect. */

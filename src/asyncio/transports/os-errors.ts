@@ -1,5 +1,6 @@
 /** Node's system errors as Python's OSError family: the one place where codes become classes. */
-import { getSystemErrorMap } from "node:util";
+import { constants } from "node:os";
+import { getSystemErrorMap, types } from "node:util";
 import {
   BrokenPipeError,
   ConnectionAbortedError,
@@ -12,7 +13,7 @@ import {
   SSLError,
   TimeoutError,
 } from "../../errors.ts";
-import { addressTuple } from "./addresses.ts";
+import { repr } from "../../repr.ts";
 
 const classes: Readonly<Record<string, typeof OSError>> = {
   EACCES: PermissionError,
@@ -35,7 +36,7 @@ const classes: Readonly<Record<string, typeof OSError>> = {
  * @param message - What to say instead of the system's own text.
  */
 export function toOSError(error: unknown, message?: string): unknown {
-  if (!(error instanceof Error) || error instanceof OSError) {
+  if (!isError(error) || error instanceof OSError) {
     return error;
   }
   const { code, syscall, address, port } = error as NodeJS.ErrnoException & { address?: string; port?: number };
@@ -58,6 +59,22 @@ export function toOSError(error: unknown, message?: string): unknown {
   const errorClass = classes[code] ?? OSError;
   const text = message ?? systemText(errno) ?? error.message;
   return new errorClass(`[Errno ${-errno}] ${text}`, { code, errno, syscall, address, port, cause: error });
+}
+
+/** An error that the system would give, or ought to have given instead of the cause. */
+export function systemError(code: keyof typeof constants.errno, syscall: string, cause?: unknown): OSError {
+  const error = Object.assign(new Error(code, { cause }), { code, errno: -constants.errno[code], syscall });
+  return toOSError(error) as OSError;
+}
+
+/** Errors of another realm, as Node's own are in a test runner's, are no instances of this one's class. */
+function isError(value: unknown): value is Error {
+  return value instanceof Error || types.isNativeError(value);
+}
+
+/** An address as Python's error messages show it: `('127.0.0.1', 8081)`. */
+export function addressTuple(address: string, port: number): string {
+  return `(${repr(address)}, ${port})`;
 }
 
 /** Why an address could not be bound to, in Python's words. */

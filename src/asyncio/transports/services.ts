@@ -40,7 +40,7 @@ const PORTS: Readonly<Record<string, number>> = {
 };
 
 /** The port as a number: itself, a numeral, or that of a service. */
-export function checkedPort(caller: string, port: unknown, lowest: number): number {
+export function checkedPort(caller: string, port: unknown): number {
   const isNumeral = typeof port === "string" && /^\d+$/.test(port);
   const number = isNumeral ? Number(port) : typeof port === "string" ? PORTS[port.toLowerCase()] : port;
   if (number === undefined) {
@@ -51,8 +51,8 @@ export function checkedPort(caller: string, port: unknown, lowest: number): numb
   if (typeof number !== "number") {
     throw new TypeError(`${caller} needs a port number, got ${repr(port)}`);
   }
-  if (!Number.isInteger(number) || number < lowest || number > 65535) {
-    throw new ValueError(`${caller} needs a port from ${lowest} to 65535, got ${repr(port)}`);
+  if (!Number.isInteger(number) || number < 0 || number > 65535) {
+    throw new ValueError(`${caller} needs a port from 0 to 65535, got ${repr(port)}`);
   }
   return number;
 }

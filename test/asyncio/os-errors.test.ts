@@ -1,0 +1,177 @@
+/** What the system refuses comes out as an error of Python's OSError family, in both roles; Node's own never does. */
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import * as fs from "node:fs";
+import * as net from "node:net";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import * as vm from "node:vm";
+import * as asyncio from "contextvars/asyncio";
+import { outcomeOf } from "../support/peers.ts";
+import { temporaryFolder } from "../support/protocols.ts";
+
+const HOST = "127.0.0.1";
+const handler = (_reader: asyncio.StreamReader, writer: asyncio.StreamWriter): void => writer.close();
+const factory = (): asyncio.Protocol => new asyncio.Protocol();
+const loop = asyncio.getRunningLoop();
+type Call<A extends unknown[]> = (...args: A) => Promise<unknown>;
+
+const tcp = {
+  "openConnection()": (host: string, port: number) => asyncio.openConnection(host, port),
+  "loop.createConnection()": (host: string, port: number) => loop.createConnection(factory, host, port),
+};
+const unixClients = {
+  "openUnixConnection()": (path: string) => asyncio.openUnixConnection(path),
+  "loop.createUnixConnection()": (path: string) => loop.createUnixConnection(factory, path),
+};
+const unixServers = {
+  "startUnixServer()": (path: string) => asyncio.startUnixServer(handler, path),
+  "loop.createUnixServer()": (path: string) => loop.createUnixServer(factory, path),
+};
+const adopters = {
+  "openConnection()": (sock: { fd: number }) => asyncio.openConnection({ sock }),
+  "openUnixConnection()": (sock: { fd: number }) => asyncio.openUnixConnection({ sock }),
+  "startServer()": (sock: { fd: number }) => asyncio.startServer(handler, { sock }),
+  "startUnixServer()": (sock: { fd: number }) => asyncio.startUnixServer(handler, { sock }),
+};
+
+/** Asserts that the call fails with this error, and this code if one is given. */
+async function fails(
+  call: Promise<unknown>,
+  errorClass: typeof asyncio.OSError | typeof asyncio.ValueError,
+  code?: string,
+): Promise<void> {
+  const error = await outcomeOf(call);
+  assert.equal((error as Error | null)?.constructor, errorClass, String(error));
+  if (code !== undefined) {
+    assert.equal((error as { code?: string }).code, code);
+  }
+}
+
+function each<A extends unknown[]>(calls: Record<string, Call<A>>, test: (name: string, call: Call<A>) => void): void {
+  for (const [name, call] of Object.entries(calls)) {
+    test(name, call);
+  }
+}
+
+describe("Addresses of TCP", () => {
+  each(tcp, (name, call) => {
+    it(`${name} to port 0 throws a ConnectionRefusedError`, async () => {
+      await fails(call(HOST, 0), asyncio.ConnectionRefusedError, "ECONNREFUSED");
+    });
+    for (const host of ["", "a\0b", "no such host"]) {
+      it(`${name} to host ${JSON.stringify(host)} throws a gaierror`, async () => {
+        await fails(call(host, 80), asyncio.gaierror);
+      });
+    }
+  });
+  for (const [name, options] of Object.entries({
+    family: { family: 5 as 4 },
+    flags: { flags: 1 << 20 },
+    "flags that are no number": { flags: "ALL" as unknown as number },
+  })) {
+    it(`openConnection() and startServer() with wrong ${name} throw a ValueError`, async () => {
+      await fails(asyncio.openConnection("localhost", 1, options), asyncio.ValueError);
+      await fails(asyncio.startServer(handler, "localhost", 0, options), asyncio.ValueError);
+    });
+  }
+});
+
+describe("Paths of Unix sockets", () => {
+  each({ ...unixClients, ...unixServers }, (name, call) => {
+    it(`${name} in a folder that does not exist throws a FileNotFoundError`, async () => {
+      using folder = temporaryFolder();
+      await fails(call(join(folder.path, "none/sock")), asyncio.FileNotFoundError, "ENOENT");
+    });
+    it(`${name} below a plain file throws an OSError with ENOTDIR`, async () => {
+      using folder = temporaryFolder();
+      fs.writeFileSync(join(folder.path, "file"), "");
+      await fails(call(join(folder.path, "file/sock")), asyncio.OSError, "ENOTDIR");
+    });
+    it(`${name} with a zero byte inside a path throws a ValueError`, async () => {
+      await fails(call("/tmp/a\0b"), asyncio.ValueError);
+    });
+    it(`${name} with an empty path throws an OSError`, async () => {
+      await fails(call(""), asyncio.OSError, "EINVAL");
+    });
+  });
+
+  each(unixServers, (name, call) => {
+    it(`${name} and a client take a path of digits for a path`, async () => {
+      using folder = temporaryFolder();
+      const before = process.cwd();
+      process.chdir(folder.path);
+      try {
+        const server = (await call("8080")) as asyncio.Server;
+        assert.equal(String(server.sockets[0]?.getsockname()), "8080");
+        const [, writer] = await asyncio.openUnixConnection("8080");
+        writer.close();
+        server.close();
+        server.abortClients();
+        await server.waitClosed();
+        assert.deepEqual(fs.readdirSync("."), []);
+      } finally {
+        process.chdir(before);
+      }
+    });
+
+    it(`${name} removes a symbolic link to a socket that is left over`, async () => {
+      using folder = temporaryFolder();
+      const [socket, link] = [join(folder.path, "socket"), join(folder.path, "link")];
+      const other = net.createServer().listen(socket);
+      await once(other, "listening");
+      fs.symlinkSync(socket, link);
+      const server = (await call(link)) as asyncio.Server;
+      assert.ok(fs.lstatSync(link).isSocket());
+      server.close();
+      other.close();
+    });
+
+    it(`${name} leaves a file that is no socket alone`, async () => {
+      using folder = temporaryFolder();
+      const path = join(folder.path, "file");
+      fs.writeFileSync(path, "kept");
+      await fails(call(path), asyncio.OSError, "EADDRINUSE");
+      assert.equal(fs.readFileSync(path, "utf8"), "kept");
+    });
+  });
+});
+
+describe("{ fd }", () => {
+  each(adopters, (name, call) => {
+    it(`${name} with a descriptor that is not open throws an OSError with EBADF`, async () => {
+      await fails(call({ fd: 99_999 }), asyncio.OSError, "EBADF");
+    });
+    it(`${name} with a descriptor of a file throws an OSError with ENOTSOCK`, async () => {
+      const fd = fs.openSync("/dev/null", "r");
+      await fails(call({ fd }), asyncio.OSError, "ENOTSOCK");
+      fs.closeSync(fd);
+    });
+    for (const fd of [-1, 1.5, Number.NaN, "3" as unknown as number]) {
+      it(`${name} with descriptor ${JSON.stringify(fd)} throws a ValueError`, async () => {
+        await fails(call({ fd }), asyncio.ValueError);
+      });
+    }
+  });
+});
+
+describe("Errors of another realm", () => {
+  it("an error of the system that a stream of another realm fails with becomes an OSError", async () => {
+    const error: Error = vm.runInNewContext("Object.assign(new Error('gone'), { code: 'ECONNRESET', errno: -104 })");
+    assert.ok(!(error instanceof Error));
+    const socket = new net.Socket();
+    const reading = asyncio.openConnection({ sock: socket }).then(async ([reader]) => {
+      socket.destroy(error);
+      return await reader.read();
+    });
+    await fails(reading, asyncio.ConnectionResetError, "ECONNRESET");
+  });
+
+  it("isCancelled() knows an AbortError of another realm that a cancellation has caused", () => {
+    const make = vm.runInNewContext(
+      "(cause) => Object.assign(new Error('aborted', { cause }), { name: 'AbortError' })",
+    ) as (cause: unknown) => Error;
+    assert.ok(asyncio.isCancelled(make(new asyncio.CancelledError())));
+    assert.ok(!asyncio.isCancelled(make(null)));
+  });
+});
