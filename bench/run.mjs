@@ -3,7 +3,7 @@
  *
  *     npm run bench                     everything; the results go to bench/results/latest.json and latest.svg
  *     npm run bench -- echo lines       these workloads; the results go to bench/results/partial.json
- *     npm run bench -- --quick          a minute's worth, for CI: fails where a ratio has become worse
+ *     npm run bench -- --quick          a minute and a half's worth, for CI: fails where a ratio has become worse
  *     npm run bench -- --list           the names of the workloads
  *
  * --node 20,22,24,26   the Nodes to run on, fetched where they can be; else the running one and 24
