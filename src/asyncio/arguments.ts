@@ -4,6 +4,7 @@
  * A message reads "NAME must be WHAT, got VALUE". The name says where the value was given: an option by its own name, an
  * argument behind its function, as in "sleep(): delay".
  */
+import { isContext } from "../contextvars/context.ts";
 import { ValueError } from "../errors.ts";
 import { repr } from "../repr.ts";
 import { isThenable } from "./exceptions.ts";
@@ -20,6 +21,20 @@ export function checkOptions(caller: string, options: unknown, known: readonly s
     if (!known.includes(key)) {
       throw new TypeError(`${caller} got an unexpected option ${repr(key)}; known options: ${known.join(", ")}`);
     }
+  }
+}
+
+/** Refuses arguments where there are none: options of another library's class, or Python's `loop`. */
+export function checkNoArguments(caller: string, given: readonly unknown[]): void {
+  if (given.length > 0) {
+    throw new TypeError(`${caller} takes no arguments, got ${repr(given[0])}`);
+  }
+}
+
+/** Refuses everything but a Context, of whatever copy of the package; `undefined` means none. */
+export function checkContext(caller: string, context: unknown): void {
+  if (context !== undefined && !isContext(context)) {
+    throw new TypeError(`${caller} needs a Context as its context, got ${repr(context)}`);
   }
 }
 

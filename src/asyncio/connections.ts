@@ -20,7 +20,14 @@ import { toOSError } from "./transports/os-errors.ts";
 import { checkedPort } from "./transports/services.ts";
 import { claim } from "./transports/socket-events.ts";
 import { SocketTransport } from "./transports/socket-transport.ts";
-import { type SSLContext, startTls, type TlsOptions, type TlsRequest, tlsRequest } from "./transports/tls.ts";
+import {
+  checkServerContext,
+  type SSLContext,
+  startTls,
+  type TlsOptions,
+  type TlsRequest,
+  tlsRequest,
+} from "./transports/tls.ts";
 import type { Transport } from "./transports/transport.ts";
 import { noop, Wait } from "./waits.ts";
 
@@ -61,6 +68,13 @@ export interface OpenConnectionOptions extends CreateConnectionOptions, ReaderOp
 /** Options of {@linkcode openUnixConnection}. */
 export interface OpenUnixConnectionOptions extends ConnectionOptions, ReaderOptions {}
 
+/** Options of `loop.connectAcceptedSocket()`. */
+export interface AcceptedSocketOptions extends Omit<TlsOptions, "serverHostname"> {
+  /** TLS: options of `node:tls` with key and certificate, or a `tls.SecureContext`. @default no TLS */
+  ssl?: SSLContext | undefined;
+}
+
+const ACCEPTED_OPTIONS = ["ssl", "sslHandshakeTimeout", "sslShutdownTimeout"] as const;
 const TLS_OPTIONS = ["ssl", "serverHostname", "sslHandshakeTimeout", "sslShutdownTimeout"] as const;
 const UNIX_OPTIONS = ["sock", "idleTimeout", ...TLS_OPTIONS] as const;
 const TCP_OPTIONS = [
@@ -170,6 +184,20 @@ export async function createUnixConnection<P extends BaseProtocol>(
   checkOptions("createUnixConnection()", options, UNIX_OPTIONS);
   checkFunction("createUnixConnection()", protocolFactory);
   const transport = await connectUnix(protocolFactory, path, options);
+  return [transport, transport.getProtocol() as P];
+}
+
+/** `loop.connectAcceptedSocket()`. */
+export async function connectAcceptedSocket<P extends BaseProtocol>(
+  protocolFactory: () => P,
+  sock: ConnectedSocket,
+  options: AcceptedSocketOptions = {},
+): Promise<[Transport, P]> {
+  checkOptions("connectAcceptedSocket()", options, ACCEPTED_OPTIONS);
+  checkFunction("connectAcceptedSocket()", protocolFactory);
+  const request = tlsRequest(options.ssl, true, undefined, options);
+  checkServerContext(request);
+  const transport = await connected(protocolFactory, await adopted(sock), request, {});
   return [transport, transport.getProtocol() as P];
 }
 

@@ -8,7 +8,7 @@
 import { type Context, copyContext } from "../contextvars/context.ts";
 import { Flow, isEntered, runInFlow } from "../contextvars/current.ts";
 import { functionName, inspectCustom, safeRepr } from "../repr.ts";
-import { checkFunction, checkOptions, checkSeconds } from "./arguments.ts";
+import { checkContext, checkFunction, checkOptions, checkSeconds } from "./arguments.ts";
 import { creationStack } from "./debug/debug.ts";
 import { soon } from "./ready.ts";
 import { addTimer, nextTimerOrder, removeTimer, time } from "./timers.ts";
@@ -164,6 +164,7 @@ function checkedCallback(caller: string, callback: () => unknown): () => unknown
 /** The Context given in the options, or a copy of the current one. */
 export function contextFor(caller: string, options: CallbackOptions | undefined): Context {
   checkOptions(caller, options, ["context"]);
+  checkContext(caller, options?.context);
   return options?.context ?? copyContext();
 }
 

@@ -73,6 +73,7 @@ export {
   waitFor,
 } from "./combinators.ts";
 export {
+  type AcceptedSocketOptions,
   type ConnectedSocket,
   type ConnectionOptions,
   type CreateConnectionOptions,
@@ -131,7 +132,7 @@ export {
   type TaskOptions,
 } from "./tasks.ts";
 export { Timeout, timeout, timeoutAt } from "./timeouts.ts";
-export { SocketAddress } from "./transports/addresses.ts";
+export { type AddressInfoOptions, SocketAddress } from "./transports/addresses.ts";
 export { type ListeningSocket, ServerSocket } from "./transports/listen.ts";
 export type { SSLContext, TlsOptions } from "./transports/tls.ts";
 export type { Transport, WriteBufferLimits } from "./transports/transport.ts";

@@ -7,7 +7,7 @@
  */
 import { RuntimeError, ValueError } from "../errors.ts";
 import { addressOf, inspectCustom, repr } from "../repr.ts";
-import { checkFunction, checkWholeNumber } from "./arguments.ts";
+import { checkFunction, checkNoArguments, checkWholeNumber } from "./arguments.ts";
 import { BrokenBarrierError, isCancelled, isThenable } from "./exceptions.ts";
 import { Waiters } from "./waiters.ts";
 import { quiet } from "./waits.ts";
@@ -62,6 +62,11 @@ abstract class Holdable {
 export class Lock extends Holdable {
   #locked = false;
   readonly #waiters = new Waiters<void>();
+
+  constructor(...none: never[]) {
+    super();
+    checkNoArguments("Lock()", none);
+  }
 
   /** Whether a task holds it. Python: `Lock.locked()`. Differs: nothing. */
   locked(): boolean {
@@ -129,6 +134,10 @@ export class Lock extends Holdable {
 export class Event {
   #value = false;
   readonly #waiters = new Waiters<true>();
+
+  constructor(...none: never[]) {
+    checkNoArguments("Event()", none);
+  }
 
   /** Whether it is set. Python: `Event.is_set()`. Differs: nothing. */
   isSet(): boolean {

@@ -3,8 +3,11 @@
 import { inspectCustom, repr } from "../repr.ts";
 import { checkOptions, functionNeeded } from "./arguments.ts";
 import {
+  type AcceptedSocketOptions,
+  type ConnectedSocket,
   type ConnectionOptions,
   type CreateConnectionOptions,
+  connectAcceptedSocket,
   createConnection,
   createUnixConnection,
 } from "./connections.ts";
@@ -20,6 +23,8 @@ import { createServer, createUnixServer } from "./servers/start.ts";
 import { addSignalHandler, removeSignalHandler } from "./signals.ts";
 import { createTask, type Task, type TaskOptions } from "./tasks.ts";
 import { time } from "./timers.ts";
+import { type AddressInfoOptions, lookUp, lookUpName, SocketAddress } from "./transports/addresses.ts";
+import { checkedPort } from "./transports/services.ts";
 import type { SSLContext, TlsOptions } from "./transports/tls.ts";
 import type { Transport, Upgradable } from "./transports/transport.ts";
 
@@ -112,6 +117,68 @@ export class EventLoop {
     options?: CreateConnectionOptions,
   ): Promise<[Transport, P]> {
     return createConnection(protocolFactory, host, port, options);
+  }
+
+  /**
+   * Hands a connection to a protocol that something else has accepted. The transport owns the socket from now on.
+   *
+   * Python: `loop.connect_accepted_socket()`. Differs: nothing.
+   *
+   * @param protocolFactory - Makes the protocol, when TLS is there if `ssl` asks for it.
+   * @returns The transport and the protocol.
+   * @throws {ValueError} If `sock` is not a connected stream socket.
+   * @throws {SSLError} If TLS fails.
+   */
+  connectAcceptedSocket<P extends BaseProtocol>(
+    protocolFactory: () => P,
+    sock: ConnectedSocket,
+    options?: AcceptedSocketOptions,
+  ): Promise<[Transport, P]> {
+    return connectAcceptedSocket(protocolFactory, sock, options);
+  }
+
+  /**
+   * Returns all addresses that a host name stands for, in the order of the system.
+   *
+   * Python: `loop.getaddrinfo()`. Differs: TCP only; a {@linkcode SocketAddress} instead of a tuple for each.
+   *
+   * @param port - A number, or the name of a well-known service; 0 or `null` for none.
+   * @throws {gaierror} If there are none.
+   */
+  async getaddrinfo(
+    host: string,
+    port: number | string | null = 0,
+    options: AddressInfoOptions = {},
+  ): Promise<SocketAddress[]> {
+    checkOptions("getaddrinfo()", options, ["family", "flags"]);
+    if (typeof host !== "string") {
+      throw new TypeError(`getaddrinfo() needs a host name, got ${repr(host)}`);
+    }
+    const number = checkedPort("getaddrinfo()", port ?? 0);
+    const found = await lookUp(host, options.family ?? 0, options.flags);
+    return found.map((address) => new SocketAddress(address, number));
+  }
+
+  /**
+   * Returns the host name and the name of the service that an address stands for.
+   *
+   * Python: `loop.getnameinfo()`. Differs: no flags.
+   *
+   * @throws {gaierror} If the host has no name.
+   * @throws {ValueError} If the address is not an IP address.
+   */
+  getnameinfo(address: SocketAddress): Promise<[host: string, service: string]> {
+    return lookUpName(address);
+  }
+
+  /** Always `true`. Python: `loop.is_running()`. Differs: nothing. */
+  isRunning(): boolean {
+    return true;
+  }
+
+  /** Always `false`: the loop cannot be closed. Python: `loop.is_closed()`. Differs: nothing. */
+  isClosed(): boolean {
+    return false;
   }
 
   /** As `createConnection()`, to a Unix socket. Python: `loop.create_unix_connection()`. Differs: nothing. */

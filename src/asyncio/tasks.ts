@@ -14,7 +14,7 @@
  * A new task starts in the next iteration of the loop, after what was ready before it.
  */
 import { Context, copyContext } from "../contextvars/context.ts";
-import { currentFlow, Flow, moveIntoFlow, runInFlow } from "../contextvars/current.ts";
+import { currentFlow, Flow, isEntered, moveIntoFlow, runInFlow } from "../contextvars/current.ts";
 import { RuntimeError } from "../errors.ts";
 import { functionName, repr } from "../repr.ts";
 import { checkFunction, checkOptions, checkSeconds, notHandedOver } from "./arguments.ts";
@@ -491,6 +491,14 @@ export function createTask<T>(callable: () => T | PromiseLike<T>, options: TaskO
   }
   if (options.context !== undefined && !(options.context instanceof Context)) {
     throw new TypeError(`createTask() needs a Context as its context, got ${repr(options.context)}`);
+  }
+  if (options.eagerStart === true && options.context !== undefined && isEntered(options.context)) {
+    throw new RuntimeError(
+      `createTask() cannot start the task: cannot enter context: ${options.context} is already entered`,
+      {
+        code: "ERR_CONTEXT_ENTERED",
+      },
+    );
   }
   if (options.signal !== undefined && typeof options.signal?.addEventListener !== "function") {
     throw new TypeError(`createTask() needs an AbortSignal as its signal, got ${repr(options.signal)}`);

@@ -95,6 +95,11 @@ export class ContextVar<T> {
     if (typeof options !== "object" || options === null) {
       throw new TypeError(`ContextVar() takes a default as an option, got ${repr(options)}; write { default: ... }`);
     }
+    for (const key of Object.keys(options)) {
+      if (key !== "default") {
+        throw new TypeError(`ContextVar() got an unexpected option ${repr(key)}; known options: default`);
+      }
+    }
     this.#name = name;
     this.#default = "default" in options ? (options.default as T) : ABSENT;
     this._hash = newHash();

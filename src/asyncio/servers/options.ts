@@ -1,5 +1,6 @@
 /** What a server can be told, the names of its options, and the defaults. */
 import { type Context, copyContext } from "../../contextvars/context.ts";
+import { checkWholeNumber } from "../arguments.ts";
 import type { BaseProtocol } from "../protocols/protocols.ts";
 import type { ReaderOptions } from "../streams/reader-options.ts";
 import type { Family } from "../transports/addresses.ts";
@@ -84,7 +85,7 @@ export interface ServerSettings {
   readonly context: Context;
   readonly backlog: number;
   readonly tls: TlsRequest | undefined;
-  readonly maxConnections: number | undefined;
+  readonly maxConnections: number;
   readonly idleTimeout: number | undefined;
   /** The path it listens at, if it is one. */
   readonly path: string | undefined;
@@ -99,11 +100,17 @@ export function settingsOf(makeProtocol: MakeProtocol, options: ServerOptions): 
   const tls = tlsRequest(options.ssl, true, undefined, options);
   checkServerContext(tls);
   checkIdleTimeout(options.idleTimeout);
+  const { backlog = DEFAULT_BACKLOG, maxConnections = Number.POSITIVE_INFINITY } = options;
+  checkWholeNumber("backlog", backlog);
+  if (maxConnections !== Number.POSITIVE_INFINITY) {
+    checkWholeNumber("maxConnections", maxConnections);
+  }
   return {
     context: copyContext(),
-    backlog: options.backlog ?? DEFAULT_BACKLOG,
+    // Python does the same with a negative one.
+    backlog: Math.max(backlog, 0),
     tls,
-    maxConnections: options.maxConnections,
+    maxConnections,
     idleTimeout: options.idleTimeout,
     path: undefined,
     makeProtocol,

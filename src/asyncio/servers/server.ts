@@ -278,7 +278,7 @@ export class Server {
   }
 
   #connected(socket: net.Socket): void {
-    const { backlog, maxConnections = Number.POSITIVE_INFINITY } = this.#settings;
+    const { backlog, maxConnections } = this.#settings;
     if (this.#transports.size + this.#arriving.size + this.#early.length >= maxConnections) {
       socket.destroy();
     } else if (this.#state === "serving") {

@@ -115,6 +115,27 @@ export async function lookUp(host: string, family: Family, hints = 0): Promise<s
   }
 }
 
+/** Options of `loop.getaddrinfo()`. */
+export interface AddressInfoOptions {
+  /** Which addresses to look for: 0 any, 4 or 6. @default 0 */
+  family?: Family | undefined;
+  /** Flags of the name look-up: `ADDRCONFIG`, `V4MAPPED`, `ALL` of `node:dns`. @default 0 */
+  flags?: number | undefined;
+}
+
+/** `loop.getnameinfo()`. */
+export async function lookUpName({ address, port }: SocketAddress): Promise<[host: string, service: string]> {
+  if (isIP(address) === 0) {
+    throw new ValueError(`getnameinfo(): address must be an IP address, got ${repr(address)}`);
+  }
+  try {
+    const { hostname, service } = await ensureFuture(nodeDns().promises.lookupService(address, port));
+    return [hostname, service];
+  } catch (error) {
+    throw translated(address, error);
+  }
+}
+
 function areHints(hints: number): boolean {
   const { ADDRCONFIG, V4MAPPED, ALL } = nodeDns();
   return Number.isInteger(hints) && (hints & ~(ADDRCONFIG | V4MAPPED | ALL)) === 0;
@@ -122,7 +143,7 @@ function areHints(hints: number): boolean {
 
 function translated(host: string, error: unknown): unknown {
   const { code, syscall } = error as NodeJS.ErrnoException;
-  if (code === undefined || syscall !== "getaddrinfo") {
+  if (code === undefined || !/^get(addr|name)info$/.test(syscall ?? "")) {
     return error;
   }
   return unknownHost(code, host, error);
