@@ -3,11 +3,17 @@
  *
  * While a socket flows and nobody else listens, its `push()` would buffer nothing and emit 'data' to the one listener
  * there is: the method that stands in for it calls the transport at once.
+ *
+ * Before libuv 1.52 (Node 20 and 22) a reset that comes together with data reads as an EOF: libuv takes the hang-up for
+ * one, and the error stays in the system. So an EOF is looked at there. An address of the peer means that there was no
+ * reset. Else reading again brings the error out. TLS would keep that from us, and then it is enough that the socket
+ * below it has ended too: after a proper end of TLS it would still be reading.
  */
 import { Socket } from "node:net";
+import { constants } from "node:os";
 import type { Duplex } from "node:stream";
 import { repr } from "../../repr.ts";
-import { isNodeSocket } from "./node-sockets.ts";
+import { isNodeSocket, ON_NODE } from "./node-sockets.ts";
 
 /** What a transport is told. */
 export interface SocketListener {
@@ -18,7 +24,28 @@ export interface SocketListener {
 }
 
 const listenerKey: unique symbol = Symbol("listener");
-type Carrier = Duplex & { [listenerKey]: SocketListener; push: Duplex["push"]; allowHalfOpen: boolean };
+type Carrier = Duplex & {
+  [listenerKey]: SocketListener;
+  push: Duplex["push"];
+  allowHalfOpen: boolean;
+  readonly _handle?: Handle | null;
+};
+
+/** Node's side of the system's socket. */
+interface Handle {
+  readStart(): number;
+  /** 0 where there is a peer; Unix sockets cannot tell. */
+  getpeername?(address: object): number;
+  /** What TLS runs on. */
+  readonly _parent?: Handle | null;
+}
+
+const HIDES_RESETS = ON_NODE && isBefore(process.versions["uv"] ?? "", 1, 52);
+
+function isBefore(version: string, major: number, minor: number): boolean {
+  const [itsMajor = 0, itsMinor = 0] = version.split(".").map(Number);
+  return itsMajor < major || (itsMajor === major && itsMinor < minor);
+}
 
 /** Has the listener hear of the stream's errors and of its end. */
 export function listenForEnd(stream: Duplex, listener: SocketListener): void {
@@ -72,7 +99,7 @@ export function listenForData(stream: Duplex, paused: boolean): void {
   }
   if (stream.readableEnded) {
     // The peer's EOF came before anybody listened.
-    process.nextTick(() => (stream as Carrier)[listenerKey]._onEnd());
+    process.nextTick(() => onEnd.call(stream));
   }
   // Listening starts the flow, unless somebody paused the stream before.
   if (paused) {
@@ -117,7 +144,29 @@ function onData(this: Duplex, chunk: unknown): void {
 }
 
 function onEnd(this: Duplex): void {
-  (this as Carrier)[listenerKey]._onEnd();
+  const listener = (this as Carrier)[listenerKey];
+  const handle = HIDES_RESETS ? (this as Carrier)._handle : null;
+  if (!handle || handle.getpeername?.({}) === 0) {
+    listener._onEnd();
+  } else if (handle._parent === undefined) {
+    handle.readStart();
+    afterPoll(() => this.destroyed || listener._onEnd());
+  } else if (handle.getpeername !== undefined && handle._parent?.readStart() === 0) {
+    this.destroy(resetError());
+  } else {
+    listener._onEnd();
+  }
+}
+
+/** When the system has been asked what has become of the sockets. */
+function afterPoll(callback: () => void): void {
+  setImmediate(setImmediate, callback);
+}
+
+/** What Node makes of a reset. */
+function resetError(): Error {
+  const errno = -constants.errno.ECONNRESET;
+  return Object.assign(new Error("read ECONNRESET"), { code: "ECONNRESET", errno, syscall: "read" });
 }
 
 function onError(this: Duplex, error: unknown): void {
