@@ -10,10 +10,11 @@
  * below it has ended too: after a proper end of TLS it would still be reading.
  */
 import { Socket } from "node:net";
-import { constants } from "node:os";
 import type { Duplex } from "node:stream";
 import { repr } from "../../repr.ts";
-import { isNodeSocket, ON_NODE } from "./node-sockets.ts";
+import { HIDES_RESETS } from "../runtime.ts";
+import { isNodeSocket } from "./node-sockets.ts";
+import { systemError } from "./os-errors.ts";
 
 /** What a transport is told. */
 export interface SocketListener {
@@ -38,13 +39,6 @@ interface Handle {
   getpeername?(address: object): number;
   /** What TLS runs on. */
   readonly _parent?: Handle | null;
-}
-
-const HIDES_RESETS = ON_NODE && isBefore(process.versions["uv"] ?? "", 1, 52);
-
-function isBefore(version: string, major: number, minor: number): boolean {
-  const [itsMajor = 0, itsMinor = 0] = version.split(".").map(Number);
-  return itsMajor < major || (itsMajor === major && itsMinor < minor);
 }
 
 /** Has the listener hear of the stream's errors and of its end. */
@@ -152,7 +146,7 @@ function onEnd(this: Duplex): void {
     handle.readStart();
     afterPoll(() => this.destroyed || listener._onEnd());
   } else if (handle.getpeername !== undefined && handle._parent?.readStart() === 0) {
-    this.destroy(resetError());
+    this.destroy(systemError("ECONNRESET", "read"));
   } else {
     listener._onEnd();
   }
@@ -161,12 +155,6 @@ function onEnd(this: Duplex): void {
 /** When the system has been asked what has become of the sockets. */
 function afterPoll(callback: () => void): void {
   setImmediate(setImmediate, callback);
-}
-
-/** What Node makes of a reset. */
-function resetError(): Error {
-  const errno = -constants.errno.ECONNRESET;
-  return Object.assign(new Error("read ECONNRESET"), { code: "ECONNRESET", errno, syscall: "read" });
 }
 
 function onError(this: Duplex, error: unknown): void {
