@@ -26,7 +26,9 @@ import type { Context } from "./context.ts";
 import { EMPTY, type Mapping } from "./mapping.ts";
 
 /** What a Context is to this layer: the holder of the current map. */
-type MapHolder = Pick<Context, "_map">;
+interface MapHolder {
+  _map: Mapping;
+}
 
 /** The current Context and the owner of the code that runs in it. */
 export class Flow {

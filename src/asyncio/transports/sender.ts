@@ -41,15 +41,15 @@ export interface Sink {
 
 /** What the sender tells its owner. */
 export interface SenderOwner {
-  /** More than the high mark waits. */
+  /** @internal More than the high mark waits. */
   _pauseWriting(): void;
-  /** No more than the low mark waits. */
+  /** @internal No more than the low mark waits. */
   _resumeWriting(): void;
-  /** Bytes have left. */
+  /** @internal Bytes have left. */
   _onSent(): void;
-  /** Nothing waits any more. */
+  /** @internal Nothing waits any more. */
   _onAllSent(): void;
-  /** The sink has thrown, or there is nothing left of what was written. */
+  /** @internal The sink has thrown, or there is nothing left of what was written. */
   _onSinkError(error: unknown): void;
 }
 

@@ -18,15 +18,22 @@ import { systemError } from "./os-errors.ts";
 
 /** What a transport is told. */
 export interface SocketListener {
+  /** @internal */
   _onData(chunk: Buffer): void;
+  /** @internal */
   _onEnd(): void;
+  /** @internal */
   _onError(error: unknown): void;
+  /** @internal */
   _onClose(): void;
 }
 
 const listenerKey: unique symbol = Symbol("listener");
+/** Whether the EOF waits for the system to say that no reset is behind it. */
+const endHeldKey: unique symbol = Symbol("endHeld");
 type Carrier = Duplex & {
   [listenerKey]: SocketListener;
+  [endHeldKey]?: boolean;
   push: Duplex["push"];
   allowHalfOpen: boolean;
   readonly _handle?: Handle | null;
@@ -144,11 +151,22 @@ function onEnd(this: Duplex): void {
     listener._onEnd();
   } else if (handle._parent === undefined) {
     handle.readStart();
-    afterPoll(() => this.destroyed || listener._onEnd());
+    (this as Carrier)[endHeldKey] = true;
+    afterPoll(() => tellOfHeldEnd(this as Carrier));
   } else if (handle.getpeername !== undefined && handle._parent?.readStart() === 0) {
     this.destroy(systemError("ECONNRESET", "read"));
   } else {
     listener._onEnd();
+  }
+}
+
+/** No reset has come behind the EOF. A stream whose other side has ended closes before the system is asked again. */
+function tellOfHeldEnd(stream: Carrier): void {
+  if (stream[endHeldKey]) {
+    stream[endHeldKey] = false;
+    if (stream.errored === null) {
+      stream[listenerKey]._onEnd();
+    }
   }
 }
 
@@ -162,5 +180,6 @@ function onError(this: Duplex, error: unknown): void {
 }
 
 function onClose(this: Duplex): void {
+  tellOfHeldEnd(this as Carrier);
   (this as Carrier)[listenerKey]._onClose();
 }
