@@ -277,19 +277,20 @@ async function connectUnix(
   const socket = newSocket();
   // In this order: a cancellation that is still to be delivered destroys the socket, and connecting would revive it.
   socket.connect({ path });
-  await untilConnected(socket, `Connect call failed ${repr(path)}`).catch((error) => {
-    throw ON_BUN && !path.startsWith("\0") ? (pathError(path) ?? error) : error;
+  const message = `Connect call failed ${repr(path)}`;
+  await untilConnected(socket, message).catch((error) => {
+    throw ON_BUN && !path.startsWith("\0") ? (pathError(path, message) ?? error) : error;
   });
   return await connected(protocolFactory, socket, request, { ...options, peername: path, sockname: "" });
 }
 
 /** Why the path leads nowhere, which Bun does not tell; `null` if there is something. */
-function pathError(path: string): unknown {
+function pathError(path: string, message: string): unknown {
   try {
     statSync(path);
     return null;
   } catch (error) {
-    return toOSError(error);
+    return toOSError(error, message);
   }
 }
 
