@@ -13,8 +13,10 @@ import { nodeTls } from "./on-demand.ts";
 
 /** More than is ever on the way to a TLSSocket whose stream is held back. */
 export const AMPLE: number = 1024 * 1024; // bytes
-/** Long enough for what has arrived to be read, and for what was written last to leave. */
+/** Long enough for what was written last to leave. */
 const A_TURN = 1; // milliseconds
+/** Long enough for what is still on its way to arrive and be read, on a busy machine too: unread, it would be a reset. */
+const LINGER = 25; // milliseconds
 
 const ADDRESS = ["remoteAddress", "remotePort", "remoteFamily", "localAddress", "localPort", "localFamily"] as const;
 
@@ -49,7 +51,7 @@ export class Underlay extends Duplex {
         return nodeTls().TLSSocket.prototype.resume.call(socket);
       },
       destroySoon: () => {
-        this.once("finish", () => setTimeout(() => socket.destroy(), A_TURN));
+        this.once("finish", () => setTimeout(() => socket.destroy(), LINGER));
         socket.once("finish", () => this.end());
         // What comes now is read and dropped.
         socket.resume();
