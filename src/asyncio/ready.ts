@@ -16,6 +16,7 @@
 
 // Imported: the global `process` would be looked up each time.
 import { nextTick } from "node:process";
+import { now, setImmediate } from "./clock.ts";
 
 /** Something that can be run next. */
 export interface Ready {
@@ -154,9 +155,9 @@ function runItems(): void {
 }
 
 function watchedStep(item: Ready, watch: StepWatcher): boolean {
-  const start = performance.now();
+  const start = now();
   const goesOn = item._step();
-  const ended = (): void => watch(item, (performance.now() - start) / 1000);
+  const ended = (): void => watch(item, (now() - start) / 1000);
   if (goesOn) {
     void settled.then(() => nextTick(ended));
   } else {

@@ -13,11 +13,11 @@
  *
  * A new task starts in the next iteration of the loop, after what was ready before it.
  */
-import { Context, copyContext } from "../contextvars/context.ts";
+import { type Context, copyContext } from "../contextvars/context.ts";
 import { currentFlow, Flow, isEntered, moveIntoFlow, runInFlow } from "../contextvars/current.ts";
 import { RuntimeError } from "../errors.ts";
 import { functionName, repr } from "../repr.ts";
-import { checkFunction, checkOptions, checkSeconds, notHandedOver } from "./arguments.ts";
+import { checkContext, checkFunction, checkOptions, checkSeconds, notHandedOver } from "./arguments.ts";
 import { isDebug, warn } from "./debug/debug.ts";
 import { callExceptionHandler } from "./events.ts";
 import {
@@ -489,9 +489,7 @@ export function createTask<T>(callable: () => T | PromiseLike<T>, options: TaskO
   if (options !== NO_OPTIONS) {
     checkOptions("createTask()", options, ["name", "context", "eagerStart", "signal"]);
   }
-  if (options.context !== undefined && !(options.context instanceof Context)) {
-    throw new TypeError(`createTask() needs a Context as its context, got ${repr(options.context)}`);
-  }
+  checkContext("createTask()", options.context);
   if (options.eagerStart === true && options.context !== undefined && isEntered(options.context)) {
     throw new RuntimeError(
       `createTask() cannot start the task: cannot enter context: ${options.context} is already entered`,

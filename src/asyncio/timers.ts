@@ -10,6 +10,7 @@
  * taken away stays, and is set again when it fires: limits of time are made and taken away all the time.
  */
 import { runInNoFlow } from "../contextvars/current.ts";
+import { clearTimeout, now, setTimeout } from "./clock.ts";
 import { type Due, soonDue } from "./ready.ts";
 
 /** `setTimeout` fires at once for a delay that does not fit 31 bits. */
@@ -40,7 +41,7 @@ let alarmMayStay = false;
 
 /** The loop's clock: seconds since some fixed moment, never going back. */
 export function time(): number {
-  return performance.now() / 1000;
+  return now() / 1000;
 }
 
 /** Makes the timer ready when its moment comes. */
@@ -77,8 +78,8 @@ function alarmed(): void {
 }
 
 function ring(): void {
-  const now = time();
-  for (let first = heap[0]; first !== undefined && first.when() <= now; first = heap[0]) {
+  const moment = time();
+  for (let first = heap[0]; first !== undefined && first.when() <= moment; first = heap[0]) {
     take(0);
     soonDue(first);
   }

@@ -8,6 +8,7 @@
  */
 import { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
+import { setTimeout } from "../clock.ts";
 import { noop } from "../waits.ts";
 import { nodeTls } from "./on-demand.ts";
 

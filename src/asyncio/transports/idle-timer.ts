@@ -1,6 +1,7 @@
 /** Ends a connection on which nothing has moved for some time. */
 import { TimeoutError, ValueError } from "../../errors.ts";
 import { repr } from "../../repr.ts";
+import { clearTimeout, now, setTimeout } from "../clock.ts";
 import { LONGEST_TIMEOUT } from "../timers.ts";
 
 /** Complains of a time limit that is none. */
@@ -14,7 +15,7 @@ export function checkIdleTimeout(seconds: number | undefined): void {
 export class IdleTimer {
   readonly #seconds: number;
   readonly #onIdle: (error: TimeoutError) => void;
-  #touched = performance.now();
+  #touched = now();
   #timer: NodeJS.Timeout;
 
   constructor(seconds: number, onIdle: (error: TimeoutError) => void) {
@@ -25,7 +26,7 @@ export class IdleTimer {
 
   /** Something has moved. */
   touch(): void {
-    this.#touched = performance.now();
+    this.#touched = now();
   }
 
   stop(): void {
@@ -35,7 +36,7 @@ export class IdleTimer {
   #start(milliseconds: number): NodeJS.Timeout {
     return setTimeout(
       () => {
-        const left = this.#touched + this.#seconds * 1000 - performance.now();
+        const left = this.#touched + this.#seconds * 1000 - now();
         if (left > 0) {
           this.#timer = this.#start(left);
         } else {

@@ -12,6 +12,7 @@
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { repr } from "../../repr.ts";
+import { setImmediate } from "../clock.ts";
 import { HIDES_RESETS } from "../runtime.ts";
 import { isNodeSocket } from "./node-sockets.ts";
 import { systemError } from "./os-errors.ts";

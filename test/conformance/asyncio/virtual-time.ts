@@ -1,9 +1,10 @@
 /**
  * A clock that goes on only when nothing else is left to do: timers of any length fire at once, and always in order.
  *
- * It stands in for the timers and the clock of the process, which the library uses, and sees the loop's turns, so that it
- * knows when nothing is ready any more.
+ * It stands in for the timers and the clock that the library uses, and sees the loop's turns, so that it knows when nothing
+ * is ready any more.
  */
+import { replaceClock } from "#dist/asyncio/clock.js";
 
 interface Timer {
   readonly when: number;
@@ -40,19 +41,16 @@ function setCountedImmediate<A extends unknown[]>(callback: (...args: A) => void
  * @param body - Gets a function that resolves when nothing is ready, and no timer is left.
  */
 export async function inVirtualTime<T>(body: (untilStuck: () => Promise<void>) => Promise<T>): Promise<T> {
-  const { setTimeout, clearTimeout, setImmediate } = globalThis;
-  const readClock = performance.now;
-  Object.assign(globalThis, {
-    setTimeout: setVirtualTimeout,
-    clearTimeout: (timer: Timer | undefined) => timer !== undefined && timers.delete(timer),
-    setImmediate: setCountedImmediate,
+  replaceClock({
+    setTimeout: setVirtualTimeout as never,
+    clearTimeout: ((timer: Timer | undefined) => timer !== undefined && timers.delete(timer)) as never,
+    setImmediate: setCountedImmediate as never,
+    now: () => now,
   });
-  performance.now = () => now;
   try {
     return await body(untilStuck);
   } finally {
-    Object.assign(globalThis, { setTimeout, clearTimeout, setImmediate });
-    performance.now = readClock;
+    replaceClock(null);
     timers.clear();
     now = 0;
   }

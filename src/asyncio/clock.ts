@@ -1,0 +1,33 @@
+/**
+ * The clock and timers of the runtime, as they were when the library was loaded.
+ *
+ * Test runners put fakes in the place of the global functions. A loop that waited for a fake would stand still for the
+ * whole process once the fake is taken away, so every module of asyncio takes these functions from here. They are
+ * variables of the module: `replaceClock` puts others in their place, and reading them costs nothing.
+ */
+
+/** What the loop needs of a runtime. */
+export interface Clock {
+  readonly setTimeout: typeof globalThis.setTimeout;
+  readonly clearTimeout: typeof globalThis.clearTimeout;
+  readonly setImmediate: typeof globalThis.setImmediate;
+  /** Milliseconds since some fixed moment, never going back. */
+  readonly now: () => number;
+}
+
+const real: Clock = {
+  setTimeout: globalThis.setTimeout,
+  clearTimeout: globalThis.clearTimeout,
+  setImmediate: globalThis.setImmediate,
+  now: performance.now.bind(performance),
+};
+
+export let setTimeout: Clock["setTimeout"] = real.setTimeout;
+export let clearTimeout: Clock["clearTimeout"] = real.clearTimeout;
+export let setImmediate: Clock["setImmediate"] = real.setImmediate;
+export let now: Clock["now"] = real.now;
+
+/** Puts another clock in the place of the runtime's, or takes it away again. What was set before stays with its own. */
+export function replaceClock(clock: Clock | null): void {
+  ({ setTimeout, clearTimeout, setImmediate, now } = clock ?? real);
+}
