@@ -3,6 +3,10 @@
  *
  *     npm run test:runtimes
  *     npm run test:runtimes -- --only node24,bun
+ *     npm run test:runtimes -- --only "node24 --no-async-context-frame"
+ *
+ * Node has two ways to keep variables, and a flag chooses the one that is not the default: with it, the tests of
+ * contextvars run once more.
  *
  * The runtimes come from npm packages for Linux on x64. Elsewhere, those on the PATH are used.
  */
@@ -56,13 +60,19 @@ const DENO = {
   },
 };
 
-/** @typedef {{ name: string, runner: Runner }} Runtime */
+/** @type {Runner} */
+const NODE_WITH_FLAG = { ...NODE, takes: (folder) => folder === "contextvars" };
+
+/** @typedef {{ name: string, runner: Runner }} Runtime The name may end with a flag for Node, behind a space. */
 
 /** @type {Runtime[]} */
 const RUNTIMES = [
   ...["node20", "node22", "node24", "node26"].map((name) => ({ name, runner: NODE })),
   { name: "bun", runner: BUN },
   { name: "deno", runner: DENO },
+  { name: "node22 --experimental-async-context-frame", runner: NODE_WITH_FLAG },
+  { name: "node24 --no-async-context-frame", runner: NODE_WITH_FLAG },
+  { name: "node26 --no-async-context-frame", runner: NODE_WITH_FLAG },
 ];
 
 /** @typedef {{ passed: number, failed: number, skipped: number }} Counts */
@@ -97,7 +107,8 @@ function selectedRuntimes() {
  * @returns {Row[]} One row, or none if the runtime cannot be had on this machine.
  */
 function testOn({ name, runner }) {
-  const program = obtainRuntime(name);
+  const [base = name, flag] = name.split(" ");
+  const program = obtainRuntime(base);
   const version = program && versionOf(program);
   if (!program || !version) {
     if (CAN_FETCH) {
@@ -111,7 +122,8 @@ function testOn({ name, runner }) {
   const start = performance.now();
   const { status, signal, stdout, stderr, error } = spawnSync(program, [...runner.options, ...files], {
     encoding: "utf8",
-    env: { ...process.env, NO_COLOR: "1", FORCE_COLOR: undefined },
+    // The programs that tests start get the flag this way, too.
+    env: { ...process.env, NODE_OPTIONS: flag ?? process.env.NODE_OPTIONS, NO_COLOR: "1", FORCE_COLOR: undefined },
     stdio: ["ignore", "pipe", "pipe"],
     maxBuffer: 2 ** 30,
     timeout: TIME_LIMIT,
@@ -153,7 +165,7 @@ function printTable(results) {
   /** @param {(string | number)[]} cells */
   const line = ([runtime, version, ...numbers]) =>
     say(
-      `${String(runtime).padEnd(10)}${String(version).padEnd(12)}${numbers.map((cell) => String(cell).padStart(9)).join("")}`,
+      `${String(runtime).padEnd(44)}${String(version).padEnd(12)}${numbers.map((cell) => String(cell).padStart(9)).join("")}`,
     );
   say("");
   line(["runtime", "version", "passed", "failed", "skipped", "seconds"]);

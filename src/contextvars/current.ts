@@ -60,6 +60,7 @@ interface Slot {
 }
 
 interface Borrowed {
+  /** The resource, or the object on it that holds the stores; see `holderOf`. */
   readonly resource: Record<symbol, unknown>;
   /** What it held when it was borrowed. */
   readonly before: unknown;
@@ -72,13 +73,22 @@ const slotKey = Symbol.for("contextvars.slot.1");
 function sharedSlot(): Slot {
   const global = globalThis as { [slotKey]?: Slot };
   global[slotKey] ??= {
-    storage: new AsyncLocalStorage(),
+    storage: newStorage(),
     root: new Flow({ _map: EMPTY }, null, true, null),
     nextHash: 0,
     borrowed: new Map(),
     watcher: null,
   };
   return global[slotKey];
+}
+
+/** A storage that is switched off: Node 24 and later, with `--no-async-context-frame`, make one that is on. */
+function newStorage(): AsyncLocalStorage<Flow> {
+  const storage = new AsyncLocalStorage<Flow>();
+  if ("kResourceStore" in storage) {
+    storage.disable();
+  }
+  return storage;
 }
 
 const slot = sharedSlot();
@@ -151,15 +161,16 @@ export function enterAmbient(map: Mapping): void {
 }
 
 /**
- * Node 20 and 22 keep the store on the resource whose callback is running, under this key. From Node 24 on, and in Bun
- * and Deno, each callback has the store it was registered with: there is no key, and nothing below is ever done.
+ * Node 20 and 22 keep the store on the resource whose callback is running, under this key; so do Node 24 and later with
+ * `--no-async-context-frame`. Otherwise, also on Node 22 with `--experimental-async-context-frame`, in Bun and in Deno,
+ * each callback has the store it was registered with: there is no key, and nothing below is ever done.
  *
  * One resource serves many callbacks: a listening socket its connections, a parser its requests, an interval its ticks.
  * So a value set in one callback would be seen by the next, and the resource has to be put back when the callback ends.
  */
 const { kResourceStore: storeKey } = storage as { kResourceStore?: symbol };
 
-/** Node from 24 on. In Bun entering and leaving costs nothing, in Deno entering alone costs more. */
+/** Node, where a callback has its store. In Bun entering and leaving costs nothing, in Deno entering alone costs more. */
 const hasFrames = storeKey === undefined && !("bun" in process.versions) && !("deno" in process.versions);
 
 function borrowResource(): void {
@@ -172,13 +183,27 @@ function borrowResource(): void {
   if (resource instanceof Promise) {
     return;
   }
-  borrowed.set(id, { resource, before: resource[storeKey], outer: null });
+  const holder = holderOf(resource, storeKey);
+  borrowed.set(id, { resource: holder, before: holder[storeKey], outer: null });
   slot.watcher ??= createHook({ before: putAside, after: putBack });
   slot.watcher.enable();
   if (id <= 1) {
     // The program's own top level: no callback, hence no end that could be watched.
     process.nextTick(putBack, id);
   }
+}
+
+/**
+ * What the store of the running resource is a property of: the resource, on Node 20 and 22. Later ones have an object on
+ * the resource for all stores, which the first store makes.
+ */
+function holderOf(resource: Record<symbol, unknown>, key: symbol): Record<symbol, unknown> {
+  storage.enterWith(currentFlow());
+  if (key in resource) {
+    return resource;
+  }
+  const stores = Object.getOwnPropertySymbols(resource).find((own) => own.description === "kAsyncLocalStorageContext");
+  return stores === undefined ? resource : (resource[stores] as Record<symbol, unknown>);
 }
 
 function putAside(id: number): void {

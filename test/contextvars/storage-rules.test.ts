@@ -7,7 +7,7 @@ import { ContextVar, copyContext, isolated } from "contextvars";
 import { turn } from "../support/latch.ts";
 import { inEmptyContext, inOwnFlow } from "../support/places.ts";
 import { runProgram } from "../support/programs.ts";
-import { type Runtime, runtime } from "../support/runtime.ts";
+import { keepsStoresOnResources, type Runtime, runtime } from "../support/runtime.ts";
 
 interface Scenario {
   readonly title: string;
@@ -266,8 +266,7 @@ describe("ContextVar at the top level of a program", () => {
   });
 
   it("ContextVar leaves no hook switched on between the callbacks that set it", async () => {
-    const switchable = runtime === "node20" || runtime === "node22";
-    const during = switchable ? 1 : 0;
+    const during = keepsStoresOnResources ? 1 : 0;
     assert.deepEqual(await runProgram("hooks.js"), {
       topLevel: during,
       afterTopLevel: 0,

@@ -1,4 +1,5 @@
 /** Which JavaScript runtime the tests run on, by the names the tables of differences use. */
+import { AsyncLocalStorage } from "node:async_hooks";
 
 export const runtimes = ["node20", "node22", "node24", "node26", "bun", "deno"] as const;
 
@@ -6,6 +7,12 @@ export type Runtime = (typeof runtimes)[number];
 
 /** The runtime of this process; a Node release between two of the list counts as the lower one. */
 export const runtime: Runtime = detect();
+
+/**
+ * Whether the runtime keeps stores with the resource whose callback runs, instead of with each callback: Node 20 and 22,
+ * and later ones with `--no-async-context-frame`.
+ */
+export const keepsStoresOnResources: boolean = "kResourceStore" in new AsyncLocalStorage();
 
 function detect(): Runtime {
   const { versions } = process as { versions: Record<string, string | undefined> };

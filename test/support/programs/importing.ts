@@ -1,18 +1,33 @@
 /** Prints whether importing the package, making a variable and setting it switch the runtime's bookkeeping on. */
 import { AsyncLocalStorage, executionAsyncResource } from "node:async_hooks";
 
-/** Node 20 and 22 write the stores of all storages that are switched on to each new resource, under symbols. */
+type Symbols = Record<symbol, object | undefined>;
+
+/** The values that the object has under symbols of this description. */
+function valuesOf(object: Symbols, description: string): unknown[] {
+  return Object.getOwnPropertySymbols(object)
+    .filter((key) => key.description === description)
+    .map((key) => object[key]);
+}
+
+/**
+ * The stores of all storages that are switched on stand on each new resource of Node 20 and 22, under symbols, or, with
+ * `--no-async-context-frame` on later ones, in an object on it.
+ */
 async function storesOnResources(): Promise<number> {
   await null;
   return new Promise((resolve) => {
     setImmediate(() => {
-      const resource = executionAsyncResource();
-      resolve(Object.getOwnPropertySymbols(resource).filter((key) => key.description === "kResourceStore").length);
+      const resource = executionAsyncResource() as Symbols;
+      const holders = [resource, ...(valuesOf(resource, "kAsyncLocalStorageContext") as Symbols[])];
+      resolve(holders.flatMap((holder) => valuesOf(holder, "kResourceStore")).length);
     });
   });
 }
 
-const switchable = "kResourceStore" in new AsyncLocalStorage();
+const probe = new AsyncLocalStorage();
+const switchable = "kResourceStore" in probe;
+probe.disable();
 const before = await storesOnResources();
 await import("contextvars/asyncio");
 const { ContextVar } = await import("contextvars");
