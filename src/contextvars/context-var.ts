@@ -10,7 +10,7 @@
  */
 import { LookupError, RuntimeError, ValueError } from "../errors.ts";
 import { addressOf, inspectCustom, repr } from "../repr.ts";
-import { currentFlow, currentMap, enterAmbient, type Flow, newHash } from "./current.ts";
+import { currentFlow, currentMap, enterAmbient, type Flow, type MapHolder, newHash } from "./current.ts";
 import { ABSENT, find, insert, type Mapping, remove } from "./mapping.ts";
 import { Token } from "./token.ts";
 
@@ -181,7 +181,7 @@ export class ContextVar<T> {
       });
     }
     const flow = currentFlow();
-    if (token._context !== (flow.ambient ? null : flow.context)) {
+    if (!isSameContext(token._context, flow.ambient ? null : flow.context)) {
       throw new ValueError(
         `${token} was created in a different Context; to restore across tasks, set() the old value`,
         {
@@ -245,6 +245,11 @@ export function isContextVar(value: unknown): value is ContextVar<unknown> {
   return (
     value instanceof ContextVar || (typeof value === "object" && value !== null && "_hash" in value && "reset" in value)
   );
+}
+
+/** Whether both are one Context, or scopes before it; `null` is outside of all. */
+function isSameContext(a: MapHolder | null, b: MapHolder | null): boolean {
+  return a === b || (a?._root ?? a) === (b?._root ?? b);
 }
 
 function isToken(value: unknown): value is Token<unknown> {

@@ -26,8 +26,10 @@ import type { Context } from "./context.ts";
 import { EMPTY, type Mapping } from "./mapping.ts";
 
 /** What a Context is to this layer: the holder of the current map. */
-interface MapHolder {
+export interface MapHolder {
   _map: Mapping;
+  /** The Context behind a scope (`scope.ts`). */
+  readonly _root?: MapHolder;
 }
 
 /** The current Context and the owner of the code that runs in it. */
@@ -62,10 +64,19 @@ interface Slot {
 interface Borrowed {
   /** The resource, or the object on it that holds the stores; see `holderOf`. */
   readonly resource: Record<symbol, unknown>;
-  /** What it held when it was borrowed. */
-  readonly before: unknown;
+  /** The flows that were entered on it. */
+  entered: Entered | null;
   /** The same of the callback that this one interrupted, where both have the same resource. */
   readonly outer: Borrowed | null;
+  /** What that one had there when it was interrupted. */
+  readonly aside: unknown;
+}
+
+/** A flow that was entered, what the resource held before, and the flow that was entered earlier. */
+interface Entered {
+  flow: Flow;
+  readonly before: unknown;
+  readonly earlier: Entered | null;
 }
 
 const slotKey = Symbol.for("contextvars.slot.1");
@@ -155,9 +166,18 @@ export function isEntered(context: Context, flow: Flow | null = currentFlow()): 
 
 /** Makes the map current, in an ambient flow, for the code that follows in the running callback and what it starts. */
 export function enterAmbient(map: Mapping): void {
-  const { owner } = currentFlow();
-  borrowResource();
-  storage.enterWith(new Flow({ _map: map }, owner, true, null));
+  enterFlow(new Flow({ _map: map }, currentFlow().owner, true, null));
+}
+
+/** Makes the flow current for the code that follows in the running callback and what it starts. */
+export function enterFlow(flow: Flow): void {
+  borrowResource(flow);
+  storage.enterWith(flow);
+}
+
+/** The same for a caller that switches back before it returns. */
+export function switchFlow(flow: Flow): void {
+  storage.enterWith(flow);
 }
 
 /**
@@ -173,24 +193,56 @@ const { kResourceStore: storeKey } = storage as { kResourceStore?: symbol };
 /** Node, where a callback has its store. In Bun entering and leaving costs nothing, in Deno entering alone costs more. */
 const hasFrames = storeKey === undefined && !("bun" in process.versions) && !("deno" in process.versions);
 
-function borrowResource(): void {
-  const id = executionAsyncId();
-  if (storeKey === undefined || borrowed.has(id)) {
+function borrowResource(flow: Flow): void {
+  if (storeKey === undefined) {
     return;
   }
+  const id = executionAsyncId();
+  const entry = borrowed.get(id) ?? borrow(id, storeKey);
+  if (entry === null) {
+    return;
+  }
+  const { resource, entered } = entry;
+  const before = resource[storeKey];
+  if (entered !== null && entered.flow === before) {
+    entered.flow = flow;
+  } else {
+    entry.entered = { flow, before, earlier: entered };
+  }
+}
+
+/** Begins to watch the resource of the running callback; `null` if there is no need. */
+function borrow(id: number, key: symbol): Borrowed | null {
   const resource = executionAsyncResource() as Record<symbol, unknown>;
   // A promise runs one reaction only.
   if (resource instanceof Promise) {
-    return;
+    return null;
   }
-  const holder = holderOf(resource, storeKey);
-  borrowed.set(id, { resource: holder, before: holder[storeKey], outer: null });
+  const entry: Borrowed = { resource: holderOf(resource, key), entered: null, outer: null, aside: undefined };
+  borrowed.set(id, entry);
   slot.watcher ??= createHook({ before: putAside, after: putBack });
   slot.watcher.enable();
   if (id <= 1) {
     // The program's own top level: no callback, hence no end that could be watched.
     process.nextTick(putBack, id);
   }
+  return entry;
+}
+
+/**
+ * What the resource held when the callback began.
+ *
+ * Not simply what it held when the first flow was entered: that may have been inside a `run`, which has ended and has put
+ * back what it found.
+ */
+function original({ resource, entered }: Borrowed, key: symbol): unknown {
+  let store = resource[key];
+  for (let entry = entered; entry !== null; entry = entry.earlier) {
+    if (store === entry.flow) {
+      store = entry.before;
+    }
+  }
+  return store;
 }
 
 /**
@@ -209,8 +261,9 @@ function holderOf(resource: Record<symbol, unknown>, key: symbol): Record<symbol
 function putAside(id: number): void {
   const outer = borrowed.get(id);
   if (storeKey !== undefined && outer !== undefined) {
-    borrowed.set(id, { resource: outer.resource, before: outer.resource[storeKey], outer });
-    outer.resource[storeKey] = outer.before;
+    const { resource } = outer;
+    borrowed.set(id, { resource, entered: null, outer, aside: resource[storeKey] });
+    resource[storeKey] = original(outer, storeKey);
   }
 }
 
@@ -219,11 +272,12 @@ function putBack(id: number): void {
   if (storeKey === undefined || entry === undefined) {
     return;
   }
-  entry.resource[storeKey] = entry.before;
   if (entry.outer !== null) {
+    entry.resource[storeKey] = entry.aside;
     borrowed.set(id, entry.outer);
     return;
   }
+  entry.resource[storeKey] = original(entry, storeKey);
   borrowed.delete(id);
   if (borrowed.size === 0) {
     slot.watcher?.disable();

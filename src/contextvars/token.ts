@@ -2,6 +2,7 @@
 import { RuntimeError } from "../errors.ts";
 import { addressOf, inspectCustom } from "../repr.ts";
 import type { ContextVar } from "./context-var.ts";
+import type { MapHolder } from "./current.ts";
 
 /** Only this module can hand it to the constructor. */
 const madeBySet: unique symbol = Symbol("made by ContextVar.set()");
@@ -35,7 +36,7 @@ export class Token<T> {
   readonly #variable: ContextVar<T>;
   readonly #oldValue: T | typeof missing;
   /** @internal The Context it was made in; `null` outside tasks and `Context.run`. */
-  readonly _context: object | null;
+  readonly _context: MapHolder | null;
   /** @internal */
   _used = false;
 
@@ -43,7 +44,7 @@ export class Token<T> {
     key: typeof madeBySet,
     variable: ContextVar<T>,
     oldValue: T | typeof missing,
-    context: object | null,
+    context: MapHolder | null,
   ) {
     if (key !== madeBySet || new.target !== Token) {
       throw new.target === Token
@@ -56,7 +57,7 @@ export class Token<T> {
   }
 
   /** @internal */
-  static _make<T>(variable: ContextVar<T>, oldValue: T | typeof missing, context: object | null): Token<T> {
+  static _make<T>(variable: ContextVar<T>, oldValue: T | typeof missing, context: MapHolder | null): Token<T> {
     return new Token(madeBySet, variable, oldValue, context);
   }
 
