@@ -214,16 +214,18 @@ export function readJson(path) {
 }
 
 /**
- * Whether node_modules holds the versions of the lock file. The optional ones are not asked for: they depend on the
- * platform.
+ * Whether the packages in a folder's node_modules are those that its lock file names.
+ *
+ * @param {string} [folder] This project's unless given.
+ * @returns {boolean}
  */
-function isInstalled() {
-  const record = "node_modules/.package-lock.json";
+export function isInstalled(folder = ".") {
+  const record = join(folder, "node_modules/.package-lock.json");
   if (!existsSync(record)) {
     return false;
   }
   const installed = readJson(record).packages;
-  return Object.entries(readJson("package-lock.json").packages).every(
+  return Object.entries(readJson(join(folder, "package-lock.json")).packages).every(
     ([path, { optional, version }]) => path === "" || optional || installed[path]?.version === version,
   );
 }

@@ -4,13 +4,15 @@
  * There is no way to mark a block as one that is not to be run: what is no program is fenced as text.
  */
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { runNode } from "../support/commands.ts";
 import { packageRoot } from "../support/paths.ts";
 
-const DOCUMENTS = ["README.md", "DIFFERENCES.md"];
+const ignored = read(".gitignore").split("\n");
+/** The pages of the site that are made from other files are ignored by git; their blocks are run where they stand. */
+const DOCUMENTS = ["README.md", "DIFFERENCES.md", ...pagesIn("docs"), ...pagesIn("docs/guides")];
 const TIME_LIMIT = 20; // seconds
 /** Inside the project, so that a block finds the package by its name. */
 const FOLDER = join(packageRoot, "build/docs");
@@ -29,9 +31,8 @@ const sources = readdirSync(join(packageRoot, "src"), { recursive: true, encodin
   .filter((file) => file.endsWith(".ts"))
   .map((file) => `src/${file.replaceAll("\\", "/")}`)
   .sort();
-const documents = DOCUMENTS.filter((file) => existsSync(join(packageRoot, file)));
 const blocks = [
-  ...documents.flatMap((file) => blocksOf(file, read(file))),
+  ...DOCUMENTS.flatMap((file) => blocksOf(file, read(file))),
   ...sources.flatMap((file) => blocksOf(file, docCommentsOf(read(file)))),
 ];
 const complaints = await compile();
@@ -48,6 +49,13 @@ describe("every example compiles and runs", { concurrency: 2 }, () => {
     });
   }
 });
+
+function pagesIn(folder: string): string[] {
+  return readdirSync(join(packageRoot, folder))
+    .map((file) => `${folder}/${file}`)
+    .filter((file) => file.endsWith(".md") && !ignored.includes(file))
+    .sort();
+}
 
 function read(file: string): string {
   return readFileSync(join(packageRoot, file), "utf8");

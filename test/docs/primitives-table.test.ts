@@ -1,5 +1,5 @@
 /**
- * The README's table of callbacks says what `test/support/primitives-table.ts` says, which the tests hold against each
+ * The table of `docs/callbacks.md` says what `test/support/primitives-table.ts` says, which the tests hold against each
  * runtime. To renew it: `npm run build && node build/test/docs/primitives-table.test.js --update`.
  */
 import assert from "node:assert/strict";
@@ -10,7 +10,7 @@ import { packageRoot } from "../support/paths.ts";
 import { cellFor, type Primitive, primitives } from "../support/primitives-table.ts";
 import type { Runtime } from "../support/runtime.ts";
 
-const README = join(packageRoot, "README.md");
+const PAGE = join(packageRoot, "docs/callbacks.md");
 const COLUMNS: Readonly<Record<string, readonly Runtime[]>> = {
   "Node 20": ["node20"],
   "Node 22, 24, 26": ["node22", "node24", "node26"],
@@ -36,13 +36,13 @@ function tableRows(): string[] {
   return rows;
 }
 
-const readme = readFileSync(README, "utf8");
+const page = readFileSync(PAGE, "utf8");
 const table = `${tableRows().join("\n")}\n`;
 
 if (process.argv.includes("--update")) {
-  writeFileSync(README, readme.replace(PLACE, table));
+  writeFileSync(PAGE, page.replace(PLACE, table));
 } else {
-  test("README shows which Context each callback sees as it was measured", () => {
-    assert.equal(PLACE.exec(readme)?.[0], table);
+  test("the page shows which Context each callback sees as it was measured", () => {
+    assert.equal(PLACE.exec(page)?.[0], table);
   });
 }

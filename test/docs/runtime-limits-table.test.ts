@@ -1,5 +1,5 @@
 /**
- * The README's table of what a runtime cannot do says what `test/support/runtime-limits.ts` says, by which tests are left
+ * The table in `docs/runtimes.md` of what a runtime cannot do says what `test/support/runtime-limits.ts` says, by which tests are left
  * out. To renew it: `npm run build && node build/test/docs/runtime-limits-table.test.js --update`.
  */
 import assert from "node:assert/strict";
@@ -10,7 +10,7 @@ import { packageRoot } from "../support/paths.ts";
 import { runtimes } from "../support/runtime.ts";
 import { runtimeLimits } from "../support/runtime-limits.ts";
 
-const README = join(packageRoot, "README.md");
+const PAGE = join(packageRoot, "docs/runtimes.md");
 const NAMES: Readonly<Record<(typeof runtimes)[number], string>> = {
   node20: "Node 20",
   node22: "Node 22",
@@ -28,15 +28,15 @@ function table(): string {
   return ["| runtime | what | why |", "| --- | --- | --- |", ...rows, ""].join("\n");
 }
 
-const readme = readFileSync(README, "utf8");
+const page = readFileSync(PAGE, "utf8");
 
 if (process.argv.includes("--update")) {
   writeFileSync(
-    README,
-    readme.replace(PLACE, () => table()),
+    PAGE,
+    page.replace(PLACE, () => table()),
   );
 } else {
-  test("README tells what each runtime cannot do", () => {
-    assert.equal(PLACE.exec(readme)?.[0], table());
+  test("the page tells what each runtime cannot do", () => {
+    assert.equal(PLACE.exec(page)?.[0], table());
   });
 }

@@ -1,7 +1,7 @@
 /**
  * Which Context each primitive of Node runs its callback in, as variables see it: one row a primitive.
  *
- * The table in the README is made from this; `primitives.test.ts` holds it against each runtime.
+ * The table of `docs/callbacks.md` is made from this; `primitives.test.ts` holds it against each runtime.
  */
 import type { Runtime } from "./runtime.ts";
 
@@ -24,7 +24,7 @@ export type Sees = Cell | (Partial<Record<Runtime, Cell>> & { readonly others: C
 export interface Primitive {
   /** The group of rows it belongs to. */
   readonly group: string;
-  /** What it is, as the README shows it. */
+  /** What it is, as the page shows it. */
   readonly primitive: string;
   readonly sees: Sees;
 }

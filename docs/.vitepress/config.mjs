@@ -1,0 +1,98 @@
+/** The documentation site: its pages, in the order in which they are listed, and how a fence of Graphviz becomes a picture. */
+import { existsSync, readFileSync } from "node:fs";
+import { Graphviz } from "@hpcc-js/wasm-graphviz";
+import { defineConfig } from "vitepress";
+
+const graphviz = await Graphviz.load();
+const sidebarOfReference = new URL("../reference/typedoc-sidebar.json", import.meta.url);
+
+/** The id that a heading has on the pages of a repository, so that a link to it works there and here. */
+function slugify(heading) {
+  return heading
+    .toLowerCase()
+    .replaceAll(/[^\p{L}\p{N}\s_-]/gu, "")
+    .trim()
+    .replaceAll(/\s/g, "-");
+}
+
+/** What Graphviz draws, with its colours left to the page: a picture has to be readable in dark mode. */
+function picture(source) {
+  const svg = graphviz.dot(source).replace(/^[\s\S]*?(?=<svg)/, "");
+  const themed = svg
+    .replaceAll('fill="black"', 'fill="currentColor"')
+    .replaceAll('stroke="black"', 'stroke="currentColor"')
+    .replace(/<polygon fill="white" stroke="none"[^>]*\/>/, "")
+    .replaceAll("<text ", '<text fill="currentColor" ')
+    // Ids are of one picture, and a page may have several.
+    .replaceAll(/ id="[^"]*"/g, "");
+  return `<div class="picture">${themed}</div>\n`;
+}
+
+const guides = [
+  ["Context variables", "context-variables"],
+  ["Tasks and cancellation", "tasks"],
+  ["Streams", "streams"],
+  ["Servers and shutdown", "servers"],
+  ["TLS", "tls"],
+  ["Protocols and transports", "protocols"],
+  ["Debugging a hang", "debugging"],
+  ["In a library of yours", "libraries"],
+  ["Performance, measured", "performance"],
+];
+
+// biome-ignore lint/style/noDefaultExport: VitePress takes the settings from there.
+export default defineConfig({
+  title: "contextvars",
+  description: "Python's context variables and asyncio streams for TypeScript",
+  cleanUrls: true,
+  srcExclude: ["README.md"],
+  head: [["link", { rel: "icon", href: "/favicon.svg" }]],
+  markdown: {
+    anchor: { slugify },
+    config(md) {
+      const fence = md.renderer.rules.fence;
+      md.renderer.rules.fence = (tokens, index, ...rest) => {
+        const { info, content } = tokens[index];
+        return info.trim() === "dot" ? picture(content) : fence(tokens, index, ...rest);
+      };
+    },
+  },
+  themeConfig: {
+    search: { provider: "local" },
+    outline: [2, 3],
+    nav: [
+      { text: "Start", link: "/start" },
+      { text: "Guides", link: "/guides/context-variables" },
+      { text: "Reference", link: "/reference/" },
+    ],
+    sidebar: [
+      { text: "Start", link: "/start" },
+      { text: "Guides", items: guides.map(([text, name]) => ({ text, link: `/guides/${name}` })) },
+      {
+        text: "Moving here",
+        items: [
+          { text: "Coming from Python", link: "/from-python" },
+          { text: "Coming from Node", link: "/from-node" },
+          { text: "Differences from Python", link: "/differences" },
+          { text: "Comparison", link: "/comparison" },
+        ],
+      },
+      { text: "Cookbook", link: "/cookbook" },
+      {
+        text: "Reference",
+        link: "/reference/",
+        collapsed: true,
+        items: existsSync(sidebarOfReference) ? JSON.parse(readFileSync(sidebarOfReference, "utf8")) : [],
+      },
+      {
+        text: "How it works",
+        items: [
+          { text: "Which Context a callback sees", link: "/callbacks" },
+          { text: "Runtimes", link: "/runtimes" },
+          { text: "Architecture", link: "/architecture" },
+          { text: "Changelog", link: "/changelog" },
+        ],
+      },
+    ],
+  },
+});

@@ -1,0 +1,5 @@
+import theme from "vitepress/theme";
+import "./pictures.css";
+
+// biome-ignore lint/style/noDefaultExport: VitePress takes the theme from there.
+export default theme;

@@ -1,0 +1,13 @@
+/** The page of programs shows every file of `examples`, from the file itself. */
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { packageRoot } from "../support/paths.ts";
+
+test("the cookbook shows every example once", () => {
+  const page = readFileSync(join(packageRoot, "docs/cookbook.md"), "utf8");
+  const shown = [...page.matchAll(/^<<< \.\.\/examples\/(.+)$/gm)].map(([, file]) => file);
+  const examples = readdirSync(join(packageRoot, "examples")).filter((file) => file.endsWith(".ts"));
+  assert.deepEqual([...shown].sort(), examples.sort());
+});
