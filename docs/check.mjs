@@ -12,8 +12,11 @@ import { fileURLToPath } from "node:url";
 import puppeteer from "puppeteer-core";
 
 const SITE = fileURLToPath(new URL(".vitepress/dist", import.meta.url));
-const NARROW = { width: 360, height: 740 };
 const WIDE = { width: 1280, height: 900 };
+const LOOKS = [
+  { theme: "light", size: WIDE },
+  { theme: "dark", size: { width: 360, height: 740 } },
+];
 const TYPES = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml" };
 /** What a visitor looks for, and the page that has to be among what is found. */
 const SEARCHES = {
@@ -132,10 +135,7 @@ function checkLinks() {
 }
 
 async function checkPage(tab, page) {
-  for (const [theme, size] of [
-    ["light", WIDE],
-    ["dark", NARROW],
-  ]) {
+  for (const { theme, size } of LOOKS) {
     await tab.setViewport(size);
     await tab.emulateMediaFeatures([{ name: "prefers-color-scheme", value: theme }]);
     await tab.goto(origin + page, { waitUntil: "networkidle0" });
