@@ -35,6 +35,7 @@ const guides = [
   ["Servers and shutdown", "servers"],
   ["TLS", "tls"],
   ["Protocols and transports", "protocols"],
+  ["Testing", "testing"],
   ["Debugging a hang", "debugging"],
   ["In a library of yours", "libraries"],
   ["Performance, measured", "performance"],

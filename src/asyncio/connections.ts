@@ -207,7 +207,24 @@ async function openStream(
 ): Promise<[StreamReader, StreamWriter]> {
   const reader = readerWith(options);
   const protocol = new StreamReaderProtocol(reader);
-  const transport = await connect(() => protocol);
+  return streamsOf(reader, protocol, await connect(() => protocol));
+}
+
+/** A reader and a writer over a stream that is connected, at once. */
+export function streamsOver(
+  socket: Duplex,
+  reader: StreamReader,
+  protocol: StreamReaderProtocol,
+): [StreamReader, StreamWriter] {
+  claim(socket);
+  return streamsOf(reader, protocol, new SocketTransport({ socket, protocol, context: copyContext() }));
+}
+
+function streamsOf(
+  reader: StreamReader,
+  protocol: StreamReaderProtocol,
+  transport: SocketTransport,
+): [StreamReader, StreamWriter] {
   protocol._letGo(reader, transport);
   return [reader, new StreamWriter(transport, protocol, reader)];
 }

@@ -148,7 +148,7 @@ function checkedFactory(caller: string, protocolFactory: () => BaseProtocol): Ma
 }
 
 /** Makes a reader and its protocol for each connection. */
-function streamProtocols(
+export function streamProtocols(
   caller: string,
   callback: ClientConnectedCb,
   options: ReaderOptions,

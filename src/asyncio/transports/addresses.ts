@@ -39,19 +39,22 @@ export class SocketAddress {
 }
 
 /** A socket, or a stream that has no addresses. */
-type Addressed = Partial<Pick<Socket, "remoteAddress" | "remotePort" | "localAddress" | "localPort">>;
+type Addressed = Partial<Pick<Socket, "remoteAddress" | "remotePort" | "localAddress" | "localPort">> & {
+  /** Of a stream in memory: what stands for both of its addresses. */
+  readonly _name?: string;
+};
 
 /** The peer's address; `undefined` where there is none, as with a pair of pipes. */
-export function peerAddress(socket: Addressed): SocketAddress | undefined {
+export function peerAddress(socket: Addressed): SocketAddress | string | undefined {
   return socket.remoteAddress === undefined || socket.remotePort === undefined
-    ? undefined
+    ? socket._name
     : new SocketAddress(unmapped(socket.remoteAddress), socket.remotePort);
 }
 
 /** The socket's own address; `undefined` where there is none. */
-export function ownAddress(socket: Addressed): SocketAddress | undefined {
+export function ownAddress(socket: Addressed): SocketAddress | string | undefined {
   return socket.localAddress === undefined || socket.localPort === undefined
-    ? undefined
+    ? socket._name
     : new SocketAddress(unmapped(socket.localAddress), socket.localPort);
 }
 

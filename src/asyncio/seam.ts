@@ -1,0 +1,13 @@
+/**
+ * What `contextvars/testing` needs of asyncio that is not public: the clock, and what connections and servers are made of.
+ *
+ * Nothing of it is for programs.
+ */
+export { checkFunction, checkOptions, checkWholeNumber } from "./arguments.ts";
+export { streamsOver } from "./connections.ts";
+export { type ServerOptions, settingsOf } from "./servers/options.ts";
+export { streamProtocols } from "./servers/start.ts";
+export { READER_OPTIONS, readerWith } from "./streams/reader-options.ts";
+export { Listener } from "./transports/listen.ts";
+export { systemError } from "./transports/os-errors.ts";
+export { HIGH_WATER } from "./transports/sender.ts";

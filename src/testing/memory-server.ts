@@ -1,0 +1,138 @@
+/** A server in memory: its clients are made by itself. */
+import { EventEmitter } from "node:events";
+import {
+  type ClientConnectedCb,
+  ConnectionRefusedError,
+  type OpenConnectionOptions,
+  openConnection,
+  type ReaderOptions,
+  Server,
+} from "../asyncio/index.ts";
+import {
+  checkFunction,
+  checkOptions,
+  Listener,
+  READER_OPTIONS,
+  type ServerOptions,
+  settingsOf,
+  streamProtocols,
+} from "../asyncio/seam.ts";
+import { MEMORY, MemorySocket, type WireOptions } from "./memory-socket.ts";
+import { MEMORY_OPTIONS, type MemoryOptions, type StreamPair, wireOptions } from "./memory-streams.ts";
+
+/** Options of {@linkcode memoryServer}: those of `startServer()` that mean something without a port. */
+export interface MemoryServerOptions
+  extends Pick<
+      ServerOptions,
+      "ssl" | "sslHandshakeTimeout" | "sslShutdownTimeout" | "startServing" | "maxConnections" | "idleTimeout"
+    >,
+    ReaderOptions,
+    MemoryOptions {}
+
+const SERVER_OPTIONS = [
+  "ssl",
+  "sslHandshakeTimeout",
+  "sslShutdownTimeout",
+  "startServing",
+  "maxConnections",
+  "idleTimeout",
+] as const;
+
+/** Options of {@linkcode MemoryServer.connect}: those of `openConnection()` that mean something without an address. */
+export type MemoryConnectOptions = Pick<
+  OpenConnectionOptions,
+  "limit" | "readTimeout" | "idleTimeout" | "ssl" | "serverHostname" | "sslHandshakeTimeout" | "sslShutdownTimeout"
+>;
+
+const CONNECT_OPTIONS = [
+  "idleTimeout",
+  "ssl",
+  "serverHostname",
+  "sslHandshakeTimeout",
+  "sslShutdownTimeout",
+  ...READER_OPTIONS,
+] as const;
+
+/** What a Server listens with, as far as it asks. */
+class MemoryListener extends EventEmitter {
+  isOpen = true;
+
+  close(): void {
+    this.isOpen = false;
+  }
+}
+
+/** A `Server` whose connections are made by {@linkcode MemoryServer.connect}; made by {@linkcode memoryServer}. */
+export class MemoryServer extends Server {
+  readonly #listener: MemoryListener;
+  readonly #wire: WireOptions;
+
+  /** @internal */
+  constructor(listener: MemoryListener, wire: WireOptions, settings: ReturnType<typeof settingsOf>) {
+    super([new Listener(listener as never, null, MEMORY)], settings);
+    this.#listener = listener;
+    this.#wire = wire;
+  }
+
+  /**
+   * Connects to the server, as `openConnection()` does to one that listens at a port.
+   *
+   * @returns The reader and the writer of the connection.
+   * @throws {ConnectionRefusedError} If the server is closed.
+   * @throws {SSLError} If TLS fails.
+   * @throws {ValueError} As `openConnection()` does.
+   */
+  async connect(options: MemoryConnectOptions = {}): Promise<StreamPair> {
+    checkOptions("connect()", options, CONNECT_OPTIONS);
+    if (!this.#listener.isOpen) {
+      throw new ConnectionRefusedError("the server in memory is closed; connect() before close()");
+    }
+    const [near, far] = MemorySocket.pair(this.#wire);
+    this.#listener.emit("connection", far);
+    return await openConnection({ ...options, sock: near });
+  }
+}
+
+/**
+ * A server without a port: the handler is run for each connection that {@linkcode MemoryServer.connect} makes.
+ *
+ * It is a `Server` as `startServer()` makes one: each connection has a Context and a task of its own, `maxConnections` and
+ * `idleTimeout` hold, `close()`, `waitClosed()` and `shutdown()` do what they do. It keeps no process alive.
+ *
+ * Python: has no such function.
+ *
+ * @param clientConnectedCb - Gets the reader and the writer of a connection.
+ * @throws {TypeError} If the handler is not a function, or an option is unknown.
+ * @throws {ValueError} If an option is out of range.
+ *
+ * @example A protocol without a port
+ * ```ts
+ * import { memoryServer } from "contextvars/testing";
+ * import assert from "node:assert/strict";
+ *
+ * const server = memoryServer(async (reader, writer) => {
+ *   for await (const line of reader) {
+ *     await writer.send(line);
+ *   }
+ *   writer.close();
+ * });
+ *
+ * await server.with(async () => {
+ *   const [reader, writer] = await server.connect();
+ *   await writer.send("hello\n");
+ *   assert.equal(String(await reader.readline()), "hello\n");
+ *   writer.close();
+ * });
+ * ```
+ */
+export function memoryServer(clientConnectedCb: ClientConnectedCb, options: MemoryServerOptions = {}): MemoryServer {
+  checkOptions("memoryServer()", options, [...SERVER_OPTIONS, ...READER_OPTIONS, ...MEMORY_OPTIONS]);
+  checkFunction("memoryServer()", clientConnectedCb);
+  const wire = wireOptions("memoryServer()", options);
+  const settings = settingsOf(streamProtocols("memoryServer()", clientConnectedCb, options), options);
+  const server = new MemoryServer(new MemoryListener(), wire, settings);
+  if (options.startServing !== false) {
+    void server.startServing();
+  }
+  return server;
+}
