@@ -13,12 +13,12 @@ import { READER_OPTIONS, type ReaderOptions, readerWith } from "./streams/reader
 import { StreamReaderProtocol } from "./streams/stream-protocol.ts";
 import { StreamWriter } from "./streams/writer.ts";
 import { checkPath, type Family, lookUp } from "./transports/addresses.ts";
+import { checkReadable, checkWritable, claim } from "./transports/claims.ts";
 import { connectAny, interleaved } from "./transports/connect.ts";
 import { checkIdleTimeout } from "./transports/idle-timer.ts";
 import { newSocket, SOCKET_OPTIONS, socketDescriptor } from "./transports/node-sockets.ts";
 import { toOSError } from "./transports/os-errors.ts";
 import { checkedPort } from "./transports/services.ts";
-import { claim } from "./transports/socket-events.ts";
 import { SocketTransport } from "./transports/socket-transport.ts";
 import {
   checkServerContext,
@@ -356,7 +356,8 @@ export async function adopted(sock: ConnectedSocket): Promise<Duplex> {
     if (socket.destroyed) {
       throw new ValueError(`sock is closed already: ${socket.constructor.name}`);
     }
-    checkBytes(socket);
+    checkReadable("sock", socket);
+    checkWritable("sock", socket);
     if (!claim(socket)) {
       throw new RuntimeError(`sock is used by another connection already: ${socket.constructor.name}`);
     }
@@ -380,20 +381,6 @@ function socketOf(fd: number): Socket {
   } catch (cause) {
     // A socket for datagrams, for one.
     throw new ValueError(`A Stream Socket was expected, got ${repr({ fd })}`, { cause });
-  }
-}
-
-/** Complains of a stream that does not give and take bytes. */
-function checkBytes(stream: Duplex): void {
-  const { readableEncoding, readableObjectMode, writableObjectMode } = stream;
-  const reason =
-    readableEncoding !== null
-      ? `it gives strings, since setEncoding(${repr(readableEncoding)}) was called`
-      : readableObjectMode || writableObjectMode
-        ? "it is in object mode"
-        : null;
-  if (reason !== null) {
-    throw new ValueError(`sock must be a stream of bytes, got a ${stream.constructor.name}: ${reason}`);
   }
 }
 

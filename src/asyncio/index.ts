@@ -134,5 +134,13 @@ export {
 export { Timeout, timeout, timeoutAt } from "./timeouts.ts";
 export { type AddressInfoOptions, SocketAddress } from "./transports/addresses.ts";
 export { type ListeningSocket, ServerSocket } from "./transports/listen.ts";
+export type { ByteSink } from "./transports/sinks.ts";
+export type { ByteSource } from "./transports/sources.ts";
 export type { SSLContext, TlsOptions } from "./transports/tls.ts";
-export type { Transport, WriteBufferLimits } from "./transports/transport.ts";
+export type {
+  BaseTransport,
+  ReadTransport,
+  Transport,
+  WriteBufferLimits,
+  WriteTransport,
+} from "./transports/transport.ts";

@@ -15,6 +15,7 @@ import { getSlowCallbackDuration, isDebug, setDebug, setSlowCallbackDuration } f
 import type { CallbackOptions, ExceptionContext, Handle, TimerHandle } from "./events.ts";
 import * as events from "./events.ts";
 import { Future } from "./futures.ts";
+import { connectReadPipe, connectWritePipe } from "./pipes.ts";
 import type { BaseProtocol } from "./protocols/protocols.ts";
 import { setRunningLoop } from "./running-loop.ts";
 import type { CreateServerOptions, CreateUnixServerOptions } from "./servers/options.ts";
@@ -25,8 +26,10 @@ import { createTask, type Task, type TaskOptions } from "./tasks.ts";
 import { time } from "./timers.ts";
 import { type AddressInfoOptions, lookUp, lookUpName, SocketAddress } from "./transports/addresses.ts";
 import { checkedPort } from "./transports/services.ts";
+import type { ByteSink } from "./transports/sinks.ts";
+import type { ByteSource } from "./transports/sources.ts";
 import type { SSLContext, TlsOptions } from "./transports/tls.ts";
-import type { Transport, Upgradable } from "./transports/transport.ts";
+import type { ReadTransport, Transport, Upgradable, WriteTransport } from "./transports/transport.ts";
 
 /** Called with the loop and what is known of an error that nobody caught. */
 export type ExceptionHandler = (loop: EventLoop, context: ExceptionContext) => unknown;
@@ -135,6 +138,34 @@ export class EventLoop {
     options?: AcceptedSocketOptions,
   ): Promise<[Transport, P]> {
     return connectAcceptedSocket(protocolFactory, sock, options);
+  }
+
+  /**
+   * Hands what a source gives to a protocol; see `StreamReader.from()` for the sources.
+   *
+   * The transport ends with the source, whatever `eofReceived()` returns. `getExtraInfo("pipe")` is the source.
+   *
+   * Python: `loop.connect_read_pipe()`. Differs: takes any source of bytes, not a file.
+   *
+   * @returns The transport and the protocol.
+   * @throws As `StreamReader.from()` does.
+   */
+  connectReadPipe<P extends BaseProtocol>(protocolFactory: () => P, pipe: ByteSource): Promise<[ReadTransport, P]> {
+    return connectReadPipe(protocolFactory, pipe);
+  }
+
+  /**
+   * Gives a protocol a transport that writes to a sink; see `StreamWriter.from()` for the sinks.
+   *
+   * The transport ends with the sink, and with `writeEof()`. `getExtraInfo("pipe")` is the sink.
+   *
+   * Python: `loop.connect_write_pipe()`. Differs: takes any sink of bytes, not a file.
+   *
+   * @returns The transport and the protocol.
+   * @throws As `StreamWriter.from()` does.
+   */
+  connectWritePipe<P extends BaseProtocol>(protocolFactory: () => P, pipe: ByteSink): Promise<[WriteTransport, P]> {
+    return connectWritePipe(protocolFactory, pipe);
   }
 
   /**

@@ -23,6 +23,7 @@ const futures = (): asyncio.Future<void>[] => {
 const takesOptions: Record<string, Call> = {
   ContextVar: (options) => new ContextVar("v", options),
   StreamReader: (options) => new asyncio.StreamReader(options),
+  "StreamReader.from": (options) => asyncio.StreamReader.from([], options),
   Runner: (options) => new asyncio.Runner(options),
   run: (options) => asyncio.run(nothing, options),
   createTask: (options) => asyncio.createTask(nothing, options),

@@ -24,6 +24,8 @@ import type { StreamReader } from "./reader.ts";
 export interface ReadTransport {
   pauseReading(): void;
   resumeReading(): void;
+  /** Ends the connection; of a source that is read, its maker is told to stop. */
+  close?(): void;
 }
 
 /** What feeds the reader and holds it no longer: it holds the reader while a read waits, since nothing else may do so. */

@@ -6,10 +6,13 @@
  */
 import { inspectCustom, repr } from "../../repr.ts";
 import { checkOptions } from "../arguments.ts";
+import { ReadPipeTransport } from "../transports/pipes.ts";
+import type { ByteSource } from "../transports/sources.ts";
 import { quiet, rejected } from "../waits.ts";
 import { Intake, type ReaderHolder, type ReadTransport } from "./intake.ts";
 import { checkedLimit, checkReadInto, checkSize, type Separator, toSeparators } from "./read-arguments.ts";
 import { NEWLINE } from "./read-buffer.ts";
+import { ReaderFeed } from "./reader-feed.ts";
 
 /** How many bytes a line may have, unless said otherwise. */
 export const DEFAULT_LIMIT: number = 64 * 1024; // bytes
@@ -55,6 +58,40 @@ export class StreamReader implements AsyncIterable<Buffer> {
   constructor(options: StreamReaderOptions = {}) {
     checkOptions("StreamReader()", options, ["limit"]);
     this.#intake = new Intake(this, checkedLimit(options.limit ?? DEFAULT_LIMIT));
+  }
+
+  /**
+   * Makes a reader of anything that gives bytes: a Readable of Node, such as `process.stdin` or a file; a ReadableStream,
+   * such as the body of a response; an iterable of byte chunks, an async one or not.
+   *
+   * The source belongs to the reader from now on. It is paused when more than twice the limit is buffered. What it fails
+   * with is thrown by reads, after the bytes before it; a Node stream that is destroyed before its end fails with a
+   * ConnectionAbortedError. `using reader = ...` cancels the source at the end of the block; a read that is cancelled
+   * does not. The chunks are not copied and must not be changed afterwards.
+   *
+   * Python: has no such method; `loop.connect_read_pipe()` with a `StreamReaderProtocol`.
+   *
+   * @param options - `limit`: as for a new StreamReader.
+   * @throws {TypeError} If `source` gives no bytes: a string, a single Uint8Array, an object.
+   * @throws {ValueError} If it is a Readable in object mode, with an encoding, or destroyed already.
+   * @throws {RuntimeError} If other code reads from it: a locked ReadableStream, or a Readable that another reader has.
+   *
+   * @example
+   * ```ts
+   * import * as asyncio from "contextvars/asyncio";
+   * import assert from "node:assert/strict";
+   *
+   * const { body } = new Response("first\nsecond\n");
+   * const reader = asyncio.StreamReader.from(body!);
+   * assert.equal(String(await reader.readline()), "first\n");
+   * assert.equal(String(await reader.read()), "second\n");
+   * ```
+   */
+  static from(source: ByteSource, options: StreamReaderOptions = {}): StreamReader {
+    checkOptions("StreamReader.from()", options, ["limit"]);
+    const reader = new StreamReader(options);
+    new ReadPipeTransport("StreamReader.from()", source, new ReaderFeed(reader));
+    return reader;
   }
 
   /**
@@ -299,6 +336,16 @@ export class StreamReader implements AsyncIterable<Buffer> {
   /** Sets what is paused when too much arrives. Python: `StreamReader.set_transport()`. Differs: nothing. */
   setTransport(transport: ReadTransport): void {
     this.#intake.transport = transport;
+  }
+
+  /**
+   * Closes what the reader reads from: cancels the source of `StreamReader.from()`, closes a connection as
+   * `writer.close()` does. What has arrived can still be read.
+   *
+   * Python: has no such thing on a reader.
+   */
+  [Symbol.dispose](): void {
+    this.#intake.transport?.close?.();
   }
 
   /** Python's `repr()`: `<StreamReader 4 bytes eof>`. */

@@ -1,8 +1,8 @@
 /**
  * StreamReaderProtocol: what stands between a transport and a reader and writer.
  *
- * It feeds the reader, keeps the waits of `drain()` and `waitClosed()`, and runs the handler of an accepted connection
- * as a task. None of its methods runs code of the user but that handler, which has a Context of its own.
+ * It feeds the reader, and runs the handler of an accepted connection as a task; `FlowControl` is its writing half. None
+ * of its methods runs code of the user but that handler, which has a Context of its own.
  *
  * A connection may be left open by its handler, for other code to go on with it, and one that was made from this side is
  * nobody's but its user's. When nobody holds its reader or writer any more, it is closed with a ResourceWarning. To know
@@ -10,15 +10,13 @@
  * while a read, a drain() or a waitClosed() waits, and its collection tells that both are gone.
  */
 import { type Context, copyContext } from "../../contextvars/context.ts";
-import { ConnectionResetError } from "../../errors.ts";
 import { repr } from "../../repr.ts";
 import { checkFunction } from "../arguments.ts";
 import { isDebug, warn } from "../debug/debug.ts";
 import { callExceptionHandler } from "../events.ts";
-import { Protocol } from "../protocols/protocols.ts";
 import { currentTask, Task } from "../tasks.ts";
 import type { Transport } from "../transports/transport.ts";
-import { rejected, Wait } from "../waits.ts";
+import { FlowControl } from "./flow-control.ts";
 import { StreamReader } from "./reader.ts";
 import { StreamWriter } from "./writer.ts";
 
@@ -27,8 +25,6 @@ import { StreamWriter } from "./writer.ts";
  * fails or is cancelled, the connection is closed. When it returns, the connection stays as it is.
  */
 export type ClientConnectedCb = (reader: StreamReader, writer: StreamWriter) => unknown;
-
-const done: Promise<void> = Promise.resolve();
 
 /**
  * A protocol that feeds a reader, for a transport that is made with a protocol factory: `loop.createConnection()`,
@@ -70,7 +66,7 @@ const done: Promise<void> = Promise.resolve();
  * server.close();
  * ```
  */
-export class StreamReaderProtocol extends Protocol {
+export class StreamReaderProtocol extends FlowControl {
   /** The reader, while the handler runs or a read waits; else whoever uses it holds it. */
   #reader: StreamReader | null;
   #letGo: WeakRef<StreamReader> | null = null;
@@ -78,15 +74,9 @@ export class StreamReaderProtocol extends Protocol {
   readonly #handler: ClientConnectedCb | null;
   /** and the Context that it gets a copy of. */
   readonly #context: Context | null;
-  #writingPaused = false;
-  #drains: Set<Wait<void>> | null = null;
-  #closeWaits: Set<Wait<void>> | null = null;
-  /** The reader, while one of these waits: nobody need hold it but who waits for this connection. */
+  /** The reader, while a `drain()` or `waitClosed()` waits: nobody need hold it but who waits for this connection. */
   #waitedOn: StreamReader | null = null;
-  #lost = false;
   #handlerTask: Task<unknown> | null = null;
-  /** What the connection was lost with. */
-  #exception: unknown = null;
 
   /**
    * @param reader - The reader to feed.
@@ -132,24 +122,12 @@ export class StreamReaderProtocol extends Protocol {
   }
 
   override connectionLost(exception: unknown): void {
-    this.#lost = true;
-    this.#exception = exception;
     if (exception === null) {
       this.#findReader()?.feedEof();
     } else {
       this.#findReader()?._connectionLost(exception);
     }
-    this.#settle(this.#drains, exception);
-    this.#settle(this.#closeWaits, exception);
-  }
-
-  override pauseWriting(): void {
-    this.#writingPaused = true;
-  }
-
-  override resumeWriting(): void {
-    this.#writingPaused = false;
-    this.#settle(this.#drains, null);
+    super.connectionLost(exception);
   }
 
   /** @internal The task that runs the handler; `null` on a connection that was made from this side. */
@@ -157,64 +135,14 @@ export class StreamReaderProtocol extends Protocol {
     return this.#handlerTask;
   }
 
-  /** @internal Whether the connection was accepted, not made from this side. */
-  get serverSide(): boolean {
+  /** @internal */
+  override get serverSide(): boolean {
     return this.#handler !== null;
   }
 
-  /** @internal Whether `drain()` would wait. */
-  get writingPaused(): boolean {
-    return this.#writingPaused && !this.#lost;
-  }
-
-  /** @internal Waits until there is room in the write buffer. */
-  drain(): Promise<void> {
-    if (this.#lost) {
-      return rejected(new ConnectionResetError("Connection lost"));
-    }
-    if (!this.#writingPaused) {
-      return done;
-    }
-    this.#drains ??= new Set();
-    return this.#waitIn(this.#drains);
-  }
-
-  /** @internal Waits until the connection is gone. */
-  waitClosed(): Promise<void> {
-    if (this.#lost) {
-      return this.#exception === null ? done : rejected(this.#exception);
-    }
-    this.#closeWaits ??= new Set();
-    return this.#waitIn(this.#closeWaits);
-  }
-
-  /** A wait that stands in the set until it ends, in whatever way. */
-  #waitIn(waits: Set<Wait<void>>): Promise<void> {
-    const wait: Wait<void> = new Wait(() => {
-      waits.delete(wait);
-      this.#releaseIfIdle();
-    });
-    waits.add(wait);
-    this.#waitedOn = this.#findReader() ?? null;
-    return wait.begin();
-  }
-
-  #releaseIfIdle(): void {
-    if ((this.#drains?.size ?? 0) + (this.#closeWaits?.size ?? 0) === 0) {
-      this.#waitedOn = null;
-    }
-  }
-
-  #settle(waits: Set<Wait<void>> | null, exception: unknown): void {
-    for (const wait of waits ?? []) {
-      if (exception === null) {
-        wait.resolve();
-      } else {
-        wait.reject(exception);
-      }
-    }
-    waits?.clear();
-    this.#releaseIfIdle();
+  /** @internal Holds the reader meanwhile. */
+  override _onWaiting(isWaiting: boolean): void {
+    this.#waitedOn = isWaiting ? (this.#findReader() ?? null) : null;
   }
 
   #findReader(): StreamReader | undefined {

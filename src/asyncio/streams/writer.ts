@@ -4,10 +4,12 @@ import { inspectCustom, repr } from "../../repr.ts";
 import { checkOptions } from "../arguments.ts";
 import { isCancelled } from "../exceptions.ts";
 import { sleep } from "../tasks.ts";
+import { WritePipeTransport } from "../transports/pipes.ts";
+import type { ByteSink } from "../transports/sinks.ts";
 import type { SSLContext, TlsOptions, Transport, Upgradable } from "../transports/transport.ts";
 import { rejected } from "../waits.ts";
+import { FlowControl } from "./flow-control.ts";
 import type { StreamReader } from "./reader.ts";
-import type { StreamReaderProtocol } from "./stream-protocol.ts";
 
 /**
  * Writes bytes to a connection, and closes it.
@@ -41,7 +43,7 @@ import type { StreamReaderProtocol } from "./stream-protocol.ts";
  */
 export class StreamWriter {
   readonly #transport: Transport;
-  readonly #protocol: StreamReaderProtocol;
+  readonly #protocol: FlowControl;
   readonly #reader: StreamReader | null;
 
   /**
@@ -49,10 +51,44 @@ export class StreamWriter {
    * @param protocol - The protocol of the transport.
    * @param reader - The reader that the protocol feeds; `null`: none.
    */
-  constructor(transport: Transport, protocol: StreamReaderProtocol, reader: StreamReader | null) {
+  constructor(transport: Transport, protocol: FlowControl, reader: StreamReader | null) {
     this.#transport = transport;
     this.#protocol = protocol;
     this.#reader = reader;
+  }
+
+  /**
+   * Makes a writer of anything that takes bytes: a Writable of Node, such as `process.stdout`, a file or a response; a
+   * WritableStream, such as that of a CompressionStream.
+   *
+   * The sink belongs to the writer from now on. `drain()` waits until it has taken enough; `writeEof()` and `close()` end
+   * it after what was written, and `waitClosed()` waits until it has taken all. `waitClosed()`, and a `drain()` that waits,
+   * throw the error that it fails with, a BrokenPipeError if others close it during a write. `transport.abort()` destroys
+   * it. `process.stdout` and `process.stderr` stay open.
+   *
+   * Python: has no such method; `loop.connect_write_pipe()`.
+   *
+   * @throws {TypeError} If `sink` is neither a Writable nor a WritableStream.
+   * @throws {ValueError} If it is in object mode, or has ended or was destroyed already.
+   * @throws {RuntimeError} If other code writes to it: a locked WritableStream, or a Writable that another writer has.
+   *
+   * @example
+   * ```ts
+   * import * as asyncio from "contextvars/asyncio";
+   * import assert from "node:assert/strict";
+   *
+   * const gzip = new CompressionStream("gzip");
+   * const unzipped = gzip.readable.pipeThrough(new DecompressionStream("gzip"));
+   * const writer = asyncio.StreamWriter.from(gzip.writable);
+   * const reader = asyncio.StreamReader.from(unzipped);
+   * writer.write("hello\n");
+   * writer.close();
+   * assert.equal(String(await reader.read()), "hello\n");
+   * ```
+   */
+  static from(sink: ByteSink): StreamWriter {
+    const protocol = new FlowControl();
+    return new StreamWriter(new WritePipeTransport("StreamWriter.from()", sink, protocol), protocol, null);
   }
 
   /** The transport underneath. Python: `StreamWriter.transport`. Differs: nothing. */

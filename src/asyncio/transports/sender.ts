@@ -32,8 +32,8 @@ export interface Sink {
   /** How many bytes it has not sent yet. */
   readonly writableLength: number;
   readonly destroyed: boolean;
-  /** Calls back when the bytes are sent, or when they never will be. */
-  write(bytes: Uint8Array, onWritten?: () => void): unknown;
+  /** Calls back when the bytes are sent, or when they never will be, with the error if there is one. */
+  write(bytes: Uint8Array, onWritten?: (error?: Error | null) => void): unknown;
   /** What is written between the two leaves together. */
   cork(): void;
   uncork(): void;
@@ -77,7 +77,12 @@ export class Sender {
   #high = HIGH_WATER;
   #low = HIGH_WATER / 4;
   #ownerPaused = false;
-  readonly #onWritten = (): void => this.#written();
+  readonly #onWritten = (error?: Error | null): void => {
+    // The sink tells its owner of an error itself.
+    if (!error) {
+      this.#written();
+    }
+  };
   /** Those that wait for everything to be sent. */
   #sentWaits: Set<Wait<void>> | null = null;
 
@@ -328,7 +333,11 @@ function flushNow(sender: Sender): void {
 }
 
 /** Has them leave by one call of the system. */
-function writeTogether(sink: Sink, pieces: readonly Uint8Array[], onWritten: (() => void) | undefined): void {
+function writeTogether(
+  sink: Sink,
+  pieces: readonly Uint8Array[],
+  onWritten: ((error?: Error | null) => void) | undefined,
+): void {
   sink.cork();
   pieces.forEach((piece, i) => {
     sink.write(piece, i === pieces.length - 1 ? onWritten : undefined);

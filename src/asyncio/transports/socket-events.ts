@@ -10,7 +10,7 @@
  * below it has ended too: after a proper end of TLS it would still be reading.
  */
 import { Socket } from "node:net";
-import type { Duplex } from "node:stream";
+import type { Duplex, Readable, Writable } from "node:stream";
 import { repr } from "../../repr.ts";
 import { setImmediate } from "../clock.ts";
 import { HIDES_RESETS } from "../runtime.ts";
@@ -29,7 +29,8 @@ export interface SocketListener {
   _onClose(): void;
 }
 
-const listenerKey: unique symbol = Symbol("listener");
+/** Under which a stream has the transport that listens to it. */
+export const listenerKey: unique symbol = Symbol("listener");
 /** Whether the EOF waits for the system to say that no reset is behind it. */
 const endHeldKey: unique symbol = Symbol("endHeld");
 type Carrier = Duplex & {
@@ -58,7 +59,7 @@ export function listenForEnd(stream: Duplex, listener: SocketListener): void {
   stream.on("error", onError);
   stream.on("close", onClose);
   if (!(stream instanceof Socket)) {
-    tellOfClose(stream, listener);
+    tellOfClose(stream, () => listener._onClose());
   }
   if (stream.destroyed) {
     // It has ended between the handshake and now, and may have said so already.
@@ -66,23 +67,18 @@ export function listenForEnd(stream: Duplex, listener: SocketListener): void {
   }
 }
 
-/** Takes the stream for one connection; false where another has it already. */
-export function claim(stream: Duplex): boolean {
-  if (listenerKey in stream) {
-    return false;
+/** Calls back when the stream is gone; one that was made with `emitClose: false` says nothing of it. */
+export function tellOfClose(stream: Readable | Writable, onClose: () => void): void {
+  // The messages of node:http have none, and always tell.
+  const destroy = (stream._destroy as typeof stream._destroy | undefined)?.bind(stream);
+  if (destroy === undefined) {
+    return;
   }
-  Object.assign(stream, { [listenerKey]: null });
-  return true;
-}
-
-/** A stream that was made with `emitClose: false` says nothing of its end. */
-function tellOfClose(stream: Duplex, listener: SocketListener): void {
-  const destroy = stream._destroy.bind(stream);
   stream._destroy = (error, callback) => {
     const onDestroyed = (destroyError?: unknown): void => {
       callback(destroyError as Error | null);
       // After the error, which the stream tells of in a tick.
-      process.nextTick(() => listener._onClose());
+      process.nextTick(onClose);
     };
     try {
       destroy(error, onDestroyed);

@@ -43,6 +43,8 @@ type AnySocket = Duplex & Partial<Socket>;
 /** What a transport is made of. */
 export interface TransportInit {
   readonly socket: Duplex;
+  /** What the stream was made of where it is no socket: a source or a sink. */
+  readonly pipe?: object;
   readonly protocol: BaseProtocol;
   /** The connection's Context. */
   readonly context: Context;
@@ -70,6 +72,7 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
   #flow: Flow | null = null;
   readonly #onClosed: TransportInit["onClosed"];
   readonly #originalSocket: Duplex;
+  readonly #pipe: object | undefined;
   readonly #peername: SocketAddress | string | undefined;
   readonly #sockname: SocketAddress | string | undefined;
   /** What is known about TLS. */
@@ -104,6 +107,7 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
     this.#tls = tls;
     this.#host = init.host;
     this.#originalSocket = socket;
+    this.#pipe = init.pipe;
     // Asked for now: a socket that has failed knows them no more.
     this.#peername = init.peername ?? peerAddress(this.#socket);
     this.#sockname = init.sockname ?? ownAddress(this.#socket);
@@ -201,7 +205,9 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
   #lookUpExtra(name: string): unknown {
     switch (name) {
       case "socket":
-        return this.#originalSocket;
+        return this.#pipe === undefined ? this.#originalSocket : null;
+      case "pipe":
+        return this.#pipe;
       case "peername":
         return this.#peername;
       case "sockname":
@@ -334,6 +340,11 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
     this.#sender.setLimits(limits, this.#tls === null ? HIGH_WATER : HIGH_WATER_TLS);
   }
 
+  /** @internal The name that `toString()` shows. */
+  get _kind(): string {
+    return "SocketTransport";
+  }
+
   /** `<SocketTransport 127.0.0.1:8081 peer=127.0.0.1:40000 closing>` */
   toString(): string {
     const parts = [
@@ -343,7 +354,7 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
       this.#reading ? "" : "paused",
       this.getWriteBufferSize() === 0 ? "" : `bufsize=${this.getWriteBufferSize()}`,
     ];
-    return `<${["SocketTransport", ...parts.filter((part) => part !== "")].join(" ")}>`;
+    return `<${[this._kind, ...parts.filter((part) => part !== "")].join(" ")}>`;
   }
 
   /** @internal */

@@ -19,11 +19,11 @@ export interface Upgradable {
 }
 
 /**
- * A connection: bytes out, and control over bytes in. What comes in goes to its protocol.
+ * What every transport has.
  *
- * Python: `asyncio.Transport`. Differs: nothing.
+ * Python: `asyncio.BaseTransport`. Differs: has `abort()`.
  */
-export interface Transport {
+export interface BaseTransport {
   /** What is known of the connection, also when it is closed: see `StreamWriter.getExtraInfo()`. */
   getExtraInfo(name: string, fallback?: unknown): unknown;
   /** Whether it is closing or closed. */
@@ -32,12 +32,34 @@ export interface Transport {
   close(): void;
   /** Closes at once; what is buffered is lost. */
   abort(): void;
+  /** Who gets what arrives. */
+  getProtocol(): BaseProtocol;
+  /** Hands what arrives to another protocol from now on. */
+  setProtocol(protocol: BaseProtocol): void;
+  /** What it is, and in which state. */
+  toString(): string;
+}
+
+/**
+ * A transport that bytes come from. They go to its protocol.
+ *
+ * Python: `asyncio.ReadTransport`.
+ */
+export interface ReadTransport extends BaseTransport {
   /** Whether data is being received: neither paused nor closing. */
   isReading(): boolean;
   /** Receives no more, one chunk that is under way excepted, until `resumeReading()`. */
   pauseReading(): void;
   /** Receives again. */
   resumeReading(): void;
+}
+
+/**
+ * A transport that bytes are written to.
+ *
+ * Python: `asyncio.WriteTransport`.
+ */
+export interface WriteTransport extends BaseTransport {
   /** Sends bytes, or a string as UTF-8. Never waits. The bytes must not be changed afterwards. */
   write(data: Uint8Array | string): void;
   /** Sends several pieces, as one; none where it throws. */
@@ -52,10 +74,11 @@ export interface Transport {
   getWriteBufferLimits(): [low: number, high: number];
   /** Sets the marks. */
   setWriteBufferLimits(limits?: WriteBufferLimits): void;
-  /** Who gets what arrives. */
-  getProtocol(): BaseProtocol;
-  /** Hands what arrives to another protocol from now on. */
-  setProtocol(protocol: BaseProtocol): void;
-  /** What it is, and in which state. */
-  toString(): string;
 }
+
+/**
+ * A connection: bytes out, and control over bytes in. What comes in goes to its protocol.
+ *
+ * Python: `asyncio.Transport`. Differs: nothing.
+ */
+export interface Transport extends ReadTransport, WriteTransport {}

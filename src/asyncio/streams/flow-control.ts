@@ -1,0 +1,103 @@
+/**
+ * FlowControl: the writing half of a stream's protocol. It keeps the waits of `drain()` and `waitClosed()`.
+ *
+ * Python: `FlowControlMixin` of `asyncio.streams`.
+ */
+import { ConnectionResetError } from "../../errors.ts";
+import { Protocol } from "../protocols/protocols.ts";
+import { rejected, Wait } from "../waits.ts";
+
+const done: Promise<void> = Promise.resolve();
+
+export class FlowControl extends Protocol {
+  #writingPaused = false;
+  #drains: Set<Wait<void>> | null = null;
+  #closeWaits: Set<Wait<void>> | null = null;
+  #lost = false;
+  /** What the connection was lost with. */
+  #exception: unknown = null;
+
+  /** @internal None of its methods runs code of the user. */
+  override get _needsContext(): boolean {
+    return false;
+  }
+
+  override connectionLost(exception: unknown): void {
+    this.#lost = true;
+    this.#exception = exception;
+    this.#settle(this.#drains, exception);
+    this.#settle(this.#closeWaits, exception);
+  }
+
+  override pauseWriting(): void {
+    this.#writingPaused = true;
+  }
+
+  override resumeWriting(): void {
+    this.#writingPaused = false;
+    this.#settle(this.#drains, null);
+  }
+
+  /** @internal Whether the connection was accepted, not made from this side. */
+  get serverSide(): boolean {
+    return false;
+  }
+
+  /** @internal Whether `drain()` would wait. */
+  get writingPaused(): boolean {
+    return this.#writingPaused && !this.#lost;
+  }
+
+  /** @internal Waits until there is room in the write buffer. */
+  drain(): Promise<void> {
+    if (this.#lost) {
+      return rejected(new ConnectionResetError("Connection lost"));
+    }
+    if (!this.#writingPaused) {
+      return done;
+    }
+    this.#drains ??= new Set();
+    return this.#waitIn(this.#drains);
+  }
+
+  /** @internal Waits until the connection is gone. */
+  waitClosed(): Promise<void> {
+    if (this.#lost) {
+      return this.#exception === null ? done : rejected(this.#exception);
+    }
+    this.#closeWaits ??= new Set();
+    return this.#waitIn(this.#closeWaits);
+  }
+
+  /** @internal Called when a wait begins, and when none is left. */
+  _onWaiting(_isWaiting: boolean): void {}
+
+  /** A wait that stands in the set until it ends, in whatever way. */
+  #waitIn(waits: Set<Wait<void>>): Promise<void> {
+    const wait: Wait<void> = new Wait(() => {
+      waits.delete(wait);
+      this.#tellIfIdle();
+    });
+    waits.add(wait);
+    this._onWaiting(true);
+    return wait.begin();
+  }
+
+  #tellIfIdle(): void {
+    if ((this.#drains?.size ?? 0) + (this.#closeWaits?.size ?? 0) === 0) {
+      this._onWaiting(false);
+    }
+  }
+
+  #settle(waits: Set<Wait<void>> | null, exception: unknown): void {
+    for (const wait of waits ?? []) {
+      if (exception === null) {
+        wait.resolve();
+      } else {
+        wait.reject(exception);
+      }
+    }
+    waits?.clear();
+    this.#tellIfIdle();
+  }
+}

@@ -1,0 +1,55 @@
+/** What a stream has to be before it is taken over: one of bytes, which no other connection, reader or writer has. */
+import type { Duplex, Readable, Writable } from "node:stream";
+import { ValueError } from "../../errors.ts";
+import { repr } from "../../repr.ts";
+import { listenerKey } from "./socket-events.ts";
+
+type Side = "read" | "write";
+
+/** The sides of streams that readers and writers have taken. */
+const taken: Readonly<Record<Side, WeakSet<object>>> = { read: new WeakSet(), write: new WeakSet() };
+
+/** Takes the stream for one connection; false where another has it already, or one of its sides. */
+export function claim(stream: Duplex): boolean {
+  if (listenerKey in stream || taken.read.has(stream) || taken.write.has(stream)) {
+    return false;
+  }
+  Object.assign(stream, { [listenerKey]: null });
+  return true;
+}
+
+/** Takes one side of the stream; false where others have it. */
+export function claimSide(stream: object, side: Side): boolean {
+  if (listenerKey in stream || taken[side].has(stream)) {
+    return false;
+  }
+  taken[side].add(stream);
+  return true;
+}
+
+export function releaseSide(stream: object, side: Side): void {
+  taken[side].delete(stream);
+}
+
+/** Complains of a stream that does not give bytes. */
+export function checkReadable(name: string, stream: Readable): void {
+  const { readableEncoding } = stream;
+  // A stream older than Node's own classes has no such property.
+  if ((readableEncoding ?? null) !== null) {
+    throw notBytes(name, stream, `it gives strings, since setEncoding(${repr(readableEncoding)}) was called`);
+  }
+  if (stream.readableObjectMode) {
+    throw notBytes(name, stream, "it is in object mode");
+  }
+}
+
+/** Complains of a stream that does not take bytes. */
+export function checkWritable(name: string, stream: Writable): void {
+  if (stream.writableObjectMode) {
+    throw notBytes(name, stream, "it is in object mode");
+  }
+}
+
+function notBytes(name: string, stream: object, reason: string): ValueError {
+  return new ValueError(`${name} must be a stream of bytes, got a ${stream.constructor.name}: ${reason}`);
+}

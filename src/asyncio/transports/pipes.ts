@@ -1,0 +1,58 @@
+/** Transports with one direction, over what is no socket: `loop.connectReadPipe()` and its like. */
+import { type Context, copyContext } from "../../contextvars/context.ts";
+import { NotImplementedError } from "../../errors.ts";
+import type { BaseProtocol } from "../protocols/protocols.ts";
+import { rejected } from "../waits.ts";
+import { type ByteSink, openSink } from "./sinks.ts";
+import { SocketTransport } from "./socket-transport.ts";
+import { type ByteSource, openSource } from "./sources.ts";
+
+/** Hands what the source gives to a protocol. Its end is the end of the transport, whatever `eofReceived()` returns. */
+export class ReadPipeTransport extends SocketTransport {
+  constructor(caller: string, source: ByteSource, protocol: BaseProtocol, context: Context = copyContext()) {
+    super({ socket: openSource(caller, source), pipe: source, protocol, context });
+  }
+
+  override get _kind(): string {
+    return "ReadPipeTransport";
+  }
+
+  override write(): void {
+    throw oneWay("write()", "only reads");
+  }
+
+  override writelines(): void {
+    throw oneWay("writelines()", "only reads");
+  }
+
+  override writeEof(): void {
+    throw oneWay("writeEof()", "only reads");
+  }
+
+  override canWriteEof(): boolean {
+    return false;
+  }
+
+  override _startTls(): Promise<void> {
+    return rejected(oneWay("startTls()", "only reads"));
+  }
+}
+
+/** Hands what is written to the sink. An EOF ends the transport. */
+export class WritePipeTransport extends SocketTransport {
+  constructor(caller: string, sink: ByteSink, protocol: BaseProtocol, context: Context = copyContext()) {
+    super({ socket: openSink(caller, sink), pipe: sink, protocol, context });
+  }
+
+  override get _kind(): string {
+    return "WritePipeTransport";
+  }
+
+  override _startTls(): Promise<void> {
+    return rejected(oneWay("startTls()", "only writes"));
+  }
+}
+
+function oneWay(method: string, what: string): NotImplementedError {
+  return new NotImplementedError(`${method} needs a connection, and this is a pipe that ${what}`);
+}

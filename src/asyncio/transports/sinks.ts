@@ -1,0 +1,195 @@
+/**
+ * Sinks: whatever takes bytes, as a Duplex that a transport writes to and that never gives any.
+ *
+ * Each batch of the transport is handed on when the one before it was taken: by a Node stream when it calls back, by a web
+ * stream when the promise of its `write()` resolves. The end of the Duplex is that of the sink, and it closes itself then;
+ * when it is destroyed before that, the sink is destroyed or aborted. A sink is called in a Flow of its own, as a source is.
+ */
+import { Duplex, type Writable } from "node:stream";
+import { runInFlow } from "../../contextvars/current.ts";
+import { BrokenPipeError, RuntimeError, ValueError } from "../../errors.ts";
+import { repr } from "../../repr.ts";
+import { noop } from "../waits.ts";
+import { checkWritable, claimSide, releaseSide } from "./claims.ts";
+import { tellOfClose } from "./socket-events.ts";
+import { asStreamError, ownFlow } from "./sources.ts";
+
+/** What takes bytes: a Writable of Node, or a WritableStream. */
+export type ByteSink = Writable | NodeJS.WritableStream | WritableStream<Uint8Array>;
+
+type Done = (error?: Error | null) => void;
+
+/**
+ * The sink as a Duplex, which owns it from now on.
+ *
+ * @throws {TypeError} If it is no sink.
+ * @throws {ValueError} If it has ended already, or takes objects.
+ * @throws {RuntimeError} If other code writes to it.
+ */
+export function openSink(caller: string, sink: ByteSink): Duplex {
+  if (typeof sink === "object" && sink !== null && "getWriter" in sink) {
+    if (sink.locked) {
+      throw usedAlready(caller, "the WritableStream is locked");
+    }
+    return new WebSink(sink);
+  }
+  if (!isNodeWritable(sink)) {
+    throw new TypeError(`${caller}: sink must be a Writable or a WritableStream, got ${repr(sink)}`);
+  }
+  checkWritable(`${caller}: sink`, sink);
+  if (sink.destroyed || sink.writableEnded) {
+    throw new ValueError(`${caller}: sink is closed already: ${sink.constructor.name}`, { cause: sink.errored });
+  }
+  if (!claimSide(sink, "write")) {
+    throw usedAlready(caller, `another stream has taken the ${sink.constructor.name}`);
+  }
+  return new NodeSink(sink);
+}
+
+function usedAlready(caller: string, reason: string): RuntimeError {
+  return new RuntimeError(`${caller}: sink is written to by other code already: ${reason}`, {
+    code: "ERR_STREAM_BUSY",
+  });
+}
+
+function isNodeWritable(sink: unknown): sink is Writable {
+  return typeof sink === "object" && sink !== null && "write" in sink && "end" in sink && "on" in sink;
+}
+
+/** Standard output and standard error stay open for the rest of the program, as with Node's own `pipeline()`. */
+function isStandard(sink: Writable): boolean {
+  return (sink as unknown) === process.stdout || (sink as unknown) === process.stderr;
+}
+
+/** What the two have in common. */
+abstract class OpenSink extends Duplex {
+  protected readonly flow = ownFlow();
+  /** There is nothing left to end or to destroy. */
+  protected isThrough = false;
+
+  constructor() {
+    super();
+    // `writeEof()` closes it, since nothing comes back; a `close()` does so itself.
+    this.once("finish", () => this.destroy());
+  }
+
+  override _read(): void {}
+
+  override _final(done: Done): void {
+    runInFlow(this.flow, () =>
+      this.finish((error) => {
+        this.isThrough = !error;
+        done(error);
+      }),
+    );
+  }
+
+  override _destroy(error: Error | null, done: Done): void {
+    if (!this.isThrough) {
+      this.isThrough = true;
+      runInFlow(this.flow, () => this.cancel(error));
+    }
+    done(error);
+  }
+
+  /** Ends the sink. */
+  protected abstract finish(done: Done): void;
+
+  /** Ends the sink, though not everything was written. */
+  protected abstract cancel(error: Error | null): void;
+
+  /** The sink takes no more, though it was not told to end. */
+  protected broken(): void {
+    if (!this.isThrough) {
+      this.isThrough = true;
+      const isWriting = this.writableLength > 0 || this.writableEnded;
+      this.destroy(isWriting ? new BrokenPipeError("the sink was closed") : undefined);
+    }
+  }
+}
+
+class NodeSink extends OpenSink {
+  readonly #sink: Writable;
+  readonly #isStandard: boolean;
+  readonly #onError = (error: unknown): void => void this.destroy(asStreamError(error, "sink"));
+
+  constructor(sink: Writable) {
+    super();
+    this.#sink = sink;
+    this.#isStandard = isStandard(sink);
+    sink.on("error", this.#onError);
+    if (!this.#isStandard) {
+      const onClose = (): void => this.broken();
+      sink.on("close", onClose);
+      tellOfClose(sink, onClose);
+    }
+    while (sink.writableCorked > 0) {
+      sink.uncork();
+    }
+  }
+
+  override _write(chunk: Uint8Array, _encoding: string, done: Done): void {
+    runInFlow(this.flow, () => this.#sink.write(chunk, (error) => done(told(error))));
+  }
+
+  protected override finish(done: Done): void {
+    if (this.#isStandard) {
+      this.cancel();
+      done();
+    } else {
+      this.#sink.end((error?: Error | null) => done(told(error)));
+    }
+  }
+
+  protected override cancel(): void {
+    if (this.#isStandard) {
+      this.#sink.off("error", this.#onError);
+      releaseSide(this.#sink, "write");
+    } else {
+      this.#sink.destroy();
+    }
+  }
+}
+
+/** A write to a stream that others have destroyed fails without a word on why. */
+function told(error: Error | null | undefined): Error | null {
+  return (error as NodeJS.ErrnoException | null | undefined)?.code === "ERR_STREAM_DESTROYED"
+    ? new BrokenPipeError("the sink was closed", { cause: error })
+    : (error ?? null);
+}
+
+class WebSink extends OpenSink {
+  readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
+
+  constructor(sink: WritableStream<Uint8Array>) {
+    super();
+    this.#writer = sink.getWriter();
+    this.#writer.closed.then(
+      () => this.broken(),
+      (error: unknown) => this.destroy(asStreamError(error, "sink")),
+    );
+    this.#writer.ready.catch(noop);
+  }
+
+  override _write(chunk: Uint8Array, _encoding: string, done: Done): void {
+    // A copy: the sink may transfer the memory, which may be shared with other buffers.
+    const bytes = new Uint8Array(chunk);
+    runInFlow(this.flow, () => tell(this.#writer.write(bytes), done));
+  }
+
+  protected override finish(done: Done): void {
+    tell(this.#writer.close(), done);
+  }
+
+  protected override cancel(error: Error | null): void {
+    this.#writer.abort(error ?? undefined).catch(noop);
+  }
+}
+
+/** Calls back with what becomes of the promise. */
+function tell(promise: Promise<void>, done: Done): void {
+  promise.then(
+    () => done(),
+    (error: unknown) => done(asStreamError(error, "sink")),
+  );
+}

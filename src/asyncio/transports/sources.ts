@@ -1,0 +1,255 @@
+/**
+ * Sources: whatever gives bytes, as a Duplex that a transport reads from.
+ *
+ * Theory of operation. Between a source and its transport stands a Duplex that is never written to. It keeps one chunk
+ * at most: while the transport is paused, a Node stream is paused, and of a web stream or an iterable nothing is asked. A
+ * source is called in a Flow that belongs to no task, with a copy of the Context in which it was taken: a task that is
+ * cancelled out of a read must not cancel what the source waits for.
+ *
+ * The Duplex ends with the source, and fails with the source's error. When it is destroyed before that, the source is
+ * cancelled: a Node stream is destroyed, a web stream's `cancel()` called, an iterator's `return()`.
+ */
+import { Duplex, type Readable } from "node:stream";
+import { copyContext } from "../../contextvars/context.ts";
+import { Flow, runInFlow } from "../../contextvars/current.ts";
+import { ConnectionAbortedError, RuntimeError, ValueError } from "../../errors.ts";
+import { repr } from "../../repr.ts";
+import { checkReadable, claimSide } from "./claims.ts";
+import { tellOfClose } from "./socket-events.ts";
+
+/**
+ * What gives bytes: a Readable of Node, a ReadableStream such as the body of a response, or an iterable, an async one or
+ * not. Strings and objects are refused.
+ */
+export type ByteSource =
+  | Readable
+  | NodeJS.ReadableStream
+  | ReadableStream<Uint8Array>
+  | AsyncIterable<Uint8Array>
+  | Iterable<Uint8Array>;
+
+/** Keeps no more than one chunk. */
+const ONE_CHUNK = { readableHighWaterMark: 1 };
+
+/** A flow that belongs to no task, for code of a source or a sink. */
+export function ownFlow(): Flow {
+  return new Flow(copyContext(), null, false, null);
+}
+
+/**
+ * The source as a Duplex, which owns it from now on.
+ *
+ * @throws {TypeError} If it is no source of bytes.
+ * @throws {ValueError} If it has ended already, or gives strings or objects.
+ * @throws {RuntimeError} If other code reads from it.
+ */
+export function openSource(caller: string, source: ByteSource): Duplex {
+  if (typeof source !== "object" || source === null || source instanceof Uint8Array) {
+    throw notSource(caller, source);
+  }
+  if (isNodeReadable(source)) {
+    checkReadable(`${caller}: source`, source);
+    if (source.destroyed) {
+      throw new ValueError(`${caller}: source is closed already: ${source.constructor.name}`, {
+        cause: source.errored,
+      });
+    }
+    if (source.listenerCount("readable") > 0) {
+      throw usedAlready(caller, "it has a listener for 'readable'");
+    }
+    claimFor(caller, source);
+    return new NodeSource(source);
+  }
+  if ("getReader" in source) {
+    if (source.locked) {
+      throw usedAlready(caller, "the ReadableStream is locked");
+    }
+    return new PulledSource(webPuller(source));
+  }
+  const puller = iterablePuller(source);
+  if (puller === null) {
+    throw notSource(caller, source);
+  }
+  claimFor(caller, puller.iterator);
+  return new PulledSource(puller);
+}
+
+function claimFor(caller: string, source: object): void {
+  if (!claimSide(source, "read")) {
+    throw usedAlready(caller, `another stream has taken the ${source.constructor.name}`);
+  }
+}
+
+function usedAlready(caller: string, reason: string): RuntimeError {
+  return new RuntimeError(`${caller}: source is read by other code already: ${reason}`, { code: "ERR_STREAM_BUSY" });
+}
+
+function notSource(caller: string, given: unknown): TypeError {
+  const hint = given instanceof Uint8Array || typeof given === "string" ? "; put bytes into an array: [bytes]" : "";
+  return new TypeError(
+    `${caller}: source must be a Readable, a ReadableStream or an iterable of bytes, got ${repr(given)}${hint}`,
+  );
+}
+
+function isNodeReadable(source: object): source is Readable {
+  return "pipe" in source && "on" in source;
+}
+
+/** The chunk, if it is one of bytes. */
+function checkedChunk(chunk: unknown): Uint8Array {
+  if (!(chunk instanceof Uint8Array)) {
+    throw new TypeError(`the source gives ${repr(chunk)} and not bytes (a Uint8Array)`);
+  }
+  return chunk;
+}
+
+/** What was thrown as a stream's error: a stream that is destroyed with nothing has no error. */
+export function asStreamError(thrown: unknown, what: string): Error {
+  return thrown ? (thrown as Error) : new Error(`the ${what} failed with ${repr(thrown)}`, { cause: thrown });
+}
+
+/** A Readable of Node, whose chunks are handed on when they come. */
+class NodeSource extends Duplex {
+  readonly #source: Readable;
+  readonly #flow = ownFlow();
+  #hasEnded = false;
+  readonly #onData = (chunk: unknown): void => {
+    try {
+      if (!this.push(checkedChunk(chunk))) {
+        this.#source.pause();
+      }
+    } catch (error) {
+      this.destroy(error as Error);
+    }
+  };
+
+  constructor(source: Readable) {
+    super(ONE_CHUNK);
+    this.#source = source;
+    this.once("end", () => this.destroy());
+    runInFlow(this.#flow, () => this.#listen());
+  }
+
+  #listen(): void {
+    const source = this.#source;
+    source.on("end", () => this.#end());
+    source.on("error", (error) => this.destroy(asStreamError(error, "source")));
+    source.on("data", this.#onData);
+    const onClose = (): void => this.#closed();
+    source.on("close", onClose);
+    tellOfClose(source, onClose);
+    if (source.readableEnded) {
+      this.#end();
+    }
+  }
+
+  #closed(): void {
+    if (!this.#hasEnded) {
+      this.destroy(new ConnectionAbortedError("the source was destroyed before its end"));
+    }
+  }
+
+  #end(): void {
+    this.#hasEnded = true;
+    this.push(null);
+  }
+
+  override _read(): void {
+    runInFlow(this.#flow, () => this.#source.resume());
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.#source.off("data", this.#onData);
+    if (!this.#hasEnded) {
+      this.#hasEnded = true;
+      runInFlow(this.#flow, () => this.#source.destroy());
+    }
+    callback(error);
+  }
+}
+
+/** What is asked for each chunk. */
+interface Puller {
+  /** Gives `null` at the end. */
+  next(): Promise<unknown>;
+  cancel(): unknown;
+}
+
+/** A web stream or an iterable, asked for a chunk when there is room for it. */
+class PulledSource extends Duplex {
+  readonly #puller: Puller;
+  readonly #flow = ownFlow();
+  #hasEnded = false;
+
+  constructor(puller: Puller) {
+    super(ONE_CHUNK);
+    this.#puller = puller;
+    this.once("end", () => this.destroy());
+  }
+
+  override _read(): void {
+    void runInFlow(this.#flow, () => this.#pull());
+  }
+
+  async #pull(): Promise<void> {
+    let chunk: unknown;
+    try {
+      chunk = await this.#puller.next();
+    } catch (error) {
+      this.#hasEnded = true;
+      this.destroy(asStreamError(error, "source"));
+      return;
+    }
+    this.#hasEnded = chunk === null;
+    try {
+      this.push(chunk === null ? null : checkedChunk(chunk));
+    } catch (error) {
+      this.destroy(error as Error);
+    }
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    if (!this.#hasEnded) {
+      this.#hasEnded = true;
+      runInFlow(this.#flow, () => void this.#cancel());
+    }
+    callback(error);
+  }
+
+  async #cancel(): Promise<void> {
+    try {
+      await this.#puller.cancel();
+    } catch {
+      // Nobody reads any more, so that there is nobody to tell.
+    }
+  }
+}
+
+function webPuller(source: ReadableStream<Uint8Array>): Puller {
+  const reader = source.getReader();
+  return {
+    next: async () => {
+      const { done, value } = await reader.read();
+      return done ? null : value;
+    },
+    cancel: () => reader.cancel(),
+  };
+}
+
+/** `null` where there is nothing to iterate over. */
+function iterablePuller(source: object): (Puller & { readonly iterator: object }) | null {
+  const iterable = source as Partial<AsyncIterable<unknown> & Iterable<unknown>>;
+  const iterator = iterable[Symbol.asyncIterator]?.() ?? iterable[Symbol.iterator]?.();
+  if (iterator === undefined) {
+    return null;
+  }
+  return {
+    iterator,
+    next: async () => {
+      const { done, value } = await iterator.next();
+      // An iterable that is not async may give promises.
+      return done === true ? null : await value;
+    },
+    cancel: () => iterator.return?.(),
+  };
+}
