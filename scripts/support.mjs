@@ -15,7 +15,16 @@ process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 export const CACHE = ".cache";
 
 /** The folders of test/ whose tests need nothing but a JavaScript runtime: they run on every one. */
-export const PORTABLE_TESTS = ["asyncio", "contextvars", "integration", "propagate", "properties", "testing"];
+export const PORTABLE_TESTS = [
+  "async-context",
+  "asyncio",
+  "contextvars",
+  "integration",
+  "opentelemetry",
+  "propagate",
+  "properties",
+  "testing",
+];
 
 const isWindows = process.platform === "win32";
 

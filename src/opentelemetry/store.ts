@@ -1,0 +1,42 @@
+/** The active context under the interface of an AsyncLocalStorage. */
+import type { Context } from "@opentelemetry/api";
+
+/** The methods of `AsyncLocalStorage`, as far as they concern one storage. */
+export interface ContextStore {
+  readonly name: string;
+  /** The active context; `undefined` where there is none. */
+  getStore(): Context | undefined;
+  /** Calls the function in the context. */
+  run<R, A extends unknown[]>(context: Context | undefined, callable: (...args: A) => R, ...args: A): R;
+  /** Calls the function with no context active. */
+  exit<R, A extends unknown[]>(callable: (...args: A) => R, ...args: A): R;
+  /** Makes the context active for the code that follows and what it starts. */
+  enterWith(context: Context | undefined): void;
+  /** The same, until the scope is disposed of. */
+  withScope(context: Context | undefined): { dispose(): void; [Symbol.dispose](): void };
+  /** Forgets the active contexts. */
+  disable(): void;
+}
+
+/** Makes one of the functions that do the work. */
+export function storeOf(
+  getStore: () => Context | undefined,
+  call: <R>(context: Context | undefined, callable: (...args: never[]) => R, args: unknown[]) => R,
+  attach: (context: Context | undefined) => () => void,
+  disable: () => void,
+): ContextStore {
+  return {
+    name: "opentelemetry",
+    getStore,
+    run: (context, callable, ...args) => call(context, callable as () => never, args),
+    exit: (callable, ...args) => call(undefined, callable as () => never, args),
+    enterWith(context) {
+      attach(context);
+    },
+    withScope(context) {
+      const dispose = attach(context);
+      return { dispose, [Symbol.dispose]: dispose };
+    },
+    disable,
+  };
+}
