@@ -52,8 +52,7 @@ export class ReportedUnlessAwaited<T> extends Noticing<T> {
 
   constructor(promise: Promise<T>) {
     super();
-    this.#promise = promise;
-    promise.catch((error: unknown) => {
+    this.#promise = quiet(promise, (error) => {
       if (!this.#isAwaited && !isCancelled(error)) {
         this.#unasked = new Future();
         this.#unasked.setException(error);

@@ -6,10 +6,11 @@
 import { TimeoutError, ValueError } from "../errors.ts";
 import { repr } from "../repr.ts";
 import { checkOptions } from "./arguments.ts";
+import { fromCallback } from "./async-stacks.ts";
 import { ReportedUnlessAwaited, WhenAwaited } from "./awaited.ts";
 import { callExceptionHandler, callLater } from "./events.ts";
 import { type CancelMessage, cancelledError, isCancelled } from "./exceptions.ts";
-import { Future } from "./futures.ts";
+import { Future, InnerFuture } from "./futures.ts";
 import { Queue } from "./queues.ts";
 import { type Awaitable, type AwaitedResult, createTask, currentTask, ensureFuture, type Task } from "./tasks.ts";
 import { timeout as timeoutAfter } from "./timeouts.ts";
@@ -111,7 +112,8 @@ export function gather(awaitables: readonly Awaitable<unknown>[], options: Gathe
       outer.setException(error);
     } else if (pending === 0 && outer.cancelRequested) {
       const last = children.at(-1) as Future<unknown>;
-      outer.setException(last.cancelled() ? last._cancelledError() : cancelledError(outer.cancelReason));
+      const cancelled = last.cancelled() ? last._cancelledError() : fromCallback(cancelledError(outer.cancelReason));
+      outer.setException(cancelled);
     } else if (pending === 0) {
       outer.setResult(children.map((each) => errorOf(each) ?? each.result()));
     }
@@ -178,9 +180,11 @@ export function wait<F extends Future<unknown>>(
   return quiet(waitFutures(futures, options));
 }
 
-async function waitFutures<F extends Future<unknown>>(
+/** @param name - Who waits, for messages. */
+export async function waitFutures<F extends Future<unknown>>(
   futures: Iterable<F>,
   options: WaitOptions,
+  name = "wait()",
 ): Promise<[Set<F>, Set<F>]> {
   checkOptions("wait()", options, ["timeout", "returnWhen"]);
   const { timeout = null, returnWhen = ALL_COMPLETED } = options;
@@ -199,7 +203,7 @@ async function waitFutures<F extends Future<unknown>>(
       throw new TypeError(`wait() needs Tasks and Futures, got ${repr(each)}; make tasks of functions: createTask()`);
     }
   }
-  const waiter = new Future<void>();
+  const waiter = new InnerFuture<void>(() => `${name} ${left} of ${all.size} pending`);
   const release = (): void => void (waiter.done() || waiter.setResult());
   const timer = timeout === null ? null : callLater(timeout, release);
   let left = all.size;
@@ -286,13 +290,29 @@ function timedOut(cause: unknown): TimeoutError {
 
 /** Waits for its end in a way that does not cancel it once more when this wait is cancelled. */
 async function cancelAndWait(future: Future<unknown>): Promise<void> {
-  const waiter = new Future<void>();
+  const waiter = new InnerFuture<void>(() => `waitFor() until it has ended: ${repr(future)}`);
   const observer = future._observe(() => void (waiter.done() || waiter.setResult()), "waitFor()");
   try {
     future.cancel();
     await waiter;
   } finally {
     future._unobserve(observer);
+  }
+}
+
+/** What `asCompleted()` takes from. */
+class CompletedQueue<T> extends Queue<T> {
+  readonly #left: () => string;
+
+  /** @param left - How many are still to come. */
+  constructor(left: () => string) {
+    super();
+    this.#left = left;
+  }
+
+  /** @internal */
+  override _what(): string {
+    return `asCompleted() ${this.#left()}`;
   }
 }
 
@@ -340,8 +360,9 @@ export function asCompleted<A extends Awaitable<unknown>>(
   }
   const { timeout = null } = options;
   const todo = new Set([...new Set(awaitables)].map((awaitable) => ensureFuture(awaitable as Awaitable<T>)));
+  const all = todo.size;
   // In objects, because a promise of a Future would wait for it.
-  const done = new Queue<{ readonly future: Future<T> | null }>();
+  const done = new CompletedQueue<{ readonly future: Future<T> | null }>(() => `${todo.size} of ${all} pending`);
   let left = todo.size;
   const timer =
     timeout === null || todo.size === 0

@@ -6,18 +6,19 @@ import { copyContext } from "../contextvars/context.ts";
 import { ConnectionAbortedError, RuntimeError, ValueError } from "../errors.ts";
 import { repr } from "../repr.ts";
 import { addressOrOptions, checkFunction, checkOptions } from "./arguments.ts";
+import { fromCallback } from "./async-stacks.ts";
 import type { BaseProtocol } from "./protocols/protocols.ts";
 import { ON_BUN } from "./runtime.ts";
 import type { StreamReader } from "./streams/reader.ts";
 import { READER_OPTIONS, type ReaderOptions, readerWith } from "./streams/reader-options.ts";
 import { StreamReaderProtocol } from "./streams/stream-protocol.ts";
 import { StreamWriter } from "./streams/writer.ts";
-import { checkPath, type Family, lookUp } from "./transports/addresses.ts";
+import { checkPath, type Family, lookUp, SocketAddress } from "./transports/addresses.ts";
 import { checkReadable, checkWritable, claim } from "./transports/claims.ts";
 import { connectAny, interleaved } from "./transports/connect.ts";
 import { checkIdleTimeout } from "./transports/idle-timer.ts";
 import { newSocket, SOCKET_OPTIONS, socketDescriptor } from "./transports/node-sockets.ts";
-import { toOSError } from "./transports/os-errors.ts";
+import { eventError, toOSError } from "./transports/os-errors.ts";
 import { checkedPort } from "./transports/services.ts";
 import { SocketTransport } from "./transports/socket-transport.ts";
 import {
@@ -159,7 +160,7 @@ export async function openUnixConnection(
 ): Promise<[StreamReader, StreamWriter]> {
   const { value: path, options } = addressOrOptions<string, OpenUnixConnectionOptions>(pathOrOptions, moreOptions);
   checkOptions("openUnixConnection()", options, [...UNIX_OPTIONS, ...READER_OPTIONS]);
-  return await openStream(options, (makeProtocol) => connectUnix(makeProtocol, path, options));
+  return await openStream(options, (makeProtocol) => connectUnix("openUnixConnection()", makeProtocol, path, options));
 }
 
 /** `loop.createConnection()`. */
@@ -183,7 +184,7 @@ export async function createUnixConnection<P extends BaseProtocol>(
 ): Promise<[Transport, P]> {
   checkOptions("createUnixConnection()", options, UNIX_OPTIONS);
   checkFunction("createUnixConnection()", protocolFactory);
-  const transport = await connectUnix(protocolFactory, path, options);
+  const transport = await connectUnix("createUnixConnection()", protocolFactory, path, options);
   return [transport, transport.getProtocol() as P];
 }
 
@@ -197,7 +198,9 @@ export async function connectAcceptedSocket<P extends BaseProtocol>(
   checkFunction("connectAcceptedSocket()", protocolFactory);
   const request = tlsRequest(options.ssl, true, undefined, options);
   checkServerContext(request);
-  const transport = await connected(protocolFactory, await adopted(sock), request, {});
+  const transport = await connected(protocolFactory, await adopted(sock, "connectAcceptedSocket()"), request, {
+    what: () => "connectAcceptedSocket()",
+  });
   return [transport, transport.getProtocol() as P];
 }
 
@@ -242,7 +245,10 @@ async function connectTcp(
     if ((host ?? port ?? undefined) !== undefined) {
       throw new ValueError("host/port and sock can not be specified at the same time");
     }
-    return await connected(protocolFactory, await adopted(options.sock), request, options);
+    return await connected(protocolFactory, await adopted(options.sock, caller), request, {
+      ...options,
+      what: () => `${caller} sock`,
+    });
   }
   if ((host ?? undefined) === undefined || (port ?? undefined) === undefined) {
     throw new ValueError("host and port was not specified and no sock specified");
@@ -256,19 +262,22 @@ async function connectTcp(
   const { family = 0, flags = 0, happyEyeballsDelay: delay = null, localAddr } = options;
   const { interleave = delay === null ? 0 : 1 } = options;
   const portNumber = checkedPort(caller, port);
-  const found = await lookUp(host, family, flags);
+  const what = (): string => `${caller} ${new SocketAddress(host, portNumber)}`;
+  const found = await lookUp(host, family, flags, what);
   const socket = await connectAny({
     addresses: interleave === 0 ? found : interleaved(found, interleave),
     port: portNumber,
-    localAddresses: localAddr === undefined ? undefined : await lookUp(localAddr[0], family),
+    localAddresses: localAddr === undefined ? undefined : await lookUp(localAddr[0], family, 0, what),
     localPort: localAddr === undefined ? undefined : checkedPort(caller, localAddr[1]),
     delay,
     allErrors: options.allErrors === true,
+    what,
   });
-  return await connected(protocolFactory, socket, request, { ...options, host });
+  return await connected(protocolFactory, socket, request, { ...options, host, what });
 }
 
 async function connectUnix(
+  caller: string,
   protocolFactory: () => BaseProtocol,
   path: string | null | undefined,
   options: ConnectionOptions,
@@ -282,7 +291,10 @@ async function connectUnix(
     if ((path ?? undefined) !== undefined) {
       throw new ValueError("path and sock can not be specified at the same time");
     }
-    return await connected(protocolFactory, await adopted(options.sock), request, options);
+    return await connected(protocolFactory, await adopted(options.sock, caller), request, {
+      ...options,
+      what: () => `${caller} sock`,
+    });
   }
   if ((path ?? undefined) === undefined) {
     throw new ValueError("no path and sock were specified");
@@ -295,10 +307,11 @@ async function connectUnix(
   // In this order: a cancellation that is still to be delivered destroys the socket, and connecting would revive it.
   socket.connect({ path });
   const message = `Connect call failed ${repr(path)}`;
-  await untilConnected(socket, message).catch((error) => {
+  const what = (): string => `${caller} ${path}`;
+  await untilConnected(socket, what, message).catch((error) => {
     throw ON_BUN && !path.startsWith("\0") ? (pathError(path, message) ?? error) : error;
   });
-  return await connected(protocolFactory, socket, request, { ...options, peername: path, sockname: "" });
+  return await connected(protocolFactory, socket, request, { ...options, peername: path, sockname: "", what });
 }
 
 /** Why the path leads nowhere, which Bun does not tell; `null` if there is something. */
@@ -312,6 +325,8 @@ function pathError(path: string, message: string): unknown {
 }
 
 interface Connected {
+  /** Who connects to what, for messages. */
+  readonly what: () => string;
   readonly idleTimeout?: number | undefined;
   readonly host?: string | undefined;
   readonly peername?: string;
@@ -322,10 +337,10 @@ async function connected(
   protocolFactory: () => BaseProtocol,
   socket: Duplex,
   request: TlsRequest | undefined,
-  { idleTimeout, host, peername, sockname }: Connected,
+  { idleTimeout, host, peername, sockname, what }: Connected,
 ): Promise<SocketTransport> {
   const context = copyContext();
-  const stream = request === undefined ? socket : await startTls(socket, request);
+  const stream = request === undefined ? socket : await startTls(socket, request, what);
   return new SocketTransport({
     socket: stream,
     protocol: madeFor(stream, () => context.run(protocolFactory)),
@@ -350,7 +365,7 @@ function madeFor(stream: Duplex, makeProtocol: () => BaseProtocol): BaseProtocol
 }
 
 /** A socket made elsewhere, connected. */
-export async function adopted(sock: ConnectedSocket): Promise<Duplex> {
+async function adopted(sock: ConnectedSocket, caller: string): Promise<Duplex> {
   if (sock instanceof Duplex) {
     const socket = sock as Duplex & Partial<Socket>;
     if (socket.destroyed) {
@@ -362,7 +377,7 @@ export async function adopted(sock: ConnectedSocket): Promise<Duplex> {
       throw new RuntimeError(`sock is used by another connection already: ${socket.constructor.name}`);
     }
     if (socket.connecting === true) {
-      await untilConnected(socket);
+      await untilConnected(socket, () => `${caller} sock`);
     }
     while (socket.writableCorked > 0) {
       socket.uncork();
@@ -385,11 +400,13 @@ function socketOf(fd: number): Socket {
 }
 
 /** Waits until the socket is connected; a cancellation destroys it. */
-function untilConnected(socket: Duplex, message?: string): Promise<void> {
-  const wait = new Wait<void>(() => socket.destroy());
-  const onError = (error: Error): void => wait.reject(toOSError(error, message));
+function untilConnected(socket: Duplex, what: () => string, message?: string): Promise<void> {
+  const wait = new Wait<void>(what, () => socket.destroy());
+  const onError = (error: Error): void => wait.reject(eventError(error, message));
   socket.once("error", onError);
-  socket.once("close", () => wait.reject(new ConnectionAbortedError("the socket was closed before it was connected")));
+  socket.once("close", () =>
+    wait.reject(fromCallback(new ConnectionAbortedError("the socket was closed before it was connected"))),
+  );
   socket.once("connect", () => {
     socket.off("error", onError);
     wait.resolve();

@@ -11,6 +11,7 @@
 import type { Context } from "../contextvars/context.ts";
 import { functionName, inspectCustom, repr, safeRepr, shortRepr, unlessPrinting } from "../repr.ts";
 import { checkFunction, notHandedOver } from "./arguments.ts";
+import { fromCallback, thrownHere } from "./async-stacks.ts";
 import { creationStack, isDebug } from "./debug/debug.ts";
 import { type CallbackOptions, callExceptionHandler, contextFor, Handle } from "./events.ts";
 import {
@@ -24,7 +25,7 @@ import {
 import type { EventLoop } from "./loop.ts";
 import { type Ready, soon, soonAtStepEnd } from "./ready.ts";
 import { getRunningLoop } from "./running-loop.ts";
-import { type Cancellable, type WaitingTask, waitingTask } from "./waits.ts";
+import { type Cancellable, type Receiver, Settleable, type WaitingTask, waitingTask } from "./waits.ts";
 
 type State = "pending" | "cancelled" | "finished";
 
@@ -46,17 +47,13 @@ class Observer implements Ready {
 }
 
 /** A task that waits for a Future; for the task, the wait it can be cancelled out of. */
-class FutureWait<T> implements Cancellable, Ready {
+class FutureWait<T> extends Settleable<T> implements Cancellable, Ready {
   readonly #future: Future<T>;
-  readonly #task: WaitingTask | null;
-  readonly #resolve: (value: T) => void;
-  readonly #reject: (error: unknown) => void;
+  readonly #task: WaitingTask | null = waitingTask();
 
-  constructor(future: Future<T>, resolve: (value: T) => void, reject: (error: unknown) => void) {
+  constructor(future: Future<T>) {
+    super();
     this.#future = future;
-    this.#task = waitingTask();
-    this.#resolve = resolve;
-    this.#reject = reject;
   }
 
   begin(): void {
@@ -64,10 +61,10 @@ class FutureWait<T> implements Cancellable, Ready {
   }
 
   waitedFor(): string {
-    return repr(this.#future);
+    return this.#future._awaitedAs();
   }
 
-  toString(): string {
+  override toString(): string {
     return repr(this.#task ?? this.#future);
   }
 
@@ -77,8 +74,7 @@ class FutureWait<T> implements Cancellable, Ready {
 
   _step(): boolean {
     this.#task?._stopWaiting(this);
-    const cancelled = this.#task?._takeCancellation() ?? null;
-    this.#future._tell(this.#resolve, this.#reject, cancelled);
+    this.#future._tell(this, this.#task?._takeCancellation() ?? null);
     return true;
   }
 }
@@ -324,6 +320,11 @@ export class Future<T> implements Promise<T> {
     return this.#state;
   }
 
+  /** @internal What a task waits for that waits for it. */
+  _awaitedAs(): string {
+    return repr(this);
+  }
+
   /** @internal What `toString()` shows after the state. */
   _details(): string[] {
     if (this.#state === "pending") {
@@ -410,13 +411,13 @@ export class Future<T> implements Promise<T> {
   _cancelledError(): CancelledError {
     const error = this.#exception as CancelledError | null;
     this.#exception = null;
-    return error ?? cancelledError(this._cancelMessage);
+    return error ?? fromCallback(cancelledError(this._cancelMessage));
   }
 
   /** The error, or `null`; from here on somebody knows of it. */
   #outcome(wanted: "Result" | "Exception"): unknown {
     if (this.#state === "cancelled") {
-      throw this._cancelledError();
+      throw thrownHere(this._cancelledError());
     }
     if (this.#state === "pending") {
       throw new InvalidStateError(
@@ -469,29 +470,44 @@ export class Future<T> implements Promise<T> {
 
   /** @internal A promise of the outcome, for the running task. */
   _wait(): Promise<T> {
-    return new Promise<T>((resolve, reject) => {
-      if (this.#state !== "pending") {
-        this._tell(resolve, reject, null);
-        return;
-      }
-      const wait = new FutureWait(this, resolve, reject);
+    const wait = new FutureWait(this);
+    if (this.#state === "pending") {
       this.#enqueue(wait);
       wait.begin();
-    });
+    } else {
+      this._tell(wait, null);
+    }
+    return wait.promise;
   }
 
   /** @internal Tells the outcome, or the cancellation that came after it. */
-  _tell(resolve: (value: T) => void, reject: (error: unknown) => void, cancelled: CancelledError | null): void {
+  _tell(wait: Receiver<T>, cancelled: CancelledError | null): void {
     this.#retrieved();
     if (this.#state === "cancelled") {
-      reject(this._cancelledError());
+      wait.fail(this._cancelledError());
     } else if (cancelled !== null && !isCancelled(this.#exception)) {
-      reject(cancelled);
+      wait.fail(cancelled);
     } else if (this.#failed) {
-      reject(this.#exception);
+      wait.fail(this.#exception);
     } else {
-      resolve(this.#result as T);
+      wait.fulfil(this.#result as T);
     }
+  }
+}
+
+/** A Future of the library's own, which nobody sees: whoever waits for it waits for what it stands for. */
+export class InnerFuture<T> extends Future<T> {
+  readonly #what: () => string;
+
+  /** @param what - The call that waits, and what it waits for. */
+  constructor(what: () => string) {
+    super();
+    this.#what = what;
+  }
+
+  /** @internal */
+  override _awaitedAs(): string {
+    return `<${this.#what()}>`;
   }
 }
 

@@ -1,16 +1,16 @@
 /**
  * Locks: Lock, Event, Condition, Semaphore, BoundedSemaphore, Barrier.
  *
- * Theory of operation. Who has to wait stands in a queue as a Future; the first in the queue is woken first. A waiter
- * that was woken still stands in the queue until its task runs, which is how others know that the lock is promised to it.
- * When it is cancelled in between, it passes the wake-up on: no wake-up is lost.
+ * Theory of operation. Who has to wait stands in a queue; the first in the queue is woken first. A waiter that was woken
+ * still stands in the queue until its turn, which is how others know that the lock is promised to it. When it is cancelled
+ * in between, it passes the wake-up on: no wake-up is lost.
  */
 import { RuntimeError, ValueError } from "../errors.ts";
 import { addressOf, inspectCustom, repr } from "../repr.ts";
 import { checkFunction, checkNoArguments, checkWholeNumber } from "./arguments.ts";
 import { BrokenBarrierError, isCancelled, isThenable } from "./exceptions.ts";
-import { Waiters } from "./waiters.ts";
-import { quiet } from "./waits.ts";
+import { Waiter, Waiters } from "./waiters.ts";
+import { quiet, type WaitingTask, waitingTask } from "./waits.ts";
 
 function described(object: object, state: string, waiters: number): string {
   const waiting = waiters > 0 ? `, waiters:${waiters}` : "";
@@ -61,7 +61,9 @@ abstract class Holdable {
  */
 export class Lock extends Holdable {
   #locked = false;
-  readonly #waiters = new Waiters<void>();
+  /** The task that has taken it, for messages. */
+  #holder: WaitingTask | null = null;
+  readonly #waiters = new Waiters();
 
   constructor(...none: never[]) {
     super();
@@ -79,7 +81,11 @@ export class Lock extends Holdable {
    * Python: `Lock.acquire()`. Differs: nothing.
    */
   acquire(): Promise<true> {
-    return quiet(this.#acquire());
+    if (this.#locked || this.#waiters.areWanted()) {
+      return new LockWaiter(this, this.#waiters).wait();
+    }
+    this._take(waitingTask());
+    return Promise.resolve(true);
   }
 
   /**
@@ -94,7 +100,8 @@ export class Lock extends Holdable {
       throw new RuntimeError("Lock is not acquired.", { code: "ERR_LOCK_STATE" });
     }
     this.#locked = false;
-    this.#wakeFirst();
+    this.#holder = null;
+    this._wakeFirst();
   }
 
   /** Python's `repr()`: `<asyncio.locks.Lock object at 0x... [unlocked]>`. */
@@ -102,27 +109,49 @@ export class Lock extends Holdable {
     return described(this, this.#locked ? "locked" : "unlocked", this.#waiters.size);
   }
 
-  async #acquire(): Promise<true> {
-    if (this.#locked || this.#waiters.areWanted()) {
-      try {
-        await this.#waiters.wait();
-      } catch (error) {
-        if (!this.#locked) {
-          this.#wakeFirst();
-        }
-        throw error;
-      }
-    }
+  /** @internal */
+  _take(holder: WaitingTask | null): void {
     this.#locked = true;
-    return true;
+    this.#holder = holder;
   }
 
-  #wakeFirst(): void {
+  /** @internal Wakes the first unless it is locked. */
+  _wakeFirst(): void {
     // Only the first: one that was woken already is on its way to take the lock.
-    const first = this.#waiters.first?.future;
-    if (first?.done() === false) {
-      first.setResult();
+    const { first } = this.#waiters;
+    if (!this.#locked && first?.isPending) {
+      first.wake();
     }
+  }
+
+  /** @internal Who holds it, for messages. */
+  _heldBy(): string {
+    if (!this.#locked || this.#holder === null) {
+      return this.#locked ? " locked" : "";
+    }
+    return ` locked by ${repr(this.#holder.getName())}${this.#holder.done() ? ", which is done" : ""}`;
+  }
+}
+
+class LockWaiter extends Waiter<true> {
+  readonly #lock: Lock;
+
+  constructor(lock: Lock, list: Waiters) {
+    super(list);
+    this.#lock = lock;
+  }
+
+  what(): string {
+    return `${this.#lock.constructor.name}.acquire()${this.#lock._heldBy()}`;
+  }
+
+  protected goOn(): void {
+    this.#lock._take(this.task);
+    this.fulfil(true);
+  }
+
+  protected override gaveUp(): void {
+    this.#lock._wakeFirst();
   }
 }
 
@@ -133,7 +162,7 @@ export class Lock extends Holdable {
  */
 export class Event {
   #value = false;
-  readonly #waiters = new Waiters<true>();
+  readonly #waiters = new Waiters();
 
   constructor(...none: never[]) {
     checkNoArguments("Event()", none);
@@ -151,7 +180,7 @@ export class Event {
     }
     this.#value = true;
     for (let next = this.#waiters.firstPending(); next !== null; next = this.#waiters.firstPending()) {
-      next.future.setResult(true);
+      next.wake();
     }
   }
 
@@ -162,7 +191,7 @@ export class Event {
 
   /** Waits until it is set; not at all if it is. Python: `Event.wait()`. Differs: nothing. */
   wait(): Promise<true> {
-    return this.#value ? Promise.resolve(true) : quiet(this.#waiters.wait());
+    return this.#value ? Promise.resolve(true) : new EventWaiter(this, this.#waiters).wait();
   }
 
   /** Python's `repr()`: `<asyncio.locks.Event object at 0x... [unset]>`. */
@@ -174,6 +203,29 @@ export class Event {
   [inspectCustom](): string {
     return this.toString();
   }
+
+  /** @internal What its `wait()` is, for messages. */
+  _what(): string {
+    return `${this.constructor.name}.wait()`;
+  }
+}
+
+/** Waits for an Event, or a Condition. */
+class EventWaiter extends Waiter<true> {
+  readonly #event: { _what(): string };
+
+  constructor(event: { _what(): string }, list: Waiters) {
+    super(list);
+    this.#event = event;
+  }
+
+  what(): string {
+    return this.#event._what();
+  }
+
+  protected goOn(): void {
+    this.fulfil(true);
+  }
 }
 
 /**
@@ -183,7 +235,7 @@ export class Event {
  */
 export class Condition extends Holdable {
   readonly #lock: Lock;
-  readonly #waiters = new Waiters<void>();
+  readonly #waiters = new Waiters();
 
   /** @param lock - The lock to use; several Conditions may share one. By default a new one. */
   constructor(lock: Lock = new Lock()) {
@@ -265,7 +317,7 @@ export class Condition extends Holdable {
     this.release();
     try {
       try {
-        await this.#waiters.wait();
+        await new EventWaiter(this, this.#waiters).wait();
       } finally {
         await this.#acquireAgain();
       }
@@ -317,8 +369,13 @@ export class Condition extends Holdable {
       if (waiter === null) {
         return;
       }
-      waiter.future.setResult();
+      waiter.wake();
     }
+  }
+
+  /** @internal What its `wait()` is, for messages. */
+  _what(): string {
+    return `${this.constructor.name}.wait()`;
   }
 }
 
@@ -330,7 +387,7 @@ export class Condition extends Holdable {
 export class Semaphore extends Holdable {
   /** How many may still come through. */
   protected value: number;
-  readonly #waiters = new Waiters<void>();
+  readonly #waiters = new Waiters();
 
   /**
    * @param value - How many may hold it at a time.
@@ -352,7 +409,11 @@ export class Semaphore extends Holdable {
 
   /** Waits for its turn. A cancellation leaves it as it was. Python: `Semaphore.acquire()`. Differs: nothing. */
   acquire(): Promise<true> {
-    return quiet(this.#acquire());
+    if (this.locked()) {
+      return new SemaphoreWaiter(this, this.#waiters).wait();
+    }
+    this.value -= 1;
+    return Promise.resolve(true);
   }
 
   /** Lets one more through. Python: `Semaphore.release()`. Differs: nothing. */
@@ -366,27 +427,19 @@ export class Semaphore extends Holdable {
     return described(this, this.locked() ? "locked" : `unlocked, value:${this.value}`, this.#waiters.size);
   }
 
-  async #acquire(): Promise<true> {
-    if (!this.locked()) {
-      this.value -= 1;
-      return true;
+  /** @internal One is through, or gives its place back: those who came meanwhile had to queue behind it. */
+  _leftQueue(givesBack: boolean): void {
+    if (givesBack) {
+      this.value += 1;
     }
-    const waiter = this.#waiters.add();
-    try {
-      await this.#waiters.wait(waiter);
-    } catch (error) {
-      if (waiter.future.done() && !waiter.future.cancelled()) {
-        // It was let through before it was cancelled: give the place back.
-        this.value += 1;
-      }
-      throw error;
-    } finally {
-      // Those who came meanwhile had to queue behind this one.
-      while (this.value > 0 && this.#wakeNext()) {
-        // Each turn lets one through.
-      }
+    while (this.value > 0 && this.#wakeNext()) {
+      // Each turn lets one through.
     }
-    return true;
+  }
+
+  /** @internal */
+  _what(): string {
+    return `${this.constructor.name}.acquire() ${this.value} free`;
   }
 
   #wakeNext(): boolean {
@@ -396,8 +449,30 @@ export class Semaphore extends Holdable {
     }
     // The place is taken at once, so that nobody slips in before the woken task runs.
     this.value -= 1;
-    waiter.future.setResult();
+    waiter.wake();
     return true;
+  }
+}
+
+class SemaphoreWaiter extends Waiter<true> {
+  readonly #semaphore: Semaphore;
+
+  constructor(semaphore: Semaphore, list: Waiters) {
+    super(list);
+    this.#semaphore = semaphore;
+  }
+
+  what(): string {
+    return this.#semaphore._what();
+  }
+
+  protected goOn(): void {
+    this.#semaphore._leftQueue(false);
+    this.fulfil(true);
+  }
+
+  protected override gaveUp(wasWoken: boolean): void {
+    this.#semaphore._leftQueue(wasWoken);
   }
 }
 
@@ -429,6 +504,22 @@ export class BoundedSemaphore extends Semaphore {
   }
 }
 
+/** The Condition of a Barrier, whose waits are those of the Barrier. */
+class BarrierCondition extends Condition {
+  readonly #barrier: Barrier;
+
+  constructor(barrier: Barrier) {
+    super();
+    this.#barrier = barrier;
+  }
+
+  /** @internal */
+  override _what(): string {
+    const { parties, nWaiting } = this.#barrier;
+    return `${this.#barrier.constructor.name}.wait() ${nWaiting} of ${parties} have come`;
+  }
+}
+
 type BarrierState = "filling" | "draining" | "resetting" | "broken";
 
 /**
@@ -437,7 +528,7 @@ type BarrierState = "filling" | "draining" | "resetting" | "broken";
  * Python: `asyncio.Barrier`. Differs: `with()` instead of `async with`.
  */
 export class Barrier {
-  readonly #condition = new Condition();
+  readonly #condition = new BarrierCondition(this);
   readonly #parties: number;
   #state: BarrierState = "filling";
   /** How many tasks are inside: waiting for the others, or on their way out. */

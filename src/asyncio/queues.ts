@@ -1,17 +1,17 @@
 /**
  * Queues: Queue, PriorityQueue, LifoQueue.
  *
- * Theory of operation. A task that has to wait stands in a list as a Future that means "look again", not as the receiver
- * of an item: an item is taken by a task that runs, so none is lost when a waiting task is cancelled. One that was woken
- * and cancelled before it ran wakes the next.
+ * Theory of operation. A task that has to wait stands in a list to be told to look again, not as the receiver of an item:
+ * an item is taken when the turn of the task has come, so none is lost when a waiting task is cancelled. One that was woken
+ * and cancelled before its turn wakes the next.
  */
 import { ValueError } from "../errors.ts";
 import { addressOf, inspectCustom, repr } from "../repr.ts";
 import { notHandedOver } from "./arguments.ts";
 import { isThenable, QueueEmpty, QueueFull, QueueShutDown } from "./exceptions.ts";
 import { Event } from "./locks.ts";
-import { Waiters } from "./waiters.ts";
-import { quiet } from "./waits.ts";
+import { Waiter, Waiters } from "./waiters.ts";
+import { rejected } from "./waits.ts";
 
 /** How the items of a queue are kept. */
 interface Store<T> {
@@ -180,9 +180,9 @@ function isLess(a: unknown, b: unknown): boolean {
 export class Queue<T> {
   readonly #maxsize: number;
   readonly #store: Store<T>;
-  readonly #getters = new Waiters<void>();
-  readonly #putters = new Waiters<void>();
-  readonly #finished = new Event();
+  readonly #getters = new Waiters();
+  readonly #putters = new Waiters();
+  readonly #finished = new QueueFinished(this);
   #unfinished = 0;
   #shutDown = false;
 
@@ -225,7 +225,18 @@ export class Queue<T> {
    * @throws {TypeError} If `item` is a promise, a Future or a Task, which `get()` could not return: `put({ reply })`.
    */
   put(item: T): Promise<void> {
-    return quiet(this.#put(item));
+    if (isThenable(item)) {
+      return rejected(notHandedOver("put()", "put({ reply })"));
+    }
+    if (this.full() && !this.#shutDown) {
+      return new Putter(this, this.#putters, item).wait();
+    }
+    try {
+      this.putNowait(item);
+      return Promise.resolve();
+    } catch (error) {
+      return rejected(error);
+    }
   }
 
   /**
@@ -261,7 +272,14 @@ export class Queue<T> {
    * @throws {QueueShutDown} If the queue was shut down, and is empty.
    */
   get(): Promise<T> {
-    return quiet(this.#get());
+    if (this.empty() && !this.#shutDown) {
+      return new Getter(this, this.#getters).wait();
+    }
+    try {
+      return Promise.resolve(this.getNowait());
+    } catch (error) {
+      return rejected(error);
+    }
   }
 
   /**
@@ -347,21 +365,20 @@ export class Queue<T> {
     return new Fifo();
   }
 
-  async #put(item: T): Promise<void> {
-    if (isThenable(item)) {
-      throw notHandedOver("put()", "put({ reply })");
-    }
-    while (this.full() && !this.#shutDown) {
-      await waitForChange(this.#putters, () => !this.full());
-    }
-    this.putNowait(item);
+  /** @internal Whether it was shut down. */
+  get _isShutDown(): boolean {
+    return this.#shutDown;
   }
 
-  async #get(): Promise<T> {
-    while (this.empty() && !this.#shutDown) {
-      await waitForChange(this.#getters, () => !this.empty());
-    }
-    return this.getNowait();
+  /** @internal How many items have not been dealt with. */
+  get _unfinished(): number {
+    return this.#unfinished;
+  }
+
+  /** @internal What its `get()`, or `put()`, is while it waits, for messages. */
+  _what(method: "get()" | "put()"): string {
+    const size = this.#maxsize > 0 ? `${this.qsize()}/${this.#maxsize}` : `${this.qsize()}`;
+    return `${this.constructor.name}.${method} of ${size}`;
   }
 
   #oneFinished(): void {
@@ -372,26 +389,90 @@ export class Queue<T> {
   }
 }
 
-/** Stands in the list until woken. When cancelled after that, it wakes another one in its place. */
-async function waitForChange(waiters: Waiters<void>, changed: () => boolean): Promise<void> {
-  const waiter = waiters.add();
-  try {
-    await waiter.future;
-  } catch (error) {
-    waiter.future.cancel();
-    waiters.delete(waiter);
-    if (changed() && !waiter.future.cancelled()) {
-      wakeNext(waiters);
+/** Waits for an item. */
+class Getter<T> extends Waiter<T> {
+  readonly #queue: Queue<T>;
+  readonly #getters: Waiters;
+
+  constructor(queue: Queue<T>, getters: Waiters) {
+    super(getters);
+    this.#queue = queue;
+    this.#getters = getters;
+  }
+
+  what(): string {
+    return this.#queue._what("get()");
+  }
+
+  protected goOn(): void {
+    if (this.#queue.empty() && !this.#queue._isShutDown) {
+      // Another one was faster.
+      void this.wait();
+    } else {
+      this.fulfil(this.#queue.getNowait());
     }
-    throw error;
+  }
+
+  protected override gaveUp(wasWoken: boolean): void {
+    if (wasWoken && !this.#queue.empty()) {
+      wakeNext(this.#getters);
+    }
   }
 }
 
-function wakeNext(waiters: Waiters<void>): void {
+/** Waits for room for its item. */
+class Putter<T> extends Waiter<void> {
+  readonly #queue: Queue<T>;
+  readonly #putters: Waiters;
+  readonly #item: T;
+
+  constructor(queue: Queue<T>, putters: Waiters, item: T) {
+    super(putters);
+    this.#queue = queue;
+    this.#putters = putters;
+    this.#item = item;
+  }
+
+  what(): string {
+    return this.#queue._what("put()");
+  }
+
+  protected goOn(): void {
+    if (this.#queue.full() && !this.#queue._isShutDown) {
+      void this.wait();
+    } else {
+      this.#queue.putNowait(this.#item);
+      this.fulfil();
+    }
+  }
+
+  protected override gaveUp(wasWoken: boolean): void {
+    if (wasWoken && !this.#queue.full()) {
+      wakeNext(this.#putters);
+    }
+  }
+}
+
+/** Set while all items of the queue have been dealt with. */
+class QueueFinished extends Event {
+  readonly #queue: { readonly _unfinished: number };
+
+  constructor(queue: { readonly _unfinished: number }) {
+    super();
+    this.#queue = queue;
+  }
+
+  /** @internal */
+  override _what(): string {
+    return `${this.#queue.constructor.name}.join() ${this.#queue._unfinished} unfinished`;
+  }
+}
+
+function wakeNext(waiters: Waiters): void {
   for (let waiter = waiters.first; waiter !== null; waiter = waiters.first) {
     waiters.delete(waiter);
-    if (!waiter.future.done()) {
-      waiter.future.setResult();
+    if (waiter.isPending) {
+      waiter.wake();
       return;
     }
   }

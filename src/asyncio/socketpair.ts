@@ -1,7 +1,7 @@
 /** socketpair: two sockets that are connected with each other. */
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { SOCKET_OPTIONS } from "./transports/node-sockets.ts";
-import { toOSError } from "./transports/os-errors.ts";
+import { eventError } from "./transports/os-errors.ts";
 import { Wait } from "./waits.ts";
 
 /**
@@ -26,10 +26,10 @@ export function socketpair(): Promise<[Socket, Socket]> {
       socket?.destroy();
     }
   };
-  const wait = new Wait<[Socket, Socket]>(stop);
+  const wait = new Wait<[Socket, Socket]>("socketpair()", stop);
   const fail = (error: Error): void => {
     stop();
-    wait.reject(toOSError(error));
+    wait.reject(eventError(error));
   };
   /** The runtimes do not agree on which end is told first, and somebody else may have found the port. */
   const match = (): void => {

@@ -10,7 +10,7 @@ import { inspectCustom } from "../repr.ts";
 import { checkFunction } from "./arguments.ts";
 import { callExceptionHandler } from "./events.ts";
 import { ExceptionGroup, KeyboardInterrupt } from "./exceptions.ts";
-import { Future } from "./futures.ts";
+import { type Future, InnerFuture } from "./futures.ts";
 import { createTask, currentTask, type Task, type TaskOptions } from "./tasks.ts";
 
 /** What the body of a group ended with. */
@@ -175,7 +175,7 @@ export class TaskGroup {
     let latest: Failure = null;
     // More than once, because the parent may be cancelled while it waits, and again.
     while (this.#tasks.size > 0) {
-      this.#allDone ??= new Future();
+      this.#allDone ??= new InnerFuture(() => `TaskGroup.with() ${this.#tasks.size} tasks left`);
       try {
         await this.#allDone;
       } catch (error) {

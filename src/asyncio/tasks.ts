@@ -18,6 +18,7 @@ import { currentFlow, Flow, isEntered, moveIntoFlow, runInFlow } from "../contex
 import { RuntimeError } from "../errors.ts";
 import { functionName, repr } from "../repr.ts";
 import { checkContext, checkFunction, checkOptions, checkSeconds, notHandedOver } from "./arguments.ts";
+import { fromCallback } from "./async-stacks.ts";
 import { isDebug, warn } from "./debug/debug.ts";
 import { callExceptionHandler } from "./events.ts";
 import {
@@ -64,7 +65,23 @@ const references = new Set<WeakRef<Task<unknown>>>();
 const watched = new WeakMap<Task<unknown>, WeakRef<Task<unknown>>>();
 let nextNumber = 1;
 
-const NO_OPTIONS: TaskOptions = {};
+const NO_OPTIONS: TaskOptions & InternalOptions = {};
+
+/** A name that is made when it is asked for. */
+interface LazyName {
+  toString(): string;
+}
+
+/** What only the library itself says of a task. */
+interface InternalOptions {
+  /** Gives the name when it is asked for. */
+  readonly lazyName?: LazyName;
+  /** Gets the task before it starts. */
+  readonly onMade?: (task: Task<unknown>) => void;
+}
+
+/** What a task waits for that was not started yet: its turn. */
+const START: Cancellable = { waitedFor: () => null, cancel: () => false };
 
 /**
  * A function that runs by itself, in its own Context; made by {@linkcode createTask}.
@@ -80,10 +97,10 @@ export class Task<T> extends Future<T> {
   /** The function; its name only when it has ended, so that what it closes over can be collected. */
   #body: (() => T | PromiseLike<T>) | { readonly name: string };
   readonly #flow: Flow;
-  /** A number stands for the name that a task has by itself. */
-  #name: string | number;
+  /** A number stands for the name that a task has by itself, an object for one that is made when it is asked for. */
+  #name: string | number | LazyName;
   /** Waits under way: one as a rule, more where the body waits for several things at once. */
-  #wait: Cancellable | null = null;
+  #wait: Cancellable | null = START;
   #moreWaits: Set<Cancellable> | null = null;
   /** A cancellation that is not delivered yet. */
   #mustCancel = false;
@@ -94,10 +111,11 @@ export class Task<T> extends Future<T> {
   #newer: Task<unknown> | null = null;
 
   /** @internal */
-  constructor(body: () => T | PromiseLike<T>, options: TaskOptions) {
+  constructor(body: () => T | PromiseLike<T>, options: TaskOptions, internal: InternalOptions = NO_OPTIONS) {
     super();
     this.#body = body;
-    this.#name = options.name === undefined ? nextNumber++ : String(options.name);
+    this.#name = internal.lazyName ?? (options.name === undefined ? nextNumber++ : String(options.name));
+    internal.onMade?.(this as Task<unknown>);
     this.#flow = new Flow(options.context ?? copyContext(), this, false, null);
     if (isDebug()) {
       watch(this as Task<unknown>);
@@ -116,7 +134,7 @@ export class Task<T> extends Future<T> {
 
   /** The task's name. Python: `Task.get_name()`. Differs: nothing. */
   getName(): string {
-    return typeof this.#name === "number" ? `Task-${this.#name}` : this.#name;
+    return typeof this.#name === "number" ? `Task-${this.#name}` : String(this.#name);
   }
 
   /** Changes the name. Python: `Task.set_name()`. Differs: nothing. */
@@ -238,8 +256,8 @@ export class Task<T> extends Future<T> {
   /** @internal */
   override _details(): string[] {
     const body = `coro=<${this._functionName()}()>`;
-    const waitedFor = this.#wait?.waitedFor() ?? null;
-    const wait = waitedFor === null ? [] : [`wait_for=${waitedFor}`];
+    const waitedFor = nestedText(() => this._waitsFor()[0]);
+    const wait = waitedFor === undefined ? [] : [`wait_for=${waitedFor}`];
     return [`name=${repr(this.getName())}`, body, ...wait, ...super._details()];
   }
 
@@ -248,11 +266,18 @@ export class Task<T> extends Future<T> {
     return functionName(this.#body);
   }
 
-  /** @internal What it waits for, as text; nothing where that is not the library's. */
+  /** @internal What it waits for, as text; nothing where it waits for its turn only. */
   _waitsFor(): string[] {
-    return this.#waits()
-      .map((wait) => wait.waitedFor())
-      .filter((text) => text !== null);
+    return this._isInForeignHands
+      ? ["<a promise that is not the library's>"]
+      : this.#waits()
+          .map((wait) => wait.waitedFor())
+          .filter((text) => text !== null);
+  }
+
+  /** @internal Whether it has begun and waits for a promise that is not the library's. */
+  get _isInForeignHands(): boolean {
+    return !this.done() && this.#wait === null && (this.#moreWaits?.size ?? 0) === 0 && !isRunning(this);
   }
 
   /** @internal */
@@ -299,7 +324,7 @@ export class Task<T> extends Future<T> {
       return null;
     }
     this.#mustCancel = false;
-    return cancelledError(this._cancelMessage);
+    return fromCallback(cancelledError(this._cancelMessage));
   }
 
   /** @internal Whether a cancellation is still to be delivered. */
@@ -333,6 +358,7 @@ export class Task<T> extends Future<T> {
 
   /** Starts the body. The outer flow is that which goes on when the body waits. */
   #start(outer: Flow | null): void {
+    this.#wait = null;
     if (this.#mustCancel) {
       this.#end();
       this._cancelled(this._cancelMessage);
@@ -448,6 +474,23 @@ export class Task<T> extends Future<T> {
   }
 }
 
+/** So many tasks that wait for each other are shown in the text of the first. */
+const SHOWN_TASKS = 3;
+let shownTasks = 0;
+
+/** The text, or `...` where it would stand in the texts of too many others. */
+function nestedText(text: () => string | undefined): string | undefined {
+  if (shownTasks === SHOWN_TASKS) {
+    return "...";
+  }
+  shownTasks += 1;
+  try {
+    return text();
+  } finally {
+    shownTasks -= 1;
+  }
+}
+
 function runBody(task: Task<unknown>): void {
   task._runBody();
 }
@@ -514,6 +557,16 @@ export function createTask<T>(callable: () => T | PromiseLike<T>, options: TaskO
 export function currentTask(): Task<unknown> | null {
   const { owner } = currentFlow();
   return owner !== null && !(owner as Task<unknown>).done() ? (owner as Task<unknown>) : null;
+}
+
+/** Whether the task's code is running, perhaps a task inside it that it has started eagerly. */
+function isRunning(task: object): boolean {
+  for (let flow: Flow | null = currentFlow(); flow !== null; flow = flow.outer) {
+    if (flow.owner === task) {
+      return true;
+    }
+  }
+  return false;
 }
 
 /** What is said of a task that was collected before it was done. */
@@ -607,9 +660,13 @@ export function ensureFuture<T>(awaitable: Awaitable<T>): Future<T> {
   if (typeof (awaitable as PromiseLike<T> | null)?.then !== "function") {
     throw new TypeError(`a function, a Task, a Future or a promise is needed, got ${repr(awaitable)}`);
   }
-  const future = new Future<T>();
+  return observed(awaitable, new Future());
+}
+
+/** The Future, which gets the outcome of the promise. */
+export function observed<T>(promise: PromiseLike<T>, future: Future<T>): Future<T> {
   // Through a promise, so that what a foreign thenable gives is no thenable.
-  Promise.resolve(awaitable).then(
+  Promise.resolve(promise).then(
     (result) => {
       if (!future.done()) {
         future.setResult(result);

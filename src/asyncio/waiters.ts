@@ -4,40 +4,122 @@
  * Theory of operation. They are a doubly linked list: whatever is done with it costs the same, however many wait. (A Set
  * is no queue: whoever asks for its first makes V8 pass over all that were deleted before it.)
  *
- * One that was woken or cancelled stays in the list until its task runs and takes it out. So that nobody looks at all of
+ * Whoever is woken or cancelled goes into the ready queue, as asyncio's Futures do, and what it was woken for is done when
+ * its turn comes. A `cancel()` of its task in between still wins.
+ *
+ * One that was woken or cancelled stays in the list until its turn, when it is taken out. So that nobody looks at all of
  * these again and again, the list knows how far it has looked: what is done stays done, what is cancelled stays cancelled.
  */
-import { Future } from "./futures.ts";
+import { repr } from "../repr.ts";
+import { fromCallback } from "./async-stacks.ts";
+import { type CancelMessage, cancelledError } from "./exceptions.ts";
+import { type Ready, soon } from "./ready.ts";
+import { type Cancellable, Settleable, type WaitingTask, waitingTask } from "./waits.ts";
 
-/** A Future with its place in the list. */
-export class Waiter<T> {
-  readonly future: Future<T> = new Future();
+/** One that waits, with its place in the list. */
+export abstract class Waiter<T> extends Settleable<T> implements Cancellable, Ready {
+  readonly #list: Waiters;
+  /** The task that waits, if there is one. */
+  protected readonly task: WaitingTask | null = waitingTask();
+  #state: "waiting" | "woken" | "cancelled" = "waiting";
+  #reason: CancelMessage;
   /** @internal */
-  _before: Waiter<T> | null = null;
+  _before: Waiter<unknown> | null = null;
   /** @internal */
-  _behind: Waiter<T> | null = null;
+  _behind: Waiter<unknown> | null = null;
+
+  constructor(list: Waiters) {
+    super();
+    this.#list = list;
+  }
+
+  /** What waits, and what for, for messages. */
+  abstract what(): string;
+
+  /** Its turn has come, and it is out of the list: fulfils the promise, or waits again. What it throws, the wait throws. */
+  protected abstract goOn(): void;
+
+  /** It is out of the list, and gets an error. @param wasWoken - Whether it had been woken before it was cancelled. */
+  protected gaveUp(_wasWoken: boolean): void {}
+
+  /** Stands at the end of the list, until woken. */
+  wait(): Promise<T> {
+    this.#state = "waiting";
+    this.#list.add(this as Waiter<unknown>);
+    this.task?._waitFor(this);
+    return this.promise;
+  }
+
+  /** Whether it was neither woken nor cancelled. */
+  get isPending(): boolean {
+    return this.#state === "waiting";
+  }
+
+  get isCancelled(): boolean {
+    return this.#state === "cancelled";
+  }
+
+  wake(): void {
+    this.#state = "woken";
+    soon(this);
+  }
+
+  cancel(message: CancelMessage): boolean {
+    if (this.#state !== "waiting") {
+      return false;
+    }
+    this.#state = "cancelled";
+    this.#reason = message;
+    soon(this);
+    return true;
+  }
+
+  waitedFor(): string {
+    return `<${this.what()}>`;
+  }
+
+  override toString(): string {
+    return this.task === null ? this.waitedFor() : repr(this.task);
+  }
+
+  _step(): boolean {
+    this.task?._stopWaiting(this);
+    const cancelled = this.task?._takeCancellation() ?? null;
+    const wasWoken = this.#state === "woken";
+    this.#list.delete(this as Waiter<unknown>);
+    try {
+      if (wasWoken && cancelled === null) {
+        this.goOn();
+      } else {
+        this.gaveUp(wasWoken);
+        this.fail(wasWoken ? cancelled : fromCallback(cancelledError(this.#reason)));
+      }
+    } catch (error) {
+      this.fail(fromCallback(error));
+    }
+    return true;
+  }
 }
 
-export class Waiters<T> {
-  #first: Waiter<T> | null = null;
-  #last: Waiter<T> | null = null;
-  /** All before it are done; `null`: all are. */
-  #maybePending: Waiter<T> | null = null;
+export class Waiters {
+  #first: Waiter<unknown> | null = null;
+  #last: Waiter<unknown> | null = null;
+  /** All before it were woken or cancelled; `null`: all were. */
+  #maybePending: Waiter<unknown> | null = null;
   /** All before it are cancelled; `null`: all are. */
-  #maybeWanted: Waiter<T> | null = null;
+  #maybeWanted: Waiter<unknown> | null = null;
   #size = 0;
 
   get size(): number {
     return this.#size;
   }
 
-  get first(): Waiter<T> | null {
+  get first(): Waiter<unknown> | null {
     return this.#first;
   }
 
-  /** Puts a new one at the end. */
-  add(): Waiter<T> {
-    const waiter = new Waiter<T>();
+  /** Puts it at the end. */
+  add(waiter: Waiter<unknown>): void {
     waiter._before = this.#last;
     if (this.#last === null) {
       this.#first = waiter;
@@ -48,11 +130,10 @@ export class Waiters<T> {
     this.#maybePending ??= waiter;
     this.#maybeWanted ??= waiter;
     this.#size += 1;
-    return waiter;
   }
 
   /** Takes it out, if it is in. */
-  delete(waiter: Waiter<T>): void {
+  delete(waiter: Waiter<unknown>): void {
     const { _before: before, _behind: behind } = waiter;
     if (before === null && this.#first !== waiter) {
       return;
@@ -78,18 +159,9 @@ export class Waiters<T> {
     this.#size -= 1;
   }
 
-  /** Waits at the end of the list until woken, and is taken out in whatever way the wait ends. */
-  async wait(waiter: Waiter<T> = this.add()): Promise<T> {
-    try {
-      return await waiter.future;
-    } finally {
-      this.delete(waiter);
-    }
-  }
-
   /** The first that was neither woken nor cancelled. */
-  firstPending(): Waiter<T> | null {
-    while (this.#maybePending?.future.done()) {
+  firstPending(): Waiter<unknown> | null {
+    while (this.#maybePending?.isPending === false) {
       this.#maybePending = this.#maybePending._behind;
     }
     return this.#maybePending;
@@ -97,7 +169,7 @@ export class Waiters<T> {
 
   /** Whether there is one that was not cancelled. */
   areWanted(): boolean {
-    while (this.#maybeWanted?.future.cancelled()) {
+    while (this.#maybeWanted?.isCancelled) {
       this.#maybeWanted = this.#maybeWanted._behind;
     }
     return this.#maybeWanted !== null;

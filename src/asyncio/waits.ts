@@ -10,10 +10,13 @@
  * marked as handled: what a peer does, or a cancel, must not end the process with an unhandled rejection.
  */
 import { currentFlow } from "../contextvars/current.ts";
-import { repr, safeRepr, shortRepr } from "../repr.ts";
+import { repr } from "../repr.ts";
+import { fromCallback, noop, rejectAwaited } from "./async-stacks.ts";
 import { type CancelledError, type CancelMessage, cancelledError } from "./exceptions.ts";
 import { type Ready, soon } from "./ready.ts";
 import { addTimer, nextTimerOrder, removeTimer, type Timer, time } from "./timers.ts";
+
+export { noop, quiet, rejected } from "./async-stacks.ts";
 
 /** Something that a cancelled task has to be called back from. */
 export interface Cancellable {
@@ -31,24 +34,13 @@ export interface WaitingTask {
   _stopWaiting(wait: Cancellable): void;
   /** The cancellation that is still to be delivered, which is hereby done; `null` where there is none. */
   _takeCancellation(): CancelledError | null;
+  getName(): string;
+  done(): boolean;
 }
 
 /** The task that runs, or `null`. */
 export function waitingTask(): WaitingTask | null {
   return currentFlow().owner as WaitingTask | null;
-}
-
-export function noop(): void {}
-
-/** The promise itself, whose rejection may go unnoticed. */
-export function quiet<T>(promise: Promise<T>): Promise<T> {
-  promise.catch(noop);
-  return promise;
-}
-
-/** A rejected promise that may go unnoticed. */
-export function rejected(error: unknown): Promise<never> {
-  return quiet(Promise.reject(error));
 }
 
 let givenResolve: (value: never) => void;
@@ -65,26 +57,53 @@ function forgetGiven(): void {
   givenReject = noop;
 }
 
+/** Whoever gets an outcome. */
+export interface Receiver<T> {
+  fulfil(value: T): void;
+  fail(error: unknown): void;
+}
+
+/** A promise that is settled from outside. */
+export abstract class Settleable<T> implements Receiver<T> {
+  readonly promise: Promise<T>;
+  readonly #resolve: (value: T) => void;
+  readonly #reject: (error: unknown) => void;
+
+  constructor() {
+    this.promise = new Promise<T>(executor);
+    this.#resolve = givenResolve as (value: T) => void;
+    this.#reject = givenReject;
+    forgetGiven();
+  }
+
+  fulfil(value: T): void {
+    this.#resolve(value);
+  }
+
+  fail(error: unknown): void {
+    rejectAwaited(this.promise, this.#resolve, this.#reject, error);
+  }
+}
+
 /**
  * A promise to be settled from outside, which the task that waits for it can be cancelled out of.
  *
  * A cancellation takes effect at once, in that an answer comes too late, and reaches the task in its turn.
  */
-export class Wait<T> implements Cancellable, Ready {
-  readonly promise: Promise<T>;
-  readonly #resolve: (value: T) => void;
-  readonly #reject: (error: unknown) => void;
+export class Wait<T> extends Settleable<T> implements Cancellable, Ready {
+  readonly #what: string | (() => string);
   readonly #onCancel: (() => void) | undefined;
   #task: WaitingTask | null = null;
   #state: "waiting" | "cancelled" | "ended" = "waiting";
   #reason: CancelMessage;
 
-  /** @param onCancel - Called when the wait is cancelled: takes away the timer or the place in a queue. */
-  constructor(onCancel?: () => void) {
-    this.promise = new Promise<T>(executor);
-    this.#resolve = givenResolve as (value: T) => void;
-    this.#reject = givenReject;
-    forgetGiven();
+  /**
+   * @param what - The call that waits, and what it waits for.
+   * @param onCancel - Called when the wait is cancelled: takes away the timer or the place in a queue.
+   */
+  constructor(what: string | (() => string), onCancel?: () => void) {
+    super();
+    this.#what = what;
     this.#onCancel = onCancel;
   }
 
@@ -102,13 +121,14 @@ export class Wait<T> implements Cancellable, Ready {
   resolve(value: T): void {
     if (this.#state === "waiting") {
       this.#end();
-      this.#resolve(value);
+      this.fulfil(value);
     }
   }
 
   reject(error: unknown): void {
     if (this.#state === "waiting") {
-      this.#fail(error);
+      this.#end();
+      this.fail(error);
     }
   }
 
@@ -124,10 +144,10 @@ export class Wait<T> implements Cancellable, Ready {
   }
 
   waitedFor(): string {
-    return "<Future pending cb=[Task.task_wakeup()]>";
+    return `<${typeof this.#what === "string" ? this.#what : this.#what()}>`;
   }
 
-  toString(): string {
+  override toString(): string {
     return this.#task === null ? "<wait>" : repr(this.#task);
   }
 
@@ -135,14 +155,9 @@ export class Wait<T> implements Cancellable, Ready {
   _step(): boolean {
     // One that came after it is delivered with it.
     this.#task?._takeCancellation();
-    this.#fail(cancelledError(this.#reason));
-    return true;
-  }
-
-  #fail(error: unknown): void {
     this.#end();
-    this.promise.catch(noop);
-    this.#reject(error);
+    this.fail(fromCallback(cancelledError(this.#reason)));
+    return true;
   }
 
   #end(): void {
@@ -153,18 +168,12 @@ export class Wait<T> implements Cancellable, Ready {
 }
 
 /** A wait for the next iteration of the loop, after a turn. A cancellation does not make it shorter. */
-export class Yield<T> implements Cancellable, Ready {
-  readonly promise: Promise<T>;
-  readonly #resolve: (value: T) => void;
-  readonly #reject: (error: unknown) => void;
+export class Yield<T> extends Settleable<T> implements Cancellable, Ready {
   readonly #task: WaitingTask | null = waitingTask();
   readonly #result: T;
 
   constructor(result: T) {
-    this.promise = new Promise<T>(executor);
-    this.#resolve = givenResolve as (value: T) => void;
-    this.#reject = givenReject;
-    forgetGiven();
+    super();
     this.#result = result;
     this.#task?._waitFor(this);
     soon(this, true);
@@ -178,7 +187,7 @@ export class Yield<T> implements Cancellable, Ready {
     return null;
   }
 
-  toString(): string {
+  override toString(): string {
     return this.#task === null ? "<sleep(0)>" : repr(this.#task);
   }
 
@@ -186,10 +195,9 @@ export class Yield<T> implements Cancellable, Ready {
     this.#task?._stopWaiting(this);
     const cancelled = this.#task?._takeCancellation() ?? null;
     if (cancelled === null) {
-      this.#resolve(this.#result);
+      this.fulfil(this.#result);
     } else {
-      this.promise.catch(noop);
-      this.#reject(cancelled);
+      this.fail(cancelled);
     }
     return true;
   }
@@ -201,14 +209,11 @@ export class Yield<T> implements Cancellable, Ready {
  * When the timer's turn comes, the task is only put into the queue, as asyncio's is: a cancellation that comes between the
  * two still wins. The cancelled sleep has another item put there, because its own may be in the queue as a timer's.
  */
-export class Sleep<T> implements Cancellable, Timer {
-  readonly promise: Promise<T>;
-  readonly #resolve: (value: T) => void;
-  readonly #reject: (error: unknown) => void;
+export class Sleep<T> extends Settleable<T> implements Cancellable, Timer {
   readonly #task: WaitingTask | null = waitingTask();
   readonly #result: T;
   readonly #when: number;
-  #state: "asleep" | "rung" | "cancelled" = "asleep";
+  #state: "asleep" | "over" | "cancelled" = "asleep";
   /** @internal */
   _place = -1;
   /** @internal */
@@ -216,10 +221,7 @@ export class Sleep<T> implements Cancellable, Timer {
 
   /** @param delay - In seconds, more than 0. */
   constructor(delay: number, result: T) {
-    this.promise = new Promise<T>(executor);
-    this.#resolve = givenResolve as (value: T) => void;
-    this.#reject = givenReject;
-    forgetGiven();
+    super();
     this.#result = result;
     this.#when = time() + delay;
     addTimer(this);
@@ -240,19 +242,12 @@ export class Sleep<T> implements Cancellable, Timer {
     return true;
   }
 
-  /** As of the Future that asyncio's `sleep()` waits for. */
   waitedFor(): string {
-    switch (this.#state) {
-      case "asleep":
-        return "<Future pending cb=[Task.task_wakeup()]>";
-      case "rung":
-        return `<Future finished result=${safeRepr(this.#result, shortRepr)}>`;
-      default:
-        return "<Future cancelled>";
-    }
+    const left = Math.max(this.#when - time(), 0);
+    return this.#state === "asleep" ? `<sleep() ${left.toFixed(1)} s left>` : `<sleep() ${this.#state}>`;
   }
 
-  toString(): string {
+  override toString(): string {
     return this.#task === null ? "<sleep>" : repr(this.#task);
   }
 
@@ -261,15 +256,15 @@ export class Sleep<T> implements Cancellable, Timer {
       return false;
     }
     if (this.#state === "asleep") {
-      this.#state = "rung";
+      this.#state = "over";
       soon(this);
       return false;
     }
     const cancelled = this.#takeCancellation();
     if (cancelled === null) {
-      this.#resolve(this.#result);
+      this.fulfil(this.#result);
     } else {
-      this.#fail(cancelled);
+      this.fail(cancelled);
     }
     return true;
   }
@@ -277,17 +272,12 @@ export class Sleep<T> implements Cancellable, Timer {
   /** @internal The cancellation reaches the task; one that came after it is delivered with it. */
   _wakeCancelled(message: CancelMessage): void {
     this.#takeCancellation();
-    this.#fail(cancelledError(message));
+    this.fail(fromCallback(cancelledError(message)));
   }
 
   #takeCancellation(): CancelledError | null {
     this.#task?._stopWaiting(this);
     return this.#task?._takeCancellation() ?? null;
-  }
-
-  #fail(error: CancelledError): void {
-    this.promise.catch(noop);
-    this.#reject(error);
   }
 }
 

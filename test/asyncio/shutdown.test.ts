@@ -61,7 +61,7 @@ describe("Server.shutdown()", () => {
       ["finished", "finished"],
     );
     for (const [i, { name, peername }] of outcomes.entries()) {
-      assert.match(String(name), /^Task-\d+$/);
+      assert.match(String(name), /^anonymous\(\) 127\.0\.0\.1:\d+$/);
       assert.equal((peername as asyncio.SocketAddress).port, connected.peers[i]?.socket.localPort);
     }
     for (const peer of connected.peers) {

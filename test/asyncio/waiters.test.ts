@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import * as asyncio from "contextvars/asyncio";
+import { Waiter } from "#dist/asyncio/waiters.js";
 
 const MANY = 500;
 /** By how many times `MANY` the looks may be more. */
@@ -116,22 +117,26 @@ async function waiting(n: number, wait: () => Promise<unknown>): Promise<asyncio
   return tasks;
 }
 
-/** How often the program asks a Future, its own tasks aside, whether it is done or cancelled. */
+/** How often the program looks whether somebody who waits was woken or cancelled. */
 async function countLooks(program: () => Promise<void>): Promise<number> {
-  const { done, cancelled } = asyncio.Future.prototype;
+  const names = ["isPending", "isCancelled"] as const;
+  const getters = names.map((name) => Object.getOwnPropertyDescriptor(Waiter.prototype, name)?.get as () => boolean);
   let looks = 0;
-  asyncio.Future.prototype.done = function (this: asyncio.Future<unknown>): boolean {
-    looks += this instanceof asyncio.Task ? 0 : 1;
-    return done.call(this);
-  };
-  asyncio.Future.prototype.cancelled = function (this: asyncio.Future<unknown>): boolean {
-    looks += this instanceof asyncio.Task ? 0 : 1;
-    return cancelled.call(this);
-  };
+  for (const [i, name] of names.entries()) {
+    Object.defineProperty(Waiter.prototype, name, {
+      configurable: true,
+      get(this: Waiter<unknown>): boolean {
+        looks += 1;
+        return (getters[i] as () => boolean).call(this);
+      },
+    });
+  }
   try {
     await program();
   } finally {
-    Object.assign(asyncio.Future.prototype, { done, cancelled });
+    for (const [i, name] of names.entries()) {
+      Object.defineProperty(Waiter.prototype, name, { configurable: true, get: getters[i] as () => boolean });
+    }
   }
   return looks;
 }

@@ -44,6 +44,7 @@ function race(addresses: readonly string[], port: number, more: Partial<ConnectR
     localPort: undefined,
     delay: null,
     allErrors: false,
+    what: () => "race",
     ...more,
   });
 }

@@ -20,12 +20,12 @@ const stuck: readonly (readonly [about: string, body: string, report: RegExp])[]
   [
     "a queue into which nobody puts anything",
     `await asyncio.run(async function main() { await new asyncio.Queue().get(); });`,
-    /Task-1, main\(\), waits for <Future pending/,
+    /Task-1, main\(\), waits for <Queue\.get\(\) of 0>/,
   ],
   [
     "a queue, and is not awaited",
     `void asyncio.run(async function main() { await new asyncio.Queue().get(); });`,
-    /Task-1, main\(\), waits for <Future pending/,
+    /Task-1, main\(\), waits for <Queue\.get\(\) of 0>/,
   ],
   [
     "tasks that wait for each other",
@@ -39,7 +39,7 @@ const stuck: readonly (readonly [about: string, body: string, report: RegExp])[]
   [
     "a foreign promise",
     `await asyncio.run(async function main() { await new Promise(() => {}); });`,
-    /Task-1, main\(\), waits for a promise that is not the library's/,
+    /Task-1, main\(\), waits for <a promise that is not the library's>/,
   ],
   [
     "a task that it has cancelled at its end",
@@ -47,7 +47,7 @@ const stuck: readonly (readonly [about: string, body: string, report: RegExp])[]
       asyncio.createTask(async function left() { await new Promise(() => {}); }, { name: "left" });
       await asyncio.sleep(0);
     });`,
-    /left, left\(\), waits for a promise/,
+    /left, left\(\), waits for <a promise/,
   ],
   [
     "a lock, with a signal handler that could not release it",
@@ -57,20 +57,20 @@ const stuck: readonly (readonly [about: string, body: string, report: RegExp])[]
       await lock.acquire();
       await lock.acquire();
     });`,
-    /main\(\), waits for <Future pending/,
+    /main\(\), waits for <Lock\.acquire\(\) locked by 'Task-1'>/,
   ],
   [
     "an event, in a Runner",
     `const runner = new asyncio.Runner();
     void runner.run(async function main() { await new asyncio.Event().wait(); });`,
-    /main\(\), waits for <Future pending/,
+    /main\(\), waits for <Event\.wait\(\)>/,
   ],
   [
     "an event in debug mode, which shows where the task was made",
     `void asyncio.run(async function main() {
       await asyncio.createTask(function child() { return new asyncio.Event().wait(); });
     }, { debug: true });`,
-    /child\(\), waits for <Future pending[^\n]*\n {4}made here:\n +at main/,
+    /child\(\), waits for <Event\.wait\(\)>\n {4}made here:\n +at main/,
   ],
 ];
 

@@ -9,6 +9,7 @@ export const capabilities = [
   "bind errors of a connect",
   "reusePort",
   "collection beside an error",
+  "stack of an error that ends a wait",
 ] as const;
 
 /** Something that a test needs of the runtime. */
@@ -22,6 +23,7 @@ export const runtimeLimits: Readonly<Record<Runtime, Readonly<Partial<Record<Cap
   bun: {
     "full backlog": "a listener has a backlog of its own, however short a one is asked for",
     "bind errors of a connect": "a local address that cannot be had is an address that cannot be connected to",
+    "stack of an error that ends a wait": "it is that of the place where the error was made: who awaits is not told",
   },
   deno: {
     "collection beside an error":

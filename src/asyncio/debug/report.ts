@@ -7,9 +7,7 @@ export function tasksReport(tasks: Iterable<Task<unknown>>): string {
 }
 
 function taskReport(task: Task<unknown>): string {
-  const waits = task._waitsFor();
-  const state = waits.length > 0 ? `waits for ${waits.join(", ")}` : "waits for a promise that is not the library's";
-  const lines = [`  ${task.getName()}, ${task._functionName()}(), ${state}`];
+  const lines = [`  ${task.getName()}, ${task._functionName()}(), waits for ${task._waitsFor().join(", ")}`];
   if (task._stack !== undefined && task._stack !== "") {
     lines.push("    made here:", task._stack);
   }

@@ -14,6 +14,7 @@ import type { Context } from "../../contextvars/context.ts";
 import { Flow, runInFlow } from "../../contextvars/current.ts";
 import { RuntimeError } from "../../errors.ts";
 import { inspectCustom } from "../../repr.ts";
+import { fromCallback } from "../async-stacks.ts";
 import { isDebug, warn } from "../debug/debug.ts";
 import { callExceptionHandler, callLater } from "../events.ts";
 import { CancelledError, isCancelled } from "../exceptions.ts";
@@ -125,7 +126,9 @@ export class Server {
       throw new RuntimeError(`server ${this} is already being awaited on serve_forever()`, { code: "ERR_SERVER_BUSY" });
     }
     this.#startServing();
-    this.#forever = new Wait();
+    this.#forever = new Wait(
+      () => `Server.serveForever() at ${this.#sockets.map((each) => each.getsockname()).join(", ")}`,
+    );
     try {
       await this.#forever.begin();
     } catch (error) {
@@ -158,7 +161,7 @@ export class Server {
     for (const socket of this.#early.splice(0)) {
       socket.destroy();
     }
-    this.#forever?.reject(new CancelledError());
+    this.#forever?.reject(fromCallback(new CancelledError()));
     this.#wakeIfDone();
   }
 
@@ -184,7 +187,10 @@ export class Server {
    * Python: `Server.wait_closed()`, as since 3.12. Differs: cancelling one call does not spoil another.
    */
   waitClosed(): Promise<void> {
-    const wait: Wait<void> = new Wait(() => this.#closeWaits.delete(wait));
+    const wait: Wait<void> = new Wait(
+      () => `Server.waitClosed() ${this.#transports.size + this.#arriving.size} connections`,
+      () => this.#closeWaits.delete(wait),
+    );
     this.#closeWaits.add(wait);
     this.#wakeIfDone();
     return wait.begin();
@@ -304,7 +310,7 @@ export class Server {
       this.#open(socket, context);
       return;
     }
-    runInFlow(flowOf(context), startTls, socket as Duplex, tls).then(
+    runInFlow(flowOf(context), startTls, socket as Duplex, tls, () => String(this)).then(
       (secured) => {
         if (socket.destroyed) {
           // Closed, by the server itself for one, in the turn in which the handshake came to its end.

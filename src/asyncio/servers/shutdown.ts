@@ -2,7 +2,7 @@
 import { ValueError } from "../../errors.ts";
 import { repr } from "../../repr.ts";
 import { checkOptions } from "../arguments.ts";
-import { wait } from "../combinators.ts";
+import { waitFutures } from "../combinators.ts";
 import type { Future } from "../futures.ts";
 import { StreamReaderProtocol } from "../streams/stream-protocol.ts";
 import type { Task } from "../tasks.ts";
@@ -58,9 +58,10 @@ export async function endHandlers(
   const settle = async (seconds: number, ended: HandlerOutcome["outcome"]): Promise<void> => {
     const left = open.filter(({ transport }) => !outcomes.has(transport));
     if (left.length > 0) {
-      await wait(
+      await waitFutures(
         left.map(({ end }) => end),
         { timeout: seconds },
+        "Server.shutdown()",
       );
     }
     for (const { transport, end, task } of left) {

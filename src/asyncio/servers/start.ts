@@ -172,6 +172,7 @@ async function listenAtTcp(
     backlog: settings.backlog,
     keepAlive: options.keepAlive === true,
     reusePort: checkedReusePort(caller, options),
+    caller,
   };
   if (options.sock === undefined) {
     if (!given) {
@@ -195,7 +196,7 @@ async function listenAtPath(
 ): Promise<Server> {
   const { sock, cleanupSocket = true } = options;
   const settings = settingsOf(makeProtocol, options);
-  const how: ListenOptions = { backlog: settings.backlog, keepAlive: false, reusePort: false };
+  const how: ListenOptions = { backlog: settings.backlog, keepAlive: false, reusePort: false, caller };
   if (sock !== undefined) {
     if ((path ?? undefined) !== undefined) {
       throw new ValueError("path and sock can not be specified at the same time");

@@ -5,7 +5,9 @@
  */
 import { ConnectionResetError } from "../../errors.ts";
 import { Protocol } from "../protocols/protocols.ts";
+import type { Transport } from "../transports/transport.ts";
 import { rejected, Wait } from "../waits.ts";
+import { peerText } from "./intake.ts";
 
 const done: Promise<void> = Promise.resolve();
 
@@ -49,7 +51,7 @@ export class FlowControl extends Protocol {
   }
 
   /** @internal Waits until there is room in the write buffer. */
-  drain(): Promise<void> {
+  drain(transport: Transport | null = null): Promise<void> {
     if (this.#lost) {
       return rejected(new ConnectionResetError("Connection lost"));
     }
@@ -57,27 +59,33 @@ export class FlowControl extends Protocol {
       return done;
     }
     this.#drains ??= new Set();
-    return this.#waitIn(this.#drains);
+    return this.#waitIn(this.#drains, transport, () => {
+      const kibibytes = Math.ceil((transport?.getWriteBufferSize() ?? 0) / 1024);
+      return `StreamWriter.drain() ${kibibytes} KiB waiting`;
+    });
   }
 
   /** @internal Waits until the connection is gone. */
-  waitClosed(): Promise<void> {
+  waitClosed(transport: Transport | null = null): Promise<void> {
     if (this.#lost) {
       return this.#exception === null ? done : rejected(this.#exception);
     }
     this.#closeWaits ??= new Set();
-    return this.#waitIn(this.#closeWaits);
+    return this.#waitIn(this.#closeWaits, transport, () => "StreamWriter.waitClosed()");
   }
 
   /** @internal Called when a wait begins, and when none is left. */
   _onWaiting(_isWaiting: boolean): void {}
 
   /** A wait that stands in the set until it ends, in whatever way. */
-  #waitIn(waits: Set<Wait<void>>): Promise<void> {
-    const wait: Wait<void> = new Wait(() => {
-      waits.delete(wait);
-      this.#tellIfIdle();
-    });
+  #waitIn(waits: Set<Wait<void>>, transport: Transport | null, what: () => string): Promise<void> {
+    const wait: Wait<void> = new Wait(
+      () => [what(), peerText(transport)].filter((text) => text !== "").join(", "),
+      () => {
+        waits.delete(wait);
+        this.#tellIfIdle();
+      },
+    );
     waits.add(wait);
     this._onWaiting(true);
     return wait.begin();

@@ -14,6 +14,7 @@
  */
 import { RuntimeError, TimeoutError } from "../../errors.ts";
 import { checkPositiveSeconds } from "../arguments.ts";
+import { fromCallback, thrownHere } from "../async-stacks.ts";
 import type { Separators } from "../bytes/separator.ts";
 import { callLater } from "../events.ts";
 import { quiet, rejected, Wait } from "../waits.ts";
@@ -24,8 +25,14 @@ import type { StreamReader } from "./reader.ts";
 export interface ReadTransport {
   pauseReading(): void;
   resumeReading(): void;
+  getExtraInfo?(name: string): unknown;
   /** Ends the connection; of a source that is read, its maker is told to stop. */
   close?(): void;
+}
+
+/** The peer's address, for messages; empty where there is none. */
+export function peerText(transport: Pick<ReadTransport, "getExtraInfo"> | null): string {
+  return String((transport?.getExtraInfo?.("peername") as string | null) ?? "");
 }
 
 /** What feeds the reader and holds it no longer: it holds the reader while a read waits, since nothing else may do so. */
@@ -35,7 +42,7 @@ export interface ReaderHolder {
 }
 
 /** The name under which a read that may not wait is refused: Python's `readline()` is a `readuntil()`. */
-const methodOf: Readonly<Record<Request, string>> = {
+const refusedAs: Readonly<Record<Request, string>> = {
   some: "read",
   all: "read",
   exactly: "readexactly",
@@ -45,19 +52,47 @@ const methodOf: Readonly<Record<Request, string>> = {
   peek: "peek",
 };
 
+/** The methods, as they are called. */
+const methods: Readonly<Record<Request, string>> = {
+  some: "read",
+  all: "read",
+  exactly: "readexactly",
+  until: "readuntil",
+  line: "readline",
+  into: "readInto",
+  peek: "peek",
+};
+
 /** A read that waits, with what it asks for. */
 class ParkedRead extends Wait<Answer> {
+  readonly #intake: Intake;
   readonly request: Request;
   readonly size: number;
   readonly needles: Separators;
   readonly target: Uint8Array;
 
-  constructor(onCancel: () => void, request: Request, size: number, needles: Separators, target: Uint8Array) {
-    super(onCancel);
+  constructor(
+    intake: Intake,
+    onCancel: () => void,
+    request: Request,
+    size: number,
+    needles: Separators,
+    target: Uint8Array,
+  ) {
+    super(methods[request], onCancel);
+    this.#intake = intake;
     this.request = request;
     this.size = size;
     this.needles = needles;
     this.target = target;
+  }
+
+  override waitedFor(): string {
+    const { buffer, transport } = this.#intake;
+    const wanted = { until: buffer.limit, line: buffer.limit, exactly: this.size, into: this.size, peek: this.size };
+    const of = this.request in wanted ? ` of ${wanted[this.request as keyof typeof wanted]}` : "";
+    const peer = peerText(transport);
+    return `<StreamReader.${methods[this.request]}() ${buffer.length}${of} bytes${peer === "" ? "" : `, ${peer}`}>`;
   }
 
   /** Whether the bytes are just what was asked for. */
@@ -195,7 +230,7 @@ export class Intake {
     }
     // Waiting while paused would be waiting for ever.
     this.#resume();
-    this.#parked = new ParkedRead(this.#onCancel, request, size, needles, target);
+    this.#parked = new ParkedRead(this, this.#onCancel, request, size, needles, target);
     this.holder?._hold(this.#reader);
     const answer = this.#parked.begin() as Promise<A>;
     return this.#timeout === undefined ? answer : this.#limited(answer, this.#timeout);
@@ -204,7 +239,7 @@ export class Intake {
   /** Answers from the buffer, or not at all: `null` where the read would wait. */
   try(request: Request, size = 0, needles: Separators = NEWLINE): Buffer | null {
     if (this.exception !== null) {
-      throw this.exception;
+      throw thrownHere(this.exception);
     }
     if (this.#parked !== null) {
       return null;
@@ -241,7 +276,7 @@ export class Intake {
   /** Ends the wait after the time given by `readTimeout`; what has arrived stays in the buffer. */
   #limited<A>(answer: Promise<A>, seconds: number): Promise<A> {
     const expire = (): void => {
-      this.#unpark()?.reject(new TimeoutError(`no data for ${seconds} seconds (readTimeout)`));
+      this.#unpark()?.reject(fromCallback(new TimeoutError(`no data for ${seconds} seconds (readTimeout)`)));
     };
     const timer = callLater(seconds, expire);
     return quiet(answer.finally(() => timer.cancel()));
@@ -259,7 +294,7 @@ export class Intake {
         }
       } catch (error) {
         this.#unpark();
-        parked.reject(error);
+        parked.reject(error === this.buffer.lost ? error : fromCallback(error));
       }
     }
     if (isHigh) {
@@ -308,7 +343,7 @@ export class Intake {
 /** The error for a read that would have to wait beside another one. */
 function busy(request: Request): RuntimeError {
   return new RuntimeError(
-    `${methodOf[request]}() called while another coroutine is already waiting for incoming data; await that one first`,
+    `${refusedAs[request]}() called while another coroutine is already waiting for incoming data; await that one first`,
     { code: "ERR_READER_BUSY" },
   );
 }

@@ -10,13 +10,14 @@
  * while a read, a drain() or a waitClosed() waits, and its collection tells that both are gone.
  */
 import { type Context, copyContext } from "../../contextvars/context.ts";
-import { repr } from "../../repr.ts";
+import { functionName, repr } from "../../repr.ts";
 import { checkFunction } from "../arguments.ts";
 import { isDebug, warn } from "../debug/debug.ts";
 import { callExceptionHandler } from "../events.ts";
-import { currentTask, Task } from "../tasks.ts";
+import { Task } from "../tasks.ts";
 import type { Transport } from "../transports/transport.ts";
 import { FlowControl } from "./flow-control.ts";
+import { peerText } from "./intake.ts";
 import { StreamReader } from "./reader.ts";
 import { StreamWriter } from "./writer.ts";
 
@@ -151,12 +152,16 @@ export class StreamReaderProtocol extends FlowControl {
 
   #runHandler(callback: ClientConnectedCb, context: Context, reader: StreamReader, transport: Transport): void {
     const writer = new StreamWriter(transport, this, reader);
-    const run = (): unknown => {
-      // The first step runs before the constructor returns.
-      this.#handlerTask = currentTask();
-      return callback(reader, writer);
-    };
-    const task: Task<unknown> = new Task(run, { context, eagerStart: true });
+    const task: Task<unknown> = new Task(
+      callback.bind(undefined, reader, writer),
+      { context, eagerStart: true },
+      {
+        lazyName: new HandlerName(callback, transport),
+        onMade: (made) => {
+          this.#handlerTask = made;
+        },
+      },
+    );
     task._observe(() => {
       const exception = task.cancelled() ? null : task.exception();
       if (exception !== null) {
@@ -183,6 +188,21 @@ export class StreamReaderProtocol extends FlowControl {
   /** @internal */
   _hold(reader: StreamReader | null): void {
     this.#reader = reader;
+  }
+}
+
+/** The name of a handler's task: its function and its peer. */
+class HandlerName {
+  readonly #callback: ClientConnectedCb;
+  readonly #transport: Transport;
+
+  constructor(callback: ClientConnectedCb, transport: Transport) {
+    this.#callback = callback;
+    this.#transport = transport;
+  }
+
+  toString(): string {
+    return `${functionName(this.#callback)}() ${peerText(this.#transport)}`.trimEnd();
   }
 }
 

@@ -140,7 +140,7 @@ export class StreamWriter {
     if (exception !== null) {
       return rejected(exception);
     }
-    return this.#transport.isClosing() ? this.#drainClosing() : this.#protocol.drain();
+    return this.#transport.isClosing() ? this.#drainClosing() : this.#protocol.drain(this.#transport);
   }
 
   /**
@@ -168,7 +168,7 @@ export class StreamWriter {
    * @throws The error that the connection was lost with, if one was.
    */
   waitClosed(): Promise<void> {
-    return this.#protocol.waitClosed();
+    return this.#protocol.waitClosed(this.#transport);
   }
 
   /** Whether `writeEof()` is possible. Python: `StreamWriter.can_write_eof()`. Differs: nothing. */
@@ -284,6 +284,6 @@ export class StreamWriter {
     if (this.#transport.getWriteBufferSize() === 0) {
       throw new ConnectionResetError("Connection lost");
     }
-    await this.#protocol.drain();
+    await this.#protocol.drain(this.#transport);
   }
 }

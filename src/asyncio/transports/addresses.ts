@@ -2,8 +2,9 @@
 import { isIP, type Socket } from "node:net";
 import { gaierror, OSError, ValueError } from "../../errors.ts";
 import { inspectCustom, repr } from "../../repr.ts";
+import { InnerFuture } from "../futures.ts";
 import { ON_DENO } from "../runtime.ts";
-import { ensureFuture } from "../tasks.ts";
+import { observed } from "../tasks.ts";
 import { nodeDns } from "./on-demand.ts";
 import { systemError } from "./os-errors.ts";
 
@@ -85,7 +86,12 @@ export type Family = 0 | 4 | 6;
  *
  * @throws {gaierror} If there are none. Names the host.
  */
-export async function lookUp(host: string, family: Family, hints = 0): Promise<string[]> {
+export async function lookUp(
+  host: string,
+  family: Family,
+  hints = 0,
+  what = () => `getaddrinfo() ${host}`,
+): Promise<string[]> {
   if (![0, 4, 6].includes(family)) {
     throw new ValueError(`family must be 0, 4 or 6, got ${repr(family)}`);
   }
@@ -108,7 +114,8 @@ export async function lookUp(host: string, family: Family, hints = 0): Promise<s
     throw unknownHost("ENOTFOUND", host);
   }
   try {
-    const found = await ensureFuture(nodeDns().promises.lookup(host, { all: true, family, hints, verbatim: true }));
+    const lookup = nodeDns().promises.lookup(host, { all: true, family, hints, verbatim: true });
+    const found = await observed(lookup, new InnerFuture(() => `${what()}, name look-up`));
     if (found.length === 0) {
       throw unknownHost("ENOTFOUND", host);
     }
@@ -132,7 +139,10 @@ export async function lookUpName({ address, port }: SocketAddress): Promise<[hos
     throw new ValueError(`getnameinfo(): address must be an IP address, got ${repr(address)}`);
   }
   try {
-    const { hostname, service } = await ensureFuture(nodeDns().promises.lookupService(address, port));
+    const { hostname, service } = await observed(
+      nodeDns().promises.lookupService(address, port),
+      new InnerFuture(() => `getnameinfo() ${new SocketAddress(address, port)}`),
+    );
     return [hostname, service];
   } catch (error) {
     throw translated(address, error);

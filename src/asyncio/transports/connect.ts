@@ -7,11 +7,12 @@
  */
 import { isIP, type Socket } from "node:net";
 import { OSError, TimeoutError } from "../../errors.ts";
+import { fromCallback } from "../async-stacks.ts";
 import { callLater, type TimerHandle } from "../events.ts";
 import { ExceptionGroup } from "../exceptions.ts";
 import { Wait } from "../waits.ts";
 import { newSocket } from "./node-sockets.ts";
-import { addressTuple, bindError, toOSError } from "./os-errors.ts";
+import { addressTuple, bindError, eventError } from "./os-errors.ts";
 
 /** Where to connect to and from. */
 export interface ConnectRequest {
@@ -24,6 +25,8 @@ export interface ConnectRequest {
   readonly delay: number | null;
   /** Whether to throw all errors as a group. */
   readonly allErrors: boolean;
+  /** Who connects to what, for messages. */
+  readonly what: () => string;
 }
 
 /** Puts addresses of both families in turn, beginning with `first` of the family that comes first. */
@@ -49,7 +52,7 @@ export function connectAny(request: ConnectRequest): Promise<Socket> {
 
 class Race {
   readonly #request: ConnectRequest;
-  readonly #wait: Wait<Socket> = new Wait(() => this.#stop());
+  readonly #wait: Wait<Socket>;
   readonly #running = new Set<Socket>();
   readonly #errors: OSError[] = [];
   #next = 0;
@@ -57,11 +60,12 @@ class Race {
 
   constructor(request: ConnectRequest) {
     this.#request = request;
+    this.#wait = new Wait(request.what, () => this.#stop());
   }
 
   run(): Promise<Socket> {
     if (this.#request.addresses.length === 0) {
-      this.#wait.reject(this.#outcome());
+      this.#wait.reject(fromCallback(this.#outcome()));
     }
     this.#begin();
     return this.#wait.begin();
@@ -98,7 +102,7 @@ class Race {
       this.#failed(
         syscall === "bind" && localAddress !== undefined
           ? bindError(error, localAddress, localPort ?? 0)
-          : toOSError(error, `Connect call failed ${addressTuple(address, port)}`),
+          : eventError(error, `Connect call failed ${addressTuple(address, port)}`),
       );
     };
     socket.once("error", onError);
@@ -128,7 +132,7 @@ class Race {
     if (this.#next < this.#request.addresses.length) {
       this.#begin();
     } else if (this.#running.size === 0) {
-      this.#wait.reject(this.#outcome());
+      this.#wait.reject(fromCallback(this.#outcome()));
     }
   }
 

@@ -1,6 +1,7 @@
 /** Ends a connection on which nothing has moved for some time. */
 import { TimeoutError, ValueError } from "../../errors.ts";
 import { repr } from "../../repr.ts";
+import { fromCallback } from "../async-stacks.ts";
 import { clearTimeout, now, setTimeout } from "../clock.ts";
 import { LONGEST_TIMEOUT } from "../timers.ts";
 
@@ -40,7 +41,7 @@ export class IdleTimer {
         if (left > 0) {
           this.#timer = this.#start(left);
         } else {
-          this.#onIdle(new TimeoutError(`no data for ${this.#seconds} seconds (idleTimeout)`));
+          this.#onIdle(fromCallback(new TimeoutError(`no data for ${this.#seconds} seconds (idleTimeout)`)));
         }
       },
       Math.min(milliseconds, LONGEST_TIMEOUT),

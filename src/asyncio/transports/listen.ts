@@ -24,6 +24,8 @@ export interface ListenOptions {
   readonly backlog: number;
   readonly keepAlive: boolean;
   readonly reusePort: boolean;
+  /** Who listens, for messages. */
+  readonly caller: string;
 }
 
 /** One listening socket. */
@@ -132,7 +134,7 @@ export async function listenTcp(
   options: ListenOptions,
 ): Promise<Listener[]> {
   if (host !== null && host !== undefined && host !== "") {
-    return await listenAtAll(await addressesOf(host, family, flags), port, false, options);
+    return await listenAtAll(await addressesOf(host, family, flags, options.caller), port, false, options);
   }
   const addresses = ["::", "0.0.0.0"].filter((address) => family === 0 || net.isIP(address) === family);
   for (let tried = 1; ; tried++) {
@@ -185,11 +187,16 @@ async function listenAtAll(
   return listeners;
 }
 
-async function addressesOf(host: string | readonly string[], family: Family, flags: number): Promise<string[]> {
+async function addressesOf(
+  host: string | readonly string[],
+  family: Family,
+  flags: number,
+  caller: string,
+): Promise<string[]> {
   const hosts = typeof host === "string" ? [host] : host;
   const found: string[] = [];
   for (const each of hosts) {
-    found.push(...(await lookUp(each, family, flags)));
+    found.push(...(await lookUp(each, family, flags, () => `${caller} ${each}`)));
   }
   return [...new Set(found)];
 }
@@ -199,7 +206,9 @@ async function listenAt(host: string, port: number, options: ListenOptions): Pro
   const { backlog, reusePort } = options;
   try {
     const where = { host, port, backlog, ipv6Only: true, ...(reusePort ? { reusePort } : {}) };
-    return new Listener(await listening(newServer(options), where));
+    return new Listener(
+      await listening(newServer(options), where, `${options.caller} ${new SocketAddress(host, port)}`),
+    );
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "EADDRNOTAVAIL" || code === "EAFNOSUPPORT") {
@@ -219,7 +228,11 @@ export async function listenUnix(path: string, cleanUp: boolean, options: Listen
   // Node takes a path that looks like a number for a port.
   const shown = Number(path) >= 0 ? `./${path}` : path;
   try {
-    const server = await listening(newServer(options), { path: shown, backlog: options.backlog });
+    const server = await listening(
+      newServer(options),
+      { path: shown, backlog: options.backlog },
+      `${options.caller} ${path}`,
+    );
     return new Listener(server, abstract ? null : new SocketFile(path, cleanUp), path);
   } catch (error) {
     throw pathError(error, path);
@@ -256,16 +269,20 @@ export async function adoptListener(
   if (sock instanceof net.Server) {
     const server = sock.listening
       ? sock
-      : await adopted(sock, { host: "127.0.0.1", port: 0, backlog: options.backlog });
+      : await adopted(sock, { host: "127.0.0.1", port: 0, backlog: options.backlog }, options.caller);
     const address = server.address();
     return new Listener(server, typeof address === "string" ? new SocketFile(address, cleanUp) : null);
   }
-  return new Listener(await adopted(newServer(options), { fd: socketDescriptor(sock) }));
+  return new Listener(await adopted(newServer(options), { fd: socketDescriptor(sock) }, options.caller));
 }
 
-async function adopted(server: net.Server, where: net.ListenOptions | { fd: number }): Promise<net.Server> {
+async function adopted(
+  server: net.Server,
+  where: net.ListenOptions | { fd: number },
+  caller: string,
+): Promise<net.Server> {
   try {
-    return await listening(server, where);
+    return await listening(server, where, `${caller} sock`);
   } catch (error) {
     throw toOSError(error);
   }
@@ -280,8 +297,8 @@ function newServer({ keepAlive }: ListenOptions): net.Server {
   } as net.ServerOpts);
 }
 
-function listening(server: net.Server, where: net.ListenOptions | { fd: number }): Promise<net.Server> {
-  const wait = new Wait<net.Server>(() => {
+function listening(server: net.Server, where: net.ListenOptions | { fd: number }, what: string): Promise<net.Server> {
+  const wait = new Wait<net.Server>(what, () => {
     server.close();
     // Closing does nothing to a server that is only about to listen.
     server.once("listening", () => server.close());

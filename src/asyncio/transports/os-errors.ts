@@ -14,6 +14,7 @@ import {
   TimeoutError,
 } from "../../errors.ts";
 import { repr } from "../../repr.ts";
+import { fromCallback } from "../async-stacks.ts";
 
 const classes: Readonly<Record<string, typeof OSError>> = {
   EACCES: PermissionError,
@@ -59,6 +60,12 @@ export function toOSError(error: unknown, message?: string): unknown {
   const errorClass = classes[code] ?? OSError;
   const text = message ?? systemText(errno) ?? error.message;
   return new errorClass(`[Errno ${-errno}] ${text}`, { code, errno, syscall, address, port, cause: error });
+}
+
+/** The same for an error that came in an event: its stack is that of the code that it comes to. */
+export function eventError(error: unknown, message?: string): unknown {
+  const translated = toOSError(error, message);
+  return translated === error ? error : fromCallback(translated);
 }
 
 /** An error that the system would give, or ought to have given instead of the cause. */

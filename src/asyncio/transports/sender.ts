@@ -178,7 +178,10 @@ export class Sender {
     }
     this.#backlog = this.#sink.writableLength;
     while (this.#sink.writableLength > 0) {
-      const sent = new Wait<void>(() => this.#sentWaits?.delete(sent));
+      const sent = new Wait<void>(
+        () => `StreamWriter.startTls() ${this.#sink.writableLength} bytes to be sent first`,
+        () => this.#sentWaits?.delete(sent),
+      );
       this.#sentWaits ??= new Set();
       this.#sentWaits.add(sent);
       await sent.begin();

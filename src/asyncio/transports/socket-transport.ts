@@ -24,7 +24,7 @@ import type { BaseProtocol, BufferedProtocol, Protocol } from "../protocols/prot
 import { ownAddress, peerAddress, type SocketAddress } from "./addresses.ts";
 import { IdleTimer } from "./idle-timer.ts";
 import { isNodeSocket } from "./node-sockets.ts";
-import { toOSError } from "./os-errors.ts";
+import { eventError } from "./os-errors.ts";
 import { HIGH_WATER, Sender, type SenderOwner, toBytes } from "./sender.ts";
 import { listenForData, listenForEnd, type SocketListener, stopListening } from "./socket-events.ts";
 import { endAndDestroy, endTls, type TlsOptions, type TlsRequest, tlsInfo, tlsRequest, upgradeStream } from "./tls.ts";
@@ -181,7 +181,7 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
   /** Hears of the end of the socket, from now on. */
   #listen(): void {
     if (this.#socket.destroyed) {
-      this.#error ??= toOSError(this.#socket.errored ?? null);
+      this.#error ??= eventError(this.#socket.errored ?? null);
     }
     listenForEnd(this.#socket, this);
   }
@@ -429,7 +429,7 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
   _onError(error: unknown): void {
     // A stream made of two others calls it an error when this side destroys it.
     const isOurs = this.#ended && (error as Error | null)?.name === "AbortError";
-    this.#error ??= isOurs ? null : toOSError(error);
+    this.#error ??= isOurs ? null : eventError(error);
     // What had arrived while reading was paused; the socket would take it to its grave.
     this.#callStream((stream) => {
       const rest = stream.read() as Buffer | null;

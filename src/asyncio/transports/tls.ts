@@ -10,12 +10,13 @@ import { Duplex } from "node:stream";
 import type * as tls from "node:tls";
 import { ConnectionAbortedError, ConnectionResetError, SSLError, TimeoutError, ValueError } from "../../errors.ts";
 import { repr } from "../../repr.ts";
+import { fromCallback } from "../async-stacks.ts";
 import { callLater, type TimerHandle } from "../events.ts";
 import { ON_DENO } from "../runtime.ts";
 import { noop, rejected, Wait } from "../waits.ts";
 import { AMPLE, Underlay } from "./deno-tls.ts";
 import { nodeTls } from "./on-demand.ts";
-import { toOSError } from "./os-errors.ts";
+import { eventError, toOSError } from "./os-errors.ts";
 
 /** Node's options for TLS, or a context made from them. */
 export type SSLContext = tls.SecureContext | tls.ConnectionOptions | tls.TlsOptions;
@@ -106,7 +107,7 @@ function checkTimeout(name: string, seconds: number | undefined): void {
  * @throws {ConnectionAbortedError} If the handshake takes too long.
  * @throws {ConnectionResetError} If the peer closes the connection meanwhile.
  */
-export function startTls(stream: Duplex, request: TlsRequest): Promise<tls.TLSSocket> {
+export function startTls(stream: Duplex, request: TlsRequest, what: () => string): Promise<tls.TLSSocket> {
   stream.on("error", noop);
   let socket: tls.TLSSocket;
   try {
@@ -115,7 +116,7 @@ export function startTls(stream: Duplex, request: TlsRequest): Promise<tls.TLSSo
     stream.destroy();
     return rejected(toOSError(error));
   }
-  return new Handshake(stream, socket, request).run();
+  return new Handshake(stream, socket, request, what).run();
 }
 
 /**
@@ -145,7 +146,7 @@ export async function upgradeStream(
   if (bufferedPlaintext.length > 0) {
     plain.unshift(bufferedPlaintext);
   }
-  return await startTls(plain, request);
+  return await startTls(plain, request, () => "StreamWriter.startTls()");
 }
 
 /** Shakes hands over the TLSSocket that was put on the stream. */
@@ -153,21 +154,24 @@ class Handshake {
   readonly #stream: Duplex;
   readonly #socket: tls.TLSSocket;
   readonly #request: TlsRequest;
-  readonly #wait: Wait<tls.TLSSocket> = new Wait(() => this.#end());
+  readonly #wait: Wait<tls.TLSSocket>;
   readonly #timer: TimerHandle;
   readonly #onError = (error: unknown): void => this.#fail(error);
   readonly #onClosed = (): void =>
-    this.#fail(new ConnectionResetError("the connection was closed during the TLS handshake"));
+    this.#fail(fromCallback(new ConnectionResetError("the connection was closed during the TLS handshake")));
 
-  constructor(stream: Duplex, socket: tls.TLSSocket, request: TlsRequest) {
+  constructor(stream: Duplex, socket: tls.TLSSocket, request: TlsRequest, what: () => string) {
+    this.#wait = new Wait(
+      () => `${what()}, TLS handshake`,
+      () => this.#end(),
+    );
     this.#stream = stream;
     this.#socket = socket;
     this.#request = request;
     const { sslHandshakeTimeout: seconds = HANDSHAKE_TIMEOUT } = request.options;
     this.#timer = callLater(seconds, () => {
-      this.#fail(
-        new ConnectionAbortedError(`SSL handshake is taking longer than ${seconds} seconds: aborting the connection`),
-      );
+      const message = `SSL handshake is taking longer than ${seconds} seconds: aborting the connection`;
+      this.#fail(fromCallback(new ConnectionAbortedError(message)));
     });
   }
 
@@ -206,7 +210,7 @@ class Handshake {
   }
 
   #fail(error: unknown): void {
-    this.#wait.reject(toOSError(error));
+    this.#wait.reject(eventError(error));
     this.#end();
   }
 
@@ -219,7 +223,7 @@ class Handshake {
 
 /** Closes when the peer has ended TLS, too, or `onError` has done it, which a TimeoutError is given to. */
 export function endTls(socket: Duplex, seconds: number, onError: (error: unknown) => void): void {
-  const timer = callLater(seconds, () => onError(new TimeoutError("SSL shutdown timed out")));
+  const timer = callLater(seconds, () => onError(fromCallback(new TimeoutError("SSL shutdown timed out"))));
   socket.once("close", () => timer.cancel());
   socket.once("end", () => endAndDestroy(socket, onError));
   socket.end();
