@@ -37,6 +37,7 @@ const guides = [
   ["Protocols and transports", "protocols"],
   ["Testing", "testing"],
   ["Debugging a hang", "debugging"],
+  ["AsyncContext", "async-context"],
   ["OpenTelemetry", "opentelemetry"],
   ["In a library of yours", "libraries"],
   ["Performance, measured", "performance"],

@@ -59,18 +59,18 @@ class Scope implements MapHolder {
  *
  * What the function sets in other variables, its caller sees as after any call.
  */
-export function runScoped<R>(
+export function runScoped<A extends unknown[], R>(
   variable: Key,
   value: unknown,
-  callable: (...args: never[]) => R,
+  callable: (...args: A) => R,
   thisArg: unknown,
-  args: readonly unknown[],
+  args: A,
 ): R {
   const flow = currentFlow();
   const scoped = scopedFlow(flow, variable, value);
   switchFlow(scoped);
   try {
-    return callable.apply(thisArg, args as never[]);
+    return Reflect.apply(callable, thisArg, args);
   } finally {
     const last = flow.ambient ? currentFlow() : scoped;
     switchFlow(flow);

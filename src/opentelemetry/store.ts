@@ -21,15 +21,15 @@ export interface ContextStore {
 /** Makes one of the functions that do the work. */
 export function storeOf(
   getStore: () => Context | undefined,
-  call: <R>(context: Context | undefined, callable: (...args: never[]) => R, args: unknown[]) => R,
+  call: <A extends unknown[], R>(context: Context | undefined, callable: (...args: A) => R, args: A) => R,
   attach: (context: Context | undefined) => () => void,
   disable: () => void,
 ): ContextStore {
   return {
     name: "opentelemetry",
     getStore,
-    run: (context, callable, ...args) => call(context, callable as () => never, args),
-    exit: (callable, ...args) => call(undefined, callable as () => never, args),
+    run: (context, callable, ...args) => call(context, callable, args),
+    exit: (callable, ...args) => call(undefined, callable, args),
     enterWith(context) {
       attach(context);
     },

@@ -1,0 +1,183 @@
+/**
+ * AsyncContext.Variable and AsyncContext.Snapshot.
+ *
+ * The details are those of a built-in: receivers are checked, functions that are no constructors cannot be constructed,
+ * property attributes are as if the engine had made them.
+ */
+import { type Context, ContextVar, copyContext } from "../contextvars/index.ts";
+import { runScoped } from "../contextvars/scope.ts";
+
+/** What `AsyncContext.Variable` takes. */
+export interface VariableOptions<T> {
+  /** A name for people to read. @default "" */
+  name?: string | undefined;
+  /** What `get()` returns outside of `run()`. @default undefined */
+  defaultValue?: T | undefined;
+}
+
+/**
+ * A value for the length of a call and for all that the call starts.
+ *
+ * Such a variable is one of our own (`ContextVar`) without a `set()`: it goes wherever a Context goes. In a task,
+ * `ContextVar.set()` in a function that `run()` calls is seen after it, as after any call.
+ *
+ * @typeParam T - The type of the values.
+ *
+ * @example
+ * ```ts
+ * import { AsyncContext } from "contextvars/async-context";
+ * import assert from "node:assert/strict";
+ *
+ * const depth = new AsyncContext.Variable({ defaultValue: 0 });
+ * assert.equal(depth.run(1, () => depth.get()), 1);
+ * assert.equal(depth.get(), 0);
+ * ```
+ */
+class Variable<T> {
+  readonly #name: string;
+  readonly #variable: ContextVar<T | undefined>;
+  declare readonly [Symbol.toStringTag]: string;
+
+  static {
+    tag(Variable.prototype, "AsyncContext.Variable");
+  }
+
+  constructor(options?: VariableOptions<T>) {
+    setDefaultPrototype(this, new.target, Variable);
+    let name = "";
+    let defaultValue: T | undefined;
+    if (isObject(options)) {
+      // A template turns a symbol into an error, as the proposal wants it.
+      name = "name" in options ? `${options.name}` : "";
+      defaultValue = options.defaultValue;
+    }
+    this.#name = name;
+    this.#variable = new ContextVar(name, { default: defaultValue });
+  }
+
+  /** The name given to the constructor. */
+  get name(): string {
+    return this.#name;
+  }
+
+  /** The value of the `run()` that is under way or that started the running code; otherwise the default value. */
+  get(): T | undefined {
+    return this.#variable.get();
+  }
+
+  /**
+   * Calls the function with the arguments and returns its result; it and all it starts see the value.
+   *
+   * @throws {TypeError} If `callable` is not a function.
+   */
+  run<A extends unknown[], R>(value: T, callable: (...args: A) => R, ...args: A): R {
+    return runScoped(this.#variable, value, callable, undefined, args);
+  }
+}
+
+/**
+ * The values of all variables at the moment it is made, also those of `ContextVar`.
+ *
+ * What code in a snapshot sets with `ContextVar.set()` stays in that call.
+ *
+ * @example
+ * ```ts
+ * import { AsyncContext } from "contextvars/async-context";
+ * import assert from "node:assert/strict";
+ *
+ * const user = new AsyncContext.Variable<string>();
+ * const snapshot = user.run("ada", () => new AsyncContext.Snapshot());
+ * assert.equal(snapshot.run(() => user.get()), "ada");
+ * ```
+ */
+class Snapshot {
+  readonly #context: Context;
+  declare readonly [Symbol.toStringTag]: string;
+
+  static {
+    tag(Snapshot.prototype, "AsyncContext.Snapshot");
+  }
+
+  constructor() {
+    setDefaultPrototype(this, new.target, Snapshot);
+    this.#context = copyContext();
+  }
+
+  /**
+   * Calls the function with the arguments in the snapshot and returns its result.
+   *
+   * @throws {TypeError} If `callable` is not a function.
+   */
+  run<A extends unknown[], R>(callable: (...args: A) => R, ...args: A): R {
+    return runIn(this.#context, callable, undefined, args);
+  }
+
+  /**
+   * A function that runs each call in the snapshot of now; `this`, arguments, result and errors pass through.
+   *
+   * @throws {TypeError} If `fn` is not a function. What reading its `length` or `name` throws comes out as it is.
+   */
+  static wrap<F extends (...args: never[]) => unknown>(fn: F): F {
+    if (typeof fn !== "function") {
+      throw new TypeError(`AsyncContext.Snapshot.wrap() needs a function, got ${typeof fn}`);
+    }
+    const context = copyContext();
+    // A method, because a function of the language's own cannot be constructed either.
+    const holder = {
+      wrapped(this: unknown, ...args: never[]): unknown {
+        return runIn(context, fn, this, args);
+      },
+    };
+    const wrapped: unknown = holder["wrapped"];
+    const length: unknown = Object.hasOwn(fn, "length") ? fn.length : 0;
+    const name: unknown = fn.name;
+    Object.defineProperty(wrapped, "length", { value: lengthOf(length) });
+    Object.defineProperty(wrapped, "name", { value: `wrapped ${typeof name === "string" ? name : ""}` });
+    return wrapped as F;
+  }
+}
+
+/** The namespace of the proposal; nothing of it is on `globalThis`. */
+export const AsyncContext: {
+  readonly Variable: typeof Variable;
+  readonly Snapshot: typeof Snapshot;
+  readonly [Symbol.toStringTag]: string;
+} = Object.defineProperties({} as never, {
+  Snapshot: { value: Snapshot, writable: true, configurable: true },
+  Variable: { value: Variable, writable: true, configurable: true },
+  [Symbol.toStringTag]: { value: "AsyncContext", configurable: true },
+});
+
+type OneVariable<T> = Variable<T>;
+type OneSnapshot = Snapshot;
+
+/** The types of the same names. */
+export declare namespace AsyncContext {
+  export type Variable<T> = OneVariable<T>;
+  export type Snapshot = OneSnapshot;
+}
+
+/** Several calls may be under way in one snapshot at a time, so each has a copy. */
+function runIn<A extends unknown[], R>(context: Context, callable: (...args: A) => R, thisArg: unknown, args: A): R {
+  return context.copy().run(() => Reflect.apply(callable, thisArg, args));
+}
+
+function tag(prototype: object, value: string): void {
+  Object.defineProperty(prototype, Symbol.toStringTag, { value, configurable: true });
+}
+
+/** A class falls back to Object.prototype where `new.target` has no prototype; a built-in falls back to its own. */
+function setDefaultPrototype(made: object, { prototype }: { prototype?: unknown }, of: { prototype: object }): void {
+  if (!isObject(prototype)) {
+    Object.setPrototypeOf(made, of.prototype);
+  }
+}
+
+function isObject(value: unknown): value is object {
+  return (typeof value === "object" && value !== null) || typeof value === "function";
+}
+
+/** What the specification makes of the length of a function that stands for another one. */
+function lengthOf(length: unknown): number {
+  return typeof length === "number" ? Math.max(0, Math.trunc(length) || 0) : 0;
+}
