@@ -23,6 +23,7 @@ import {
   executionAsyncResource,
 } from "node:async_hooks";
 import type { Context } from "./context.ts";
+import { keepEventsApart } from "./deno-emitters.ts";
 import { EMPTY, type Mapping } from "./mapping.ts";
 
 /** What a Context is to this layer: the holder of the current map. */
@@ -122,12 +123,21 @@ export function currentMap(): Mapping {
  * told from another one, and what one of them sets would be seen by the rest.
  */
 export function newHash(): number {
-  if (slot.nextHash === 0 && storeKey !== undefined) {
-    storage.run(root, () => {});
+  if (slot.nextHash === 0) {
+    prepareRuntime();
   }
   const hash = slot.nextHash;
   slot.nextHash = (hash + 1) >>> 0;
   return hash;
+}
+
+function prepareRuntime(): void {
+  if (storeKey !== undefined) {
+    storage.run(root, () => {});
+  }
+  if ("deno" in process.versions) {
+    keepEventsApart(storage);
+  }
 }
 
 /** Calls the function in the flow; what it starts stays in the flow. */

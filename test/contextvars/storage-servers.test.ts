@@ -101,6 +101,31 @@ describe("ContextVar in a bare node:http server", () => {
     }
   });
 
+  it("ContextVar in a 'data' listener of a node:http request is kept from the handlers of later requests", async () => {
+    const variable = new ContextVar("path", { default: "default" });
+    const seen: string[] = [];
+    const onRequest = (incoming: http.IncomingMessage, response: http.ServerResponse): void => {
+      seen.push(variable.get());
+      incoming.on("data", () => {
+        seen.push(variable.get());
+        variable.set(`data of ${incoming.url}`);
+      });
+      incoming.on("end", () => response.end());
+    };
+    await using server = await listen(http.createServer(onRequest));
+    for (const path of ["/a", "/b", "/c"]) {
+      const outgoing = http.request({ port: server.port, path, host: "127.0.0.1", method: "POST", agent: false });
+      const answered = once(outgoing, "response") as Promise<[http.IncomingMessage]>;
+      outgoing.write("one");
+      await turn();
+      outgoing.end("two");
+      const [response] = await answered;
+      await once(response.resume(), "end");
+    }
+    assert.ok(seen.length >= 6);
+    assert.deepEqual(new Set(seen), new Set(["default"]));
+  });
+
   it("ContextVar in a node:http server made inside a Context is shared by its requests, except on Deno", async () => {
     const variable = new ContextVar("path", { default: "default" });
     const { server, responses } = await inEmptyContext(async () => {
@@ -128,12 +153,6 @@ describe("ContextVar in a bare node:http server", () => {
   });
 });
 
-/**
- * Deno reads sockets and ports in asynchronous loops of its own, and calls the callbacks from there: to the rules such a
- * loop is the caller, which sees what they set, and passes it on to the next event. `isolated()` helps.
- */
-const ownFlow: typeof isolated = runtime === "deno" ? isolated : (callback) => callback;
-
 describe("ContextVar in a bare node:net server", () => {
   it("ContextVar in a bare node:net server keeps 'connection' events, and what they start, apart", async () => {
     const variable = new ContextVar("connection", { default: "default" });
@@ -142,22 +161,20 @@ describe("ContextVar in a bare node:net server", () => {
       new Promise((resolve) => {
         start(() => resolve(variable.get()));
       });
-    const server = net.createServer(
-      ownFlow((socket: net.Socket) => {
-        const before = look((callback) => callback());
-        const timerBefore = look((callback) => setTimeout(callback, 1));
-        variable.set(`connection ${seen.length}`);
-        const after = [
-          look((callback) => setTimeout(callback, 1)),
-          look(setImmediate),
-          look(queueMicrotask),
-          look(process.nextTick),
-          Promise.resolve().then(() => variable.get()),
-        ];
-        seen.push(Promise.all([before, timerBefore, ...after]));
-        socket.end("done");
-      }),
-    );
+    const server = net.createServer((socket: net.Socket) => {
+      const before = look((callback) => callback());
+      const timerBefore = look((callback) => setTimeout(callback, 1));
+      variable.set(`connection ${seen.length}`);
+      const after = [
+        look((callback) => setTimeout(callback, 1)),
+        look(setImmediate),
+        look(queueMicrotask),
+        look(process.nextTick),
+        Promise.resolve().then(() => variable.get()),
+      ];
+      seen.push(Promise.all([before, timerBefore, ...after]));
+      socket.end("done");
+    });
     await using listening = await listen(server);
     for (let i = 0; i < 3; i++) {
       const socket = await connect(listening.port);
@@ -165,31 +182,21 @@ describe("ContextVar in a bare node:net server", () => {
     }
     assert.deepEqual(
       await Promise.all(seen),
-      ["connection 0", "connection 1", "connection 2"].map((name) => [
-        "default",
-        // On Deno, inside isolated(), a timer shares the Context and sees the later set().
-        runtime === "deno" ? name : "default",
-        ...Array(5).fill(name),
-      ]),
+      ["connection 0", "connection 1", "connection 2"].map((name) => ["default", "default", ...Array(5).fill(name)]),
     );
   });
 
   it("ContextVar in a bare node:net server keeps 'data' events of all connections apart", async () => {
     const variable = new ContextVar("data", { default: "default" });
     const seen: string[] = [];
-    const server = net.createServer(
-      ownFlow((socket: net.Socket) => {
-        variable.set("connection");
-        socket.on(
-          "data",
-          ownFlow((chunk: Buffer) => {
-            seen.push(variable.get());
-            variable.set(`data ${chunk}`);
-            socket.write("ok");
-          }),
-        );
-      }),
-    );
+    const server = net.createServer((socket: net.Socket) => {
+      variable.set("connection");
+      socket.on("data", (chunk: Buffer) => {
+        seen.push(variable.get());
+        variable.set(`data ${chunk}`);
+        socket.write("ok");
+      });
+    });
     await using listening = await listen(server);
     const sockets = await Promise.all([connect(listening.port), connect(listening.port)]);
     for (const message of ["1", "2"]) {
@@ -198,31 +205,28 @@ describe("ContextVar in a bare node:net server", () => {
         await readUntil(socket, "ok", 1);
       }
     }
-    // On Deno isolated() brings the value of the connection back, too.
-    assert.deepEqual(seen, Array(4).fill(runtime === "deno" ? "connection" : "default"));
+    assert.deepEqual(seen, Array(4).fill("default"));
   });
 
   it("ContextVar in a bare node:net server keeps async handlers of concurrent connections apart", async () => {
     const variable = new ContextVar("connection", { default: "default" });
     const together = latch(10);
     let count = 0;
-    const server = net.createServer(
-      ownFlow(async (socket: net.Socket) => {
-        const name = `connection ${count++}`;
-        variable.set(name);
-        let right = true;
-        await together();
-        try {
-          for await (const chunk of socket) {
-            right &&= variable.get() === name;
-            variable.set(name);
-            socket.write(`${chunk}:${right}`);
-          }
-        } catch {
-          // The client is gone.
+    const server = net.createServer(async (socket: net.Socket) => {
+      const name = `connection ${count++}`;
+      variable.set(name);
+      let right = true;
+      await together();
+      try {
+        for await (const chunk of socket) {
+          right &&= variable.get() === name;
+          variable.set(name);
+          socket.write(`${chunk}:${right}`);
         }
-      }),
-    );
+      } catch {
+        // The client is gone.
+      }
+    });
     await using listening = await listen(server);
     const sockets = await Promise.all(Array.from({ length: 10 }, () => connect(listening.port)));
     for (let round = 0; round < 3; round++) {
@@ -277,7 +281,7 @@ describe("ContextVar in callbacks that come again", () => {
     assert.deepEqual(seen.slice(0, 3), Array(3).fill("default, true"));
   });
 
-  it("ContextVar in a 'message' listener of a port is kept from the next message, except on Deno", async () => {
+  it("ContextVar in a 'message' listener of a port is kept from the next message", async () => {
     const variable = new ContextVar("message", { default: "default" });
     const { port1, port2 } = new MessageChannel();
     const seen: string[] = [];
@@ -296,7 +300,7 @@ describe("ContextVar in callbacks that come again", () => {
     await all;
     port1.close();
     port2.close();
-    assert.deepEqual(seen, runtime === "deno" ? ["default", "a", "b"] : Array(3).fill("default"));
+    assert.deepEqual(seen, Array(3).fill("default"));
   });
 
   it("ContextVar in a function of AsyncResource.bind() is kept from its next call and from its caller", () => {
@@ -369,3 +373,71 @@ describe("ContextVar in callbacks that come again", () => {
     assert.equal(variable.get(), "default");
   });
 });
+
+if (runtime === "deno") {
+  interface OwnServer {
+    readonly addr: { readonly port: number };
+    shutdown(): Promise<void>;
+  }
+  interface OwnSocket {
+    readonly socket: { onmessage: () => void; send: (text: string) => void };
+    readonly response: Response;
+  }
+  const { serve, upgradeWebSocket } = (globalThis as unknown as Record<"Deno", never>).Deno as {
+    serve: (options: object, handler: (request: Request) => Response) => OwnServer;
+    upgradeWebSocket: (request: Request) => OwnSocket;
+  };
+  const options = { port: 0, hostname: "127.0.0.1", onListen() {} };
+
+  describe("ContextVar in Deno's own servers", () => {
+    it("ContextVar in a handler of Deno.serve() reaches the next request, unless the handler is isolated()", async () => {
+      const variable = new ContextVar("request", { default: "default" });
+      const play = async (wrap: typeof isolated): Promise<string[]> => {
+        const seen: string[] = [];
+        const handler = (): Response => {
+          seen.push(variable.get());
+          variable.set(`request ${seen.length}`);
+          return new Response("ok");
+        };
+        const server = serve(options, wrap(handler));
+        for (let i = 0; i < 3; i++) {
+          await (await fetch(`http://127.0.0.1:${server.addr.port}/`)).text();
+        }
+        await server.shutdown();
+        return seen;
+      };
+      assert.deepEqual(await play((handler) => handler), ["default", "request 1", "request 2"]);
+      assert.deepEqual(await play(isolated), ["default", "default", "default"]);
+    });
+
+    it("ContextVar in a 'message' listener of a WebSocket reaches the next message, unless the listener is isolated()", async () => {
+      const variable = new ContextVar("message", { default: "default" });
+      const play = async (wrap: typeof isolated): Promise<string[]> => {
+        const seen: string[] = [];
+        const server = serve(options, (request) => {
+          const { socket, response } = upgradeWebSocket(request);
+          socket.onmessage = wrap(() => {
+            seen.push(variable.get());
+            variable.set(`message ${seen.length}`);
+            socket.send("ok");
+          });
+          return response;
+        });
+        const client = new WebSocket(`ws://127.0.0.1:${server.addr.port}/`);
+        const next = (event: string): Promise<unknown> =>
+          new Promise((resolve) => client.addEventListener(event, resolve, { once: true }));
+        await next("open");
+        for (let i = 0; i < 3; i++) {
+          client.send("x");
+          await next("message");
+        }
+        client.close();
+        await next("close");
+        await server.shutdown();
+        return seen;
+      };
+      assert.deepEqual(await play((listener) => listener), ["default", "message 1", "message 2"]);
+      assert.deepEqual(await play(isolated), ["default", "default", "default"]);
+    });
+  });
+}

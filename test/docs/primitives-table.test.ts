@@ -1,5 +1,5 @@
 /**
- * The table of `docs/callbacks.md` says what `test/support/primitives-table.ts` says, which the tests hold against each
+ * The tables of `docs/callbacks.md` say what `test/support/primitives-table.ts` says, which the tests hold against each
  * runtime. To renew it: `npm run build && node build/test/docs/primitives-table.test.js --update`.
  */
 import assert from "node:assert/strict";
@@ -18,6 +18,7 @@ const COLUMNS: Readonly<Record<string, readonly Runtime[]>> = {
   Deno: ["deno"],
 };
 const PLACE = /(?<=\| - \| none: variables have no value but their defaults \|\n\n)(?:\|.*\n)+/;
+const PLACE_OF_LEAKS = /(?<=## What the next call sees\n[^|]*)(?:\|.*\n)+/;
 
 function tableRows(): string[] {
   const rows = [`| | callback | ${Object.keys(COLUMNS).join(" | ")} |`, `| --- | --- |${" --- |".repeat(4)}`];
@@ -36,13 +37,32 @@ function tableRows(): string[] {
   return rows;
 }
 
+function leakRows(): string[] {
+  const rows = ["| callback | runtimes | seen by |", "| --- | --- | --- |"];
+  for (const { primitive, leaks = {} } of Object.values<Primitive>(primitives)) {
+    const columns = Object.entries(COLUMNS).filter(([, runtimes]) => runtimes.some((each) => each in leaks));
+    const [who, ...others] = new Set(Object.values(leaks));
+    if (who !== undefined) {
+      assert.equal(columns.flatMap(([, runtimes]) => runtimes).length, Object.keys(leaks).length, primitive);
+      assert.equal(others.length, 0, `${primitive}: one row needs the runtimes to agree`);
+      const where = columns.length === Object.keys(COLUMNS).length ? "all" : columns.map(([name]) => name).join(", ");
+      rows.push(`| ${primitive} | ${where} | ${who} |`);
+    }
+  }
+  return rows;
+}
+
 const page = readFileSync(PAGE, "utf8");
 const table = `${tableRows().join("\n")}\n`;
+const leaks = `${leakRows().join("\n")}\n`;
 
 if (process.argv.includes("--update")) {
-  writeFileSync(PAGE, page.replace(PLACE, table));
+  writeFileSync(PAGE, page.replace(PLACE, table).replace(PLACE_OF_LEAKS, leaks));
 } else {
   test("the page shows which Context each callback sees as it was measured", () => {
     assert.equal(PLACE.exec(page)?.[0], table);
+  });
+  test("the page shows who sees what a callback sets outside tasks as it was measured", () => {
+    assert.equal(PLACE_OF_LEAKS.exec(page)?.[0], leaks);
   });
 }

@@ -3,7 +3,7 @@
  *
  * The table of `docs/callbacks.md` is made from this; `primitives.test.ts` holds it against each runtime.
  */
-import type { Runtime } from "./runtime.ts";
+import { type Runtime, runtimes } from "./runtime.ts";
 
 /** What the letters in the cells mean. */
 export const legend = {
@@ -27,7 +27,13 @@ export interface Primitive {
   /** What it is, as the page shows it. */
   readonly primitive: string;
   readonly sees: Sees;
+  /** Who sees what the callback sets outside tasks, where that is anybody. */
+  readonly leaks?: Leaks;
 }
+
+export type Leaks = Readonly<Partial<Record<Runtime, "the next call" | "any callback">>>;
+
+const toNextCall: Leaks = Object.fromEntries(runtimes.map((name) => [name, "the next call"]));
 
 export const primitives = {
   then: { group: "promises", primitive: "promise.then, catch and finally", sees: "R" },
@@ -42,7 +48,12 @@ export const primitives = {
   setTimeout: { group: "scheduling", primitive: "setTimeout", sees: "R" },
   setInterval: { group: "scheduling", primitive: "setInterval", sees: "R" },
   setImmediate: { group: "scheduling", primitive: "setImmediate", sees: "R" },
-  refresh: { group: "scheduling", primitive: "timeout.refresh() called elsewhere", sees: "R" },
+  refresh: {
+    group: "scheduling",
+    primitive: "setTimeout after timeout.refresh()",
+    sees: "R",
+    leaks: { deno: "the next call" },
+  },
   timersPromises: { group: "scheduling", primitive: "timers/promises", sees: "R" },
 
   emitter: { group: "events", primitive: "EventEmitter listener", sees: "T" },
@@ -53,11 +64,17 @@ export const primitives = {
     group: "events",
     primitive: "AbortSignal.timeout() 'abort'",
     sees: { bun: "-", deno: "-", others: "C" },
+    leaks: { deno: "any callback" },
   },
   once: { group: "events", primitive: "await events.once()", sees: "R" },
   on: { group: "events", primitive: "for await over events.on()", sees: "R" },
   diagnosticsChannel: { group: "events", primitive: "diagnostics_channel subscriber", sees: "T" },
-  signal: { group: "events", primitive: "process.on('SIGWINCH')", sees: { bun: "-", others: "R" } },
+  signal: {
+    group: "events",
+    primitive: "process.on('SIGWINCH')",
+    sees: { bun: "-", others: "R" },
+    leaks: { deno: "the next call" },
+  },
 
   generator: { group: "generators", primitive: "body of a generator", sees: "N" },
   asyncGenerator: { group: "generators", primitive: "body of an async generator, each step", sees: "N" },
@@ -79,7 +96,10 @@ export const primitives = {
   datagram: { group: "net", primitive: "dgram 'message'", sees: { bun: "L", deno: "L", others: "C" } },
 
   request: { group: "http", primitive: "server 'request'", sees: { deno: "-", others: "L" } },
+  requestData: { group: "http", primitive: "server request 'data'", sees: { deno: "-", others: "L" } },
+  requestEnd: { group: "http", primitive: "server request 'end'", sees: { deno: "-", others: "L" } },
   response: { group: "http", primitive: "client 'response'", sees: "S" },
+  responseData: { group: "http", primitive: "client response 'data'", sees: "S" },
   responseEnd: { group: "http", primitive: "client response 'end'", sees: "S" },
   fetch: { group: "http", primitive: "await fetch()", sees: "R" },
 
@@ -89,9 +109,23 @@ export const primitives = {
   zlib: { group: "work", primitive: "zlib callback", sees: "R" },
   crypto: { group: "work", primitive: "crypto callback", sees: "R" },
   exec: { group: "work", primitive: "child_process.exec callback", sees: "R" },
+  childOutput: {
+    group: "work",
+    primitive: "child process stdout 'data'",
+    sees: { bun: "R", deno: "-", others: "C" },
+    leaks: { bun: "the next call" },
+  },
+  childExit: { group: "work", primitive: "child process 'exit'", sees: "C" },
+  watch: {
+    group: "work",
+    primitive: "fs.watch 'change'",
+    sees: "C",
+    leaks: { bun: "the next call", deno: "the next call" },
+  },
 
-  readableFrom: { group: "streams", primitive: "Readable.from() 'data'", sees: "R" },
-  fileStream: { group: "streams", primitive: "fs.createReadStream() 'data'", sees: "C" },
+  readableFrom: { group: "streams", primitive: "Readable.from() 'data'", sees: "R", leaks: toNextCall },
+  fileStream: { group: "streams", primitive: "fs.createReadStream() 'data'", sees: "C", leaks: toNextCall },
+  fileLines: { group: "streams", primitive: "readline 'line' of a file", sees: "C", leaks: toNextCall },
   forAwaitStream: { group: "streams", primitive: "for await over a stream", sees: "R" },
   pipeline: { group: "streams", primitive: "stream.pipeline callback", sees: { node20: "T", others: "R" } },
   finished: { group: "streams", primitive: "stream.finished callback", sees: { node20: "T", others: "R" } },
