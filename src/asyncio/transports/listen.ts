@@ -10,6 +10,7 @@ import * as net from "node:net";
 import { dirname } from "node:path";
 import { OSError, ValueError } from "../../errors.ts";
 import { inspectCustom, repr } from "../../repr.ts";
+import { fromCallback, thrownHere } from "../async-stacks.ts";
 import { HEEDS_REUSE_PORT } from "../runtime.ts";
 import { Wait } from "../waits.ts";
 import { BOTH_IN_ONE, checkPath, type Family, lookUp, SocketAddress } from "./addresses.ts";
@@ -214,7 +215,7 @@ async function listenAt(host: string, port: number, options: ListenOptions): Pro
     if (code === "EADDRNOTAVAIL" || code === "EAFNOSUPPORT") {
       return null;
     }
-    throw bindError(error, host, port);
+    throw thrownHere(fromCallback(bindError(error, host, port)));
   }
 }
 
@@ -235,7 +236,7 @@ export async function listenUnix(path: string, cleanUp: boolean, options: Listen
     );
     return new Listener(server, abstract ? null : new SocketFile(path, cleanUp), path);
   } catch (error) {
-    throw pathError(error, path);
+    throw thrownHere(fromCallback(pathError(error, path)));
   }
 }
 
