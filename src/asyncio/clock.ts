@@ -11,23 +11,25 @@ export interface Clock {
   readonly setTimeout: typeof globalThis.setTimeout;
   readonly clearTimeout: typeof globalThis.clearTimeout;
   readonly setImmediate: typeof globalThis.setImmediate;
-  /** Milliseconds since some fixed moment, never going back. */
-  readonly now: () => number;
+  /** Seconds since some fixed moment, never going back. */
+  readonly time: () => number;
 }
 
-const real: Clock = {
+const milliseconds = performance.now.bind(performance);
+
+export const realClock: Clock = {
   setTimeout: globalThis.setTimeout,
   clearTimeout: globalThis.clearTimeout,
   setImmediate: globalThis.setImmediate,
-  now: performance.now.bind(performance),
+  time: () => milliseconds() / 1000,
 };
 
-export let setTimeout: Clock["setTimeout"] = real.setTimeout;
-export let clearTimeout: Clock["clearTimeout"] = real.clearTimeout;
-export let setImmediate: Clock["setImmediate"] = real.setImmediate;
-export let now: Clock["now"] = real.now;
+export let setTimeout: Clock["setTimeout"] = realClock.setTimeout;
+export let clearTimeout: Clock["clearTimeout"] = realClock.clearTimeout;
+export let setImmediate: Clock["setImmediate"] = realClock.setImmediate;
+export let time: Clock["time"] = realClock.time;
 
 /** Puts another clock in the place of the runtime's, or takes it away again. What was set before stays with its own. */
 export function replaceClock(clock: Clock | null): void {
-  ({ setTimeout, clearTimeout, setImmediate, now } = clock ?? real);
+  ({ setTimeout, clearTimeout, setImmediate, time } = clock ?? realClock);
 }

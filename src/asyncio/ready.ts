@@ -16,7 +16,7 @@
 
 // Imported: the global `process` would be looked up each time.
 import { nextTick } from "node:process";
-import { now, setImmediate } from "./clock.ts";
+import { setImmediate, time } from "./clock.ts";
 
 /** Something that can be run next. */
 export interface Ready {
@@ -81,6 +81,14 @@ export function soonDue(item: Due): void {
   due.push(item);
   turnWanted = true;
   wake();
+}
+
+/**
+ * Whether nothing is ready and no turn was asked for. Code of a step may still run in microtasks: ask from a callback of
+ * `setImmediate`, when these have ended.
+ */
+export function isIdle(): boolean {
+  return state === "idle";
 }
 
 function wake(): void {
@@ -155,9 +163,9 @@ function runItems(): void {
 }
 
 function watchedStep(item: Ready, watch: StepWatcher): boolean {
-  const start = now();
+  const start = time();
   const goesOn = item._step();
-  const ended = (): void => watch(item, (now() - start) / 1000);
+  const ended = (): void => watch(item, time() - start);
   if (goesOn) {
     void settled.then(() => nextTick(ended));
   } else {

@@ -33,6 +33,11 @@ export interface RunnerRunOptions {
 /** The Runner that is at work: there is one loop in the process, and its tasks cannot be told apart. */
 let active: object | null = null;
 
+/** Whether a Runner is at work. */
+export function isRunnerActive(): boolean {
+  return active !== null;
+}
+
 /**
  * Runs main functions one after the other, all in one Context, and cleans up after them.
  *

@@ -3,11 +3,17 @@
  *
  * Nothing of it is for programs.
  */
-export { checkFunction, checkOptions, checkWholeNumber } from "./arguments.ts";
+export { checkFunction, checkOptions, checkSeconds, checkWholeNumber } from "./arguments.ts";
+export { type Clock, realClock, replaceClock } from "./clock.ts";
 export { streamsOver } from "./connections.ts";
+export { TimerHandle } from "./events.ts";
+export { isIdle } from "./ready.ts";
+export { isRunnerActive } from "./runners.ts";
 export { type ServerOptions, settingsOf } from "./servers/options.ts";
 export { streamProtocols } from "./servers/start.ts";
 export { READER_OPTIONS, readerWith } from "./streams/reader-options.ts";
+export { alarmed, dropTimers, nextMoment } from "./timers.ts";
 export { Listener } from "./transports/listen.ts";
 export { systemError } from "./transports/os-errors.ts";
 export { HIGH_WATER } from "./transports/sender.ts";
+export { collectOutsideFutures, type Wait, WaitOn } from "./waits.ts";

@@ -33,7 +33,7 @@ import {
 } from "./exceptions.ts";
 import { Future } from "./futures.ts";
 import { soon } from "./ready.ts";
-import { type Cancellable, quiet, rejected, Sleep, waitingTask, Yield } from "./waits.ts";
+import { type Cancellable, quiet, rejected, Sleep, settledFromOutside, waitingTask, Yield } from "./waits.ts";
 
 /** Options of {@linkcode createTask}. */
 export interface TaskOptions {
@@ -81,7 +81,7 @@ interface InternalOptions {
 }
 
 /** What a task waits for that was not started yet: its turn. */
-const START: Cancellable = { waitedFor: () => null, cancel: () => false };
+const START: Cancellable = { isOutside: () => false, waitedFor: () => null, cancel: () => false };
 
 /**
  * A function that runs by itself, in its own Context; made by {@linkcode createTask}.
@@ -168,7 +168,7 @@ export class Task<T> extends Future<T> {
     }
     this.#cancelRequests += 1;
     let delivered = false;
-    for (const wait of this.#waits()) {
+    for (const wait of this._waits()) {
       delivered = wait.cancel(message) || delivered;
     }
     this._cancelMessage = message;
@@ -270,7 +270,7 @@ export class Task<T> extends Future<T> {
   _waitsFor(): string[] {
     return this._isInForeignHands
       ? ["<a promise that is not the library's>"]
-      : this.#waits()
+      : this._waits()
           .map((wait) => wait.waitedFor())
           .filter((text) => text !== null);
   }
@@ -469,7 +469,8 @@ export class Task<T> extends Future<T> {
     return this.#newer;
   }
 
-  #waits(): Cancellable[] {
+  /** @internal What it waits for, as far as that is the library's. */
+  _waits(): Cancellable[] {
     return [...(this.#wait === null ? [] : [this.#wait]), ...(this.#moreWaits ?? [])];
   }
 }
@@ -665,6 +666,7 @@ export function ensureFuture<T>(awaitable: Awaitable<T>): Future<T> {
 
 /** The Future, which gets the outcome of the promise. */
 export function observed<T>(promise: PromiseLike<T>, future: Future<T>): Future<T> {
+  settledFromOutside(future);
   // Through a promise, so that what a foreign thenable gives is no thenable.
   Promise.resolve(promise).then(
     (result) => {

@@ -10,7 +10,7 @@
  * taken away stays, and is set again when it fires: limits of time are made and taken away all the time.
  */
 import { runInNoFlow } from "../contextvars/current.ts";
-import { clearTimeout, now, setTimeout } from "./clock.ts";
+import { clearTimeout, setTimeout, time } from "./clock.ts";
 import { type Due, soonDue } from "./ready.ts";
 
 /** `setTimeout` fires at once for a delay that does not fit 31 bits. */
@@ -32,6 +32,9 @@ export function nextTimerOrder(): number {
   return timersMade;
 }
 
+/** The loop's clock: seconds since some fixed moment, never going back. */
+export { time } from "./clock.ts";
+
 const heap: Timer[] = [];
 let alarm: NodeJS.Timeout | undefined;
 /** What the alarm is set to, if it is. */
@@ -39,9 +42,19 @@ let alarmAt: number | null = null;
 /** Whether it was set outside any flow, and so may stay when its timer is taken away. */
 let alarmMayStay = false;
 
-/** The loop's clock: seconds since some fixed moment, never going back. */
-export function time(): number {
-  return now() / 1000;
+/** When the earliest timer is due, in seconds of the loop's clock; `null` where none waits. */
+export function nextMoment(): number | null {
+  return heap[0]?.when() ?? null;
+}
+
+/** Forgets all timers, and returns them. */
+export function dropTimers(): Timer[] {
+  const dropped = heap.splice(0).sort((a, b) => (isBefore(a, b) ? -1 : 1));
+  for (const timer of dropped) {
+    timer._place = -1;
+  }
+  setAlarm();
+  return dropped;
 }
 
 /** Makes the timer ready when its moment comes. */
@@ -71,7 +84,8 @@ export function removeTimer(timer: Timer): void {
   }
 }
 
-function alarmed(): void {
+/** Makes those ready whose moment has come. */
+export function alarmed(): void {
   // It may be early by a fraction of a millisecond, or a part of a long time; then it has to be set again.
   forgetAlarm();
   ring();

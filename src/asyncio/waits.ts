@@ -22,6 +22,8 @@ export { noop, quiet, rejected } from "./async-stacks.ts";
 export interface Cancellable {
   /** What is waited for, for messages; `null` where it is nothing that could be named. */
   waitedFor(): string | null;
+  /** Whether something may end it that is not the library's: a socket, a promise of others. For clocks of tests. */
+  isOutside(): boolean;
   /** Ends the wait with a CancelledError. False when it has ended already and only its task does not know yet. */
   cancel(message: CancelMessage): boolean;
 }
@@ -36,6 +38,19 @@ export interface WaitingTask {
   _takeCancellation(): CancelledError | null;
   getName(): string;
   done(): boolean;
+}
+
+/** Futures that something from outside will settle, while a clock of a test asks for them. */
+let outsideFutures: Set<object> | null = null;
+
+/** Has what `settledFromOutside()` is told put into the set, or nowhere. */
+export function collectOutsideFutures(futures: Set<object> | null): void {
+  outsideFutures = futures;
+}
+
+/** Tells that a socket, or a promise of others, will settle the Future. */
+export function settledFromOutside(future: object): void {
+  outsideFutures?.add(future);
 }
 
 /** The task that runs, or `null`. */
@@ -74,6 +89,10 @@ export abstract class Settleable<T> implements Receiver<T> {
     this.#resolve = givenResolve as (value: T) => void;
     this.#reject = givenReject;
     forgetGiven();
+  }
+
+  isOutside(): boolean {
+    return false;
   }
 
   fulfil(value: T): void {
@@ -143,6 +162,10 @@ export class Wait<T> extends Settleable<T> implements Cancellable, Ready {
     return true;
   }
 
+  override isOutside(): boolean {
+    return true;
+  }
+
   waitedFor(): string {
     return `<${typeof this.#what === "string" ? this.#what : this.#what()}>`;
   }
@@ -164,6 +187,20 @@ export class Wait<T> extends Settleable<T> implements Cancellable, Ready {
     this.#state = "ended";
     this.#task?._stopWaiting(this);
     this.#task = null;
+  }
+}
+
+/** A wait for something of which it is known whether it comes from outside. */
+export class WaitOn<T> extends Wait<T> {
+  readonly #isOutside: () => boolean;
+
+  constructor(what: string | (() => string), isOutside: () => boolean, onCancel?: () => void) {
+    super(what, onCancel);
+    this.#isOutside = isOutside;
+  }
+
+  override isOutside(): boolean {
+    return this.#isOutside();
   }
 }
 

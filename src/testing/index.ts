@@ -23,6 +23,7 @@
  *
  * @module
  */
+export { type WaitAllTasksBlockedOptions, waitAllTasksBlocked } from "./blocked.ts";
 export {
   type MemoryConnectOptions,
   MemoryServer,
@@ -37,3 +38,4 @@ export {
   memoryStreamPair,
   type StreamPair,
 } from "./memory-streams.ts";
+export { MockClock, type MockClockOptions } from "./mock-clock.ts";

@@ -26,7 +26,7 @@ import { SocketAddress } from "../transports/addresses.ts";
 import { type Listener, ServerSocket } from "../transports/listen.ts";
 import { SocketTransport } from "../transports/socket-transport.ts";
 import { startTls } from "../transports/tls.ts";
-import { Wait } from "../waits.ts";
+import { settledFromOutside, type Wait, WaitOn } from "../waits.ts";
 import type { ServerSettings } from "./options.ts";
 import { checkedGrace, endHandlers, type HandlerOutcome, type ShutdownOptions } from "./shutdown.ts";
 
@@ -126,8 +126,9 @@ export class Server {
       throw new RuntimeError(`server ${this} is already being awaited on serve_forever()`, { code: "ERR_SERVER_BUSY" });
     }
     this.#startServing();
-    this.#forever = new Wait(
+    this.#forever = new WaitOn(
       () => `Server.serveForever() at ${this.#sockets.map((each) => each.getsockname()).join(", ")}`,
+      () => false,
     );
     try {
       await this.#forever.begin();
@@ -187,8 +188,9 @@ export class Server {
    * Python: `Server.wait_closed()`, as since 3.12. Differs: cancelling one call does not spoil another.
    */
   waitClosed(): Promise<void> {
-    const wait: Wait<void> = new Wait(
+    const wait: Wait<void> = new WaitOn(
       () => `Server.waitClosed() ${this.#transports.size + this.#arriving.size} connections`,
+      () => this.#arriving.size > 0 || [...this.#transports].some(({ _isOutside: isOutside }) => isOutside),
       () => this.#closeWaits.delete(wait),
     );
     this.#closeWaits.add(wait);
@@ -259,6 +261,9 @@ export class Server {
   #endOf(transport: SocketTransport): Future<void> {
     const end = this.#ends.get(transport) ?? new Future<void>();
     this.#ends.set(transport, end);
+    if (transport._isOutside) {
+      settledFromOutside(end);
+    }
     return end;
   }
 

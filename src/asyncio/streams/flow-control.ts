@@ -6,8 +6,8 @@
 import { ConnectionResetError } from "../../errors.ts";
 import { Protocol } from "../protocols/protocols.ts";
 import type { Transport } from "../transports/transport.ts";
-import { rejected, Wait } from "../waits.ts";
-import { peerText } from "./intake.ts";
+import { rejected, type Wait, WaitOn } from "../waits.ts";
+import { peerText, type ReadTransport } from "./intake.ts";
 
 const done: Promise<void> = Promise.resolve();
 
@@ -79,8 +79,9 @@ export class FlowControl extends Protocol {
 
   /** A wait that stands in the set until it ends, in whatever way. */
   #waitIn(waits: Set<Wait<void>>, transport: Transport | null, what: () => string): Promise<void> {
-    const wait: Wait<void> = new Wait(
+    const wait: Wait<void> = new WaitOn(
       () => [what(), peerText(transport)].filter((text) => text !== "").join(", "),
+      () => (transport as ReadTransport | null)?._isOutside !== false,
       () => {
         waits.delete(wait);
         this.#tellIfIdle();

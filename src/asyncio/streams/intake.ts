@@ -28,6 +28,8 @@ export interface ReadTransport {
   getExtraInfo?(name: string): unknown;
   /** Ends the connection; of a source that is read, its maker is told to stop. */
   close?(): void;
+  /** @internal Whether the bytes come from outside the process; one that does not say so is taken for such. */
+  readonly _isOutside?: boolean;
 }
 
 /** The peer's address, for messages; empty where there is none. */
@@ -93,6 +95,12 @@ class ParkedRead extends Wait<Answer> {
     const of = this.request in wanted ? ` of ${wanted[this.request as keyof typeof wanted]}` : "";
     const peer = peerText(transport);
     return `<StreamReader.${methods[this.request]}() ${buffer.length}${of} bytes${peer === "" ? "" : `, ${peer}`}>`;
+  }
+
+  /** A reader without a transport is fed by the program. */
+  override isOutside(): boolean {
+    const { transport } = this.#intake;
+    return transport !== null && transport._isOutside !== false;
   }
 
   /** Whether the bytes are just what was asked for. */

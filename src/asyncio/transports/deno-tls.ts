@@ -8,7 +8,7 @@
  */
 import { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
-import { setTimeout } from "../clock.ts";
+import { realClock } from "../clock.ts";
 import { noop } from "../waits.ts";
 import { nodeTls } from "./on-demand.ts";
 
@@ -52,7 +52,7 @@ export class Underlay extends Duplex {
         return nodeTls().TLSSocket.prototype.resume.call(socket);
       },
       destroySoon: () => {
-        this.once("finish", () => setTimeout(() => socket.destroy(), LINGER));
+        this.once("finish", () => realClock.setTimeout(() => socket.destroy(), LINGER));
         socket.once("finish", () => this.end());
         // What comes now is read and dropped.
         socket.resume();
@@ -69,7 +69,7 @@ export class Underlay extends Duplex {
   }
 
   override destroy(error?: Error): this {
-    setTimeout(() => super.destroy(error), A_TURN);
+    realClock.setTimeout(() => super.destroy(error), A_TURN);
     return this;
   }
 

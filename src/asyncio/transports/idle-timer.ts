@@ -2,7 +2,7 @@
 import { TimeoutError, ValueError } from "../../errors.ts";
 import { repr } from "../../repr.ts";
 import { fromCallback } from "../async-stacks.ts";
-import { clearTimeout, now, setTimeout } from "../clock.ts";
+import { clearTimeout, setTimeout, time } from "../clock.ts";
 import { LONGEST_TIMEOUT } from "../timers.ts";
 
 /** Complains of a time limit that is none. */
@@ -16,35 +16,35 @@ export function checkIdleTimeout(seconds: number | undefined): void {
 export class IdleTimer {
   readonly #seconds: number;
   readonly #onIdle: (error: TimeoutError) => void;
-  #touched = now();
+  #touched = time();
   #timer: NodeJS.Timeout;
 
   constructor(seconds: number, onIdle: (error: TimeoutError) => void) {
     this.#seconds = seconds;
     this.#onIdle = onIdle;
-    this.#timer = this.#start(seconds * 1000);
+    this.#timer = this.#start(seconds);
   }
 
   /** Something has moved. */
   touch(): void {
-    this.#touched = now();
+    this.#touched = time();
   }
 
   stop(): void {
     clearTimeout(this.#timer);
   }
 
-  #start(milliseconds: number): NodeJS.Timeout {
+  #start(delay: number): NodeJS.Timeout {
     return setTimeout(
       () => {
-        const left = this.#touched + this.#seconds * 1000 - now();
+        const left = this.#touched + this.#seconds - time();
         if (left > 0) {
           this.#timer = this.#start(left);
         } else {
           this.#onIdle(fromCallback(new TimeoutError(`no data for ${this.#seconds} seconds (idleTimeout)`)));
         }
       },
-      Math.min(milliseconds, LONGEST_TIMEOUT),
+      Math.min(delay * 1000, LONGEST_TIMEOUT),
     );
   }
 }

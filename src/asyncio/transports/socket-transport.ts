@@ -225,6 +225,11 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
     this.#protocol = protocol;
   }
 
+  /** @internal Whether bytes come from outside the process. TLS takes its time, also in memory. */
+  get _isOutside(): boolean {
+    return (this.#socket as { readonly _name?: string })._name === undefined;
+  }
+
   isClosing(): boolean {
     // A socket that has failed tells of it in a later tick, which a loop of write() and drain() must not keep away.
     return this.#state !== "open" || this.#socket.destroyed;

@@ -1,0 +1,76 @@
+/** Waiting until nothing more happens by itself. */
+import { checkOptions, checkSeconds, WaitOn } from "../asyncio/seam.ts";
+import { ValueError } from "../contextvars/index.ts";
+import { Quiet, Watch } from "./stillness.ts";
+
+/** Options of {@linkcode waitAllTasksBlocked}. */
+export interface WaitAllTasksBlockedOptions {
+  /** For how long nothing has to happen on top of that, in real seconds. @default 0 */
+  cushion?: number | undefined;
+}
+
+/** Between two looks while a cushion passes, in real seconds. */
+const LOOK_INTERVAL = 0.001;
+
+/** How many calls wait. */
+let waiting = 0;
+
+/** Whether somebody waits until all tasks are blocked. */
+export function isAwaited(): boolean {
+  return waiting > 0;
+}
+
+/**
+ * Waits until all other tasks wait: nothing is ready to run, over two turns of Node's loop.
+ *
+ * A test calls it to let the tasks that it has started come to where they wait. A task that waits for a socket counts as
+ * one that waits; for its answer to arrive, give a `cushion`. A `MockClock` does not jump before this has returned.
+ *
+ * Python: has no such function; trio has `trio.testing.wait_all_tasks_blocked()`.
+ *
+ * @throws {ValueError} If `cushion` is negative, infinite or NaN.
+ * @throws {TypeError} If `cushion` is not a number.
+ * @throws {CancelledError} If the task is cancelled.
+ *
+ * @example
+ * ```ts
+ * import * as asyncio from "contextvars/asyncio";
+ * import { waitAllTasksBlocked } from "contextvars/testing";
+ * import assert from "node:assert/strict";
+ *
+ * const lock = new asyncio.Lock();
+ * await lock.acquire();
+ * const task = asyncio.createTask(() => lock.acquire());
+ * await waitAllTasksBlocked();
+ * assert.match(String(lock), /locked, waiters:1/);
+ * lock.release();
+ * await task;
+ * ```
+ */
+export async function waitAllTasksBlocked(options: WaitAllTasksBlockedOptions = {}): Promise<void> {
+  checkOptions("waitAllTasksBlocked()", options, ["cushion"]);
+  const { cushion = 0 } = options;
+  if (!(checkSeconds("cushion", cushion) >= 0 && cushion < Number.POSITIVE_INFINITY)) {
+    throw new ValueError(`cushion must be a finite number of seconds, 0 or more, got ${cushion}`);
+  }
+  const wait = new WaitOn<void>("waitAllTasksBlocked()", () => false);
+  const quiet = new Quiet();
+  let ended = false;
+  const watch = new Watch(() => {
+    quiet.compare();
+    const left = cushion === 0 ? 0 : cushion - quiet.seconds;
+    if (ended || left <= 0) {
+      wait.resolve();
+      return null;
+    }
+    return Math.min(left, LOOK_INTERVAL);
+  });
+  waiting += 1;
+  watch.start();
+  try {
+    await wait.begin();
+  } finally {
+    ended = true;
+    waiting -= 1;
+  }
+}
