@@ -18,6 +18,7 @@ export const CACHE = ".cache";
 export const PORTABLE_TESTS = [
   "async-context",
   "asyncio",
+  "codecs",
   "contextvars",
   "integration",
   "opentelemetry",

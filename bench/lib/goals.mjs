@@ -68,6 +68,7 @@ export const GOALS = [
   rate("S6 bulk readInto : raw net", "bulk", UP, "readInto@24", "net@24", 1),
   rate("S6 bulk readInto : uvloop", "bulk", UP, "readInto@24", "uvloop read", 1.8),
   rate("S6b frames : corked", "frames", FRAME, "contextvars@24", "corked@24", 0.9),
+  rate("S6b frames, codec, no promise : corked", "frames", FRAME, "codec taken@24", "corked@24", 0.9),
   rate("S6b frames : uvloop", "frames", FRAME, "contextvars@24", "uvloop", 3),
   rate("S6b frames : asyncio", "frames", FRAME, "contextvars@24", "asyncio", 25),
   rate("S7 bulk down : raw net", "bulk", DOWN, "contextvars@24", "net@24", 0.97),

@@ -1,5 +1,6 @@
 /** This package. Every connection has a task and a Context of its own, as with any server that it starts. */
 import * as asyncio from "contextvars/asyncio";
+import { framed, lengthDelimitedCodec } from "contextvars/codecs";
 import { argument, BLOCK, mode, READ_SIZE, ready, unknownMode } from "./control.mjs";
 import { identity } from "./identity.mjs";
 
@@ -18,6 +19,8 @@ const HANDLERS = {
   "lines-taken": linesTaken,
   frames,
   "frames-taken": framesTaken,
+  "frames-codec": framesCodec,
+  "frames-codec-taken": framesCodecTaken,
   up,
   "up-exactly": upExactly,
   "up-into": upInto,
@@ -122,6 +125,27 @@ async function framesTaken(reader, writer) {
     if (writer.needsDrain) {
       await writer.drain();
     }
+  }
+}
+
+/** @type {(reader: Reader, writer: Writer) => Promise<void>} */
+async function framesCodec(reader, writer) {
+  const peer = framed(reader, writer, lengthDelimitedCodec());
+  for await (const frame of peer) {
+    await peer.send(frame);
+  }
+}
+
+/** @type {(reader: Reader, writer: Writer) => Promise<void>} */
+async function framesCodecTaken(reader, writer) {
+  const peer = framed(reader, writer, lengthDelimitedCodec());
+  function* arrived(/** @type {Buffer} */ first) {
+    for (let frame = /** @type {Buffer | null} */ (first); frame !== null; frame = peer.tryReceive()) {
+      yield frame;
+    }
+  }
+  for (let frame = await peer.receive(); frame !== null; frame = await peer.receive()) {
+    await peer.sendAll(arrived(frame));
   }
 }
 

@@ -1,4 +1,7 @@
-/** Frames of a 4-byte length and a body, 100 in a batch, 10 connections; two reads and two writes for each. */
+/**
+ * Frames of a 4-byte length and a body, 100 in a batch, 10 connections; two reads and two writes for each, or a codec:
+ * iterated, and taken with `tryReceive()` and sent with `sendAll()`.
+ */
 import { everyNode, go, mainNode, python, throughput, underLoad } from "../lib/contenders.mjs";
 
 const SIZES = [64, 16 + 4, 256 + 4, 4096 + 4]; // bytes, with the length
@@ -14,6 +17,8 @@ export function frames(peers, isQuick) {
       ...mainNode(peers, "net-corked", "frames", "corked"),
       ...everyNode(peers, "contextvars", "frames"),
       ...mainNode(peers, "contextvars", "frames-taken", "taken"),
+      ...mainNode(peers, "contextvars", "frames-codec", "codec"),
+      ...mainNode(peers, "contextvars", "frames-codec-taken", "codec taken"),
       ...(isQuick ? [] : [...python(peers, "frames"), ...go(peers, "frames")]),
     ]),
   }));

@@ -183,10 +183,13 @@ export class LimitOverrunError extends Error {
   readonly code = "ERR_LIMIT_OVERRUN" as const;
   /** How many bytes can be read before the separator, or before the place where it may begin. */
   readonly consumed: number;
+  /** How many bytes were allowed. Python: has no such attribute. */
+  readonly limit: number | undefined;
 
-  constructor(message: string, consumed: number) {
+  constructor(message: string, consumed: number, limit?: number) {
     super(message);
     this.consumed = consumed;
+    this.limit = limit;
   }
 }
 

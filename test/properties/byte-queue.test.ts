@@ -21,7 +21,7 @@ function queueOf(chunks: readonly Buffer[]): ByteQueue {
 
 type Step =
   | { readonly do: "push"; readonly chunk: Buffer }
-  | { readonly do: "take" | "drop"; readonly size: number }
+  | { readonly do: "take" | "drop" | "front" | "takePart"; readonly size: number }
   | { readonly do: "copy"; readonly from: number; readonly to: number }
   | { readonly do: "indexOf"; readonly needle: Buffer; readonly from: number }
   | { readonly do: "clear" };
@@ -30,6 +30,7 @@ const size = fc.oneof(fc.integer({ min: 0, max: 30 }), fc.integer({ min: 200, ma
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 8, arbitrary: fc.record({ do: fc.constant("push" as const), chunk }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constantFrom("take" as const, "drop" as const), size }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constantFrom("front" as const, "takePart" as const), size }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("copy" as const), from: size, to: size }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant("indexOf" as const), needle, from: size }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("clear" as const) }) },
@@ -55,6 +56,24 @@ describe("ByteQueue as a model", () => {
               queue.drop(each.size);
               model = model.subarray(each.size);
               break;
+            case "front": {
+              const wanted = Math.min(each.size, model.length);
+              const front = queue.front(each.size).subarray(queue.frontStart);
+              assert.ok(front.length >= wanted);
+              assert.equal(front.toString(), model.subarray(0, front.length).toString());
+              break;
+            }
+            case "takePart": {
+              const front = queue.front(each.size).subarray(queue.frontStart);
+              const size = Math.min(each.size, front.length);
+              if (size > 0) {
+                const from = size >> 2;
+                const to = size - (size >> 3);
+                assert.equal(queue.takePart(size, from, to).toString(), model.subarray(from, to).toString());
+                model = model.subarray(size);
+              }
+              break;
+            }
             case "copy": {
               const from = Math.min(each.from, each.to, model.length);
               const to = Math.min(Math.max(each.from, each.to), model.length);

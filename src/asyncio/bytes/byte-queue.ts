@@ -97,6 +97,44 @@ export class ByteQueue {
     return found < 0 || found - start > limit ? null : this.take(found + 1 - start);
   }
 
+  /**
+   * Puts the first `size` bytes into one chunk, all bytes if there are fewer, and returns that chunk.
+   *
+   * The bytes that were not taken begin at `frontStart`. The chunk may hold more of them than `size`.
+   */
+  front(size: number): Buffer {
+    const wanted = Math.min(size, this.length);
+    if (this.#head === null) {
+      return NOTHING;
+    }
+    if (this.#head.length - this.#offset < wanted) {
+      const front = this.copy(0, wanted);
+      this.drop(wanted);
+      this.#unshift(front);
+    }
+    return this.#head;
+  }
+
+  /** Where the bytes that were not taken begin in the first chunk. */
+  get frontStart(): number {
+    return this.#offset;
+  }
+
+  /** Takes the first `size` bytes, which lie in the first chunk, and returns those from `from` to before `to`. */
+  takePart(size: number, from: number, to: number): Buffer {
+    const head = this.#head as Buffer;
+    const start = this.#offset;
+    this.#memory ??= head.buffer;
+    const part = new View(this.#memory, head.byteOffset + start + from, to - from);
+    if (start + size < head.length) {
+      this.#offset = start + size;
+      this.length -= size;
+    } else {
+      this.drop(size);
+    }
+    return part;
+  }
+
   /** Takes the first `size` bytes away, unseen. */
   drop(size: number): void {
     let toDrop = Math.min(size, this.length);
@@ -234,6 +272,18 @@ export class ByteQueue {
     this.#slab = Buffer.allocUnsafe(SLAB);
     chunk.copy(this.#slab);
     this.#rest.push(this.#slab.subarray(0, chunk.length));
+  }
+
+  /** Puts a chunk before all others. */
+  #unshift(chunk: Buffer): void {
+    if (this.#head !== null) {
+      this.#rest.splice(this.#restStart, 0, this.#head.subarray(this.#offset));
+    }
+    this.#head = chunk;
+    this.#memory = null;
+    this.#offset = 0;
+    this.#lastPlace = HEAD;
+    this.length += chunk.length;
   }
 
   #nextChunk(): void {

@@ -1,7 +1,8 @@
 /**
  * Looking for the end of a piece of text: separators, and a search that never goes over the same bytes twice.
  *
- * With several separators the match that ends first wins, and among those that end at the same place the shortest.
+ * With several separators the match that ends first wins, and among those that end at the same place the first in the
+ * list: the shortest, as in Python.
  */
 import type { ByteQueue } from "./byte-queue.ts";
 

@@ -18,7 +18,7 @@ import { fromCallback, thrownHere } from "../async-stacks.ts";
 import type { Separators } from "../bytes/separator.ts";
 import { callLater } from "../events.ts";
 import { quiet, rejected, Wait } from "../waits.ts";
-import { type Answer, EMPTY, NEWLINE, ReadBuffer, type Request } from "./read-buffer.ts";
+import { type Answer, EMPTY, NEWLINE, ReadBuffer, type Request, type Taker } from "./read-buffer.ts";
 import type { StreamReader } from "./reader.ts";
 
 /** What a reader needs of a transport. */
@@ -44,7 +44,7 @@ export interface ReaderHolder {
 }
 
 /** The name under which a read that may not wait is refused: Python's `readline()` is a `readuntil()`. */
-const refusedAs: Readonly<Record<Request, string>> = {
+const refusedAs: Readonly<Record<NamedRequest, string>> = {
   some: "read",
   all: "read",
   exactly: "readexactly",
@@ -55,7 +55,7 @@ const refusedAs: Readonly<Record<Request, string>> = {
 };
 
 /** The methods, as they are called. */
-const methods: Readonly<Record<Request, string>> = {
+const methods: Readonly<Record<NamedRequest, string>> = {
   some: "read",
   all: "read",
   exactly: "readexactly",
@@ -64,6 +64,12 @@ const methods: Readonly<Record<Request, string>> = {
   into: "readInto",
   peek: "peek",
 };
+
+type NamedRequest = Exclude<Request, Taker>;
+
+function methodOf(request: Request, names: Readonly<Record<NamedRequest, string>>): string {
+  return typeof request === "string" ? names[request] : request.method;
+}
 
 /** A read that waits, with what it asks for. */
 class ParkedRead extends Wait<Answer> {
@@ -81,7 +87,7 @@ class ParkedRead extends Wait<Answer> {
     needles: Separators,
     target: Uint8Array,
   ) {
-    super(methods[request], onCancel);
+    super(methodOf(request, methods), onCancel);
     this.#intake = intake;
     this.request = request;
     this.size = size;
@@ -92,9 +98,11 @@ class ParkedRead extends Wait<Answer> {
   override waitedFor(): string {
     const { buffer, transport } = this.#intake;
     const wanted = { until: buffer.limit, line: buffer.limit, exactly: this.size, into: this.size, peek: this.size };
-    const of = this.request in wanted ? ` of ${wanted[this.request as keyof typeof wanted]}` : "";
+    const isBounded = typeof this.request === "string" && this.request in wanted;
+    const of = isBounded ? ` of ${wanted[this.request as keyof typeof wanted]}` : "";
     const peer = peerText(transport);
-    return `<StreamReader.${methods[this.request]}() ${buffer.length}${of} bytes${peer === "" ? "" : `, ${peer}`}>`;
+    const owner = typeof this.request === "string" ? "StreamReader" : "Framed";
+    return `<${owner}.${methodOf(this.request, methods)}() ${buffer.length}${of} bytes${peer === "" ? "" : `, ${peer}`}>`;
   }
 
   /** A reader without a transport is fed by the program. */
@@ -215,12 +223,7 @@ export class Intake {
   }
 
   /** Answers at once if the buffer allows it, otherwise parks the read. */
-  read<A extends Answer = Buffer>(
-    request: Request,
-    size = 0,
-    needles: Separators = NEWLINE,
-    target: Uint8Array = EMPTY,
-  ): Promise<A> {
+  read<A = Buffer>(request: Request, size = 0, needles: Separators = NEWLINE, target: Uint8Array = EMPTY): Promise<A> {
     if (this.exception !== null) {
       return rejected(this.exception);
     }
@@ -260,6 +263,23 @@ export class Intake {
     return data;
   }
 
+  /** The same for a Taker, by the shortest way. */
+  tryTake<A>(taker: Taker): A | null {
+    if (this.exception !== null) {
+      throw this.exception;
+    }
+    if (this.#parked !== null) {
+      return null;
+    }
+    const taken = taker.take(this.buffer) as A | null;
+    if (taken === null) {
+      this.#resume();
+    } else if (this.#paused) {
+      this.#resumeIfLow();
+    }
+    return taken;
+  }
+
   /** Takes everything that has arrived. */
   takeAll(): Buffer {
     const bytes = this.buffer.takeAll();
@@ -273,7 +293,7 @@ export class Intake {
     return data.length > 0 && this.buffer.length > 2 * this.buffer.limit;
   }
 
-  #ask(request: Request, size: number, needles: Separators, target: Uint8Array): Answer | null {
+  #ask(request: Request, size: number, needles: Separators, target: Uint8Array): Answer {
     try {
       return this.buffer.answer(request, size, needles, target);
     } finally {
@@ -351,7 +371,7 @@ export class Intake {
 /** The error for a read that would have to wait beside another one. */
 function busy(request: Request): RuntimeError {
   return new RuntimeError(
-    `${refusedAs[request]}() called while another coroutine is already waiting for incoming data; await that one first`,
+    `${methodOf(request, refusedAs)}() called while another coroutine is already waiting for incoming data; await that one first`,
     { code: "ERR_READER_BUSY" },
   );
 }

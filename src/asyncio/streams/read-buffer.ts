@@ -14,10 +14,18 @@ import { findSeparator, type Separators, searchedUpTo, separators } from "../byt
 import { IncompleteReadError, LimitOverrunError } from "../exceptions.ts";
 
 /** What a read asks for: `some` bytes and `exactly` so many have a size, `until` has separators. */
-export type Request = "some" | "all" | "exactly" | "until" | "line" | "into" | "peek";
+export type Request = "some" | "all" | "exactly" | "until" | "line" | "into" | "peek" | Taker;
 
-/** What a read is answered with: the bytes, or how many went into the caller's buffer. */
-export type Answer = Buffer | number;
+/** A read of another kind, which looks for what it takes by itself: a frame of `contextvars/codecs`. */
+export interface Taker {
+  /** The method that reads, for messages. */
+  readonly method: string;
+  /** Takes what it looks for; `null`, with the bytes unchanged, if it has to wait. */
+  take(buffer: ReadBuffer): unknown;
+}
+
+/** What a read is answered with: bytes, how many went into the caller's buffer, what a Taker takes; `null`: it has to wait. */
+export type Answer = unknown;
 
 export const EMPTY: Buffer = Buffer.alloc(0);
 export const NEWLINE: Separators = separators([Buffer.from("\n")]);
@@ -77,7 +85,7 @@ export class ReadBuffer {
   }
 
   /** Takes what the request asks for. */
-  answer(request: Request, size: number, needles: Separators, target: Uint8Array): Answer | null {
+  answer(request: Request, size: number, needles: Separators, target: Uint8Array): Answer {
     switch (request) {
       case "some":
         return this.some(size);
@@ -93,12 +101,14 @@ export class ReadBuffer {
         return this.into(target, size);
       case "peek":
         return this.peek(size);
+      default:
+        return request.take(this);
     }
   }
 
   /** Takes the next line if it is in the first chunk and within the limit: the rule, and the shortest way. */
-  lineAtHand(): Buffer | null {
-    const line = this.#bytes.takeThrough(NEWLINE_BYTE, this.limit);
+  lineAtHand(limit: number = this.limit): Buffer | null {
+    const line = this.#bytes.takeThrough(NEWLINE_BYTE, limit);
     if (line !== null) {
       this.#searched = 0;
     }
@@ -115,12 +125,12 @@ export class ReadBuffer {
     if (this.#bytes.length > 0) {
       return this.take(n);
     }
-    return this.#ended() ? EMPTY : null;
+    return this.ended() ? EMPTY : null;
   }
 
   /** Takes everything at the end. */
   all(): Buffer | null {
-    return this.#ended() ? this.takeAll() : null;
+    return this.ended() ? this.takeAll() : null;
   }
 
   /** @throws {IncompleteReadError} If the end has come before `n` bytes; the buffer is empty then. */
@@ -128,7 +138,7 @@ export class ReadBuffer {
     if (this.#bytes.length >= n) {
       return n === 0 ? EMPTY : this.take(n);
     }
-    if (this.#ended()) {
+    if (this.ended()) {
       throw new IncompleteReadError(this.takeAll(), n);
     }
     return null;
@@ -141,14 +151,14 @@ export class ReadBuffer {
    */
   into(target: Uint8Array, min: number): number | null {
     const { length } = this.#bytes;
-    if (length >= min || (length === 0 && this.#ended())) {
+    if (length >= min || (length === 0 && this.ended())) {
       const size = Math.min(length, target.length);
       this.#bytes.copyTo(target, 0, size);
       this.#bytes.drop(size);
       this.#searched = 0;
       return size;
     }
-    if (this.#ended()) {
+    if (this.ended()) {
       throw new IncompleteReadError(this.takeAll(), min);
     }
     return null;
@@ -160,7 +170,7 @@ export class ReadBuffer {
     if (length >= n) {
       return this.#bytes.copy(0, n);
     }
-    if (this.#ended()) {
+    if (this.ended()) {
       throw new IncompleteReadError(this.#bytes.copy(0, length), n);
     }
     return null;
@@ -173,8 +183,8 @@ export class ReadBuffer {
    * @throws {IncompleteReadError} If the end has come before one; the buffer is empty then.
    */
   until(needles: Separators): Buffer | null {
-    const found = this.#takeThrough(needles);
-    if (found === null && this.#ended()) {
+    const found = this.through(needles, this.limit);
+    if (found === null && this.ended()) {
       throw new IncompleteReadError(this.takeAll(), null);
     }
     return found;
@@ -189,11 +199,11 @@ export class ReadBuffer {
   line(): Buffer | null {
     let line: Buffer | null;
     try {
-      line = this.#takeThrough(NEWLINE);
+      line = this.through(NEWLINE, this.limit);
     } catch (error) {
       throw error instanceof LimitOverrunError ? this.#dropLine(error) : error;
     }
-    return line === null && this.#ended() ? this.takeAll() : line;
+    return line === null && this.ended() ? this.takeAll() : line;
   }
 
   /** Takes up to `n` bytes, whether the end has come or not. */
@@ -221,7 +231,12 @@ export class ReadBuffer {
     });
   }
 
-  #takeThrough(needles: Separators): Buffer | null {
+  /**
+   * Takes everything through the separator that ends first, whether the end has come or not.
+   *
+   * @throws {LimitOverrunError} If more bytes than the limit stand before it, or without one; everything stays.
+   */
+  through(needles: Separators, limit: number): Buffer | null {
     const { length } = this.#bytes;
     const from = this.#searchedFor === needles ? this.#searched : 0;
     if (length - from < needles.shortest) {
@@ -229,21 +244,47 @@ export class ReadBuffer {
     }
     const match = findSeparator(this.#bytes, needles, from);
     if (match === null) {
-      this.#searchedFor = needles;
-      this.#searched = searchedUpTo(length, needles);
-      if (this.#searched > this.limit) {
-        throw new LimitOverrunError("Separator is not found, and chunk exceed the limit", this.#searched);
+      const searched = searchedUpTo(length, needles);
+      if (searched > limit) {
+        throw new LimitOverrunError("Separator is not found, and chunk exceed the limit", searched, limit);
       }
+      this.#searchedFor = needles;
+      this.#searched = searched;
       return null;
     }
-    if (match.start > this.limit) {
-      throw new LimitOverrunError("Separator is found, but chunk is longer than limit", match.start);
+    if (match.start > limit) {
+      throw new LimitOverrunError("Separator is found, but chunk is longer than limit", match.start, limit);
     }
     return this.take(match.end);
   }
 
+  /**
+   * Puts the first `size` bytes into one chunk, all bytes if there are fewer, and returns that chunk, in which they begin
+   * at `frontStart`. The bytes stay.
+   */
+  front(size: number): Buffer {
+    return this.#bytes.front(size);
+  }
+
+  /** Where the bytes that were not taken begin in the first chunk. */
+  get frontStart(): number {
+    return this.#bytes.frontStart;
+  }
+
+  /** Takes the first `size` bytes, which lie in the first chunk, and returns those from `from` to before `to`. */
+  takePart(size: number, from: number, to: number): Buffer {
+    this.#searched = 0;
+    return this.#bytes.takePart(size, from, to);
+  }
+
+  /** Drops the first `size` bytes, all bytes if there are fewer. */
+  drop(size: number): void {
+    this.#searched = 0;
+    this.#bytes.drop(size);
+  }
+
   /** Whether no more will arrive. Throws what the connection was lost with. */
-  #ended(): boolean {
+  ended(): boolean {
     if (this.#lost !== null) {
       throw this.#lost;
     }

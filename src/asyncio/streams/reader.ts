@@ -11,7 +11,7 @@ import type { ByteSource } from "../transports/sources.ts";
 import { quiet, rejected } from "../waits.ts";
 import { Intake, type ReaderHolder, type ReadTransport } from "./intake.ts";
 import { checkedLimit, checkReadInto, checkSize, type Separator, toSeparators } from "./read-arguments.ts";
-import { NEWLINE } from "./read-buffer.ts";
+import { NEWLINE, type Taker } from "./read-buffer.ts";
 import { ReaderFeed } from "./reader-feed.ts";
 
 /** How many bytes a line may have, unless said otherwise. */
@@ -387,6 +387,16 @@ export class StreamReader implements AsyncIterable<Buffer> {
   /** @internal As `feedData()`, for those that do nothing after it: the parked read has its answer at once. */
   _feedData(data: Buffer): void {
     this.#intake.feedNow(data);
+  }
+
+  /** @internal Reads what the Taker takes: the seam of `contextvars/codecs`. */
+  _read<A>(taker: Taker): Promise<A> {
+    return this.#intake.read<A>(taker);
+  }
+
+  /** @internal As `_read()`, without a promise; `null` where that would wait. */
+  _tryRead<A>(taker: Taker): A | null {
+    return this.#intake.tryTake<A>(taker);
   }
 
   /** @internal The connection is lost: what has arrived can be read, then comes the error. */

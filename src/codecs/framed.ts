@@ -1,0 +1,250 @@
+/** framed(): frames in place of bytes, over a reader and a writer. */
+import { StreamReader, StreamWriter } from "../asyncio/index.ts";
+import { quiet, rejected } from "../asyncio/waits.ts";
+import { RuntimeError } from "../errors.ts";
+import { repr } from "../repr.ts";
+import { type Codec, checkedLimit, checkedOnOverrun } from "./codec.ts";
+import { Arrival, END, type FrameTaker, takerFor } from "./takers.ts";
+
+/**
+ * Receives and sends frames over a reader and a writer.
+ *
+ * Bytes that no frame has taken stay in the reader, so other reads can go on behind the last frame, and `startTls()` finds
+ * what it has to refuse. Frames are Buffers, strings or values, as the codec has them; a Buffer is a view of what arrived.
+ *
+ * Made by {@linkcode framed}. Python: has no such thing.
+ */
+export class Framed<In, Out = In> implements AsyncIterable<In> {
+  readonly #reader: StreamReader | null;
+  readonly #writer: StreamWriter | null;
+  readonly #codec: Codec<In, Out>;
+  readonly #taker: FrameTaker;
+  readonly #arrival: Arrival;
+
+  /** @internal */
+  constructor(reader: StreamReader | null, writer: StreamWriter | null, codec: Codec<In, Out>) {
+    this.#reader = reader;
+    this.#writer = writer;
+    this.#codec = codec;
+    this.#taker = takerFor(codec);
+    this.#arrival = new Arrival(this.#taker);
+  }
+
+  /**
+   * Waits for the next frame, and returns it; `null` at EOF.
+   *
+   * A frame that is too long throws an error and stays in the reader, or is dropped, as the codec's `onOverrun` says. After
+   * a cancellation everything that has arrived is still in the reader. One task receives at a time.
+   *
+   * @throws {IncompleteReadError} If the stream ends within a frame; what had arrived is in `partial`, the reader is empty.
+   * @throws {LimitOverrunError} If a frame is longer than the codec allows; every further call throws it again.
+   * @throws {ValueError} If the bytes are no frame. The codec says whether they stay in the reader.
+   * @throws {RuntimeError} If another task is already waiting for data, or there is no reader.
+   * @throws The error that the connection was lost with, behind the last frame that had arrived.
+   */
+  receive(): Promise<In | null> {
+    let frame: In | null | typeof END;
+    try {
+      frame = this.#take();
+    } catch (error) {
+      return rejected(error);
+    }
+    return frame === null ? quiet(this.#waitForFrame().then(nullAtEnd)) : Promise.resolve(nullAtEnd(frame));
+  }
+
+  /**
+   * Returns the next frame if it is there: as `receive()`, without a promise.
+   *
+   * @returns `null` where `receive()` would wait, and at EOF, which `receive()` tells.
+   * @throws What `receive()` throws.
+   *
+   * @example Every frame that has arrived, then one wait
+   * ```ts
+   * import * as asyncio from "contextvars/asyncio";
+   * import { framed, linesCodec } from "contextvars/codecs";
+   * import assert from "node:assert/strict";
+   *
+   * const reader = new asyncio.StreamReader();
+   * reader.feedData(Buffer.from("one\ntwo\nthree\n"));
+   * reader.feedEof();
+   * const lines = framed(reader, null, linesCodec());
+   * const all: string[] = [];
+   * for (let line = await lines.receive(); line !== null; line = lines.tryReceive() ?? (await lines.receive())) {
+   *   all.push(line);
+   * }
+   * assert.deepEqual(all, ["one", "two", "three"]);
+   * ```
+   */
+  tryReceive(): In | null {
+    const frame = this.#take();
+    return frame === null ? null : nullAtEnd(frame);
+  }
+
+  /**
+   * Sends a frame, then waits as `drain()` does.
+   *
+   * The frame is written before `send()` returns, so frames of several tasks never mix; a cancellation does not take it
+   * back.
+   *
+   * @throws {ValueError} If the codec cannot send the item, or it is longer than the codec allows; nothing is written.
+   * @throws {RuntimeError} If there is no writer. What `write()` and `drain()` throw.
+   */
+  send(item: Out): Promise<void> {
+    try {
+      this.#write(item);
+    } catch (error) {
+      return rejected(error);
+    }
+    const writer = this.#sink();
+    return writer.needsDrain ? quiet(writer.drain()) : writer.drain();
+  }
+
+  /**
+   * Sends frames, and waits where `drain()` would, so that any number of them can be sent.
+   *
+   * @param items - An iterable or an async iterable.
+   * @throws What `send()` throws, and what the iterable throws. Frames before that are sent.
+   */
+  sendAll(items: Iterable<Out> | AsyncIterable<Out>): Promise<void> {
+    return quiet(Symbol.asyncIterator in items ? this.#sendEach(items) : this.#sendEvery(items));
+  }
+
+  /** Iterates over the frames; ends at EOF, throws what `receive()` throws. Leaving the loop closes nothing. */
+  [Symbol.asyncIterator](): AsyncIterator<In> {
+    return { next: () => this.#next() };
+  }
+
+  /** Closes the writer when everything is sent, and waits until it is closed. Never throws for a peer that is dead. */
+  close(): Promise<void> {
+    return this.#writer === null ? Promise.resolve() : quiet(this.#writer[Symbol.asyncDispose]());
+  }
+
+  /** Closes as `close()` does: `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #write(item: Out): void {
+    const data = this.#codec.encode(item);
+    if (typeof data === "string" || data instanceof Uint8Array) {
+      this.#sink().write(data);
+    } else {
+      this.#sink().writelines(data);
+    }
+  }
+
+  async #sendEvery(items: Iterable<Out>): Promise<void> {
+    const writer = this.#sink();
+    for (const item of items) {
+      this.#write(item);
+      if (writer.needsDrain) {
+        await writer.drain();
+      }
+    }
+    await writer.drain();
+  }
+
+  async #sendEach(items: AsyncIterable<Out>): Promise<void> {
+    for await (const item of items) {
+      await this.send(item);
+    }
+  }
+
+  /** The next step of an iteration; where the frame is there already, without a second promise. */
+  #next(): Promise<IteratorResult<In>> {
+    let frame: In | null | typeof END;
+    try {
+      frame = this.#take();
+    } catch (error) {
+      return rejected(error);
+    }
+    return frame === null ? quiet(this.#waitForFrame().then(iteratorResult)) : Promise.resolve(iteratorResult(frame));
+  }
+
+  /** The next frame, `END` at EOF, `null` where it has to be waited for. */
+  #take(): In | typeof END | null {
+    return this.#source()._tryRead<In | typeof END>(this.#taker);
+  }
+
+  async #waitForFrame(): Promise<In | typeof END> {
+    for (;;) {
+      await this.#source()._read<true>(this.#arrival);
+      const frame = this.#take();
+      if (frame !== null) {
+        return frame;
+      }
+    }
+  }
+
+  #source(): StreamReader {
+    if (this.#reader === null) {
+      throw new RuntimeError("receive() needs a reader, and framed() was given none");
+    }
+    return this.#reader;
+  }
+
+  #sink(): StreamWriter {
+    if (this.#writer === null) {
+      throw new RuntimeError("send() needs a writer, and framed() was given none");
+    }
+    return this.#writer;
+  }
+}
+
+/**
+ * Receives and sends frames over a reader and a writer, as the codec puts frames into bytes.
+ *
+ * Python: has no such thing.
+ *
+ * @param reader - What frames are received from; `null` where none are.
+ * @param writer - What frames are sent to; `null` where none are.
+ * @param codec - One of this module's, or your own.
+ * @throws {TypeError} If an argument is something else.
+ * @throws {ValueError} If the codec has no limit.
+ *
+ * @example A server that answers each line of JSON
+ * ```ts
+ * import * as asyncio from "contextvars/asyncio";
+ * import { framed, jsonLinesCodec } from "contextvars/codecs";
+ * import assert from "node:assert/strict";
+ *
+ * const server = await asyncio.startServer(async (reader, writer) => {
+ *   await using peer = framed(reader, writer, jsonLinesCodec<{ id: number }>());
+ *   for await (const { id } of peer) await peer.send({ id, ok: true });
+ * }, "127.0.0.1", 0);
+ *
+ * const [reader, writer] = await asyncio.openConnection("127.0.0.1", server.sockets[0]!.getsockname().port);
+ * const client = framed(reader, writer, jsonLinesCodec());
+ * await client.send({ id: 7 });
+ * assert.deepEqual(await client.receive(), { id: 7, ok: true });
+ * await client.close();
+ * server.close();
+ * await server.waitClosed();
+ * ```
+ */
+export function framed<In, Out = In>(
+  reader: StreamReader | null,
+  writer: StreamWriter | null,
+  codec: Codec<In, Out>,
+): Framed<In, Out> {
+  if (reader !== null && !(reader instanceof StreamReader)) {
+    throw new TypeError(`framed() needs a StreamReader or null, got ${repr(reader)}`);
+  }
+  if (writer !== null && !(writer instanceof StreamWriter)) {
+    throw new TypeError(`framed() needs a StreamWriter or null, got ${repr(writer)}`);
+  }
+  if (typeof codec?.decode !== "function" || typeof codec.encode !== "function") {
+    throw new TypeError(`framed() needs a codec, with decode() and encode(), got ${repr(codec)}`);
+  }
+  checkedLimit("codec.maxLength", codec.maxLength);
+  checkedOnOverrun(codec.onOverrun);
+  return new Framed(reader, writer, codec);
+}
+
+function nullAtEnd<In>(frame: In | typeof END): In | null {
+  return frame === END ? null : frame;
+}
+
+function iteratorResult<In>(frame: In | typeof END): IteratorResult<In> {
+  return frame === END ? { done: true, value: undefined } : { done: false, value: frame };
+}

@@ -1,0 +1,371 @@
+/** Codecs whose frames begin with their length: as a number of some bytes, as a varint, as decimal digits. */
+import { Buffer } from "node:buffer";
+import { ValueError } from "../asyncio/index.ts";
+import {
+  badHead,
+  bytesOf,
+  type Codec,
+  checkCodecOptions,
+  checkedLimit,
+  checkedOnOverrun,
+  checkedSize,
+  checkSendable,
+  DEFAULT_MAX_LENGTH,
+  type Decoded,
+  type OnOverrun,
+  overrun,
+} from "./codec.ts";
+
+/** The most bytes that a length, or what stands around it, may take. */
+const MAX_HEAD = 64 * 1024; // bytes
+/** The most digits of a number that is exact in JavaScript, whatever the digits. */
+const MAX_DIGITS = 15;
+/** Up to this size a frame is copied behind its head, to leave in one piece: the pieces cost more than the copy. */
+const COPIED = 1024; // bytes
+const COMMA = 44;
+const COLON = 58;
+const DIGIT_0 = 48;
+
+/** Options of {@linkcode lengthDelimitedCodec}. */
+export interface LengthDelimitedCodecOptions {
+  /** How many bytes the length takes, from 1 to 8. @default 4 */
+  lengthFieldLength?: number | undefined;
+  /** How many bytes stand before the length. @default 0 */
+  lengthFieldOffset?: number | undefined;
+  /** Added to the length to get the number of bytes that follow the skipped ones. @default 0 */
+  lengthAdjustment?: number | undefined;
+  /** How many bytes at the beginning are not part of the frame. @default everything up to the end of the length */
+  numSkip?: number | undefined;
+  /** Whether the length has its lowest byte first. @default false */
+  littleEndian?: boolean | undefined;
+  /** How many bytes a frame may have, without the skipped ones. @default 8388608 */
+  maxFrameLength?: number | undefined;
+  /** What becomes of a longer frame. @default "error" */
+  onOverrun?: OnOverrun | undefined;
+}
+
+/** Options of {@linkcode varintCodec}. */
+export interface VarintCodecOptions {
+  /** How many bytes a frame may have, without its length. @default 4194304 */
+  maxFrameLength?: number | undefined;
+  /** How many bytes the length may take, from 1 to 10. @default 8 */
+  maxLengthLength?: number | undefined;
+  /** What becomes of a longer frame. @default "error" */
+  onOverrun?: OnOverrun | undefined;
+}
+
+/** Options of {@linkcode netstringCodec}. */
+export interface NetstringCodecOptions {
+  /** How many bytes a frame may have, without its length and the comma. @default 65536 */
+  maxLength?: number | undefined;
+  /** What becomes of a longer frame. @default "error" */
+  onOverrun?: OnOverrun | undefined;
+}
+
+/** Where a frame was found: how many bytes it takes, and which of them it consists of. */
+export interface Place {
+  readonly size: number;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** A codec that decodes where the bytes lie: a view of all of them for each frame would cost as much as the frame's. */
+export abstract class PrefixedCodec implements Codec<Buffer, Uint8Array | string> {
+  abstract readonly maxLength: number;
+  readonly onOverrun: OnOverrun;
+
+  constructor(onOverrun: OnOverrun | undefined) {
+    this.onOverrun = checkedOnOverrun(onOverrun);
+  }
+
+  decode(bytes: Buffer): Decoded<Buffer> | number {
+    const found = this._placeAt(bytes, 0);
+    return typeof found === "number" ? found : { frame: bytes.subarray(found.from, found.to), size: found.size };
+  }
+
+  /** As `decode()`, for a frame that begins at `start`. */
+  abstract _placeAt(bytes: Buffer, start: number): Place | number;
+
+  abstract encode(item: Uint8Array | string): Uint8Array | readonly Uint8Array[];
+}
+
+/**
+ * Frames that begin with their length, a number of one to eight bytes.
+ *
+ * `receive()` returns Buffers: views of what arrived. A length that is negative after `lengthAdjustment` throws a
+ * `ValueError` with the code `ERR_FRAME_LENGTH`. `send()` writes the skipped bytes as zeros, with the length among them;
+ * where `numSkip` leaves the length in the frame, an item has to contain it, as a received frame does.
+ *
+ * Python: has no such thing. The options are those of tokio's `LengthDelimitedCodec`.
+ *
+ * @throws {ValueError} For an option out of its range.
+ *
+ * @example
+ * ```ts
+ * import * as asyncio from "contextvars/asyncio";
+ * import { framed, lengthDelimitedCodec } from "contextvars/codecs";
+ * import assert from "node:assert/strict";
+ *
+ * const reader = new asyncio.StreamReader();
+ * reader.feedData(Buffer.from("\x00\x05hello"));
+ * const frames = framed(reader, null, lengthDelimitedCodec({ lengthFieldLength: 2 }));
+ * assert.equal(String(await frames.receive()), "hello");
+ * ```
+ */
+export function lengthDelimitedCodec(options: LengthDelimitedCodecOptions = {}): Codec<Buffer, Uint8Array | string> {
+  checkCodecOptions("lengthDelimitedCodec", options, [
+    "lengthFieldLength",
+    "lengthFieldOffset",
+    "lengthAdjustment",
+    "numSkip",
+    "littleEndian",
+    "maxFrameLength",
+  ]);
+  return new LengthDelimitedCodec(options);
+}
+
+class LengthDelimitedCodec extends PrefixedCodec {
+  readonly maxLength: number;
+  readonly #maxFrameLength: number;
+  readonly #fieldStart: number;
+  readonly #fieldEnd: number;
+  readonly #adjustment: number;
+  readonly #skip: number;
+  readonly #littleEndian: boolean;
+  /** How many bytes have to be there before the length of a frame is known. */
+  readonly #head: number;
+
+  constructor(options: LengthDelimitedCodecOptions) {
+    super(options.onOverrun);
+    const most = Number.MAX_SAFE_INTEGER;
+    this.#fieldStart = checkedSize("lengthFieldOffset", options.lengthFieldOffset ?? 0, 0, MAX_HEAD);
+    this.#fieldEnd = this.#fieldStart + checkedSize("lengthFieldLength", options.lengthFieldLength ?? 4, 1, 8);
+    this.#adjustment = checkedSize("lengthAdjustment", options.lengthAdjustment ?? 0, -most, most);
+    this.#skip = checkedSize("numSkip", options.numSkip ?? this.#fieldEnd, 0, MAX_HEAD);
+    if (this.#skip > this.#fieldStart && this.#skip < this.#fieldEnd) {
+      throw new ValueError(`numSkip must not cut the length in two, got ${this.#skip}`);
+    }
+    this.#littleEndian = options.littleEndian ?? false;
+    this.#maxFrameLength = checkedLimit("maxFrameLength", options.maxFrameLength ?? 8 * 1024 * 1024);
+    this.#head = Math.max(this.#fieldEnd, this.#skip);
+    this.maxLength = this.#skip + this.#maxFrameLength;
+  }
+
+  _placeAt(bytes: Buffer, start: number): Place | number {
+    if (bytes.length - start < this.#head) {
+      return this.#head;
+    }
+    const field = this.#fieldAt(bytes, start);
+    const length = field + this.#adjustment;
+    const size = this.#skip + length;
+    if (length < 0 || size < this.#head) {
+      throw badHead(`the length of a frame is too small: ${field}, adjusted by ${this.#adjustment}`);
+    }
+    if (length > this.#maxFrameLength) {
+      throw overrun(length, "maxFrameLength", this.#maxFrameLength, size);
+    }
+    return bytes.length - start < size ? size : { size, from: this.#skip, to: size };
+  }
+
+  encode(item: Uint8Array | string): Uint8Array | readonly Uint8Array[] {
+    const bytes = bytesOf(item);
+    checkSendable(bytes.length, "maxFrameLength", this.#maxFrameLength);
+    const field = bytes.length - this.#adjustment;
+    if (field < 0 || field >= 256 ** (this.#fieldEnd - this.#fieldStart)) {
+      throw badHead(`send(): the length ${field} does not fit into ${this.#fieldEnd - this.#fieldStart} bytes`);
+    }
+    const isCopied = bytes.length <= COPIED;
+    const head = Buffer.allocUnsafe(this.#skip + (isCopied ? bytes.length : 0));
+    this.#writeHead(head, field, bytes);
+    if (isCopied) {
+      head.set(bytes, this.#skip);
+      return head;
+    }
+    return [head, bytes];
+  }
+
+  #fieldAt(bytes: Uint8Array, start: number): number {
+    const from = start + this.#fieldStart;
+    const to = start + this.#fieldEnd;
+    let value = 0;
+    // Beyond 2 ** 53 the number is not exact, but larger than any limit.
+    for (let i = from; i < to; i++) {
+      value = value * 256 + (bytes[this.#littleEndian ? from + to - 1 - i : i] as number);
+    }
+    return value;
+  }
+
+  /** Writes the skipped bytes, with the length among them. Where it is in the frame, it has to be right. */
+  #writeHead(head: Buffer, field: number, item: Uint8Array): void {
+    head.fill(0, 0, this.#skip);
+    if (this.#skip < this.#fieldEnd) {
+      if (item.length + this.#skip < this.#fieldEnd || this.#fieldAt(item, -this.#skip) !== field) {
+        throw badHead(`send(): the frame must contain its own length, ${field}, because numSkip is ${this.#skip}`);
+      }
+      return;
+    }
+    let left = field;
+    for (let i = 0; i < this.#fieldEnd - this.#fieldStart; i++) {
+      head[this.#littleEndian ? this.#fieldStart + i : this.#fieldEnd - 1 - i] = left % 256;
+      left = Math.floor(left / 256);
+    }
+  }
+}
+
+/**
+ * Frames that begin with their length as a varint, as Protocol Buffers write messages one after the other.
+ *
+ * `receive()` returns Buffers: views of what arrived. A length of more than `maxLengthLength` bytes throws a `ValueError`
+ * with the code `ERR_FRAME_LENGTH`.
+ *
+ * Python: has no such thing.
+ *
+ * @throws {ValueError} For an option out of its range.
+ *
+ * @example
+ * ```ts
+ * import * as asyncio from "contextvars/asyncio";
+ * import { framed, varintCodec } from "contextvars/codecs";
+ * import assert from "node:assert/strict";
+ *
+ * const reader = new asyncio.StreamReader();
+ * reader.feedData(Buffer.from("\x05hello"));
+ * assert.equal(String(await framed(reader, null, varintCodec()).receive()), "hello");
+ * ```
+ */
+export function varintCodec(options: VarintCodecOptions = {}): Codec<Buffer, Uint8Array | string> {
+  checkCodecOptions("varintCodec", options, ["maxFrameLength", "maxLengthLength"]);
+  return new VarintCodec(options);
+}
+
+class VarintCodec extends PrefixedCodec {
+  readonly maxLength: number;
+  readonly #maxFrameLength: number;
+  readonly #maxLengthLength: number;
+
+  constructor(options: VarintCodecOptions) {
+    super(options.onOverrun);
+    this.#maxFrameLength = checkedLimit("maxFrameLength", options.maxFrameLength ?? 4 * 1024 * 1024);
+    this.#maxLengthLength = checkedSize("maxLengthLength", options.maxLengthLength ?? 8, 1, 10);
+    this.maxLength = this.#maxFrameLength + this.#maxLengthLength;
+  }
+
+  _placeAt(bytes: Buffer, start: number): Place | number {
+    let length = 0;
+    let factor = 1;
+    for (let i = start; i < bytes.length; i++) {
+      const byte = bytes[i] as number;
+      length += (byte & 0x7f) * factor;
+      factor *= 128;
+      const head = i + 1 - start;
+      if (byte < 0x80) {
+        const size = head + length;
+        if (length > this.#maxFrameLength) {
+          throw overrun(length, "maxFrameLength", this.#maxFrameLength, size);
+        }
+        return bytes.length - start < size ? size : { size, from: head, to: size };
+      }
+      if (head === this.#maxLengthLength) {
+        throw badHead(`the length of a frame takes more than ${head} bytes (maxLengthLength)`);
+      }
+    }
+    return bytes.length - start + 1;
+  }
+
+  encode(item: Uint8Array | string): readonly Uint8Array[] {
+    const bytes = bytesOf(item);
+    checkSendable(bytes.length, "maxFrameLength", this.#maxFrameLength);
+    const head: number[] = [];
+    let left = bytes.length;
+    while (left >= 0x80) {
+      head.push((left % 128) + 128);
+      left = Math.floor(left / 128);
+    }
+    head.push(left);
+    if (head.length > this.#maxLengthLength) {
+      throw badHead(
+        `send(): the length of the frame takes ${head.length} bytes, maxLengthLength is ${this.#maxLengthLength}`,
+      );
+    }
+    return [Uint8Array.from(head), bytes];
+  }
+}
+
+/**
+ * Netstrings: the length in decimal digits, a colon, the bytes, a comma.
+ *
+ * `receive()` returns Buffers: views of what arrived. A length with a leading zero, anything else but digits, or a comma
+ * that is not where it has to be throws a `ValueError` with the code `ERR_FRAME_LENGTH`.
+ *
+ * Python: has no such thing.
+ *
+ * @throws {ValueError} For an option out of its range.
+ *
+ * @example
+ * ```ts
+ * import * as asyncio from "contextvars/asyncio";
+ * import { framed, netstringCodec } from "contextvars/codecs";
+ * import assert from "node:assert/strict";
+ *
+ * const reader = new asyncio.StreamReader();
+ * reader.feedData(Buffer.from("12:hello world!,"));
+ * assert.equal(String(await framed(reader, null, netstringCodec()).receive()), "hello world!");
+ * ```
+ */
+export function netstringCodec(options: NetstringCodecOptions = {}): Codec<Buffer, Uint8Array | string> {
+  checkCodecOptions("netstringCodec", options, ["maxLength"]);
+  return new NetstringCodec(options);
+}
+
+class NetstringCodec extends PrefixedCodec {
+  readonly maxLength: number;
+  readonly #maxFrameLength: number;
+
+  constructor(options: NetstringCodecOptions) {
+    super(options.onOverrun);
+    this.#maxFrameLength = checkedLimit("maxLength", options.maxLength ?? DEFAULT_MAX_LENGTH);
+    this.maxLength = MAX_DIGITS + 1 + this.#maxFrameLength + 1;
+  }
+
+  _placeAt(bytes: Buffer, start: number): Place | number {
+    let length = 0;
+    for (let i = start; i < bytes.length; i++) {
+      const digit = (bytes[i] as number) - DIGIT_0;
+      if (bytes[i] === COLON && i > start) {
+        return this.#bodyAt(bytes, start, i + 1, length);
+      }
+      if (digit < 0 || digit > 9) {
+        throw badHead(`a netstring begins with its length and a colon, got the byte ${bytes[i]}`);
+      }
+      if (i > start && length === 0) {
+        throw badHead("the length of a netstring begins with 0");
+      }
+      if (i - start === MAX_DIGITS) {
+        throw badHead(`the length of a netstring has more than ${MAX_DIGITS} digits`);
+      }
+      length = length * 10 + digit;
+    }
+    return bytes.length - start + 1;
+  }
+
+  encode(item: Uint8Array | string): Uint8Array {
+    const bytes = bytesOf(item);
+    checkSendable(bytes.length, "maxLength", this.#maxFrameLength);
+    return Buffer.concat([Buffer.from(`${bytes.length}:`), bytes, Buffer.from(",")]);
+  }
+
+  #bodyAt(bytes: Buffer, start: number, from: number, length: number): Place | number {
+    const end = from + length;
+    const size = end + 1 - start;
+    if (length > this.#maxFrameLength) {
+      throw overrun(length, "maxLength", this.#maxFrameLength, size);
+    }
+    if (bytes.length <= end) {
+      return size;
+    }
+    if (bytes[end] !== COMMA) {
+      throw badHead(`a netstring of ${length} bytes ends with a comma, got the byte ${bytes[end]}`);
+    }
+    return { size, from: from - start, to: end - start };
+  }
+}

@@ -1,0 +1,320 @@
+/** Codecs whose frames end with a separator: lines, JSON lines, frames between separators of one's own. */
+import { Buffer } from "node:buffer";
+import { LimitOverrunError, type Separator, ValueError } from "../asyncio/index.ts";
+import { toSeparators } from "../asyncio/streams/read-arguments.ts";
+import { ReadBuffer } from "../asyncio/streams/read-buffer.ts";
+import { repr } from "../repr.ts";
+import {
+  bytesOf,
+  type Codec,
+  checkCodecOptions,
+  checkedLimit,
+  checkedOnOverrun,
+  checkSendable,
+  DEFAULT_MAX_LENGTH,
+  type Decoded,
+  type OnOverrun,
+} from "./codec.ts";
+
+const NEWLINE = toSeparators("\n");
+const NEWLINE_BYTE = 10;
+const RETURN_BYTE = 13;
+/** What Node decodes bytes to that are not UTF-8. */
+const REPLACEMENT = "\ufffd";
+
+/** Options of {@linkcode linesCodec}. */
+export interface LinesCodecOptions {
+  /** How many bytes a line may have, without its newline. @default 65536 */
+  maxLength?: number | undefined;
+  /** How the text is encoded. @default "utf-8" */
+  encoding?: "utf-8" | "utf8" | "latin1" | undefined;
+  /** What becomes of a longer line. @default "error" */
+  onOverrun?: OnOverrun | undefined;
+}
+
+/** Options of {@linkcode delimiterCodec}. */
+export interface DelimiterCodecOptions {
+  /** How many bytes a frame may have, without its separator. @default 65536 */
+  maxLength?: number | undefined;
+  /** What becomes of a longer frame. @default "error" */
+  onOverrun?: OnOverrun | undefined;
+}
+
+/** Options of {@linkcode jsonLinesCodec}. */
+export interface JsonLinesCodecOptions {
+  /** How many bytes a line may have, without its newline. @default 65536 */
+  maxLength?: number | undefined;
+  /** What becomes of a longer line. @default "error" */
+  onOverrun?: OnOverrun | undefined;
+}
+
+/** What differs between the codecs of this file. */
+interface Kind<In, Out> {
+  readonly separators: ReturnType<typeof toSeparators>;
+  /** Whether what stands behind the last separator at EOF is a frame. */
+  readonly endIsSeparator: boolean;
+  /** What a frame says; the bytes end with the separator, except at EOF. */
+  parse(bytes: Buffer): In;
+  /** The bytes of a frame, without the separator. */
+  format(item: Out): Uint8Array | string;
+  /** What is written behind each frame. */
+  readonly terminator: Uint8Array;
+}
+
+/** A codec whose frames the reader's own search finds, which goes over no byte twice. */
+export class SeparatedCodec<In, Out> implements Codec<In, Out> {
+  readonly maxLength: number;
+  readonly onOverrun: OnOverrun;
+  readonly kind: Kind<In, Out>;
+
+  constructor(kind: Kind<In, Out>, options: DelimiterCodecOptions) {
+    this.maxLength = checkedLimit("maxLength", options.maxLength ?? DEFAULT_MAX_LENGTH);
+    this.onOverrun = checkedOnOverrun(options.onOverrun);
+    this.kind = kind;
+  }
+
+  decode(bytes: Buffer): Decoded<In> | null {
+    const buffer = new ReadBuffer(this.maxLength);
+    buffer.push(bytes);
+    const frame = this.take(buffer);
+    return frame === null ? null : { frame: this.kind.parse(frame), size: frame.length };
+  }
+
+  encode(item: Out): readonly (Uint8Array | string)[] {
+    const text = this.kind.format(item);
+    const length = typeof text === "string" ? Buffer.byteLength(text) : text.length;
+    checkSendable(length, "maxLength", this.maxLength);
+    return [text, this.kind.terminator];
+  }
+
+  /** Takes the next frame with its separator; `null` if that has not arrived. */
+  take(buffer: ReadBuffer): Buffer | null {
+    const { separators } = this.kind;
+    const line = separators === NEWLINE ? buffer.lineAtHand(this.maxLength) : null;
+    if (line !== null) {
+      return line;
+    }
+    try {
+      return buffer.through(separators, this.maxLength);
+    } catch (error) {
+      throw error instanceof LimitOverrunError ? tooLong(error) : error;
+    }
+  }
+}
+
+/**
+ * Lines of text: a newline ends a line, and neither the newline nor a carriage return before it is part of the line.
+ *
+ * `receive()` returns strings. At EOF, what follows the last newline is a line, too. Bytes that are not UTF-8 throw a
+ * `ValueError` with the code `ERR_FRAME_CONTENT`; the next call goes on behind that line. `send()` appends `\n`; for a
+ * protocol that wants `\r\n`, end the line with `\r`.
+ *
+ * With `onOverrun: "error"` a line that is too long throws a `LimitOverrunError`, and stays in the reader; with `"skip"`
+ * the line is dropped up to its newline.
+ *
+ * Python: has no such thing; `readline()` returns bytes with their newline.
+ *
+ * @throws {ValueError} For an option out of its range.
+ *
+ * @example
+ * ```ts
+ * import * as asyncio from "contextvars/asyncio";
+ * import { framed, linesCodec } from "contextvars/codecs";
+ * import assert from "node:assert/strict";
+ *
+ * const reader = new asyncio.StreamReader();
+ * reader.feedData(Buffer.from("one\r\ntwo\n"));
+ * reader.feedEof();
+ * const lines: string[] = [];
+ * for await (const line of framed(reader, null, linesCodec())) lines.push(line);
+ * assert.deepEqual(lines, ["one", "two"]);
+ * ```
+ */
+export function linesCodec(options: LinesCodecOptions = {}): Codec<string> {
+  checkCodecOptions("linesCodec", options, ["maxLength", "encoding"]);
+  const { encoding = "utf-8" } = options;
+  if (encoding !== "utf-8" && encoding !== "utf8" && encoding !== "latin1") {
+    throw new ValueError(`linesCodec(): encoding must be "utf-8" or "latin1", got ${repr(encoding)}`);
+  }
+  const isLatin1 = encoding === "latin1";
+  return new SeparatedCodec(
+    {
+      separators: NEWLINE,
+      endIsSeparator: true,
+      terminator: Buffer.from("\n"),
+      parse(bytes) {
+        let end = bytes.length;
+        if (bytes[end - 1] === NEWLINE_BYTE) {
+          end -= bytes[end - 2] === RETURN_BYTE ? 2 : 1;
+        }
+        return isLatin1 ? bytes.toString("latin1", 0, end) : decodeUtf8(bytes, end);
+      },
+      format(item) {
+        if (typeof item !== "string") {
+          throw new TypeError(`send() needs a string, got ${repr(item)}`);
+        }
+        if (item.includes("\n")) {
+          throw badContent(`send(): a line cannot contain a newline, got ${repr(item)}`);
+        }
+        return isLatin1 ? encodeLatin1(item) : item;
+      },
+    },
+    options,
+  );
+}
+
+/**
+ * Frames that end with a separator of your own, or with one of several.
+ *
+ * `receive()` returns Buffers, without the separator. Of several separators the one that ends first ends the frame, and
+ * the longest of those that end at the same place. An EOF behind bytes without a separator throws an
+ * `IncompleteReadError`. `send()` appends the first separator; an item that contains one throws a `ValueError`.
+ *
+ * Python: has no such thing; `readuntil()` returns bytes with their separator.
+ *
+ * @param separators - Bytes, a string, or an array of them.
+ * @throws {ValueError} If a separator is empty, there is none, or an option is out of its range.
+ *
+ * @example
+ * ```ts
+ * import * as asyncio from "contextvars/asyncio";
+ * import { delimiterCodec, framed } from "contextvars/codecs";
+ * import assert from "node:assert/strict";
+ *
+ * const reader = new asyncio.StreamReader();
+ * reader.feedData(Buffer.from("one;two|"));
+ * const frames = framed(reader, null, delimiterCodec([";", "|"]));
+ * assert.equal(String(await frames.receive()), "one");
+ * assert.equal(String(await frames.receive()), "two");
+ * ```
+ */
+export function delimiterCodec(
+  separators: Separator | readonly Separator[],
+  options: DelimiterCodecOptions = {},
+): Codec<Buffer, Uint8Array | string> {
+  checkCodecOptions("delimiterCodec", options, ["maxLength"]);
+  const shortestFirst = toSeparators(separators);
+  // Of those that end at the same place, the search finds the first in the list.
+  const needles = { ...shortestFirst, needles: [...shortestFirst.needles].reverse() };
+  const parse = (bytes: Buffer): Buffer => {
+    const ending = needles.needles.find((each) => endsWith(bytes, each));
+    return bytes.subarray(0, bytes.length - (ending?.length ?? 0));
+  };
+  const terminator = bytesOf(Array.isArray(separators) ? (separators[0] as Separator) : (separators as Separator));
+  return new SeparatedCodec<Buffer, Uint8Array | string>(
+    {
+      separators: needles,
+      endIsSeparator: false,
+      terminator,
+      parse,
+      format(item) {
+        const bytes = bytesOf(item);
+        // A separator may also begin in the item and end in the one behind it.
+        const received = new ReadBuffer(Number.POSITIVE_INFINITY);
+        received.push(Buffer.concat([bytes, terminator]));
+        const frame = received.until(needles);
+        if (frame === null || parse(frame).length !== bytes.length) {
+          throw badContent(`send(): a frame cannot contain a separator, got ${repr(item)}`);
+        }
+        return bytes;
+      },
+    },
+    options,
+  );
+}
+
+/**
+ * JSON Lines: a JSON value in each line.
+ *
+ * `receive()` returns the parsed value. At EOF, what follows the last newline is a line, too. A line that is not UTF-8,
+ * not JSON, or `null`, which stands for EOF, throws a `ValueError` with the code `ERR_FRAME_CONTENT`; the next call goes
+ * on behind that line. `send()` refuses what JSON cannot say, and `null`.
+ *
+ * Python: has no such thing.
+ *
+ * @throws {ValueError} For an option out of its range.
+ *
+ * @example
+ * ```ts
+ * import * as asyncio from "contextvars/asyncio";
+ * import { framed, jsonLinesCodec } from "contextvars/codecs";
+ * import assert from "node:assert/strict";
+ *
+ * const reader = new asyncio.StreamReader();
+ * reader.feedData(Buffer.from('{"id":1}\n[2]\n'));
+ * const values = framed(reader, null, jsonLinesCodec());
+ * assert.deepEqual(await values.receive(), { id: 1 });
+ * assert.deepEqual(await values.receive(), [2]);
+ * ```
+ */
+export function jsonLinesCodec<In = unknown, Out = unknown>(options: JsonLinesCodecOptions = {}): Codec<In, Out> {
+  checkCodecOptions("jsonLinesCodec", options, ["maxLength"]);
+  return new SeparatedCodec<In, Out>(
+    {
+      separators: NEWLINE,
+      endIsSeparator: true,
+      terminator: Buffer.from("\n"),
+      parse: (bytes) => parseJson(decodeUtf8(bytes, bytes.length)) as In,
+      format: formatJson,
+    },
+    options,
+  );
+}
+
+function parseJson(text: string): unknown {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw badContent(`a line is not JSON: ${repr(text.slice(0, 80))}`, error);
+  }
+  if (value === null) {
+    throw badContent("a line is null, which receive() returns at EOF; send an object that holds it");
+  }
+  return value;
+}
+
+function formatJson(item: unknown): string {
+  const text = JSON.stringify(item) as string | undefined;
+  if (text === undefined || text === "null") {
+    throw badContent(`send(): ${repr(item)} cannot be sent as a line of JSON; send an object that holds it`);
+  }
+  return text;
+}
+
+function decodeUtf8(bytes: Buffer, end: number): string {
+  const text = bytes.toString("utf8", 0, end);
+  if (text.includes(REPLACEMENT)) {
+    try {
+      new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(0, end));
+    } catch (error) {
+      throw badContent(`a line is not UTF-8: ${repr(text.slice(0, 80))}`, error);
+    }
+  }
+  return text;
+}
+
+function encodeLatin1(text: string): Uint8Array {
+  const bytes = Buffer.from(text, "latin1");
+  if (bytes.toString("latin1") !== text) {
+    throw badContent(`send(): latin1 cannot encode ${repr(text)}`);
+  }
+  return bytes;
+}
+
+function endsWith(bytes: Buffer, end: Buffer): boolean {
+  return bytes.length >= end.length && bytes.compare(end, 0, end.length, bytes.length - end.length) === 0;
+}
+
+function tooLong({ consumed, limit }: LimitOverrunError): LimitOverrunError {
+  return new LimitOverrunError(
+    `no separator within maxLength, ${limit} bytes; give a larger maxLength, or onOverrun: "skip"`,
+    consumed,
+    limit,
+  );
+}
+
+/** The error for a frame that is well separated, but says nothing. */
+function badContent(message: string, cause?: unknown): ValueError {
+  return new ValueError(message, { code: "ERR_FRAME_CONTENT", ...(cause === undefined ? {} : { cause }) });
+}
