@@ -8,9 +8,9 @@
  * Pages that stand elsewhere in the project, such as DIFFERENCES.md, are copied into docs/ with their links adapted; git
  * ignores the copies.
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
-import { commandOf, fail, isInstalled, npm, readJson, run, say } from "./support.mjs";
+import { commandOf, fail, filesIn, isInstalled, npm, readJson, run, say } from "./support.mjs";
 
 /**
  * The files that are pages of the site, too.
@@ -34,6 +34,7 @@ if (!["--serve", "--build", "--check"].includes(mode) || others.length > 0) {
 install();
 copyPages();
 makeReference();
+writeOverview();
 if (mode === "--serve") {
   process.exitCode = vitepress("dev");
 } else {
@@ -95,6 +96,19 @@ function makeReference() {
   if (status !== 0) {
     fail("the reference could not be made from the doc comments");
   }
+}
+
+/** For language models: what the package is, and where each page is, as plain text. */
+function writeOverview() {
+  const { name, description } = readJson("package.json");
+  const pages = filesIn("docs")
+    .filter((file) => /^docs\/(?:guides\/)?[\w-]+\.md$/.test(file) && file !== "docs/index.md")
+    .map((file) => {
+      const [, title = file] = /^# (.+)$/m.exec(readFileSync(file, "utf8")) ?? [];
+      return `- [${title}](/${file.replace(/^docs\/|\.md$/g, "")})`;
+    });
+  mkdirSync("docs/public", { recursive: true });
+  writeFileSync("docs/public/llms.txt", [`# ${name}`, "", `> ${description}`, "", ...pages, ""].join("\n"));
 }
 
 /** @param {string} command */
