@@ -41,7 +41,9 @@ test("the commands of the page, pasted in their order, end with the good-bye of 
 });
 
 function blocksOf(language: string): string[] {
-  return [...page.matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\`$`, "gm"))].map(([, code]) => code ?? "");
+  return [...page.matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\`$`, "gm"))].map(
+    ([, code]) => code ?? "",
+  );
 }
 
 /** As in a terminal: with the control of jobs, that `kill %1` needs. */
@@ -51,7 +53,9 @@ function shell(cwd: string, commands: string): ReturnType<typeof runCommand> {
 
 async function freePort(): Promise<string> {
   const server = await asyncio.startServer(() => {}, "127.0.0.1", 0);
-  const { port } = server.sockets[0]!.getsockname() as asyncio.SocketAddress;
+  const [listening] = server.sockets;
+  assert.ok(listening !== undefined);
+  const { port } = listening.getsockname();
   server.close();
   await server.waitClosed();
   return String(port);
