@@ -50,7 +50,8 @@ export function safeRepr(value: unknown, print: (value: unknown) => string = rep
   try {
     return print(value);
   } catch {
-    return `<${Object(value).constructor?.name || "object"} instance at ${addressOf(Object(value))}>`;
+    const object = Object(value) as object;
+    return `<${className(object)} instance at ${addressOf(object)}>`;
   }
 }
 
@@ -80,8 +81,41 @@ function ends(value: string | Uint8Array, before: number, after: number): string
 }
 
 /** The function's name, without the word that `bind()` puts before it; or the text for a function without a name. */
-export function functionName({ name }: { readonly name: unknown }, nameless = "anonymous"): string {
-  return (typeof name === "string" && name.replace(/^(?:bound )+/, "")) || nameless;
+export function functionName(named: { readonly name: unknown }, nameless = "anonymous"): string {
+  return nameOf(named)?.replace(/^(?:bound )+/, "") || nameless;
+}
+
+/** The `name`, if it is a string: it may be anything, and the getter of it, or a Proxy, may throw. */
+export function nameOf(named: { readonly name: unknown }): string | undefined {
+  try {
+    const { name } = named;
+    return typeof name === "string" ? name : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The name of the object's class, or `object` where it has none. */
+export function className(object: object): string {
+  try {
+    return functionName(object.constructor, "object");
+  } catch {
+    return "object";
+  }
+}
+
+/** As `value instanceof someClass`, except that a Proxy, which a program may throw, cannot make it throw. */
+export function isA<T>(value: unknown, someClass: abstract new (...args: never) => T): value is T {
+  try {
+    return value instanceof someClass;
+  } catch {
+    return false;
+  }
+}
+
+/** The name of an error, or the type of what was thrown instead of one. */
+export function errorName(error: unknown): string {
+  return (isA(error, Error) ? nameOf(error) : undefined) ?? typeof error;
 }
 
 /** The value as Python's `repr()` would write it, on one line. */
@@ -137,7 +171,7 @@ function objectRepr(value: object): string {
   if (typeof text === "function" && text !== Object.prototype.toString) {
     return String(value);
   }
-  return `<${value.constructor?.name || "object"} object at ${addressOf(value)}>`;
+  return `<${className(value)} object at ${addressOf(value)}>`;
 }
 
 function container(value: object, open: string, items: () => string[], close: string): string {

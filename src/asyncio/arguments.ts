@@ -6,7 +6,7 @@
  */
 import { isContext } from "../contextvars/context.ts";
 import { ValueError } from "../errors.ts";
-import { repr } from "../repr.ts";
+import { safeRepr as repr } from "../repr.ts";
 import { isThenable } from "./exceptions.ts";
 
 /** Refuses options that the function does not have, as Python refuses keyword arguments. */

@@ -4,7 +4,7 @@
  * They watch their Futures through the same queue of callbacks that wakes tasks, so that they notice in asyncio's order.
  */
 import { TimeoutError, ValueError } from "../errors.ts";
-import { repr } from "../repr.ts";
+import { errorName, safeRepr } from "../repr.ts";
 import { checkOptions } from "./arguments.ts";
 import { fromCallback } from "./async-stacks.ts";
 import { ReportedUnlessAwaited, WhenAwaited } from "./awaited.ts";
@@ -85,7 +85,7 @@ export function gather<const A extends readonly Awaitable<unknown>[]>(
 ): Future<{ -readonly [K in keyof A]: unknown }>;
 export function gather(awaitables: readonly Awaitable<unknown>[], options: GatherOptions = {}): Future<unknown> {
   if (!Array.isArray(awaitables)) {
-    throw new TypeError(`gather() needs an array, got ${repr(awaitables)}; write gather([a, b])`);
+    throw new TypeError(`gather() needs an array, got ${safeRepr(awaitables)}; write gather([a, b])`);
   }
   checkOptions("gather()", options, ["returnExceptions"]);
   const children = awaitables.map((awaitable) => ensureFuture(awaitable));
@@ -105,17 +105,14 @@ export function gather(awaitables: readonly Awaitable<unknown>[], options: Gathe
     }
     if (child.cancelled() && options.returnExceptions !== true) {
       outer.setException(child._cancelledError());
-      return;
-    }
-    const error = errorOf(child);
-    if (error !== null && options.returnExceptions !== true) {
-      outer.setException(error);
+    } else if (child._failed && options.returnExceptions !== true) {
+      outer.setException(child.exception());
     } else if (pending === 0 && outer.cancelRequested) {
       const last = children.at(-1) as Future<unknown>;
       const cancelled = last.cancelled() ? last._cancelledError() : fromCallback(cancelledError(outer.cancelReason));
       outer.setException(cancelled);
     } else if (pending === 0) {
-      outer.setResult(children.map((each) => errorOf(each) ?? each.result()));
+      outer.setResult(children.map(outcomeOf));
     }
   };
   for (const child of children) {
@@ -128,9 +125,12 @@ export function gather(awaitables: readonly Awaitable<unknown>[], options: Gathe
   return outer;
 }
 
-/** The error or cancellation a Future ended with, as a value; `null` where it has a result. */
-function errorOf(future: Future<unknown>): unknown {
-  return future.cancelled() ? cancelledError(future._cancelMessage) : future.exception();
+/** What the Future ended with, as a value: its result, its error, or a cancellation. */
+function outcomeOf(future: Future<unknown>): unknown {
+  if (future.cancelled()) {
+    return cancelledError(future._cancelMessage);
+  }
+  return future._failed ? future.exception() : future.result();
 }
 
 /** `wait()` returns when one is done. Python: `asyncio.FIRST_COMPLETED`. */
@@ -189,18 +189,20 @@ export async function waitFutures<F extends Future<unknown>>(
   checkOptions("wait()", options, ["timeout", "returnWhen"]);
   const { timeout = null, returnWhen = ALL_COMPLETED } = options;
   if (futures instanceof Future || typeof (futures as Iterable<F> | null)?.[Symbol.iterator] !== "function") {
-    throw new TypeError(`expect a list of futures, not ${repr(futures)}; write wait([task])`);
+    throw new TypeError(`expect a list of futures, not ${safeRepr(futures)}; write wait([task])`);
   }
   const all = new Set(futures);
   if (all.size === 0) {
     throw new ValueError("Set of Tasks/Futures is empty.");
   }
   if (![FIRST_COMPLETED, FIRST_EXCEPTION, ALL_COMPLETED].includes(returnWhen)) {
-    throw new ValueError(`Invalid returnWhen value: ${repr(returnWhen)}`);
+    throw new ValueError(`Invalid returnWhen value: ${safeRepr(returnWhen)}`);
   }
   for (const each of all) {
     if (!(each instanceof Future)) {
-      throw new TypeError(`wait() needs Tasks and Futures, got ${repr(each)}; make tasks of functions: createTask()`);
+      throw new TypeError(
+        `wait() needs Tasks and Futures, got ${safeRepr(each)}; make tasks of functions: createTask()`,
+      );
     }
   }
   const waiter = new InnerFuture<void>(() => `${name} ${left} of ${all.size} pending`);
@@ -210,8 +212,7 @@ export async function waitFutures<F extends Future<unknown>>(
   const observers = [...all].map((each) => {
     const observer = each._observe(() => {
       left -= 1;
-      const failed = returnWhen === FIRST_EXCEPTION && !each.cancelled() && each.exception() !== null;
-      if (left === 0 || returnWhen === FIRST_COMPLETED || failed) {
+      if (left === 0 || returnWhen === FIRST_COMPLETED || (returnWhen === FIRST_EXCEPTION && each._failed)) {
         timer?.cancel();
         release();
       }
@@ -257,7 +258,7 @@ export async function waitFutures<F extends Future<unknown>>(
 export function waitFor<T>(awaitable: Awaitable<T>, timeout: number | null): Promise<Awaited<T>> {
   if (timeout !== null && typeof timeout !== "number") {
     return rejected(
-      new TypeError(`waitFor() needs a timeout: a number of seconds, or null for none; got ${repr(timeout)}`),
+      new TypeError(`waitFor() needs a timeout: a number of seconds, or null for none; got ${safeRepr(timeout)}`),
     );
   }
   if (currentTask() === null) {
@@ -290,7 +291,7 @@ function timedOut(cause: unknown): TimeoutError {
 
 /** Waits for its end in a way that does not cancel it once more when this wait is cancelled. */
 async function cancelAndWait(future: Future<unknown>): Promise<void> {
-  const waiter = new InnerFuture<void>(() => `waitFor() until it has ended: ${repr(future)}`);
+  const waiter = new InnerFuture<void>(() => `waitFor() until it has ended: ${safeRepr(future)}`);
   const observer = future._observe(() => void (waiter.done() || waiter.setResult()), "waitFor()");
   try {
     future.cancel();
@@ -356,7 +357,7 @@ export function asCompleted<A extends Awaitable<unknown>>(
     awaitables instanceof Future ||
     typeof (awaitables as Iterable<unknown> | null)?.[Symbol.iterator] !== "function"
   ) {
-    throw new TypeError(`expect an iterable of futures, not ${repr(awaitables)}; write asCompleted([a, b])`);
+    throw new TypeError(`expect an iterable of futures, not ${safeRepr(awaitables)}; write asCompleted([a, b])`);
   }
   const { timeout = null } = options;
   const todo = new Set([...new Set(awaitables)].map((awaitable) => ensureFuture(awaitable as Awaitable<T>)));
@@ -448,11 +449,10 @@ export function shield<T>(awaitable: Awaitable<T>): Future<T> {
       outer.cancel();
       return;
     }
-    const exception = inner.exception();
-    if (exception === null) {
-      outer.setResult(inner.result());
+    if (inner._failed) {
+      outer.setException(inner.exception());
     } else {
-      outer.setException(exception);
+      outer._finish(inner.result());
     }
   }, "shield()");
   outer._observe(() => {
@@ -473,10 +473,13 @@ function reportError(inner: Future<unknown>): void {
   }
   reporting.add(inner);
   inner._observe(() => {
-    const exception = inner.cancelled() ? null : inner.exception();
-    if (exception !== null) {
-      const name = exception instanceof Error ? exception.name : typeof exception;
-      callExceptionHandler({ message: `${name} exception in shielded future`, exception, future: inner });
+    if (inner._failed) {
+      const exception = inner.exception();
+      callExceptionHandler({
+        message: `${errorName(exception)} exception in shielded future`,
+        exception,
+        future: inner,
+      });
     }
   }, "shield()");
 }

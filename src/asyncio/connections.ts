@@ -4,7 +4,7 @@ import { Socket, type TcpNetConnectOpts } from "node:net";
 import { Duplex } from "node:stream";
 import { copyContext } from "../contextvars/context.ts";
 import { ConnectionAbortedError, RuntimeError, ValueError } from "../errors.ts";
-import { repr } from "../repr.ts";
+import { className, repr } from "../repr.ts";
 import { addressOrOptions, checkFunction, checkOptions } from "./arguments.ts";
 import { fromCallback } from "./async-stacks.ts";
 import type { BaseProtocol } from "./protocols/protocols.ts";
@@ -369,12 +369,12 @@ async function adopted(sock: ConnectedSocket, caller: string): Promise<Duplex> {
   if (sock instanceof Duplex) {
     const socket = sock as Duplex & Partial<Socket>;
     if (socket.destroyed) {
-      throw new ValueError(`sock is closed already: ${socket.constructor.name}`);
+      throw new ValueError(`sock is closed already: ${className(socket)}`);
     }
     checkReadable("sock", socket);
     checkWritable("sock", socket);
     if (!claim(socket)) {
-      throw new RuntimeError(`sock is used by another connection already: ${socket.constructor.name}`);
+      throw new RuntimeError(`sock is used by another connection already: ${className(socket)}`);
     }
     if (socket.connecting === true) {
       await untilConnected(socket, () => `${caller} sock`);

@@ -36,13 +36,16 @@ export class Handle {
   readonly _flow: Flow;
   /** @internal */
   readonly _callback: () => unknown;
+  /** @internal The function that messages name: the program's, where a function of the library's stands around it. */
+  readonly _named: { readonly name: unknown };
   #cancelled = false;
   /** @internal In debug mode, where it was scheduled. */
   readonly _stack: string | undefined = creationStack();
 
   /** @internal */
-  constructor(callback: () => unknown, context: Context) {
+  constructor(callback: () => unknown, context: Context, named: { readonly name: unknown } = callback) {
     this._callback = callback;
+    this._named = named;
     this._flow = new Flow(context, null, false, null);
   }
 
@@ -73,7 +76,7 @@ export class Handle {
 
   /** @internal */
   _describe(): string {
-    return this.cancelled() ? "cancelled" : `${functionName(this._callback)}()`;
+    return this.cancelled() ? "cancelled" : `${functionName(this._named)}()`;
   }
 
   /** @internal */
@@ -93,7 +96,7 @@ function callReporting(handle: Handle): void {
     callback();
   } catch (exception) {
     callExceptionHandler({
-      message: `Exception in callback ${functionName(callback)}()`,
+      message: `Exception in callback ${functionName(handle._named)}()`,
       exception,
       handle,
       ...(handle._stack === undefined ? {} : { sourceTraceback: handle._stack }),
@@ -213,7 +216,7 @@ function write(context: ExceptionContext, failure: string): void {
   try {
     defaultExceptionHandler(context);
   } catch (error) {
-    console.error(failure, error);
+    print(failure, error);
   }
 }
 
@@ -228,5 +231,19 @@ export function defaultExceptionHandler(context: ExceptionContext): void {
     const value = known[key];
     lines.push(`${key}: ${typeof value === "string" && texts.has(key) ? value : safeRepr(value)}`);
   }
-  console.error(lines.join("\n"), ...(exception === undefined ? [] : [exception]));
+  const text = lines.join("\n");
+  if (exception === undefined) {
+    console.error(text);
+  } else {
+    print(text, exception);
+  }
+}
+
+function print(text: string, error: unknown): void {
+  try {
+    console.error(text, error);
+  } catch {
+    // It cannot be looked at: a getter, or a Proxy, throws.
+    console.error(text, safeRepr(error));
+  }
 }

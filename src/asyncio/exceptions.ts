@@ -1,5 +1,6 @@
 /** The errors of asyncio, and the test for the one that must never be swallowed. */
 import { EOFError, named, RuntimeError } from "../errors.ts";
+import { isA, safeRepr } from "../repr.ts";
 
 /**
  * The task was cancelled: somebody called `cancel()` on it, or on something it waits for.
@@ -19,7 +20,9 @@ export class CancelledError extends Error {
   readonly reason: string | undefined;
 
   constructor(reason?: string, options?: ErrorOptions) {
-    super(reason ?? "", options);
+    // A program without types may give `cancel()` anything, a Symbol for one.
+    const text: unknown = reason ?? "";
+    super(typeof text === "string" ? text : safeRepr(text), options);
     this.reason = reason;
   }
 }
@@ -38,7 +41,7 @@ export type CancelMessage = string | AbortReason | undefined;
 
 /** A new error for a cancellation. */
 export function cancelledError(message: CancelMessage): CancelledError {
-  return message instanceof AbortReason
+  return isA(message, AbortReason)
     ? new CancelledError(undefined, { cause: message.cause })
     : new CancelledError(message);
 }
@@ -82,6 +85,8 @@ export function cancellationIn(error: unknown): CancelledError | null {
     let each = error;
     for (let i = 0; i < MOST_CAUSES && each !== null && typeof each === "object"; i++) {
       if (each instanceof CancelledError || isOfOtherCopy(each)) {
+        // The task will ask for it, and is not to fail then.
+        void (each as CancelledError).reason;
         return each as CancelledError;
       }
       if (!isAbortError(each)) {

@@ -9,7 +9,7 @@
  * the task gets the CancelledError instead, again as in asyncio.
  */
 import type { Context } from "../contextvars/context.ts";
-import { functionName, inspectCustom, repr, safeRepr, shortRepr, unlessPrinting } from "../repr.ts";
+import { className, functionName, inspectCustom, repr, safeRepr, shortRepr, unlessPrinting } from "../repr.ts";
 import { checkFunction, notHandedOver } from "./arguments.ts";
 import { fromCallback, thrownHere } from "./async-stacks.ts";
 import { creationStack, isDebug } from "./debug/debug.ts";
@@ -241,7 +241,7 @@ export class Future<T> implements Promise<T> {
    */
   addDoneCallback(callback: (future: this) => unknown, options?: CallbackOptions): void {
     checkFunction("addDoneCallback()", callback);
-    const handle = new Handle(callback.bind(undefined, this), contextFor("addDoneCallback()", options));
+    const handle = new Handle(() => callback(this), contextFor("addDoneCallback()", options), callback);
     if (this.#state !== "pending") {
       soon(handle);
       return;
@@ -312,7 +312,7 @@ export class Future<T> implements Promise<T> {
 
   /** @internal The class name, for messages. */
   get _kind(): string {
-    return this.constructor.name;
+    return className(this);
   }
 
   /** @internal The state, as `toString()` shows it. */
@@ -323,6 +323,11 @@ export class Future<T> implements Promise<T> {
   /** @internal What a task waits for that waits for it. */
   _awaitedAs(): string {
     return repr(this);
+  }
+
+  /** @internal Whether it ended with an error, which may be any value, `null` and `undefined` as well. */
+  get _failed(): boolean {
+    return this.#failed;
   }
 
   /** @internal What `toString()` shows after the state. */
@@ -396,7 +401,7 @@ export class Future<T> implements Promise<T> {
       stack: this._stack,
       message: `${this._kind} exception was never retrieved`,
       exception,
-      future: this.toString(),
+      future: safeRepr(this),
     });
   }
 
@@ -528,7 +533,7 @@ function callbackName(item: Ready): string | undefined {
   if (item instanceof FutureWait) {
     return "Task.task_wakeup()";
   }
-  return item instanceof Handle ? `${functionName(item._callback)}()` : undefined;
+  return item instanceof Handle ? `${functionName(item._named)}()` : undefined;
 }
 
 /** Errors of Futures that nobody has asked for yet. */
@@ -551,12 +556,12 @@ function reportUnlessRetrieved(future: object, entry: Unretrieved): Unretrieved 
  * of the stack. A Future that is kept by its own error would never be garbage, and the error never reported.
  */
 function letFramesGo(exception: unknown): void {
-  if (exception instanceof Error) {
-    try {
+  try {
+    if (exception instanceof Error) {
       void exception.stack;
-    } catch {
-      // Whoever has given it another `stack` has seen to that.
     }
+  } catch {
+    // Whoever has given it another `stack`, or has put a Proxy around it, has seen to that.
   }
 }
 

@@ -6,7 +6,7 @@
  * in between, it passes the wake-up on: no wake-up is lost.
  */
 import { RuntimeError, ValueError } from "../errors.ts";
-import { addressOf, inspectCustom, repr } from "../repr.ts";
+import { addressOf, className, inspectCustom, repr } from "../repr.ts";
 import { checkFunction, checkNoArguments, checkWholeNumber } from "./arguments.ts";
 import { BrokenBarrierError, isCancelled, isThenable } from "./exceptions.ts";
 import { Waiter, Waiters } from "./waiters.ts";
@@ -14,7 +14,7 @@ import { quiet, type WaitingTask, waitingTask } from "./waits.ts";
 
 function described(object: object, state: string, waiters: number): string {
   const waiting = waiters > 0 ? `, waiters:${waiters}` : "";
-  return `<asyncio.locks.${object.constructor.name} object at ${addressOf(object)} [${state}${waiting}]>`;
+  return `<asyncio.locks.${className(object)} object at ${addressOf(object)} [${state}${waiting}]>`;
 }
 
 /** What can be held for the time of a block. */
@@ -29,7 +29,7 @@ abstract class Holdable {
    * Python: `async with lock:`. Differs: a method.
    */
   async with<T>(body: () => T | PromiseLike<T>): Promise<Awaited<T>> {
-    checkFunction(`${this.constructor.name}.with()`, body);
+    checkFunction(`${className(this)}.with()`, body);
     await this.acquire();
     try {
       return await body();
@@ -142,7 +142,7 @@ class LockWaiter extends Waiter<true> {
   }
 
   what(): string {
-    return `${this.#lock.constructor.name}.acquire()${this.#lock._heldBy()}`;
+    return `${className(this.#lock)}.acquire()${this.#lock._heldBy()}`;
   }
 
   protected goOn(): void {
@@ -206,7 +206,7 @@ export class Event {
 
   /** @internal What its `wait()` is, for messages. */
   _what(): string {
-    return `${this.constructor.name}.wait()`;
+    return `${className(this)}.wait()`;
   }
 }
 
@@ -375,7 +375,7 @@ export class Condition extends Holdable {
 
   /** @internal What its `wait()` is, for messages. */
   _what(): string {
-    return `${this.constructor.name}.wait()`;
+    return `${className(this)}.wait()`;
   }
 }
 
@@ -439,7 +439,7 @@ export class Semaphore extends Holdable {
 
   /** @internal */
   _what(): string {
-    return `${this.constructor.name}.acquire() ${this.value} free`;
+    return `${className(this)}.acquire() ${this.value} free`;
   }
 
   #wakeNext(): boolean {
@@ -516,7 +516,7 @@ class BarrierCondition extends Condition {
   /** @internal */
   override _what(): string {
     const { parties, nWaiting } = this.#barrier;
-    return `${this.#barrier.constructor.name}.wait() ${nWaiting} of ${parties} have come`;
+    return `${className(this.#barrier)}.wait() ${nWaiting} of ${parties} have come`;
   }
 }
 

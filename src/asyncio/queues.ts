@@ -6,7 +6,7 @@
  * and cancelled before its turn wakes the next.
  */
 import { ValueError } from "../errors.ts";
-import { addressOf, inspectCustom, repr } from "../repr.ts";
+import { addressOf, className, inspectCustom, repr } from "../repr.ts";
 import { notHandedOver } from "./arguments.ts";
 import { isThenable, QueueEmpty, QueueFull, QueueShutDown } from "./exceptions.ts";
 import { Event } from "./locks.ts";
@@ -189,7 +189,7 @@ export class Queue<T> {
   /** @param maxsize - How many items fit in; 0 or less: any number. */
   constructor(maxsize = 0) {
     if (typeof maxsize !== "number" || Number.isNaN(maxsize)) {
-      throw new TypeError(`${new.target.name}(): maxsize must be a number, got ${repr(maxsize)}`);
+      throw new TypeError(`${className(this)}(): maxsize must be a number, got ${repr(maxsize)}`);
     }
     this.#maxsize = maxsize;
     this.#store = this._makeStore();
@@ -352,7 +352,7 @@ export class Queue<T> {
       this.#unfinished > 0 ? `tasks=${this.#unfinished}` : "",
       this.#shutDown ? "shutdown" : "",
     ];
-    return `<${this.constructor.name} at ${addressOf(this)} ${parts.filter((part) => part !== "").join(" ")}>`;
+    return `<${className(this)} at ${addressOf(this)} ${parts.filter((part) => part !== "").join(" ")}>`;
   }
 
   /** @internal */
@@ -378,7 +378,7 @@ export class Queue<T> {
   /** @internal What its `get()`, or `put()`, is while it waits, for messages. */
   _what(method: "get()" | "put()"): string {
     const size = this.#maxsize > 0 ? `${this.qsize()}/${this.#maxsize}` : `${this.qsize()}`;
-    return `${this.constructor.name}.${method} of ${size}`;
+    return `${className(this)}.${method} of ${size}`;
   }
 
   #oneFinished(): void {
@@ -464,7 +464,7 @@ class QueueFinished extends Event {
 
   /** @internal */
   override _what(): string {
-    return `${this.#queue.constructor.name}.join() ${this.#queue._unfinished} unfinished`;
+    return `${className(this.#queue)}.join() ${this.#queue._unfinished} unfinished`;
   }
 }
 

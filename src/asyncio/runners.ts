@@ -223,8 +223,8 @@ async function cancelAll(tasks: readonly Task<unknown>[]): Promise<void> {
   }
   await gather(tasks, { returnExceptions: true });
   for (const task of tasks) {
-    const exception = task.cancelled() ? null : task.exception();
-    if (exception !== null) {
+    if (task._failed) {
+      const exception = task.exception();
       callExceptionHandler({ message: "unhandled exception during asyncio.run() shutdown", exception, task });
     }
   }

@@ -1,7 +1,7 @@
 /** Signals: one callback for each, and Ctrl-C for the main task. */
 import { constants } from "node:os";
 import { RuntimeError, ValueError } from "../errors.ts";
-import { repr } from "../repr.ts";
+import { isA, repr } from "../repr.ts";
 import { checkFunction } from "./arguments.ts";
 import { callSoon, contextFor } from "./events.ts";
 import { KeyboardInterrupt } from "./exceptions.ts";
@@ -50,7 +50,7 @@ export function exitIfInterruptUncaught(): void {
 }
 
 function exitIfInterrupt(error: unknown): void {
-  if (error instanceof KeyboardInterrupt && process.listenerCount("uncaughtException") === 0) {
+  if (isA(error, KeyboardInterrupt) && process.listenerCount("uncaughtException") === 0) {
     console.error(error);
     process.exit(INTERRUPTED_STATUS);
   }

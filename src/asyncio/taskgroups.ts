@@ -6,7 +6,7 @@
  * outside cancels the tasks and goes on its way when they have ended, unless one of them failed: errors come first.
  */
 import { RuntimeError } from "../errors.ts";
-import { inspectCustom } from "../repr.ts";
+import { inspectCustom, isA } from "../repr.ts";
 import { checkFunction } from "./arguments.ts";
 import { callExceptionHandler } from "./events.ts";
 import { ExceptionGroup, KeyboardInterrupt } from "./exceptions.ts";
@@ -164,7 +164,7 @@ export class TaskGroup {
 
   async #exit(parent: Task<unknown>, failure: Failure): Promise<void> {
     this.#exiting = true;
-    if (failure?.error instanceof KeyboardInterrupt) {
+    if (failure !== null && isA(failure.error, KeyboardInterrupt)) {
       this.#interrupt ??= failure.error;
     }
     const cancellation = failure === null ? null : parent._cancellationIn(failure.error);
@@ -218,12 +218,12 @@ export class TaskGroup {
     if (this.#tasks.size === 0 && this.#allDone !== null && !this.#allDone.done()) {
       this.#allDone.setResult();
     }
-    const exception = task.cancelled() ? null : task.exception();
-    if (exception === null) {
+    if (!task._failed) {
       return;
     }
+    const exception = task.exception();
     this.#errors.push(exception);
-    if (exception instanceof KeyboardInterrupt) {
+    if (isA(exception, KeyboardInterrupt)) {
       this.#interrupt ??= exception;
     }
     if (this.#parent?.done()) {

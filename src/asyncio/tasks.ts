@@ -16,7 +16,7 @@
 import { type Context, copyContext } from "../contextvars/context.ts";
 import { currentFlow, Flow, isEntered, moveIntoFlow, runInFlow } from "../contextvars/current.ts";
 import { RuntimeError } from "../errors.ts";
-import { functionName, repr } from "../repr.ts";
+import { functionName, nameOf, repr, safeRepr } from "../repr.ts";
 import { checkContext, checkFunction, checkOptions, checkSeconds, notHandedOver } from "./arguments.ts";
 import { fromCallback } from "./async-stacks.ts";
 import { isDebug, warn } from "./debug/debug.ts";
@@ -33,7 +33,16 @@ import {
 } from "./exceptions.ts";
 import { Future } from "./futures.ts";
 import { soon } from "./ready.ts";
-import { type Cancellable, quiet, rejected, Sleep, settledFromOutside, waitingTask, Yield } from "./waits.ts";
+import {
+  type Cancellable,
+  quiet,
+  rejected,
+  Sleep,
+  settledFromOutside,
+  waitingTask,
+  whenSettled,
+  Yield,
+} from "./waits.ts";
 
 /** Options of {@linkcode createTask}. */
 export interface TaskOptions {
@@ -95,7 +104,7 @@ const START: Cancellable = { isOutside: () => false, waitedFor: () => null, canc
  */
 export class Task<T> extends Future<T> {
   /** The function; its name only when it has ended, so that what it closes over can be collected. */
-  #body: (() => T | PromiseLike<T>) | { readonly name: string };
+  #body: (() => T | PromiseLike<T>) | { readonly name: string | undefined };
   readonly #flow: Flow;
   /** A number stands for the name that a task has by itself, an object for one that is made when it is asked for. */
   #name: string | number | LazyName;
@@ -387,18 +396,16 @@ export class Task<T> extends Future<T> {
       this.#threw(error);
       return;
     }
-    if (!(outcome instanceof Promise)) {
-      if (typeof (outcome as PromiseLike<T> | null | undefined)?.then !== "function") {
-        this.#returned(outcome as T);
-        return;
-      }
-      outcome = Promise.resolve(outcome);
+    if (!isThenable(outcome)) {
+      this.#returned(outcome as T);
+      return;
     }
     // One that was started eagerly may end within the step of its maker, which goes on: nothing may run before that ends.
     const hasOwnSteps = this.#flow.outer === null;
-    outcome.then(
+    whenSettled(
+      outcome as PromiseLike<T>,
       (result) => this.#returned(result, hasOwnSteps),
-      (error: unknown) => this.#threw(error),
+      (error) => this.#threw(error),
     );
   }
 
@@ -428,7 +435,7 @@ export class Task<T> extends Future<T> {
   }
 
   #end(): void {
-    this.#body = { name: this.#body.name };
+    this.#body = { name: nameOf(this.#body) };
     if (!stopWatching(this as Task<unknown>)) {
       this.#unregister();
     }
@@ -652,14 +659,14 @@ export function sleep<T>(delay: number, result?: T): Promise<T | undefined> {
  * @throws {TypeError} If it is nothing that can be waited for.
  */
 export function ensureFuture<T>(awaitable: Awaitable<T>): Future<T> {
-  if (awaitable instanceof Future) {
-    return awaitable as Future<T>;
-  }
   if (typeof awaitable === "function") {
     return createTask(awaitable) as Task<unknown> as Task<T>;
   }
-  if (typeof (awaitable as PromiseLike<T> | null)?.then !== "function") {
-    throw new TypeError(`a function, a Task, a Future or a promise is needed, got ${repr(awaitable)}`);
+  if (awaitable instanceof Future) {
+    return awaitable as Future<T>;
+  }
+  if (!isThenable(awaitable)) {
+    throw new TypeError(`a function, a Task, a Future or a promise is needed, got ${safeRepr(awaitable)}`);
   }
   return observed(awaitable, new Future());
 }
@@ -667,20 +674,20 @@ export function ensureFuture<T>(awaitable: Awaitable<T>): Future<T> {
 /** The Future, which gets the outcome of the promise. */
 export function observed<T>(promise: PromiseLike<T>, future: Future<T>): Future<T> {
   settledFromOutside(future);
-  // Through a promise, so that what a foreign thenable gives is no thenable.
-  Promise.resolve(promise).then(
+  whenSettled(
+    promise,
     (result) => {
       if (!future.done()) {
-        future.setResult(result);
+        future._finish(result);
       }
     },
-    (error: unknown) => {
+    (error) => {
       if (future.done()) {
         return;
       }
       const cancellation = cancellationIn(error);
       if (cancellation === null) {
-        future.setException(error);
+        future._fail(error);
       } else {
         future._cancelled(cancellation.reason, asCancelledError(error, undefined));
       }

@@ -58,6 +58,27 @@ export function waitingTask(): WaitingTask | null {
   return currentFlow().owner as WaitingTask | null;
 }
 
+/**
+ * Calls one of the two functions, once, as `await` would go on with the value, which is a thenable of whatever make: one
+ * that throws when it is looked at, or calls back twice, or at once.
+ */
+export function whenSettled<T>(
+  value: PromiseLike<T>,
+  onResult: (result: T) => void,
+  onError: (error: unknown) => void,
+): void {
+  let promise: Promise<T>;
+  try {
+    // The very value where it is a plain promise; otherwise a promise that asks it, in a microtask.
+    promise = Promise.resolve(value);
+  } catch (error) {
+    onError(error);
+    return;
+  }
+  // Not its own `then`, if it has one: `await` does not look at that either.
+  void Promise.prototype.then.call(promise, onResult as (result: unknown) => void, onError);
+}
+
 let givenResolve: (value: never) => void;
 let givenReject: (error: unknown) => void;
 /** One function for all promises: a closure for each would cost more than the promise. */

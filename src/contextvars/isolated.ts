@@ -37,10 +37,14 @@ export function isolated<F extends (...args: never[]) => unknown>(callable: F): 
   }
   const captured = copyContext();
   function isolatedCall(this: unknown, ...args: never[]): unknown {
-    return captured.copy().run(() => callable.apply(this, args));
+    return captured.copy().run(() => Reflect.apply(callable, this, args));
   }
-  // The number of parameters matters to whoever takes the function: a middleware with four is an error handler.
-  Object.defineProperty(isolatedCall, "name", { value: callable.name, configurable: true });
-  Object.defineProperty(isolatedCall, "length", { value: callable.length, configurable: true });
+  try {
+    // The number of parameters matters to whoever takes the function: a middleware with four is an error handler.
+    Object.defineProperty(isolatedCall, "length", { value: callable.length, configurable: true });
+    Object.defineProperty(isolatedCall, "name", { value: callable.name, configurable: true });
+  } catch {
+    // A getter or a Proxy threw: the function is as good without.
+  }
   return isolatedCall as F;
 }

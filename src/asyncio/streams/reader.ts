@@ -4,7 +4,7 @@
  * There is a feeding side (a protocol calls `feedData`, `feedEof`, `setException`) and a reading side, used by one task at
  * a time. The reader checks what it is asked for; `ReadBuffer` knows what a read takes, and `Intake` who waits for it.
  */
-import { inspectCustom, repr } from "../../repr.ts";
+import { inspectCustom, repr, safeRepr } from "../../repr.ts";
 import { checkOptions } from "../arguments.ts";
 import { ReadPipeTransport } from "../transports/pipes.ts";
 import type { ByteSource } from "../transports/sources.ts";
@@ -356,7 +356,7 @@ export class StreamReader implements AsyncIterable<Buffer> {
       buffer.eof ? "eof" : "",
       buffer.limit === DEFAULT_LIMIT ? "" : `limit=${buffer.limit}`,
       this.#intake.isWaiting ? "waiter=<Future pending>" : "",
-      this.exception() === null ? "" : `exception=${repr(this.exception())}`,
+      this.exception() === null ? "" : `exception=${safeRepr(this.exception())}`,
       transport === null ? "" : `transport=${repr(transport)}`,
       this.#intake.isPaused ? "paused" : "",
     ];

@@ -10,7 +10,7 @@
  * while a read, a drain() or a waitClosed() waits, and its collection tells that both are gone.
  */
 import { type Context, copyContext } from "../../contextvars/context.ts";
-import { functionName, repr } from "../../repr.ts";
+import { functionName, nameOf, repr } from "../../repr.ts";
 import { checkFunction } from "../arguments.ts";
 import { isDebug, warn } from "../debug/debug.ts";
 import { callExceptionHandler } from "../events.ts";
@@ -152,8 +152,10 @@ export class StreamReaderProtocol extends FlowControl {
 
   #runHandler(callback: ClientConnectedCb, context: Context, reader: StreamReader, transport: Transport): void {
     const writer = new StreamWriter(transport, this, reader);
+    const run = (): unknown => callback(reader, writer);
+    Object.defineProperty(run, "name", { value: nameOf(callback) });
     const task: Task<unknown> = new Task(
-      callback.bind(undefined, reader, writer),
+      run,
       { context, eagerStart: true },
       {
         lazyName: new HandlerName(callback, transport),
@@ -163,11 +165,11 @@ export class StreamReaderProtocol extends FlowControl {
       },
     );
     task._observe(() => {
-      const exception = task.cancelled() ? null : task.exception();
-      if (exception !== null) {
+      if (task._failed) {
+        const exception = task.exception();
         callExceptionHandler({ message: "Unhandled exception in client_connected_cb", exception, transport });
       }
-      if (exception !== null || task.cancelled()) {
+      if (task._failed || task.cancelled()) {
         transport.close();
       } else if (!transport.isClosing()) {
         if (isDebug()) {

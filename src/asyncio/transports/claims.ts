@@ -1,7 +1,7 @@
 /** What a stream has to be before it is taken over: one of bytes, which no other connection, reader or writer has. */
 import type { Duplex, Readable, Writable } from "node:stream";
 import { ValueError } from "../../errors.ts";
-import { repr } from "../../repr.ts";
+import { className, repr } from "../../repr.ts";
 import { listenerKey } from "./socket-events.ts";
 
 type Side = "read" | "write";
@@ -51,5 +51,5 @@ export function checkWritable(name: string, stream: Writable): void {
 }
 
 function notBytes(name: string, stream: object, reason: string): ValueError {
-  return new ValueError(`${name} must be a stream of bytes, got a ${stream.constructor.name}: ${reason}`);
+  return new ValueError(`${name} must be a stream of bytes, got a ${className(stream)}: ${reason}`);
 }

@@ -37,6 +37,15 @@ const classes: Readonly<Record<string, typeof OSError>> = {
  * @param message - What to say instead of the system's own text.
  */
 export function toOSError(error: unknown, message?: string): unknown {
+  try {
+    return converted(error, message);
+  } catch {
+    // What a stream was destroyed with need not let itself be looked at.
+    return error;
+  }
+}
+
+function converted(error: unknown, message: string | undefined): unknown {
   if (!isError(error) || error instanceof OSError) {
     return error;
   }

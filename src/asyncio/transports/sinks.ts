@@ -8,7 +8,7 @@
 import { Duplex, type Writable } from "node:stream";
 import { runInFlow } from "../../contextvars/current.ts";
 import { BrokenPipeError, RuntimeError, ValueError } from "../../errors.ts";
-import { repr } from "../../repr.ts";
+import { className, repr } from "../../repr.ts";
 import { noop } from "../waits.ts";
 import { checkWritable, claimSide, releaseSide } from "./claims.ts";
 import { tellOfClose } from "./socket-events.ts";
@@ -38,10 +38,10 @@ export function openSink(caller: string, sink: ByteSink): Duplex {
   }
   checkWritable(`${caller}: sink`, sink);
   if (sink.destroyed || sink.writableEnded) {
-    throw new ValueError(`${caller}: sink is closed already: ${sink.constructor.name}`, { cause: sink.errored });
+    throw new ValueError(`${caller}: sink is closed already: ${className(sink)}`, { cause: sink.errored });
   }
   if (!claimSide(sink, "write")) {
-    throw usedAlready(caller, `another stream has taken the ${sink.constructor.name}`);
+    throw usedAlready(caller, `another stream has taken the ${className(sink)}`);
   }
   return new NodeSink(sink);
 }

@@ -16,10 +16,10 @@ import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import type { Context } from "../../contextvars/context.ts";
 import { Flow, runInFlow } from "../../contextvars/current.ts";
-import { ConnectionResetError, RuntimeError } from "../../errors.ts";
+import { ConnectionAbortedError, ConnectionResetError, RuntimeError } from "../../errors.ts";
 import { inspectCustom } from "../../repr.ts";
 import { callExceptionHandler } from "../events.ts";
-import { isCancelled } from "../exceptions.ts";
+import { isAbortError, isCancelled } from "../exceptions.ts";
 import type { BaseProtocol, BufferedProtocol, Protocol } from "../protocols/protocols.ts";
 import { ownAddress, peerAddress, type SocketAddress } from "./addresses.ts";
 import { IdleTimer } from "./idle-timer.ts";
@@ -174,8 +174,13 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
 
   /** @internal Ends the connection with an error. */
   _fail(error: unknown): void {
-    this.#error ??= error;
+    this.#lostWith(error);
     this.abort();
+  }
+
+  /** An error is one even if it is `null` or `undefined`, which would stand for a proper end. */
+  #lostWith(error: unknown): void {
+    this.#error ??= error ?? new ConnectionAbortedError(`the connection failed with ${error}`);
   }
 
   /** Hears of the end of the socket, from now on. */
@@ -327,7 +332,7 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
         exception: error,
         transport: this,
       });
-      this.#error ??= error;
+      this.#lostWith(error);
       // It will not tell of its end.
       process.nextTick(() => this._onClose());
     }
@@ -433,8 +438,9 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
   /** @internal */
   _onError(error: unknown): void {
     // A stream made of two others calls it an error when this side destroys it.
-    const isOurs = this.#ended && (error as Error | null)?.name === "AbortError";
-    this.#error ??= isOurs ? null : eventError(error);
+    if (!(this.#ended && isAbortError(error))) {
+      this.#lostWith(eventError(error));
+    }
     // What had arrived while reading was paused; the socket would take it to its grave.
     this.#callStream((stream) => {
       const rest = stream.read() as Buffer | null;

@@ -13,7 +13,7 @@ import { Duplex, type Readable } from "node:stream";
 import { copyContext } from "../../contextvars/context.ts";
 import { Flow, runInFlow } from "../../contextvars/current.ts";
 import { ConnectionAbortedError, RuntimeError, ValueError } from "../../errors.ts";
-import { repr } from "../../repr.ts";
+import { className, repr, safeRepr } from "../../repr.ts";
 import { checkReadable, claimSide } from "./claims.ts";
 import { tellOfClose } from "./socket-events.ts";
 
@@ -50,7 +50,7 @@ export function openSource(caller: string, source: ByteSource): Duplex {
   if (isNodeReadable(source)) {
     checkReadable(`${caller}: source`, source);
     if (source.destroyed) {
-      throw new ValueError(`${caller}: source is closed already: ${source.constructor.name}`, {
+      throw new ValueError(`${caller}: source is closed already: ${className(source)}`, {
         cause: source.errored,
       });
     }
@@ -76,7 +76,7 @@ export function openSource(caller: string, source: ByteSource): Duplex {
 
 function claimFor(caller: string, source: object): void {
   if (!claimSide(source, "read")) {
-    throw usedAlready(caller, `another stream has taken the ${source.constructor.name}`);
+    throw usedAlready(caller, `another stream has taken the ${className(source)}`);
   }
 }
 
@@ -103,9 +103,17 @@ function checkedChunk(chunk: unknown): Uint8Array {
   return chunk;
 }
 
-/** What was thrown as a stream's error: a stream that is destroyed with nothing has no error. */
+/** What was thrown as a stream's error: a stream that is destroyed with nothing has no error, and Node asks for a stack. */
 export function asStreamError(thrown: unknown, what: string): Error {
-  return thrown ? (thrown as Error) : new Error(`the ${what} failed with ${repr(thrown)}`, { cause: thrown });
+  try {
+    if (thrown) {
+      void (thrown as Error).stack;
+      return thrown as Error;
+    }
+  } catch {
+    // A getter or a Proxy threw, and would do so in `destroy()`.
+  }
+  return new Error(`the ${what} failed with ${safeRepr(thrown)}`, { cause: thrown });
 }
 
 /** A Readable of Node, whose chunks are handed on when they come. */
