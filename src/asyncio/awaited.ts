@@ -43,7 +43,10 @@ export class WhenAwaited<T> extends Noticing<T> {
   }
 }
 
-/** A promise whose error goes to the loop's exception handler when this is garbage and nobody has awaited it. */
+/**
+ * A promise whose error goes to the loop's exception handler when this is garbage and nobody has awaited it: the error may
+ * be one of the user's own code. A cancellation is told to nobody.
+ */
 export class ReportedUnlessAwaited<T> extends Noticing<T> {
   readonly #promise: Promise<T>;
   #isAwaited = false;

@@ -269,7 +269,7 @@ export function waitFor<T>(awaitable: Awaitable<T>, timeout: number | null): Pro
 
 async function waitInTask<T>(awaitable: Awaitable<T>, timeout: number | null): Promise<T> {
   if (timeout === null || timeout > 0 || Number.isNaN(timeout)) {
-    return await timeoutAfter(timeout).with(async () =>
+    return await timeoutAfter(timeout)._with(async () =>
       typeof awaitable === "function" ? await awaitable() : await ensureFuture(awaitable),
     );
   }
@@ -393,12 +393,12 @@ export function asCompleted<A extends Awaitable<unknown>>(
     return { value: future };
   };
   return {
-    async next(): Promise<IteratorResult<Future<T>>> {
+    next(): Promise<IteratorResult<Future<T>>> {
       if (left === 0) {
-        return { done: true, value: undefined };
+        return Promise.resolve({ done: true, value: undefined });
       }
       left -= 1;
-      return { done: false, ...(await one()) };
+      return quiet(one().then((found) => ({ done: false, ...found })));
     },
     [Symbol.asyncIterator]() {
       return this;

@@ -7,6 +7,7 @@ import { ConnectionAbortedError, RuntimeError, ValueError } from "../errors.ts";
 import { className, repr } from "../repr.ts";
 import { addressOrOptions, checkFunction, checkOptions } from "./arguments.ts";
 import { fromCallback } from "./async-stacks.ts";
+import { ReportedUnlessAwaited } from "./awaited.ts";
 import type { BaseProtocol } from "./protocols/protocols.ts";
 import { ON_BUN } from "./runtime.ts";
 import type { StreamReader } from "./streams/reader.ts";
@@ -30,7 +31,7 @@ import {
   tlsRequest,
 } from "./transports/tls.ts";
 import type { Transport } from "./transports/transport.ts";
-import { noop, Wait } from "./waits.ts";
+import { noop, quiet, Wait } from "./waits.ts";
 
 /** A connected socket, any two-way stream, or a file descriptor of a connected socket. */
 export type ConnectedSocket = Socket | Duplex | { readonly fd: number };
@@ -128,14 +129,15 @@ export function openConnection(
   options?: OpenConnectionOptions,
 ): Promise<[StreamReader, StreamWriter]>;
 export function openConnection(options: OpenConnectionOptions): Promise<[StreamReader, StreamWriter]>;
-export async function openConnection(
+export function openConnection(
   hostOrOptions?: string | OpenConnectionOptions | null,
   port?: number | string,
   moreOptions: OpenConnectionOptions = {},
 ): Promise<[StreamReader, StreamWriter]> {
   const { value: host, options } = addressOrOptions<string, OpenConnectionOptions>(hostOrOptions, moreOptions);
-  checkOptions("openConnection()", options, [...TCP_OPTIONS, ...READER_OPTIONS]);
-  return await openStream(options, (makeProtocol) => connectTcp("openConnection()", makeProtocol, host, port, options));
+  const connect = (makeProtocol: () => StreamReaderProtocol): Promise<SocketTransport> =>
+    connectTcp("openConnection()", makeProtocol, host, port, options);
+  return quiet(openStream("openConnection()", options, TCP_OPTIONS, connect));
 }
 
 /**
@@ -154,60 +156,77 @@ export function openUnixConnection(
   options?: OpenUnixConnectionOptions,
 ): Promise<[StreamReader, StreamWriter]>;
 export function openUnixConnection(options: OpenUnixConnectionOptions): Promise<[StreamReader, StreamWriter]>;
-export async function openUnixConnection(
+export function openUnixConnection(
   pathOrOptions?: string | OpenUnixConnectionOptions | null,
   moreOptions: OpenUnixConnectionOptions = {},
 ): Promise<[StreamReader, StreamWriter]> {
   const { value: path, options } = addressOrOptions<string, OpenUnixConnectionOptions>(pathOrOptions, moreOptions);
-  checkOptions("openUnixConnection()", options, [...UNIX_OPTIONS, ...READER_OPTIONS]);
-  return await openStream(options, (makeProtocol) => connectUnix("openUnixConnection()", makeProtocol, path, options));
+  const connect = (makeProtocol: () => StreamReaderProtocol): Promise<SocketTransport> =>
+    connectUnix("openUnixConnection()", makeProtocol, path, options);
+  return quiet(openStream("openUnixConnection()", options, UNIX_OPTIONS, connect));
 }
 
 /** `loop.createConnection()`. */
-export async function createConnection<P extends BaseProtocol>(
+export function createConnection<P extends BaseProtocol>(
   protocolFactory: () => P,
   host?: string | null,
   port?: number | string | null,
   options: CreateConnectionOptions = {},
 ): Promise<[Transport, P]> {
-  checkOptions("createConnection()", options, TCP_OPTIONS);
-  checkFunction("createConnection()", protocolFactory);
-  const transport = await connectTcp("createConnection()", protocolFactory, host, port, options);
-  return [transport, transport.getProtocol() as P];
+  return withProtocol("createConnection()", protocolFactory, options, TCP_OPTIONS, () =>
+    connectTcp("createConnection()", protocolFactory, host, port, options),
+  );
 }
 
 /** `loop.createUnixConnection()`. */
-export async function createUnixConnection<P extends BaseProtocol>(
+export function createUnixConnection<P extends BaseProtocol>(
   protocolFactory: () => P,
   path?: string | null,
   options: ConnectionOptions = {},
 ): Promise<[Transport, P]> {
-  checkOptions("createUnixConnection()", options, UNIX_OPTIONS);
-  checkFunction("createUnixConnection()", protocolFactory);
-  const transport = await connectUnix("createUnixConnection()", protocolFactory, path, options);
-  return [transport, transport.getProtocol() as P];
+  return withProtocol("createUnixConnection()", protocolFactory, options, UNIX_OPTIONS, () =>
+    connectUnix("createUnixConnection()", protocolFactory, path, options),
+  );
 }
 
 /** `loop.connectAcceptedSocket()`. */
-export async function connectAcceptedSocket<P extends BaseProtocol>(
+export function connectAcceptedSocket<P extends BaseProtocol>(
   protocolFactory: () => P,
   sock: ConnectedSocket,
   options: AcceptedSocketOptions = {},
 ): Promise<[Transport, P]> {
-  checkOptions("connectAcceptedSocket()", options, ACCEPTED_OPTIONS);
-  checkFunction("connectAcceptedSocket()", protocolFactory);
-  const request = tlsRequest(options.ssl, true, undefined, options);
-  checkServerContext(request);
-  const transport = await connected(protocolFactory, await adopted(sock, "connectAcceptedSocket()"), request, {
-    what: () => "connectAcceptedSocket()",
+  return withProtocol("connectAcceptedSocket()", protocolFactory, options, ACCEPTED_OPTIONS, async () => {
+    const request = tlsRequest(options.ssl, true, undefined, options);
+    checkServerContext(request);
+    const socket = await adopted(sock, "connectAcceptedSocket()");
+    return await connected(protocolFactory, socket, request, { what: () => "connectAcceptedSocket()" });
   });
-  return [transport, transport.getProtocol() as P];
+}
+
+/** The error of the factory, which is the user's, is not lost where nobody awaits the promise. */
+function withProtocol<P extends BaseProtocol>(
+  caller: string,
+  protocolFactory: () => P,
+  options: object,
+  known: readonly string[],
+  connect: () => Promise<SocketTransport>,
+): Promise<[Transport, P]> {
+  const made = async (): Promise<[Transport, P]> => {
+    checkOptions(caller, options, known);
+    checkFunction(caller, protocolFactory);
+    const transport = await connect();
+    return [transport, transport.getProtocol() as P];
+  };
+  return new ReportedUnlessAwaited(made());
 }
 
 async function openStream(
+  caller: string,
   options: ReaderOptions,
+  known: readonly string[],
   connect: (makeProtocol: () => StreamReaderProtocol) => Promise<SocketTransport>,
 ): Promise<[StreamReader, StreamWriter]> {
+  checkOptions(caller, options, [...known, ...READER_OPTIONS]);
   const reader = readerWith(options);
   const protocol = new StreamReaderProtocol(reader);
   return streamsOf(reader, protocol, await connect(() => protocol));

@@ -8,6 +8,7 @@
 import { RuntimeError, ValueError } from "../errors.ts";
 import { addressOf, className, inspectCustom, repr } from "../repr.ts";
 import { checkFunction, checkNoArguments, checkWholeNumber } from "./arguments.ts";
+import { ReportedUnlessAwaited } from "./awaited.ts";
 import { BrokenBarrierError, isCancelled, isThenable } from "./exceptions.ts";
 import { Waiter, Waiters } from "./waiters.ts";
 import { quiet, type WaitingTask, waitingTask } from "./waits.ts";
@@ -28,7 +29,12 @@ abstract class Holdable {
    *
    * Python: `async with lock:`. Differs: a method.
    */
-  async with<T>(body: () => T | PromiseLike<T>): Promise<Awaited<T>> {
+  with<T>(body: () => T | PromiseLike<T>): Promise<Awaited<T>> {
+    return new ReportedUnlessAwaited(this._with(body));
+  }
+
+  /** @internal */
+  async _with<T>(body: () => T | PromiseLike<T>): Promise<Awaited<T>> {
     checkFunction(`${className(this)}.with()`, body);
     await this.acquire();
     try {
@@ -283,7 +289,7 @@ export class Condition extends Holdable {
    * @throws {TypeError} If the predicate returns a promise, a Future or a Task, which would always count as true.
    */
   waitFor<T>(predicate: () => T): Promise<T> {
-    return quiet(this.#waitFor(predicate));
+    return new ReportedUnlessAwaited(this._waitFor(predicate));
   }
 
   /**
@@ -348,7 +354,8 @@ export class Condition extends Holdable {
     }
   }
 
-  async #waitFor<T>(predicate: () => T): Promise<T> {
+  /** @internal */
+  async _waitFor<T>(predicate: () => T): Promise<T> {
     let value = predicate();
     while (!value) {
       await this.wait();
@@ -570,7 +577,7 @@ export class Barrier {
    * @throws {BrokenBarrierError} If it is aborted, or reset meanwhile.
    */
   wait(): Promise<number> {
-    return quiet(this.#condition.with(() => this.#wait()));
+    return quiet(this.#condition._with(() => this.#wait()));
   }
 
   /**
@@ -578,15 +585,14 @@ export class Barrier {
    *
    * Python: `async with barrier as position:`. Differs: a method.
    */
-  async with<T>(body: (position: number) => T | PromiseLike<T>): Promise<Awaited<T>> {
-    checkFunction("Barrier.with()", body);
-    return await body(await this.wait());
+  with<T>(body: (position: number) => T | PromiseLike<T>): Promise<Awaited<T>> {
+    return new ReportedUnlessAwaited(this.#with(body));
   }
 
   /** Sends all that wait away with a BrokenBarrierError, and begins anew. Python: `Barrier.reset()`. */
   reset(): Promise<void> {
     return quiet(
-      this.#condition.with(() => {
+      this.#condition._with(() => {
         this.#state = this.#count > 0 ? "resetting" : "filling";
         this.#condition.notifyAll();
       }),
@@ -596,7 +602,7 @@ export class Barrier {
   /** Sends all away with a BrokenBarrierError, who wait and who will come. Python: `Barrier.abort()`. */
   abort(): Promise<void> {
     return quiet(
-      this.#condition.with(() => {
+      this.#condition._with(() => {
         this.#state = "broken";
         this.#condition.notifyAll();
       }),
@@ -614,9 +620,14 @@ export class Barrier {
     return this.toString();
   }
 
+  async #with<T>(body: (position: number) => T | PromiseLike<T>): Promise<Awaited<T>> {
+    checkFunction("Barrier.with()", body);
+    return await body(await this.wait());
+  }
+
   async #wait(): Promise<number> {
     // Those of the round before have to be out first.
-    await this.#condition.waitFor(() => this.#state !== "draining" && this.#state !== "resetting");
+    await this.#condition._waitFor(() => this.#state !== "draining" && this.#state !== "resetting");
     if (this.#state === "broken") {
       throw new BrokenBarrierError("Barrier aborted");
     }
@@ -637,7 +648,7 @@ export class Barrier {
   }
 
   async #waitForOthers(): Promise<void> {
-    await this.#condition.waitFor(() => this.#state !== "filling");
+    await this.#condition._waitFor(() => this.#state !== "filling");
     if (this.#state === "broken" || this.#state === "resetting") {
       throw new BrokenBarrierError("Abort or reset of barrier");
     }

@@ -30,6 +30,13 @@ import type { ByteSink } from "./transports/sinks.ts";
 import type { ByteSource } from "./transports/sources.ts";
 import type { SSLContext, TlsOptions } from "./transports/tls.ts";
 import type { ReadTransport, Transport, Upgradable, WriteTransport } from "./transports/transport.ts";
+import { quiet } from "./waits.ts";
+
+/** Options of `loop.startTls()`. */
+interface StartTlsOptions extends TlsOptions {
+  /** Whether this side is the server. @default false */
+  serverSide?: boolean | undefined;
+}
 
 /** Called with the loop and what is known of an error that nobody caught. */
 export type ExceptionHandler = (loop: EventLoop, context: ExceptionContext) => unknown;
@@ -176,18 +183,12 @@ export class EventLoop {
    * @param port - A number, or the name of a well-known service; 0 or `null` for none.
    * @throws {gaierror} If there are none.
    */
-  async getaddrinfo(
+  getaddrinfo(
     host: string,
     port: number | string | null = 0,
     options: AddressInfoOptions = {},
   ): Promise<SocketAddress[]> {
-    checkOptions("getaddrinfo()", options, ["family", "flags"]);
-    if (typeof host !== "string") {
-      throw new TypeError(`getaddrinfo() needs a host name, got ${repr(host)}`);
-    }
-    const number = checkedPort("getaddrinfo()", port ?? 0);
-    const found = await lookUp(host, options.family ?? 0, options.flags);
-    return found.map((address) => new SocketAddress(address, number));
+    return quiet(addressesOf(host, port, options));
   }
 
   /**
@@ -199,7 +200,7 @@ export class EventLoop {
    * @throws {ValueError} If the address is not an IP address.
    */
   getnameinfo(address: SocketAddress): Promise<[host: string, service: string]> {
-    return lookUpName(address);
+    return quiet(lookUpName(address));
   }
 
   /** Always `true`. Python: `loop.is_running()`. Differs: nothing. */
@@ -254,21 +255,13 @@ export class EventLoop {
    * @param ssl - Options of `node:tls`, or a `tls.SecureContext`; a client may say `true`.
    * @throws As `StreamWriter.startTls()` does.
    */
-  async startTls(
+  startTls(
     transport: Transport,
     protocol: BaseProtocol,
     ssl: SSLContext | true,
-    options: TlsOptions & { serverSide?: boolean | undefined } = {},
+    options: StartTlsOptions = {},
   ): Promise<Transport> {
-    const { serverSide = false, ...tls } = options;
-    checkOptions("startTls()", tls, ["serverHostname", "sslHandshakeTimeout", "sslShutdownTimeout"]);
-    const { _startTls } = transport as Transport & Partial<Upgradable>;
-    if (_startTls === undefined) {
-      throw new TypeError(`transport ${repr(transport)} is not supported by start_tls()`);
-    }
-    await _startTls.call(transport as Transport & Upgradable, ssl, serverSide, tls, () => Buffer.alloc(0));
-    transport.setProtocol(protocol);
-    return transport;
+    return quiet(startTls(transport, protocol, ssl, options));
   }
 
   /**
@@ -362,4 +355,35 @@ export class EventLoop {
   [inspectCustom](): string {
     return this.toString();
   }
+}
+
+async function addressesOf(
+  host: string,
+  port: number | string | null,
+  options: AddressInfoOptions,
+): Promise<SocketAddress[]> {
+  checkOptions("getaddrinfo()", options, ["family", "flags"]);
+  if (typeof host !== "string") {
+    throw new TypeError(`getaddrinfo() needs a host name, got ${repr(host)}`);
+  }
+  const number = checkedPort("getaddrinfo()", port ?? 0);
+  const found = await lookUp(host, options.family ?? 0, options.flags);
+  return found.map((address) => new SocketAddress(address, number));
+}
+
+async function startTls(
+  transport: Transport,
+  protocol: BaseProtocol,
+  ssl: SSLContext | true,
+  options: StartTlsOptions,
+): Promise<Transport> {
+  const { serverSide = false, ...tls } = options;
+  checkOptions("startTls()", tls, ["serverHostname", "sslHandshakeTimeout", "sslShutdownTimeout"]);
+  const { _startTls } = transport as Transport & Partial<Upgradable>;
+  if (_startTls === undefined) {
+    throw new TypeError(`transport ${repr(transport)} is not supported by start_tls()`);
+  }
+  await _startTls.call(transport as Transport & Upgradable, ssl, serverSide, tls, () => Buffer.alloc(0));
+  transport.setProtocol(protocol);
+  return transport;
 }

@@ -1,6 +1,7 @@
 /** `loop.connectReadPipe()` and `loop.connectWritePipe()`: streams that are no sockets, for protocols. */
 import { copyContext } from "../contextvars/context.ts";
 import { checkFunction } from "./arguments.ts";
+import { ReportedUnlessAwaited } from "./awaited.ts";
 import type { BaseProtocol } from "./protocols/protocols.ts";
 import { ReadPipeTransport, WritePipeTransport } from "./transports/pipes.ts";
 import type { ByteSink } from "./transports/sinks.ts";
@@ -8,23 +9,29 @@ import type { ByteSource } from "./transports/sources.ts";
 import type { ReadTransport, WriteTransport } from "./transports/transport.ts";
 
 /** `loop.connectReadPipe()`. */
-export async function connectReadPipe<P extends BaseProtocol>(
+export function connectReadPipe<P extends BaseProtocol>(
   protocolFactory: () => P,
   pipe: ByteSource,
 ): Promise<[ReadTransport, P]> {
-  checkFunction("connectReadPipe()", protocolFactory);
-  const context = copyContext();
-  const protocol = context.run(protocolFactory);
-  return [new ReadPipeTransport("connectReadPipe()", pipe, protocol, context), protocol];
+  const connect = async (): Promise<[ReadTransport, P]> => {
+    checkFunction("connectReadPipe()", protocolFactory);
+    const context = copyContext();
+    const protocol = context.run(protocolFactory);
+    return [new ReadPipeTransport("connectReadPipe()", pipe, protocol, context), protocol];
+  };
+  return new ReportedUnlessAwaited(connect());
 }
 
 /** `loop.connectWritePipe()`. */
-export async function connectWritePipe<P extends BaseProtocol>(
+export function connectWritePipe<P extends BaseProtocol>(
   protocolFactory: () => P,
   pipe: ByteSink,
 ): Promise<[WriteTransport, P]> {
-  checkFunction("connectWritePipe()", protocolFactory);
-  const context = copyContext();
-  const protocol = context.run(protocolFactory);
-  return [new WritePipeTransport("connectWritePipe()", pipe, protocol, context), protocol];
+  const connect = async (): Promise<[WriteTransport, P]> => {
+    checkFunction("connectWritePipe()", protocolFactory);
+    const context = copyContext();
+    const protocol = context.run(protocolFactory);
+    return [new WritePipeTransport("connectWritePipe()", pipe, protocol, context), protocol];
+  };
+  return new ReportedUnlessAwaited(connect());
 }

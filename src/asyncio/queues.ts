@@ -11,7 +11,7 @@ import { notHandedOver } from "./arguments.ts";
 import { isThenable, QueueEmpty, QueueFull, QueueShutDown } from "./exceptions.ts";
 import { Event } from "./locks.ts";
 import { Waiter, Waiters } from "./waiters.ts";
-import { rejected } from "./waits.ts";
+import { quiet, rejected } from "./waits.ts";
 
 /** How the items of a queue are kept. */
 interface Store<T> {
@@ -314,10 +314,8 @@ export class Queue<T> {
   }
 
   /** Waits until all items that were put in have been dealt with. Python: `Queue.join()`. Differs: nothing. */
-  async join(): Promise<void> {
-    if (this.#unfinished > 0) {
-      await this.#finished.wait();
-    }
+  join(): Promise<void> {
+    return this.#unfinished > 0 ? quiet(this.#join()) : Promise.resolve();
   }
 
   /**
@@ -379,6 +377,10 @@ export class Queue<T> {
   _what(method: "get()" | "put()"): string {
     const size = this.#maxsize > 0 ? `${this.qsize()}/${this.#maxsize}` : `${this.qsize()}`;
     return `${className(this)}.${method} of ${size}`;
+  }
+
+  async #join(): Promise<void> {
+    await this.#finished.wait();
   }
 
   #oneFinished(): void {

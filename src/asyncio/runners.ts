@@ -17,6 +17,7 @@ import type { EventLoop } from "./loop.ts";
 import { getRunningLoop } from "./running-loop.ts";
 import { catchInterrupt, exitIfInterruptUncaught } from "./signals.ts";
 import { allTasks, createTask, currentTask, type Task } from "./tasks.ts";
+import { quiet } from "./waits.ts";
 
 /** Options of {@linkcode Runner} and {@linkcode run}. */
 export interface RunnerOptions {
@@ -137,16 +138,16 @@ export class Runner {
    *
    * Python: `Runner.close()`. Differs: gives a promise.
    */
-  async close(): Promise<void> {
+  close(): Promise<void> {
     if (this.#state === "active") {
-      this.#closing ??= this.#cleanUp();
+      this.#closing ??= quiet(this.#cleanUp());
     }
-    await this.#closing;
+    return this.#closing ?? Promise.resolve();
   }
 
   /** Calls `close()`. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 
   async #cleanUp(): Promise<void> {

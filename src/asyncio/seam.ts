@@ -16,4 +16,4 @@ export { alarmed, dropTimers, nextMoment } from "./timers.ts";
 export { Listener } from "./transports/listen.ts";
 export { systemError } from "./transports/os-errors.ts";
 export { HIGH_WATER } from "./transports/sender.ts";
-export { collectOutsideFutures, type Wait, WaitOn } from "./waits.ts";
+export { collectOutsideFutures, quiet, type Wait, WaitOn } from "./waits.ts";

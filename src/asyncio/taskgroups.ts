@@ -8,6 +8,7 @@
 import { RuntimeError } from "../errors.ts";
 import { inspectCustom, isA } from "../repr.ts";
 import { checkFunction } from "./arguments.ts";
+import { ReportedUnlessAwaited } from "./awaited.ts";
 import { callExceptionHandler } from "./events.ts";
 import { ExceptionGroup, KeyboardInterrupt } from "./exceptions.ts";
 import { type Future, InnerFuture } from "./futures.ts";
@@ -111,7 +112,11 @@ export class TaskGroup {
    * @throws {CancelledError} If the current task was cancelled, and nothing failed.
    * @throws {RuntimeError} If the group was entered before, or there is no current task.
    */
-  async with<T>(body: (group: this) => T | PromiseLike<T>): Promise<Awaited<T>> {
+  with<T>(body: (group: this) => T | PromiseLike<T>): Promise<Awaited<T>> {
+    return new ReportedUnlessAwaited(this.#with(body));
+  }
+
+  async #with<T>(body: (group: this) => T | PromiseLike<T>): Promise<Awaited<T>> {
     checkFunction("TaskGroup.with()", body);
     const parent = this.#enter();
     let result: Awaited<T> | undefined;

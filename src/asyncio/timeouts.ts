@@ -11,6 +11,7 @@
 import { RuntimeError, TimeoutError } from "../errors.ts";
 import { inspectCustom } from "../repr.ts";
 import { checkFunction, checkSeconds } from "./arguments.ts";
+import { ReportedUnlessAwaited } from "./awaited.ts";
 import { callAt, callSoon, type Handle } from "./events.ts";
 import { currentTask, type Task } from "./tasks.ts";
 import { time } from "./timers.ts";
@@ -83,7 +84,12 @@ export class Timeout {
    * or returned without any wait of its having got the CancelledError: it waited for a promise that is not the library's.
    * @throws {RuntimeError} If it was entered before, or there is no current task.
    */
-  async with<T>(body: (timeout: this) => T | PromiseLike<T>): Promise<Awaited<T>> {
+  with<T>(body: (timeout: this) => T | PromiseLike<T>): Promise<Awaited<T>> {
+    return new ReportedUnlessAwaited(this._with(body));
+  }
+
+  /** @internal */
+  async _with<T>(body: (timeout: this) => T | PromiseLike<T>): Promise<Awaited<T>> {
     checkFunction("Timeout.with()", body);
     const task = this.#enter();
     let result: Awaited<T>;

@@ -12,6 +12,7 @@ import {
   checkFunction,
   checkOptions,
   Listener,
+  quiet,
   READER_OPTIONS,
   type ServerOptions,
   settingsOf,
@@ -82,7 +83,11 @@ export class MemoryServer extends Server {
    * @throws {SSLError} If TLS fails.
    * @throws {ValueError} As `openConnection()` does.
    */
-  async connect(options: MemoryConnectOptions = {}): Promise<StreamPair> {
+  connect(options: MemoryConnectOptions = {}): Promise<StreamPair> {
+    return quiet(this.#connect(options));
+  }
+
+  async #connect(options: MemoryConnectOptions): Promise<StreamPair> {
     checkOptions("connect()", options, CONNECT_OPTIONS);
     if (!this.#listener.isOpen) {
       throw new ConnectionRefusedError("the server in memory is closed; connect() before close()");

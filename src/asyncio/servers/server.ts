@@ -15,6 +15,7 @@ import { Flow, runInFlow } from "../../contextvars/current.ts";
 import { RuntimeError } from "../../errors.ts";
 import { inspectCustom } from "../../repr.ts";
 import { fromCallback } from "../async-stacks.ts";
+import { ReportedUnlessAwaited } from "../awaited.ts";
 import { isDebug, warn } from "../debug/debug.ts";
 import { callExceptionHandler, callLater } from "../events.ts";
 import { CancelledError, isCancelled } from "../exceptions.ts";
@@ -26,7 +27,7 @@ import { SocketAddress } from "../transports/addresses.ts";
 import { type Listener, ServerSocket } from "../transports/listen.ts";
 import { SocketTransport } from "../transports/socket-transport.ts";
 import { startTls } from "../transports/tls.ts";
-import { settledFromOutside, type Wait, WaitOn } from "../waits.ts";
+import { quiet, rejected, settledFromOutside, type Wait, WaitOn } from "../waits.ts";
 import type { ServerSettings } from "./options.ts";
 import { checkedGrace, endHandlers, type HandlerOutcome, type ShutdownOptions } from "./shutdown.ts";
 
@@ -106,8 +107,13 @@ export class Server {
    *
    * @throws {RuntimeError} If the server is closed.
    */
-  async startServing(): Promise<void> {
-    this.#startServing();
+  startServing(): Promise<void> {
+    try {
+      this.#startServing();
+    } catch (error) {
+      return rejected(error);
+    }
+    return Promise.resolve();
   }
 
   /**
@@ -121,28 +127,8 @@ export class Server {
    * @throws {CancelledError} Always, in the end: when the task is cancelled, or the server closed.
    * @throws {RuntimeError} If it is being awaited already, or the server is closed.
    */
-  async serveForever(): Promise<void> {
-    if (this.#forever !== null) {
-      throw new RuntimeError(`server ${this} is already being awaited on serve_forever()`, { code: "ERR_SERVER_BUSY" });
-    }
-    this.#startServing();
-    this.#forever = new WaitOn(
-      () => `Server.serveForever() at ${this.#sockets.map((each) => each.getsockname()).join(", ")}`,
-      () => false,
-    );
-    try {
-      await this.#forever.begin();
-    } catch (error) {
-      if (isCancelled(error)) {
-        this.close();
-        this.closeClients();
-        const deadline = callLater(LAST_WORDS, () => this.abortClients());
-        await this.waitClosed().finally(() => deadline.cancel());
-      }
-      throw error;
-    } finally {
-      this.#forever = null;
-    }
+  serveForever(): Promise<void> {
+    return quiet(this.#serveForever());
   }
 
   /**
@@ -210,15 +196,8 @@ export class Server {
    * @returns What became of the handler of each connection that was open.
    * @throws {ValueError} If `grace` or `cancelGrace` is negative, or no number.
    */
-  async shutdown(options: ShutdownOptions = {}): Promise<HandlerOutcome[]> {
-    const { grace, cancelGrace } = checkedGrace(options);
-    this.close();
-    this.#endArriving();
-    const open = [...this.#transports].map((transport) => ({ transport, end: this.#endOf(transport) }));
-    const outcomes = await endHandlers(open, grace, cancelGrace);
-    this.abortClients();
-    await this.waitClosed();
-    return outcomes;
+  shutdown(options: ShutdownOptions = {}): Promise<HandlerOutcome[]> {
+    return quiet(this.#shutdown(options));
   }
 
   /**
@@ -226,18 +205,14 @@ export class Server {
    *
    * Python: `async with server`. Differs: a method.
    */
-  async with<T>(body: (server: this) => T | PromiseLike<T>): Promise<Awaited<T>> {
-    try {
-      return await body(this);
-    } finally {
-      await this[Symbol.asyncDispose]();
-    }
+  with<T>(body: (server: this) => T | PromiseLike<T>): Promise<Awaited<T>> {
+    return new ReportedUnlessAwaited(this.#with(body));
   }
 
   /** Closes the server and waits until its last connection has ended: `await using`. Python: `async with server`. */
-  async [Symbol.asyncDispose](): Promise<void> {
+  [Symbol.asyncDispose](): Promise<void> {
     this.close();
-    await this.waitClosed();
+    return this.waitClosed();
   }
 
   /** Python's `repr()`: `<Server sockets=(<ServerSocket 127.0.0.1:8081>,)>`. */
@@ -249,6 +224,49 @@ export class Server {
   /** @internal */
   [inspectCustom](): string {
     return this.toString();
+  }
+
+  async #serveForever(): Promise<void> {
+    if (this.#forever !== null) {
+      throw new RuntimeError(`server ${this} is already being awaited on serve_forever()`, { code: "ERR_SERVER_BUSY" });
+    }
+    this.#startServing();
+    this.#forever = new WaitOn(
+      () => `Server.serveForever() at ${this.#sockets.map((each) => each.getsockname()).join(", ")}`,
+      () => false,
+    );
+    try {
+      await this.#forever.begin();
+    } catch (error) {
+      if (isCancelled(error)) {
+        this.close();
+        this.closeClients();
+        const deadline = callLater(LAST_WORDS, () => this.abortClients());
+        await this.waitClosed().finally(() => deadline.cancel());
+      }
+      throw error;
+    } finally {
+      this.#forever = null;
+    }
+  }
+
+  async #shutdown(options: ShutdownOptions): Promise<HandlerOutcome[]> {
+    const { grace, cancelGrace } = checkedGrace(options);
+    this.close();
+    this.#endArriving();
+    const open = [...this.#transports].map((transport) => ({ transport, end: this.#endOf(transport) }));
+    const outcomes = await endHandlers(open, grace, cancelGrace);
+    this.abortClients();
+    await this.waitClosed();
+    return outcomes;
+  }
+
+  async #with<T>(body: (server: this) => T | PromiseLike<T>): Promise<Awaited<T>> {
+    try {
+      return await body(this);
+    } finally {
+      await this[Symbol.asyncDispose]();
+    }
   }
 
   #endArriving(): void {

@@ -16,6 +16,7 @@ import {
   listenUnix,
 } from "../transports/listen.ts";
 import { checkedPort } from "../transports/services.ts";
+import { quiet } from "../waits.ts";
 import {
   type CreateServerOptions,
   type CreateUnixServerOptions,
@@ -76,7 +77,7 @@ export function startServer(
   options?: StartServerOptions,
 ): Promise<Server>;
 export function startServer(clientConnectedCb: ClientConnectedCb, options: StartServerOptions): Promise<Server>;
-export async function startServer(
+export function startServer(
   clientConnectedCb: ClientConnectedCb,
   hostOrOptions?: string | readonly string[] | StartServerOptions | null,
   port?: number | string | null,
@@ -86,9 +87,12 @@ export async function startServer(
     hostOrOptions,
     moreOptions,
   );
-  checkOptions("startServer()", options, [...TCP_SERVER_OPTIONS, ...READER_OPTIONS]);
-  const makeProtocol = streamProtocols("startServer()", clientConnectedCb, options);
-  return await listenAtTcp("startServer()", makeProtocol, host, port, options);
+  const start = async (): Promise<Server> => {
+    checkOptions("startServer()", options, [...TCP_SERVER_OPTIONS, ...READER_OPTIONS]);
+    const makeProtocol = streamProtocols("startServer()", clientConnectedCb, options);
+    return await listenAtTcp("startServer()", makeProtocol, host, port, options);
+  };
+  return quiet(start());
 }
 
 /**
@@ -110,36 +114,46 @@ export function startUnixServer(
   options?: StartUnixServerOptions,
 ): Promise<Server>;
 export function startUnixServer(clientConnectedCb: ClientConnectedCb, options: StartUnixServerOptions): Promise<Server>;
-export async function startUnixServer(
+export function startUnixServer(
   clientConnectedCb: ClientConnectedCb,
   pathOrOptions?: string | StartUnixServerOptions | null,
   moreOptions: StartUnixServerOptions = {},
 ): Promise<Server> {
   const { value: path, options } = addressOrOptions<string, StartUnixServerOptions>(pathOrOptions, moreOptions);
-  checkOptions("startUnixServer()", options, [...UNIX_SERVER_OPTIONS, ...READER_OPTIONS]);
-  const makeProtocol = streamProtocols("startUnixServer()", clientConnectedCb, options);
-  return await listenAtPath("startUnixServer()", makeProtocol, path, options);
+  const start = async (): Promise<Server> => {
+    checkOptions("startUnixServer()", options, [...UNIX_SERVER_OPTIONS, ...READER_OPTIONS]);
+    const makeProtocol = streamProtocols("startUnixServer()", clientConnectedCb, options);
+    return await listenAtPath("startUnixServer()", makeProtocol, path, options);
+  };
+  return quiet(start());
 }
 
 /** `loop.createServer()`. */
-export async function createServer(
+export function createServer(
   protocolFactory: () => BaseProtocol,
   host?: string | readonly string[] | null,
   port?: number | string | null,
   options: CreateServerOptions = {},
 ): Promise<Server> {
-  checkOptions("createServer()", options, TCP_SERVER_OPTIONS);
-  return await listenAtTcp("createServer()", checkedFactory("createServer()", protocolFactory), host, port, options);
+  const create = async (): Promise<Server> => {
+    checkOptions("createServer()", options, TCP_SERVER_OPTIONS);
+    return await listenAtTcp("createServer()", checkedFactory("createServer()", protocolFactory), host, port, options);
+  };
+  return quiet(create());
 }
 
 /** `loop.createUnixServer()`. */
-export async function createUnixServer(
+export function createUnixServer(
   protocolFactory: () => BaseProtocol,
   path?: string | null,
   options: CreateUnixServerOptions = {},
 ): Promise<Server> {
-  checkOptions("createUnixServer()", options, UNIX_SERVER_OPTIONS);
-  return await listenAtPath("createUnixServer()", checkedFactory("createUnixServer()", protocolFactory), path, options);
+  const create = async (): Promise<Server> => {
+    checkOptions("createUnixServer()", options, UNIX_SERVER_OPTIONS);
+    const makeProtocol = checkedFactory("createUnixServer()", protocolFactory);
+    return await listenAtPath("createUnixServer()", makeProtocol, path, options);
+  };
+  return quiet(create());
 }
 
 function checkedFactory(caller: string, protocolFactory: () => BaseProtocol): MakeProtocol {

@@ -7,7 +7,7 @@ import { sleep } from "../tasks.ts";
 import { WritePipeTransport } from "../transports/pipes.ts";
 import type { ByteSink } from "../transports/sinks.ts";
 import type { SSLContext, TlsOptions, Transport, Upgradable } from "../transports/transport.ts";
-import { rejected } from "../waits.ts";
+import { quiet, rejected } from "../waits.ts";
 import { FlowControl } from "./flow-control.ts";
 import type { StreamReader } from "./reader.ts";
 
@@ -140,7 +140,7 @@ export class StreamWriter {
     if (exception !== null) {
       return rejected(exception);
     }
-    return this.#transport.isClosing() ? this.#drainClosing() : this.#protocol.drain(this.#transport);
+    return this.#transport.isClosing() ? quiet(this.#drainClosing()) : this.#protocol.drain(this.#transport);
   }
 
   /**
@@ -197,9 +197,13 @@ export class StreamWriter {
    *
    * @throws As `write()` and `drain()` do.
    */
-  async send(data: Uint8Array | string): Promise<void> {
-    this.write(data);
-    await this.drain();
+  send(data: Uint8Array | string): Promise<void> {
+    try {
+      this.write(data);
+    } catch (error) {
+      return rejected(error);
+    }
+    return this.drain();
   }
 
   /**
@@ -217,19 +221,8 @@ export class StreamWriter {
    * @throws {ConnectionAbortedError} If the handshake takes too long.
    * @throws {ConnectionResetError} If the connection is lost.
    */
-  async startTls(ssl: SSLContext | true, options: TlsOptions = {}): Promise<void> {
-    checkOptions("startTls()", options, ["serverHostname", "sslHandshakeTimeout", "sslShutdownTimeout"]);
-    const transport = this.#transport as Transport & Partial<Upgradable>;
-    if (transport._startTls === undefined) {
-      throw new NotImplementedError(`${repr(transport)} cannot put TLS on its connection`);
-    }
-    await this.drain();
-    await transport._startTls(
-      ssl,
-      this.#protocol.serverSide,
-      options,
-      () => this.#reader?._takeAll() ?? Buffer.alloc(0),
-    );
+  startTls(ssl: SSLContext | true, options: TlsOptions = {}): Promise<void> {
+    return quiet(this.#startTls(ssl, options));
   }
 
   /**
@@ -252,16 +245,8 @@ export class StreamWriter {
    *
    * Python: has no such thing on a writer.
    */
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.close();
-    try {
-      await this.waitClosed();
-    } catch (error) {
-      if (isCancelled(error)) {
-        throw error;
-      }
-      // Whoever leaves the block has done with the connection; how it was lost no longer matters.
-    }
+  [Symbol.asyncDispose](): Promise<void> {
+    return quiet(this.#dispose());
   }
 
   /** Python's `repr()`: `<StreamWriter transport=... reader=...>`. */
@@ -273,6 +258,33 @@ export class StreamWriter {
   /** @internal */
   [inspectCustom](): string {
     return this.toString();
+  }
+
+  async #startTls(ssl: SSLContext | true, options: TlsOptions): Promise<void> {
+    checkOptions("startTls()", options, ["serverHostname", "sslHandshakeTimeout", "sslShutdownTimeout"]);
+    const transport = this.#transport as Transport & Partial<Upgradable>;
+    if (transport._startTls === undefined) {
+      throw new NotImplementedError(`${repr(transport)} cannot put TLS on its connection`);
+    }
+    await this.drain();
+    await transport._startTls(
+      ssl,
+      this.#protocol.serverSide,
+      options,
+      () => this.#reader?._takeAll() ?? Buffer.alloc(0),
+    );
+  }
+
+  async #dispose(): Promise<void> {
+    this.close();
+    try {
+      await this.waitClosed();
+    } catch (error) {
+      if (isCancelled(error)) {
+        throw error;
+      }
+      // Whoever leaves the block has done with the connection; how it was lost no longer matters.
+    }
   }
 
   /**
