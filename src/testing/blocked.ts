@@ -1,5 +1,5 @@
 /** Waiting until nothing more happens by itself. */
-import { checkOptions, checkSeconds, WaitOn } from "../asyncio/seam.ts";
+import { checkOptions, checkSeconds, quiet, WaitOn } from "../asyncio/seam.ts";
 import { ValueError } from "../contextvars/index.ts";
 import { Quiet, Watch } from "./stillness.ts";
 
@@ -47,18 +47,22 @@ export function isAwaited(): boolean {
  * await task;
  * ```
  */
-export async function waitAllTasksBlocked(options: WaitAllTasksBlockedOptions = {}): Promise<void> {
+export function waitAllTasksBlocked(options: WaitAllTasksBlockedOptions = {}): Promise<void> {
+  return quiet(untilBlocked(options));
+}
+
+async function untilBlocked(options: WaitAllTasksBlockedOptions): Promise<void> {
   checkOptions("waitAllTasksBlocked()", options, ["cushion"]);
   const { cushion = 0 } = options;
   if (!(checkSeconds("cushion", cushion) >= 0 && cushion < Number.POSITIVE_INFINITY)) {
     throw new ValueError(`cushion must be a finite number of seconds, 0 or more, got ${cushion}`);
   }
   const wait = new WaitOn<void>("waitAllTasksBlocked()", () => false);
-  const quiet = new Quiet();
+  const stillness = new Quiet();
   let ended = false;
   const watch = new Watch(() => {
-    quiet.compare();
-    const left = cushion === 0 ? 0 : cushion - quiet.seconds;
+    stillness.compare();
+    const left = cushion === 0 ? 0 : cushion - stillness.seconds;
     if (ended || left <= 0) {
       wait.resolve();
       return null;

@@ -19,6 +19,7 @@ import {
   dropTimers,
   isRunnerActive,
   nextMoment,
+  ReportedUnlessAwaited,
   realClock,
   replaceClock,
   TimerHandle,
@@ -144,7 +145,11 @@ export class MockClock {
    * in the end, if somebody is left asleep who would never wake, unless the function throws itself.
    * @throws {TypeError} If `f` is not a function.
    */
-  async with<T>(f: () => T | PromiseLike<T>): Promise<Awaited<T>> {
+  with<T>(f: () => T | PromiseLike<T>): Promise<Awaited<T>> {
+    return new ReportedUnlessAwaited(this.#with(f));
+  }
+
+  async #with<T>(f: () => T | PromiseLike<T>): Promise<Awaited<T>> {
     checkFunction("MockClock.with()", f);
     this.#install();
     let result: Awaited<T>;

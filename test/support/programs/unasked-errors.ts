@@ -6,7 +6,9 @@
  * Usage: unasked-errors FOLDER (for a Unix socket)
  */
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import * as asyncio from "contextvars/asyncio";
+import { MockClock } from "contextvars/testing";
 import { duplexPair } from "../protocols.ts";
 
 const [folder = "."] = process.argv.slice(2);
@@ -40,6 +42,7 @@ const calls: Record<string, (thrower: Thrower) => unknown> = {
   "Future.finally": (thrower) => failed().finally(thrower),
   "Future.then": (thrower) => failed().then(null, thrower),
   "Lock.with": (thrower) => new asyncio.Lock().with(thrower),
+  "MockClock.with": (thrower) => new MockClock().with(thrower),
   "Runner.run": (thrower) => runner.run(thrower),
   "Semaphore.with": (thrower) => new asyncio.Semaphore(1).with(thrower),
   "Server.with": (thrower) => closed.with(thrower),
@@ -90,7 +93,7 @@ for (const [name, call] of Object.entries(calls)) {
       await asyncio.sleep(0.005);
     });
   }
-  await asyncio.sleep(0.01);
+  await pause(10);
   await runner.close();
 }
 server.close();
