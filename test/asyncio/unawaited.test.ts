@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import * as asyncio from "contextvars/asyncio";
+import { framed, linesCodec } from "contextvars/codecs";
 import { MockClock, memoryServer, waitAllTasksBlocked } from "contextvars/testing";
 import { outcomeOf, turns } from "../support/peers.ts";
 import { runProgram } from "../support/programs.ts";
@@ -159,6 +160,15 @@ const rejected: Record<string, () => Promise<Promises> | Promises> = {
     (await held(new asyncio.Condition())).waitFor(() => false),
   ],
   "Event.wait": () => [new asyncio.Event().wait()],
+  "Framed.receive": readRows((reader) => framed(reader, null, linesCodec()).receive()),
+  "Framed.[Symbol.asyncIterator]": readRows((reader) =>
+    framed(reader, null, linesCodec())[Symbol.asyncIterator]().next(),
+  ),
+  "Framed.send": async () => [framed(null, await lostWriter(), linesCodec()).send("x")],
+  "Framed.sendAll": async () => [framed(null, await lostWriter(), linesCodec()).sendAll(["x"])],
+  "Framed.close": async () => cancelledAtOnce(framed(null, await writer(), linesCodec()).close()),
+  "Framed.[Symbol.asyncDispose]": async () =>
+    cancelledAtOnce(framed(null, await writer(), linesCodec())[Symbol.asyncDispose]()),
   "Lock.with": async () => [new asyncio.Lock().with(forever), (await held(new asyncio.Lock())).with(nothing)],
   "Lock.acquire": async () => [(await held(new asyncio.Lock())).acquire()],
   "Semaphore.with": async () => [
