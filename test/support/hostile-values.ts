@@ -1,4 +1,5 @@
 /** Values, thenables and functions that make trouble for a library that looks at them. */
+import { inspect } from "node:util";
 import * as asyncio from "contextvars/asyncio";
 
 /** A function that a program hands over: throws, rejects or returns something odd. */
@@ -81,6 +82,7 @@ export const values: Readonly<Record<string, unknown>> = {
   "a CancelledError whose reason cannot be read": withGetter(new asyncio.CancelledError(), "reason"),
   "an object whose code cannot be read": Object.defineProperty({ name: "CancelledError" }, "code", getter),
   "an object that cannot be printed": new CannotBePrinted(),
+  "an object that cannot be inspected": { [inspect.custom]: forbid },
   "an object of a class with a Symbol as its name": new Nameless(),
   "a revoked Proxy": revoked({}),
   "a revoked Proxy of an Error": revoked(new Error()),
