@@ -17,7 +17,7 @@ const COLUMNS: Readonly<Record<string, readonly Runtime[]>> = {
   Bun: ["bun"],
   Deno: ["deno"],
 };
-const PLACE = /(?<=\| - \| none: variables have no value but their defaults \|\n\n)(?:\|.*\n)+/;
+const PLACE = /(?<=\| - \| none: variables have only their defaults \|\n\n)(?:\|.*\n)+/;
 const PLACE_OF_LEAKS = /(?<=## What the next call sees\n[^|]*)(?:\|.*\n)+/;
 
 function tableRows(): string[] {
