@@ -19,7 +19,7 @@ const NAMES: Readonly<Record<(typeof runtimes)[number], string>> = {
   bun: "Bun",
   deno: "Deno",
 };
-const PLACE = /(?<=whatever this library does:\n\n)(?:\|.*\n)+/;
+const PLACE = /(?<=whatever this\s+library does:\n\n)(?:\|.*\n)+/;
 
 function table(): string {
   const rows = runtimes.flatMap((runtime) =>

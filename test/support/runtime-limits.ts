@@ -16,22 +16,22 @@ export const capabilities = [
 export type Capability = (typeof capabilities)[number];
 
 export const runtimeLimits: Readonly<Record<Runtime, Readonly<Partial<Record<Capability, string>>>>> = {
-  node20: { reusePort: "Node 20 takes the option and does nothing about it" },
+  node20: { reusePort: "Node 20 accepts the option and ignores it" },
   node22: {},
   node24: {},
   node26: {},
   bun: {
-    "full backlog": "a listener has a backlog of its own, however short a one is asked for",
-    "bind errors of a connect": "a local address that cannot be had is an address that cannot be connected to",
-    "stack of an error that ends a wait": "it is that of the place where the error was made: who awaits is not told",
+    "full backlog": "a listener uses its own backlog, however short the requested one is",
+    "bind errors of a connect": "an unavailable local address is reported as a remote address that cannot be reached",
+    "stack of an error that ends a wait": "the stack shows where the error was created, not which functions await it",
   },
   deno: {
     "collection beside an error":
-      "an error keeps what the methods on its stack were called on, also after its text was asked for",
-    "bind errors of a connect": "a local address that cannot be had is EINVAL, of no system call",
-    "keys that cannot be read": "they are looked at when a client comes, not before",
-    "session resumption": "a client is given no session to resume",
-    "reset under TLS": "a TLS socket, and what it runs on, take a reset for an EOF",
+      "an error keeps the receivers of the methods on its stack alive, even after its text was read",
+    "bind errors of a connect": "an unavailable local address is reported as EINVAL, without a system call",
+    "keys that cannot be read": "keys are parsed when a client connects, not before",
+    "session resumption": "a client receives no session to resume",
+    "reset under TLS": "a TLS socket reports a reset as an EOF",
   },
 };
 
