@@ -215,6 +215,9 @@ function replaced(slots: readonly unknown[], index: number, value: unknown): unk
 
 /** Arrays are made in their final size: a push would reserve room that an immutable map never uses. */
 function withPair(slots: readonly unknown[], index: number, key: Key, value: unknown): unknown[] {
+  if (slots.length === 0) {
+    return [key, value];
+  }
   const copy = new Array<unknown>(slots.length + 2);
   for (let i = 0; i < index; i++) {
     copy[i] = slots[i];

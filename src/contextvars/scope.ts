@@ -22,21 +22,23 @@ class Scope implements MapHolder {
   /** The variables that are otherwise here. */
   _scoped: Mapping;
   /** The map of the Context, and what it is here, when last asked for. */
-  #below: Mapping | null = null;
-  #map: Mapping = EMPTY;
+  _below: Mapping;
+  _current: Mapping;
 
-  constructor(root: MapHolder, scoped: Mapping) {
+  constructor(root: MapHolder, scoped: Mapping, current: Mapping) {
     this._root = root;
     this._scoped = scoped;
+    this._below = root._map;
+    this._current = current;
   }
 
   get _map(): Mapping {
     const below = this._root._map;
-    if (below !== this.#below) {
-      this.#below = below;
-      this.#map = entries(this._scoped).reduce((map, [key, value]) => insert(map, key, value), below);
+    if (below !== this._below) {
+      this._below = below;
+      this._current = entries(this._scoped).reduce((map, [key, value]) => insert(map, key, value), below);
     }
-    return this.#map;
+    return this._current;
   }
 
   set _map(map: Mapping) {
@@ -49,8 +51,8 @@ class Scope implements MapHolder {
       }
     }
     this._root._map = below;
-    this.#below = below;
-    this.#map = map;
+    this._below = below;
+    this._current = map;
   }
 }
 
@@ -109,7 +111,8 @@ function scopedFlow(flow: Flow, variable: Key, value: unknown): Flow {
   // A scoped flow has the flow it was made from as its outer one: the way to all Contexts that are entered.
   const base = outer === null ? flow : (flow.outer as Flow);
   const scoped = withValue(outer === null ? EMPTY : outer._scoped, variable, value);
-  return scoped === EMPTY ? base : new Flow(new Scope(base.context, scoped), owner, false, base);
+  const current = withValue(context._map, variable, value);
+  return scoped === EMPTY ? base : new Flow(new Scope(base.context, scoped, current), owner, false, base);
 }
 
 function withValue(map: Mapping, key: Key, value: unknown): Mapping {
