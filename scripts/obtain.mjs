@@ -1,7 +1,11 @@
-/** The JavaScript runtimes that the package is tested and measured on: npm packages for Linux on x64, or the PATH. */
+/**
+ * What the package is tested and measured with: the JavaScript runtimes, npm packages for Linux on x64, or the PATH; and
+ * packages of others.
+ */
 import { spawnSync } from "node:child_process";
-import { join } from "node:path";
-import { CACHE, fetchPackages } from "./support.mjs";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { basename, join } from "node:path";
+import { CACHE, fail, fetchPackages, filesIn, npm, say } from "./support.mjs";
 
 export const CAN_FETCH = process.platform === "linux" && process.arch === "x64";
 export const RUNTIMES_FOLDER = join(CACHE, "runtimes");
@@ -48,4 +52,36 @@ export function obtainRuntime(name) {
  */
 export function versionOf(program) {
   return /\d+\.\d+\.\d+/.exec(spawnSync(program, ["--version"], { encoding: "utf8" }).stdout ?? "")?.[0];
+}
+
+/**
+ * Installs the packages of others that examples/frameworks/package.json names, unless they are there, and puts the programs
+ * that use them beside them. They are apart, so that `npm ci` need not install them for everybody.
+ *
+ * @returns {string} The folder.
+ */
+export function obtainFrameworks() {
+  const folder = join(CACHE, "frameworks");
+  const lock = "package-lock.json";
+  const wanted = readFileSync(join("examples/frameworks", lock), "utf8");
+  const record = join(folder, "installed.json");
+  if (!existsSync(record) || readFileSync(record, "utf8") !== wanted) {
+    say("installing the packages of examples/frameworks");
+    rmSync(folder, { recursive: true, force: true });
+    mkdirSync(folder, { recursive: true });
+    for (const file of ["examples/frameworks/package.json", join("examples/frameworks", lock), ".npmrc"]) {
+      copyFileSync(file, join(folder, basename(file)));
+    }
+    // They say that they need a later Node than the oldest one here, and work on it.
+    if (npm(["ci", "--ignore-scripts", "--no-bin-links", "--prefix", folder]) !== 0) {
+      fail("could not install them");
+    }
+    copyFileSync(join(folder, lock), record);
+  }
+  for (const file of [...filesIn("examples/frameworks"), ...filesIn("test/support/frameworks")]) {
+    if (file.endsWith(".mjs")) {
+      copyFileSync(file, join(folder, basename(file)));
+    }
+  }
+  return folder;
 }

@@ -7,8 +7,9 @@
  * What cannot be installed is said, and its tests are skipped. Every program runs on this machine's own addresses only,
  * with a configuration of its own, and ends with its test.
  */
-import { accessSync, constants } from "node:fs";
-import { delimiter, join } from "node:path";
+import { accessSync, constants, existsSync, readdirSync } from "node:fs";
+import { delimiter, join, resolve } from "node:path";
+import { CAN_FETCH, obtainFrameworks, obtainRuntime } from "./obtain.mjs";
 import { build, fail, run, say, TEST_OPTIONS, testFiles } from "./support.mjs";
 
 /**
@@ -22,6 +23,7 @@ const PACKAGES = {
   nc: ["netcat-openbsd"],
   nginx: ["nginx", "libnginx-mod-stream"],
   openssl: ["openssl"],
+  postgres: ["postgresql"],
   "redis-benchmark": ["redis-tools"],
   "redis-cli": ["redis-tools"],
   "redis-server": ["redis-server"],
@@ -29,6 +31,9 @@ const PACKAGES = {
   swaks: ["swaks", "libnet-ssleay-perl"],
   wrk: ["wrk"],
 };
+
+/** The programs with packages of others run on each of these, where it can be had. */
+const RUNTIMES = ["node20", "node22", "node24", "node26", "bun", "deno"];
 
 const filters = process.argv.slice(2);
 
@@ -41,6 +46,11 @@ if (absent.length > 0) {
 const files = testFiles({ peers: true, filters });
 if (files.length === 0) {
   fail(`there is no test file with ${filters.join(" or ")} in its path`);
+}
+obtainFrameworks();
+if (CAN_FETCH) {
+  const paths = RUNTIMES.map((name) => [name, resolve(obtainRuntime(name) ?? "")]);
+  process.env.RUNTIMES = JSON.stringify(Object.fromEntries(paths));
 }
 say(`running ${files.length} test files`);
 process.exitCode = run(process.execPath, [...TEST_OPTIONS, "--test-reporter=spec", ...files]);
@@ -61,7 +71,7 @@ function missing() {
  * @returns {boolean}
  */
 function isInstalled(program) {
-  const folders = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/sbin"];
+  const folders = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/sbin", ...postgresFolders()];
   return folders.some((folder) => {
     try {
       accessSync(join(folder, program), constants.X_OK);
@@ -70,6 +80,12 @@ function isInstalled(program) {
       return false;
     }
   });
+}
+
+/** Debian has the programs of PostgreSQL in a folder for each version. */
+function postgresFolders() {
+  const folder = "/usr/lib/postgresql";
+  return existsSync(folder) ? readdirSync(folder).map((version) => join(folder, version, "bin")) : [];
 }
 
 /**

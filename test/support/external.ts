@@ -1,7 +1,7 @@
 /** Programs that others wrote, as peers: finding them, running them, and ending them. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { accessSync, constants, mkdtempSync, rmSync } from "node:fs";
+import { accessSync, constants, existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import * as net from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
@@ -11,8 +11,13 @@ import { programPath } from "./paths.ts";
 import { runtime } from "./runtime.ts";
 
 const HOST = "127.0.0.1";
+/** Debian has the programs of PostgreSQL in a folder for each version. */
+const POSTGRES = "/usr/lib/postgresql";
+const postgresFolders = existsSync(POSTGRES)
+  ? readdirSync(POSTGRES).map((version) => join(POSTGRES, version, "bin"))
+  : [];
 /** Where servers lie, which is not in everybody's PATH. */
-const FOLDERS = [...(process.env["PATH"] ?? "").split(delimiter), "/usr/sbin", "/sbin"];
+const FOLDERS = [...(process.env["PATH"] ?? "").split(delimiter), "/usr/sbin", "/sbin", ...postgresFolders];
 const START_LIMIT = 20; // seconds
 
 /** Where a program lies; `null` where it is not installed. */

@@ -1,0 +1,66 @@
+/** Programs that use packages of others, on every runtime, and the servers that those talk to. */
+import { chmodSync, existsSync } from "node:fs";
+import { join } from "node:path";
+import { External, findProgram, runExternal, TemporaryFolder } from "./external.ts";
+import { packageRoot } from "./paths.ts";
+import { freePort } from "./peers.ts";
+
+const HOST = "127.0.0.1";
+const FOLDER = join(packageRoot, ".cache/frameworks");
+
+/** Why the programs cannot run; `false` where they can. */
+export const missingFrameworks: string | false = existsSync(join(FOLDER, "installed.json"))
+  ? false
+  : "npm run test:peers installs what they need";
+
+/** The runtimes that scripts/peers.mjs has obtained, by name; that of this process where it has not been asked. */
+export const runtimes: readonly { readonly name: string; readonly path: string }[] = Object.entries(
+  JSON.parse(process.env["RUNTIMES"] ?? JSON.stringify({ node: process.execPath })) as Record<string, string>,
+).map(([name, path]) => ({ name, path }));
+
+/** Starts one of the programs. */
+export function startProgram(path: string, name: string, ...args: readonly string[]): External {
+  const options = /deno$/.test(path) ? ["run", "-A", "--no-check", "--no-lock"] : [];
+  return new External(path, [...options, join(FOLDER, `${name}.mjs`), ...args], { cwd: FOLDER });
+}
+
+/** Runs one of the programs to its end, and gives what it printed last, which is JSON. */
+export async function resultOf(path: string, name: string, ...args: readonly string[]): Promise<unknown> {
+  await using program = startProgram(path, name, ...args);
+  const status = await program.ended();
+  if (status !== 0) {
+    throw new Error(`${name} ended with status ${status}\n${program.stdout}${program.stderr}`);
+  }
+  return JSON.parse(program.stdout.trim().split("\n").at(-1) ?? "") as unknown;
+}
+
+/** A PostgreSQL of a test's own, without a password for the user "tester". */
+export async function startPostgres(): Promise<{ readonly port: number } & AsyncDisposable> {
+  const folder = new TemporaryFolder();
+  const data = folder.file("data");
+  // It refuses to run as root.
+  const asNobody = process.getuid?.() === 0 ? ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"] : [];
+  chmodSync(folder.path, 0o777);
+  const command = (program: string, ...args: string[]): [string, string[]] => {
+    const [first = "", ...rest] = [...asNobody, findProgram(program) ?? program, ...args];
+    return [first, rest];
+  };
+  const made = await runExternal(...command("initdb", "-D", data, "-U", "tester", "-A", "trust", "-N"));
+  if (made.status !== 0) {
+    folder[Symbol.dispose]();
+    throw new Error(`initdb: ${made.stderr}`);
+  }
+  const port = await freePort();
+  const server = new External(
+    ...command("postgres", "-D", data, "-h", HOST, "-p", String(port), "-k", "", "-F", "-c", "max_connections=50"),
+  );
+  await server.listening(port);
+  await server.printed(/ready to accept connections/);
+  return {
+    port,
+    async [Symbol.asyncDispose]() {
+      await server[Symbol.asyncDispose]();
+      folder[Symbol.dispose]();
+    },
+  };
+}
