@@ -5,6 +5,8 @@
  * whole process once the fake is taken away, so every module of asyncio takes these functions from here. They are
  * variables of the module: `replaceClock` puts others in their place, and reading them costs nothing.
  */
+import { timersBeneathMocks } from "./deno-timers.ts";
+import { ON_DENO } from "./runtime.ts";
 
 /** What the loop needs of a runtime. */
 export interface Clock {
@@ -17,10 +19,12 @@ export interface Clock {
 
 const milliseconds = performance.now.bind(performance);
 
+const timers = ON_DENO ? timersBeneathMocks() : globalThis;
+
 export const realClock: Clock = {
-  setTimeout: globalThis.setTimeout,
-  clearTimeout: globalThis.clearTimeout,
-  setImmediate: globalThis.setImmediate,
+  setTimeout: timers.setTimeout,
+  clearTimeout: timers.clearTimeout,
+  setImmediate: timers.setImmediate,
   time: () => milliseconds() / 1000,
 };
 
@@ -28,6 +32,9 @@ export let setTimeout: Clock["setTimeout"] = realClock.setTimeout;
 export let clearTimeout: Clock["clearTimeout"] = realClock.clearTimeout;
 export let setImmediate: Clock["setImmediate"] = realClock.setImmediate;
 export let time: Clock["time"] = realClock.time;
+
+/** No clock has another one: it waits for nothing but the code that runs. */
+export const queueMicrotask: typeof globalThis.queueMicrotask = globalThis.queueMicrotask;
 
 /** Puts another clock in the place of the runtime's, or takes it away again. What was set before stays with its own. */
 export function replaceClock(clock: Clock | null): void {

@@ -200,6 +200,9 @@ export function switchFlow(flow: Flow): void {
  */
 const { kResourceStore: storeKey } = storage as { kResourceStore?: symbol };
 
+/** As it was found: fakes of a test runner are not to keep anything from being put back. */
+const nextTick = process.nextTick.bind(process);
+
 /** Node, where a callback has its store. In Bun entering and leaving costs nothing, in Deno entering alone costs more. */
 const hasFrames = storeKey === undefined && !("bun" in process.versions) && !("deno" in process.versions);
 
@@ -234,7 +237,7 @@ function borrow(id: number, key: symbol): Borrowed | null {
   slot.watcher.enable();
   if (id <= 1) {
     // The program's own top level: no callback, hence no end that could be watched.
-    process.nextTick(putBack, id);
+    nextTick(putBack, id);
   }
   return entry;
 }

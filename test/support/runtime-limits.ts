@@ -10,6 +10,7 @@ export const capabilities = [
   "reusePort",
   "collection beside an error",
   "stack of an error that ends a wait",
+  "sockets under fake timers",
 ] as const;
 
 /** Something that a test needs of the runtime. */
@@ -24,6 +25,7 @@ export const runtimeLimits: Readonly<Record<Runtime, Readonly<Partial<Record<Cap
     "full backlog": "a listener uses its own backlog, however short the requested one is",
     "bind errors of a connect": "an unavailable local address is reported as a remote address that cannot be reached",
     "stack of an error that ends a wait": "the stack shows where the error was created, not which functions await it",
+    "sockets under fake timers": "node:net waits for the global setImmediate before it reports that a socket is closed",
   },
   deno: {
     "collection beside an error":

@@ -16,6 +16,7 @@ import { RuntimeError, TimeoutError } from "../../errors.ts";
 import { checkPositiveSeconds } from "../arguments.ts";
 import { fromCallback, thrownHere } from "../async-stacks.ts";
 import type { Separators } from "../bytes/separator.ts";
+import { queueMicrotask } from "../clock.ts";
 import { callLater } from "../events.ts";
 import { quiet, rejected, Wait } from "../waits.ts";
 import { type Answer, EMPTY, NEWLINE, ReadBuffer, type Request, type Taker } from "./read-buffer.ts";

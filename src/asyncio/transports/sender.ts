@@ -11,6 +11,7 @@
  * tick; if that one does not leave at once, an empty write behind it tells when it has.
  */
 import { Buffer } from "node:buffer";
+import { nextTick } from "node:process";
 import { RuntimeError, ValueError } from "../../errors.ts";
 import { repr } from "../../repr.ts";
 import { Wait } from "../waits.ts";
@@ -223,7 +224,7 @@ export class Sender {
   #flushLater(): void {
     if (!this.#flushScheduled && this.#queued > 0) {
       this.#flushScheduled = true;
-      process.nextTick(flushNow, this);
+      nextTick(flushNow, this);
     }
   }
 

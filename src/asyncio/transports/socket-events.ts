@@ -10,6 +10,7 @@
  * below it has ended too: after a proper end of TLS it would still be reading.
  */
 import { Socket } from "node:net";
+import { nextTick } from "node:process";
 import type { Duplex, Readable, Writable } from "node:stream";
 import { repr } from "../../repr.ts";
 import { setImmediate } from "../clock.ts";
@@ -63,7 +64,7 @@ export function listenForEnd(stream: Duplex, listener: SocketListener): void {
   }
   if (stream.destroyed) {
     // It has ended between the handshake and now, and may have said so already.
-    process.nextTick(() => listener._onClose());
+    nextTick(() => listener._onClose());
   }
 }
 
@@ -78,7 +79,7 @@ export function tellOfClose(stream: Readable | Writable, onClose: () => void): v
     const onDestroyed = (destroyError?: unknown): void => {
       callback(destroyError as Error | null);
       // After the error, which the stream tells of in a tick.
-      process.nextTick(onClose);
+      nextTick(onClose);
     };
     try {
       destroy(error, onDestroyed);
@@ -97,7 +98,7 @@ export function listenForData(stream: Duplex, paused: boolean): void {
   }
   if (stream.readableEnded) {
     // The peer's EOF came before anybody listened.
-    process.nextTick(() => onEnd.call(stream));
+    nextTick(() => onEnd.call(stream));
   }
   // Listening starts the flow, unless somebody paused the stream before.
   if (paused) {

@@ -12,6 +12,7 @@
  * but in the handler's task, and is called as it is: entering a Context costs as much as some of its methods.
  */
 import type { Socket } from "node:net";
+import { nextTick } from "node:process";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import type { Context } from "../../contextvars/context.ts";
@@ -262,7 +263,7 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
       }
       if (this.#eofPending) {
         this.#eofPending = false;
-        process.nextTick(() => this._onEnd());
+        nextTick(() => this._onEnd());
       }
     }
   }
@@ -334,7 +335,7 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
       });
       this.#lostWith(error);
       // It will not tell of its end.
-      process.nextTick(() => this._onClose());
+      nextTick(() => this._onClose());
     }
   }
 
