@@ -250,6 +250,17 @@ export class PermissionError extends OSError {
   }
 }
 
+/** There is no such process, or it has ended. Python: `ProcessLookupError`. Differs: nothing. */
+export class ProcessLookupError extends OSError {
+  static {
+    named(this, "ProcessLookupError");
+  }
+
+  constructor(message?: string, options: OSErrorOptions = {}) {
+    super(message, { code: "ESRCH", ...options });
+  }
+}
+
 /** Something took longer than it was allowed to. Python: `TimeoutError`. Differs: nothing. */
 export class TimeoutError extends OSError {
   static {

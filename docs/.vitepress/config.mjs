@@ -35,6 +35,7 @@ const guides = [
   ["Servers and shutdown", "servers"],
   ["TLS", "tls"],
   ["Protocols and transports", "protocols"],
+  ["Child processes", "processes"],
   ["Testing", "testing"],
   ["Debugging a hang", "debugging"],
   ["AsyncContext", "async-context"],

@@ -53,6 +53,7 @@ export {
   OSError,
   type OSErrorOptions,
   PermissionError,
+  ProcessLookupError,
   RuntimeError,
   SSLCertVerificationError,
   SSLError,
@@ -119,6 +120,8 @@ export { type ReadIntoOptions, StreamReader, type StreamReaderOptions } from "./
 export type { ReaderOptions } from "./streams/reader-options.ts";
 export { type ClientConnectedCb, StreamReaderProtocol } from "./streams/stream-protocol.ts";
 export { StreamWriter } from "./streams/writer.ts";
+export { type Communicated, createSubprocessExec, createSubprocessShell, Process } from "./subprocess.ts";
+export { DEVNULL, PIPE, type Redirection, STDOUT, type SubprocessOptions } from "./subprocess-options.ts";
 export { TaskGroup } from "./taskgroups.ts";
 export {
   type Awaitable,

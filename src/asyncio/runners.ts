@@ -16,6 +16,7 @@ import { KeyboardInterrupt } from "./exceptions.ts";
 import type { EventLoop } from "./loop.ts";
 import { getRunningLoop } from "./running-loop.ts";
 import { catchInterrupt, exitIfInterruptUncaught } from "./signals.ts";
+import { leaveProcesses, type Process, runningProcesses } from "./subprocess.ts";
 import { allTasks, createTask, currentTask, type Task } from "./tasks.ts";
 import { quiet } from "./waits.ts";
 
@@ -64,6 +65,7 @@ export class Runner {
   /** Stands for this Runner while it is the active one. */
   readonly #session = {};
   #before: Set<Task<unknown>> = new Set();
+  #processesBefore: ReadonlySet<Process> = new Set();
   readonly #debug: boolean | undefined;
   #debugBefore = false;
 
@@ -154,6 +156,7 @@ export class Runner {
     const stopWatching = reportIfStuck();
     try {
       await cancelAll([...allTasks()].filter((task) => !this.#before.has(task)));
+      leaveProcesses(this.#processesBefore);
     } finally {
       stopWatching();
       this.#state = "closed";
@@ -173,6 +176,7 @@ export class Runner {
       active = this.#session;
       this.#state = "active";
       this.#before = allTasks();
+      this.#processesBefore = runningProcesses();
       this.#debugBefore = isDebug();
       setDebug(this.#debug ?? this.#debugBefore);
     }

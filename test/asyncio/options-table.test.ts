@@ -34,6 +34,8 @@ const takesOptions: Record<string, Call> = {
   openUnixConnection: (options) => asyncio.openUnixConnection("/none", options),
   startServer: (options) => asyncio.startServer(nothing, "127.0.0.1", 0, options),
   startUnixServer: (options) => asyncio.startUnixServer(nothing, "/none/none", options),
+  createSubprocessExec: (options) => asyncio.createSubprocessExec("/none", [], options),
+  createSubprocessShell: (options) => asyncio.createSubprocessShell("exit", options),
   "EventLoop.callSoon": (options) => loop.callSoon(nothing, options),
   "EventLoop.callLater": (options) => loop.callLater(0, nothing, options),
   "EventLoop.callAt": (options) => loop.callAt(0, nothing, options),
@@ -85,6 +87,7 @@ const takesNone: Record<string, Call> = {
 
 /** What takes neither: nothing is constructed or configured by it. Errors are left out by their class. */
 const others = [
+  ..."DEVNULL PIPE STDOUT Process".split(" "),
   ..."ALL_COMPLETED FIRST_COMPLETED FIRST_EXCEPTION Context Token copyContext isolated BaseProtocol BufferedProtocol".split(
     " ",
   ),

@@ -1,3 +1,6 @@
 /** Modules of Node that many programs never need, loaded by the first call: they are a fifth of the time of an import. */
 export const nodeTls = (): typeof import("node:tls") => process.getBuiltinModule("node:tls");
+export const nodeChildProcess = (): typeof import("node:child_process") =>
+  process.getBuiltinModule("node:child_process");
+export const nodeFs = (): typeof import("node:fs") => process.getBuiltinModule("node:fs");
 export const nodeDns = (): typeof import("node:dns") => process.getBuiltinModule("node:dns");

@@ -9,6 +9,7 @@ import {
   FileNotFoundError,
   OSError,
   PermissionError,
+  ProcessLookupError,
   SSLCertVerificationError,
   SSLError,
   TimeoutError,
@@ -24,6 +25,7 @@ const classes: Readonly<Record<string, typeof OSError>> = {
   ENOENT: FileNotFoundError,
   EPERM: PermissionError,
   EPIPE: BrokenPipeError,
+  ESRCH: ProcessLookupError,
   ESHUTDOWN: BrokenPipeError,
   ETIMEDOUT: TimeoutError,
 };
