@@ -8,9 +8,14 @@
  * So the promise of a wait is not rejected but resolved with a second one, whose reaction takes the stack and throws. The
  * second one is settled two microtasks later, when the first follows it. Nothing of this is done where a wait ends well.
  *
+ * The *probe* asks the same of a wait that goes on: its promise follows one whose reaction takes the stack, and which then
+ * becomes what the promise of the wait was. It is made when somebody asks; the outcome of the wait comes a microtask later
+ * than it would have, which is still within the same step of its task. What comes while the probe is under way is kept.
+ *
  * V8 goes on from a promise only where it has one reaction. A promise that the program awaits must not have one of ours
  * beside it; the one that keeps a rejection from ending the process is added when the stack has been taken.
  */
+import { stackNow } from "./debug/frames.ts";
 import { ON_BUN } from "./runtime.ts";
 
 export function noop(): void {}
@@ -57,6 +62,39 @@ export function rejectAwaited(
     throw error;
   });
   resolve(failing as never);
+}
+
+/** What a promise follows that is to be settled by the two functions. */
+interface Replacing {
+  then(resolve: (value: never) => void, reject: (error: unknown) => void): void;
+}
+
+/** The two functions that settle a promise. */
+export interface Settling {
+  readonly resolve: (value: never) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * Has the stack told of the code that awaits a promise.
+ *
+ * @param settling - What settles the promise; of no more use from here on.
+ * @param onReplaced - Gets what settles it from then on.
+ */
+export function probeAwaited(settling: Settling, onReplaced: (settling: Settling) => void): Promise<string> {
+  return new Promise((tell) => {
+    const probing = settled.then(noop).then(() => {
+      tell(stackNow());
+      const replacing: Replacing = {
+        // biome-ignore lint/suspicious/noThenProperty: what it is called with settles the promise from now on
+        then(resolve: (value: never) => void, reject: (error: unknown) => void): void {
+          onReplaced({ resolve, reject });
+        },
+      };
+      return replacing as never;
+    });
+    settling.resolve(probing as never);
+  });
 }
 
 /** The error, which is thrown here: a stack that is still to come is that of the code that runs. */

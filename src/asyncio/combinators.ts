@@ -455,12 +455,16 @@ export function shield<T>(awaitable: Awaitable<T>): Future<T> {
       outer._finish(inner.result());
     }
   }, "shield()");
-  outer._observe(() => {
-    if (!inner.done()) {
-      inner._unobserve(innerDone);
-      reportError(inner);
-    }
-  }, "shield()");
+  outer._observe(
+    () => {
+      if (!inner.done()) {
+        inner._unobserve(innerDone);
+        reportError(inner);
+      }
+    },
+    "shield()",
+    null,
+  );
   return outer;
 }
 
@@ -472,14 +476,18 @@ function reportError(inner: Future<unknown>): void {
     return;
   }
   reporting.add(inner);
-  inner._observe(() => {
-    if (inner._failed) {
-      const exception = inner.exception();
-      callExceptionHandler({
-        message: `${errorName(exception)} exception in shielded future`,
-        exception,
-        future: inner,
-      });
-    }
-  }, "shield()");
+  inner._observe(
+    () => {
+      if (inner._failed) {
+        const exception = inner.exception();
+        callExceptionHandler({
+          message: `${errorName(exception)} exception in shielded future`,
+          exception,
+          future: inner,
+        });
+      }
+    },
+    "shield()",
+    null,
+  );
 }

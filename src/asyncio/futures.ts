@@ -34,10 +34,13 @@ class Observer implements Ready {
   readonly #callback: () => void;
   /** Who observes, for messages. */
   readonly observer: string | undefined;
+  /** The task that waits for what is observed. */
+  readonly awaitedBy: object | null;
 
-  constructor(callback: () => void, observer: string | undefined) {
+  constructor(callback: () => void, observer: string | undefined, awaitedBy: object | null) {
     this.#callback = callback;
     this.observer = observer;
+    this.awaitedBy = awaitedBy;
   }
 
   _step(): boolean {
@@ -58,6 +61,10 @@ class FutureWait<T> extends Settleable<T> implements Cancellable, Ready {
 
   begin(): void {
     this.#task?._waitFor(this);
+  }
+
+  get awaitedBy(): object | null {
+    return this.#task;
   }
 
   waitedFor(): string {
@@ -362,15 +369,32 @@ export class Future<T> implements Promise<T> {
    * It must not throw.
    *
    * @param name - Who observes, for messages.
+   * @param awaitedBy - The task that waits by this; the running one by default, where there is a name.
    */
-  _observe(callback: () => void, name?: string): Ready {
-    const observer = new Observer(callback, name);
+  _observe(
+    callback: () => void,
+    name?: string,
+    awaitedBy: object | null = name === undefined ? null : waitingTask(),
+  ): Ready {
+    const observer = new Observer(callback, name, awaitedBy);
     if (this.#state === "pending") {
       this.#enqueue(observer);
     } else {
       soon(observer);
     }
     return observer;
+  }
+
+  /** @internal The tasks that wait for it, in the order in which they came. */
+  _awaitedBy(): Set<object> {
+    const tasks = new Set<object>();
+    for (const item of this.#waitingItems()) {
+      const task = item instanceof Observer || item instanceof FutureWait ? item.awaitedBy : null;
+      if (task !== null) {
+        tasks.add(task);
+      }
+    }
+    return tasks;
   }
 
   /** @internal Takes an observer back. */

@@ -83,6 +83,8 @@ export {
   openConnection,
   openUnixConnection,
 } from "./connections.ts";
+export type { FrameCallGraphEntry, PrintOptions, StackOptions } from "./debug/frames.ts";
+export { captureCallGraph, type FutureCallGraph, formatCallGraph, printCallGraph } from "./debug/graph.ts";
 export type { CallbackOptions, ExceptionContext, Handle, TimerHandle } from "./events.ts";
 export {
   BrokenBarrierError,

@@ -71,7 +71,7 @@ export class TaskGroup {
     }
     const task = createTask(callable, options);
     this.#tasks.add(task as Task<unknown>);
-    task._observe(() => this.#taskDone(task as Task<unknown>), "TaskGroup()");
+    task._observe(() => this.#taskDone(task as Task<unknown>), "TaskGroup()", this.#parent);
     if (this.#aborting) {
       // It was started eagerly and has cancelled the group before it belonged to it.
       task.cancel();

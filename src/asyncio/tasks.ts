@@ -20,6 +20,15 @@ import { functionName, nameOf, repr, safeRepr } from "../repr.ts";
 import { checkContext, checkFunction, checkOptions, checkSeconds, notHandedOver } from "./arguments.ts";
 import { fromCallback } from "./async-stacks.ts";
 import { isDebug, warn } from "./debug/debug.ts";
+import {
+  checkedLimit,
+  type FrameCallGraphEntry,
+  framesIn,
+  PRINT_OPTIONS,
+  type PrintOptions,
+  type StackOptions,
+  stackNow,
+} from "./debug/frames.ts";
 import { callExceptionHandler } from "./events.ts";
 import {
   AbortReason,
@@ -90,7 +99,12 @@ interface InternalOptions {
 }
 
 /** What a task waits for that was not started yet: its turn. */
-const START: Cancellable = { isOutside: () => false, waitedFor: () => null, cancel: () => false };
+const START: Cancellable = {
+  isOutside: () => false,
+  waitedFor: () => null,
+  probe: () => Promise.resolve(""),
+  cancel: () => false,
+};
 
 /**
  * A function that runs by itself, in its own Context; made by {@linkcode createTask}.
@@ -228,6 +242,57 @@ export class Task<T> extends Future<T> {
       }
     }
     return this.#abort.signal;
+  }
+
+  /**
+   * Where the task waits: all functions of the program from its own to the innermost, the oldest first. Of a task that has
+   * failed, where its error was made. Empty if it has not begun or has ended, and while it waits for a foreign promise.
+   *
+   * Nothing is recorded for it: V8 is asked now, and the task is not disturbed. On Bun it is known in debug mode only,
+   * and not of a task that awaits a Task or Future.
+   *
+   * Python: `Task.get_stack()`. Differs: gives a promise, and all functions of a task that waits, where Python gives one.
+   *
+   * @throws {TypeError} If `limit` is not a whole number.
+   */
+  async getStack(options: StackOptions = {}): Promise<FrameCallGraphEntry[]> {
+    const limit = checkedLimit("getStack()", options);
+    const failure = this.done() && !this.cancelled() ? this.exception() : null;
+    const frames =
+      failure === null ? await this._frames() : failure instanceof Error ? framesIn(String(failure.stack)) : [];
+    return limit === null ? frames.reverse() : frames.reverse().slice(0, Math.max(limit, 0));
+  }
+
+  /**
+   * Prints where the task waits, the oldest function first; of a task that has failed, with its error.
+   *
+   * Python: `Task.print_stack()`. Differs: gives a promise; has no lines of the source.
+   *
+   * @param options - `file` has a `write()`; by default standard error.
+   * @throws {TypeError} If `limit` is not a whole number.
+   */
+  async printStack(options: PrintOptions = {}): Promise<void> {
+    const limit = checkedLimit("printStack()", options, PRINT_OPTIONS);
+    const { file = process.stderr } = options;
+    const frames = await this.getStack({ limit });
+    const failure = this.done() && !this.cancelled() ? this.exception() : null;
+    const head = failure === null ? `Stack for ${this}` : `Traceback for ${this}`;
+    const lines = [
+      frames.length === 0 ? `No stack for ${this}` : `${head} (most recent call last):`,
+      ...frames.map((frame) => `  File "${frame.fileName}", line ${frame.lineNumber}, in ${frame.functionName}`),
+      ...(failure instanceof Error ? [`${failure.name}: ${failure.message}`] : []),
+    ];
+    file.write(`${lines.join("\n")}\n`);
+  }
+
+  /** @internal The program's frames, the innermost first; of the running task, those above the caller. */
+  async _frames(): Promise<FrameCallGraphEntry[]> {
+    if (isRunning(this)) {
+      return framesIn(stackNow());
+    }
+    const stacks = await Promise.all(this._waits().map((wait) => wait.probe()));
+    // Of several waits, the one that most functions wait for.
+    return stacks.map(framesIn).reduce((longest, each) => (each.length > longest.length ? each : longest), []);
   }
 
   /**

@@ -11,9 +11,12 @@
  */
 import { currentFlow } from "../contextvars/current.ts";
 import { repr } from "../repr.ts";
-import { fromCallback, noop, rejectAwaited } from "./async-stacks.ts";
+import { fromCallback, noop, probeAwaited, rejectAwaited } from "./async-stacks.ts";
+import { isDebug } from "./debug/debug.ts";
+import { stackNow } from "./debug/frames.ts";
 import { type CancelledError, type CancelMessage, cancelledError } from "./exceptions.ts";
 import { type Ready, soon } from "./ready.ts";
+import { ON_BUN } from "./runtime.ts";
 import { addTimer, nextTimerOrder, removeTimer, type Timer, time } from "./timers.ts";
 
 export { noop, quiet, rejected } from "./async-stacks.ts";
@@ -24,6 +27,8 @@ export interface Cancellable {
   waitedFor(): string | null;
   /** Whether something may end it that is not the library's: a socket, a promise of others. For clocks of tests. */
   isOutside(): boolean;
+  /** The stack of the code that awaits; empty where the runtime does not tell. */
+  probe(): Promise<string>;
   /** Ends the wait with a CancelledError. False when it has ended already and only its task does not know yet. */
   cancel(message: CancelMessage): boolean;
 }
@@ -99,17 +104,60 @@ export interface Receiver<T> {
   fail(error: unknown): void;
 }
 
+/** The latest probe of a wait. */
+interface Probe {
+  /** How many there were. */
+  readonly count: number;
+  readonly stack: Promise<string>;
+  /** What the wait ends with while the probe is under way; `null` when it is over. */
+  outcomes: (() => void)[] | null;
+}
+
+const probes = new WeakMap<object, Probe>();
+
+/** Each probe has the wait follow one more promise, so that after so many its stack is taken for what it was. */
+const MOST_PROBES = 16;
+
 /** A promise that is settled from outside. */
 export abstract class Settleable<T> implements Receiver<T> {
   readonly promise: Promise<T>;
-  readonly #resolve: (value: T) => void;
-  readonly #reject: (error: unknown) => void;
+  #resolve: (value: T) => void;
+  #reject: (error: unknown) => void;
+  /** In debug mode, the stack at its beginning, where a runtime cannot be asked later; otherwise not even a property. */
+  declare readonly _stackAtBegin: string | undefined;
 
   constructor() {
     this.promise = new Promise<T>(executor);
     this.#resolve = givenResolve as (value: T) => void;
     this.#reject = givenReject;
     forgetGiven();
+    if (ON_BUN && isDebug()) {
+      this._stackAtBegin = stackNow();
+    }
+  }
+
+  probe(): Promise<string> {
+    if (ON_BUN) {
+      return Promise.resolve(this._stackAtBegin ?? "");
+    }
+    const latest = probes.get(this);
+    if (latest !== undefined && (latest.outcomes !== null || latest.count === MOST_PROBES)) {
+      return latest.stack;
+    }
+    const outcomes: (() => void)[] = [];
+    const settling = { resolve: this.#resolve, reject: this.#reject };
+    this.#resolve = (value) => void outcomes.push(() => this.fulfil(value));
+    const stack = probeAwaited(settling, ({ resolve, reject }) => {
+      probe.outcomes = null;
+      this.#resolve = resolve as (value: T) => void;
+      this.#reject = reject;
+      for (const settle of outcomes) {
+        settle();
+      }
+    });
+    const probe: Probe = { count: (latest?.count ?? 0) + 1, stack, outcomes };
+    probes.set(this, probe);
+    return stack;
   }
 
   isOutside(): boolean {
@@ -121,6 +169,11 @@ export abstract class Settleable<T> implements Receiver<T> {
   }
 
   fail(error: unknown): void {
+    const outcomes = probes.get(this)?.outcomes ?? null;
+    if (outcomes !== null) {
+      outcomes.push(() => this.fail(error));
+      return;
+    }
     rejectAwaited(this.promise, this.#resolve, this.#reject, error);
   }
 }

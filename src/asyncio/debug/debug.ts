@@ -40,24 +40,28 @@ export function creationStack(): string | undefined {
   }
   const wanted = Error.stackTraceLimit;
   Error.stackTraceLimit = wanted + OWN_FRAMES;
-  const [, own = "", ...frames] = String(new Error("made here").stack).split("\n");
+  const [, , ...frames] = String(new Error("made here").stack).split("\n");
   Error.stackTraceLimit = wanted;
-  const ownCode = folderOfPackage(own);
+  const ownCode = folderOfPackage();
   return frames
     .filter((frame) => ownCode === null || !frame.includes(ownCode))
     .slice(0, wanted)
     .join("\n");
 }
 
+let folder: string | null | undefined;
+
 /**
  * The folder of the package's own code, as stacks name it: that of what runs, or, where source maps are in use, that of
  * the sources. A bundle without source maps has none: there the package's frames cannot be told from the program's.
- *
- * @param frame - That of a function of this file.
  */
-function folderOfPackage(frame: string): string | null {
-  const end = frame.search(/asyncio[\\/]debug[\\/]debug\.[jt]s:/);
-  return end < 0 ? null : frame.slice(frame.indexOf("(") + 1, end);
+export function folderOfPackage(): string | null {
+  if (folder === undefined) {
+    const [, own = ""] = String(new Error("made here").stack).split("\n");
+    const end = own.search(/asyncio[\\/]debug[\\/]debug\.[jt]s:/);
+    folder = end < 0 ? null : own.slice(own.indexOf("(") + 1, end);
+  }
+  return folder;
 }
 
 export function warn(text: string): void {

@@ -1,0 +1,156 @@
+/**
+ * Call graphs: where a task waits, and which tasks wait for it.
+ *
+ * Who waits for whom is known anyway: cancellation travels that way. Where a task waits is found out when it is asked for,
+ * by the probe of `async-stacks`.
+ */
+import { addressOf, repr } from "../../repr.ts";
+import { Future } from "../futures.ts";
+import { currentTask, Task } from "../tasks.ts";
+import {
+  checkedLimit,
+  type FrameCallGraphEntry,
+  framesIn,
+  frameText,
+  PRINT_OPTIONS,
+  type PrintOptions,
+  type StackOptions,
+  stackNow,
+} from "./frames.ts";
+
+/**
+ * A Task or Future with its call stack, and those that wait for it.
+ *
+ * Python: `asyncio.FutureCallGraph`. Differs: `omitted`.
+ */
+export interface FutureCallGraph {
+  /** The Task or Future. */
+  readonly future: Future<unknown>;
+  /** The functions of the program that it is in, the innermost first. Empty for a Future that is no task. */
+  readonly callStack: readonly FrameCallGraphEntry[];
+  /** The tasks that wait for it, each with those that wait for that one. */
+  readonly awaitedBy: readonly FutureCallGraph[];
+  /** Why the stack and those that wait are left out: it stands further up already, or more than 100 wait for each other. */
+  readonly omitted: "cycle" | "depth" | null;
+}
+
+/** So many tasks that wait for each other are shown below one another. */
+const DEEPEST = 100;
+
+/**
+ * The call graph of a task, or of a Future: where it waits, and which tasks wait for it.
+ *
+ * Nothing is recorded for it, in debug mode or otherwise: it is found out now, and the program is not disturbed. A task
+ * that waits for a foreign promise has an empty stack. On Bun stacks are known in debug mode only,
+ * and not of a task that awaits a Task or Future.
+ *
+ * Python: `asyncio.capture_call_graph()`. Differs: gives a promise; has no `depth`, since the library's own functions are
+ * left out.
+ *
+ * @param future - By default the current task.
+ * @param options - `limit`: so many functions of each stack, of the oldest ones, or if it is negative of the innermost.
+ * @returns `null` if there is neither `future` nor a current task.
+ * @throws {TypeError} If `future` is neither a Task nor a Future, or `limit` not a whole number.
+ *
+ * @example
+ * ```ts
+ * import * as asyncio from "contextvars/asyncio";
+ * import assert from "node:assert/strict";
+ *
+ * await asyncio.run(async () => {
+ *   const queue = new asyncio.Queue<number>();
+ *   const worker = asyncio.createTask(async function work() {
+ *     await queue.get();
+ *   });
+ *   await asyncio.sleep(0);
+ *   const graph = await asyncio.captureCallGraph(worker);
+ *   assert.equal(graph!.future, worker);
+ *   console.log(graph!.callStack.map((frame) => `${frame.functionName} at line ${frame.lineNumber}`));
+ * });
+ * ```
+ */
+export async function captureCallGraph(
+  future?: Future<unknown> | null,
+  options: StackOptions = {},
+): Promise<FutureCallGraph | null> {
+  const limit = checkedLimit("captureCallGraph()", options);
+  const current = currentTask();
+  const start = future ?? current;
+  if (start === null) {
+    return null;
+  }
+  if (!(start instanceof Future)) {
+    throw new TypeError(`captureCallGraph() needs a Task or Future, got ${repr(start)}`);
+  }
+  const running = start === current && limit !== 0 ? framesIn(stackNow()) : null;
+  return await graphOf(start, limit, new Set(), running);
+}
+
+async function graphOf(
+  future: Future<unknown>,
+  limit: number | null,
+  above: ReadonlySet<object>,
+  running: FrameCallGraphEntry[] | null = null,
+): Promise<FutureCallGraph> {
+  const omitted = above.has(future) ? "cycle" : above.size === DEEPEST ? "depth" : null;
+  if (omitted !== null) {
+    return { future, callStack: [], awaitedBy: [], omitted };
+  }
+  // Asked for before anything is waited for: whoever waits now is meant.
+  const parents = [...future._awaitedBy()] as Future<unknown>[];
+  const frames = running ?? (future instanceof Task && limit !== 0 ? await future._frames() : []);
+  const path = new Set([...above, future]);
+  const awaitedBy = await Promise.all(parents.map((each) => graphOf(each, limit, path)));
+  return { future, callStack: limited(frames, limit), awaitedBy, omitted: null };
+}
+
+/** As CPython does it: a positive limit leaves the oldest functions, a negative one the innermost. */
+function limited(frames: FrameCallGraphEntry[], limit: number | null): FrameCallGraphEntry[] {
+  if (limit === null) {
+    return frames;
+  }
+  return limit > 0 ? frames.slice(-limit) : frames.slice(0, -limit);
+}
+
+/**
+ * The call graph as text; empty if there is neither `future` nor a current task.
+ *
+ * Python: `asyncio.format_call_graph()`. Differs: gives a promise; has no `depth`.
+ *
+ * @throws {TypeError} If `future` is neither a Task nor a Future, or `limit` not a whole number.
+ */
+export async function formatCallGraph(future?: Future<unknown> | null, options: StackOptions = {}): Promise<string> {
+  const graph = await captureCallGraph(future, options);
+  return graph === null ? "" : graphLines(graph).join("\n");
+}
+
+/**
+ * Prints the call graph.
+ *
+ * Python: `asyncio.print_call_graph()`. Differs: gives a promise; has no `depth`.
+ *
+ * @param options - `file` has a `write()`; by default standard output.
+ * @throws {TypeError} If `future` is neither a Task nor a Future, or `limit` not a whole number.
+ */
+export async function printCallGraph(future?: Future<unknown> | null, options: PrintOptions = {}): Promise<void> {
+  const limit = checkedLimit("printCallGraph()", options, PRINT_OPTIONS);
+  const { file = process.stdout } = options;
+  file.write(`${await formatCallGraph(future, { limit })}\n`);
+}
+
+/** The lines of the text. */
+export function graphLines({ future, callStack, awaitedBy, omitted }: FutureCallGraph): string[] {
+  const id = `id=${addressOf(future)}`;
+  const head = future instanceof Task ? `* Task(name=${repr(future.getName())}, ${id})` : `* Future(${id})`;
+  if (omitted !== null) {
+    return [`${head}: ${omitted === "cycle" ? "a cycle, see above" : "and more"}`];
+  }
+  const lines = [head];
+  if (callStack.length > 0) {
+    lines.push("  + Call stack:", ...callStack.map((frame) => `  |   ${frameText(frame)}`));
+  }
+  if (awaitedBy.length > 0) {
+    lines.push("  + Awaited by:", ...awaitedBy.flatMap(graphLines).map((line) => `    ${line}`));
+  }
+  return lines;
+}

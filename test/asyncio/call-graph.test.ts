@@ -1,0 +1,280 @@
+/** Where tasks wait, and who waits for them; the text is compared with CPython's in test/conformance/call-graphs.test.ts. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import * as asyncio from "contextvars/asyncio";
+import { limitOf } from "../support/runtime-limits.ts";
+
+const loop = asyncio.getRunningLoop();
+/** Where V8 is not there to be asked, stacks are recorded in debug mode. */
+const asksAfterwards = limitOf("stack of an error that ends a wait") === false;
+
+async function inner(event: asyncio.Event): Promise<void> {
+  await event.wait();
+}
+
+class Service {
+  async handle(event: asyncio.Event): Promise<void> {
+    await inner(event);
+  }
+}
+
+function names(frames: readonly asyncio.FrameCallGraphEntry[]): string[] {
+  return frames.map(({ functionName }) => functionName.replace(/^.*\./, ""));
+}
+
+/** A task that waits for the event, in two functions. */
+async function waiting(event: asyncio.Event, name = "waiting"): Promise<[asyncio.Task<void>]> {
+  const task = asyncio.createTask(() => new Service().handle(event), { name });
+  await asyncio.sleep(0);
+  return [task];
+}
+
+/** Runs the function in debug mode where stacks are recorded only there. */
+async function whereKnown<T>(body: () => Promise<T>): Promise<T> {
+  loop.setDebug(!asksAfterwards);
+  try {
+    return await body();
+  } finally {
+    loop.setDebug(false);
+  }
+}
+
+describe("Task.getStack()", () => {
+  it("Task.getStack() gives the functions of the program that wait, the oldest first, with their places", async () => {
+    await whereKnown(async () => {
+      const event = new asyncio.Event();
+      const [task] = await waiting(event);
+      const stack = await task.getStack();
+      assert.deepEqual(names(stack), ["handle", "inner"]);
+      for (const { fileName, lineNumber, columnNumber, isAsync } of stack) {
+        assert.match(fileName, /^\/.*call-graph\.test\.[jt]s$/);
+        assert.ok(lineNumber > 0 && columnNumber > 0);
+        assert.equal(isAsync, asksAfterwards);
+      }
+      event.set();
+      await task;
+    });
+  });
+
+  it("Task.getStack({ limit }) gives the oldest functions; 0 and less none; null all", async () => {
+    await whereKnown(async () => {
+      const event = new asyncio.Event();
+      const [task] = await waiting(event);
+      const expected: readonly [number | null, string[]][] = [
+        [1, ["handle"]],
+        [2, ["handle", "inner"]],
+        [9, ["handle", "inner"]],
+        [0, []],
+        [-1, []],
+        [null, ["handle", "inner"]],
+      ];
+      for (const [limit, functions] of expected) {
+        assert.deepEqual(names(await task.getStack({ limit })), functions, String(limit));
+      }
+      event.set();
+      await task;
+    });
+  });
+
+  it("Task.getStack() is empty before the start, after the end, after a cancellation, and at a foreign promise", async () => {
+    let free = (): void => {};
+    const foreign = new Promise<void>((resolve) => {
+      free = resolve;
+    });
+    const task = asyncio.createTask(async () => await foreign);
+    assert.deepEqual(await task.getStack(), []);
+    await asyncio.sleep(0);
+    assert.deepEqual(await task.getStack(), []);
+    free();
+    await task;
+    assert.deepEqual(await task.getStack(), []);
+    const [cancelled] = await waiting(new asyncio.Event());
+    cancelled.cancel();
+    await asyncio.wait([cancelled]);
+    assert.deepEqual(await cancelled.getStack(), []);
+  });
+
+  it("Task.getStack() of a task that has failed leads to the place where its error was made", async () => {
+    const task = asyncio.createTask(async function outer() {
+      await (async function thrower() {
+        await asyncio.sleep(0);
+        throw new RangeError("bad");
+      })();
+    });
+    await asyncio.wait([task]);
+    assert.deepEqual(names(await task.getStack()).slice(-1), ["thrower"]);
+  });
+
+  it("Task.getStack() of the running task is where it is called", async () => {
+    await asyncio.createTask(async function runs() {
+      const stack = await (asyncio.currentTask() as asyncio.Task<unknown>).getStack();
+      assert.deepEqual(names(stack), ["runs"]);
+    });
+  });
+
+  it("Task.getStack() of a task with several waits is that of the one for which most functions wait", async () => {
+    await whereKnown(async () => {
+      const task = asyncio.createTask(async function several() {
+        const early = asyncio.sleep(60);
+        await new Service().handle(new asyncio.Event());
+        await early;
+      });
+      await asyncio.sleep(0);
+      assert.deepEqual(names(await task.getStack()), ["several", "handle", "inner"]);
+      task.cancel();
+      await asyncio.wait([task]);
+    });
+  });
+
+  it("Task.getStack() can be called as often as wanted, at the same time, and the outcome still comes", async () => {
+    const outcomes = [
+      (future: asyncio.Future<string>) => future.setResult("result"),
+      (future: asyncio.Future<string>) => future.setException(new RangeError("bad")),
+      (future: asyncio.Future<string>) => future.cancel(),
+    ];
+    for (const settle of outcomes) {
+      for (const times of [1, 2, 100]) {
+        const future = new asyncio.Future<string>();
+        const task = asyncio.createTask(async () => await future);
+        await asyncio.sleep(0);
+        for (let i = 0; i < times; i++) {
+          await Promise.all([task.getStack(), task.getStack()]);
+        }
+        const last = task.getStack();
+        settle(future);
+        await last;
+        await asyncio.wait([task]);
+        assert.equal(task.cancelled(), future.cancelled());
+        if (!future.cancelled()) {
+          assert.equal(task.exception(), future.exception());
+          assert.equal(task.exception() === null ? task.result() : "", task.exception() === null ? "result" : "");
+        }
+      }
+    }
+  });
+});
+
+describe("Task.printStack()", () => {
+  it("Task.printStack() prints as CPython does: waiting, ended and failed tasks", async () => {
+    await whereKnown(async () => {
+      const printed = async (task: asyncio.Task<unknown>): Promise<string> => {
+        let text = "";
+        await task.printStack({ file: { write: (more) => (text += more) } });
+        return text.replace(/File ".*", line \d+, in (?:.*\.)?/g, "FILE ").replace(/<Task .*>/, "TASK");
+      };
+      const event = new asyncio.Event();
+      const [task] = await waiting(event);
+      assert.equal(await printed(task), "Stack for TASK (most recent call last):\n  FILE handle\n  FILE inner\n");
+      event.set();
+      await task;
+      assert.equal(await printed(task), "No stack for TASK\n");
+      const failed = asyncio.createTask(function fails() {
+        throw new RangeError("bad");
+      });
+      await asyncio.wait([failed]);
+      assert.equal(
+        await printed(failed),
+        "Traceback for TASK (most recent call last):\n  FILE fails\nRangeError: bad\n",
+      );
+    });
+  });
+});
+
+describe("captureCallGraph()", () => {
+  it("captureCallGraph() gives the stack, the innermost function first, and who waits, each with a stack", async () => {
+    await whereKnown(async () => {
+      const event = new asyncio.Event();
+      const [task] = await waiting(event, "below");
+      const above = asyncio.createTask(async function waitsForTask() {
+        await task;
+      });
+      await asyncio.sleep(0);
+      const graph = await asyncio.captureCallGraph(task);
+      assert.equal(graph?.future, task);
+      assert.deepEqual(names(graph.callStack), ["inner", "handle"]);
+      assert.deepEqual(
+        graph.awaitedBy.map((each) => [each.future, names(each.callStack), each.awaitedBy.length]),
+        [[above, asksAfterwards ? ["waitsForTask"] : [], 0]],
+      );
+      event.set();
+      await above;
+    });
+  });
+
+  it("captureCallGraph() of a Future has no stack, but who waits for it", async () => {
+    const future = new asyncio.Future<void>();
+    const task = asyncio.createTask(async () => await future);
+    await asyncio.sleep(0);
+    const graph = await asyncio.captureCallGraph(future);
+    assert.deepEqual([graph?.callStack, graph?.awaitedBy.map((each) => each.future)], [[], [task]]);
+    future.setResult();
+    await task;
+  });
+
+  it("captureCallGraph() knows who waits through asCompleted(), and each task once", async () => {
+    const future = new asyncio.Future<void>();
+    const above = asyncio.createTask(async () => {
+      for await (const done of asyncio.asCompleted([future])) {
+        await done;
+      }
+    });
+    const twice = asyncio.createTask(() => Promise.all([future, asyncio.shield(future)]));
+    await asyncio.sleep(0);
+    const graph = await asyncio.captureCallGraph(future);
+    assert.deepEqual(
+      graph?.awaitedBy.map((each) => each.future),
+      [above, twice],
+    );
+    future.setResult();
+    await asyncio.wait([above, twice]);
+  });
+
+  it("captureCallGraph() without an argument is that of the current task; null outside of tasks", async () => {
+    assert.equal(await asyncio.captureCallGraph(), null);
+    assert.equal(await asyncio.formatCallGraph(), "");
+    await asyncio.createTask(async function current() {
+      const graph = await asyncio.captureCallGraph();
+      assert.equal(graph?.future, asyncio.currentTask());
+      assert.deepEqual(names(graph?.callStack ?? []), ["current"]);
+      assert.match(await asyncio.formatCallGraph(null), /^\* Task\(name='Task-\d+', id=0x\w+\)\n {2}\+ Call stack:/);
+    });
+  });
+
+  it("captureCallGraph() says that there is a cycle, and does not follow it", async () => {
+    const first: asyncio.Task<void> = asyncio.createTask(async () => await second, { name: "first" });
+    const second: asyncio.Task<void> = asyncio.createTask(async () => await first, { name: "second" });
+    await asyncio.sleep(0);
+    const graph = await asyncio.captureCallGraph(first);
+    const again = graph?.awaitedBy[0]?.awaitedBy[0];
+    assert.deepEqual([again?.future, again?.omitted, again?.callStack, again?.awaitedBy], [first, "cycle", [], []]);
+    assert.match(await asyncio.formatCallGraph(first), /\n {8}\* Task\(name='first', id=\w+\): a cycle, see above$/);
+    // Which cancel() would follow, in CPython too: the cycle ends by a Future's end only, and these two have none.
+  });
+
+  it("captureCallGraph() of ten thousand tasks in a row goes a hundred deep", async () => {
+    const bottom = new asyncio.Future<void>();
+    let before: PromiseLike<void> = bottom;
+    for (let i = 0; i < 10_000; i++) {
+      const waitedFor = before;
+      before = asyncio.createTask(async () => await waitedFor);
+    }
+    await asyncio.sleep(0);
+    const text = await asyncio.formatCallGraph(bottom);
+    assert.match(text, /: and more$/);
+    assert.equal(text.match(/\* /g)?.length, 101);
+    bottom.setResult();
+    await before;
+  });
+
+  it("captureCallGraph() and its kin refuse what is no Future, and limits that are no whole numbers", async () => {
+    const calls = [asyncio.captureCallGraph, asyncio.formatCallGraph, asyncio.printCallGraph];
+    for (const call of calls) {
+      await assert.rejects(call({} as asyncio.Future<void>), /^TypeError: .*needs a Task or Future, got {}/);
+      await assert.rejects(call(new asyncio.Future(), { limit: 1.5 }), /^TypeError: .*limit must be a whole number/);
+    }
+    const task = asyncio.createTask(() => {});
+    await assert.rejects(task.getStack({ limit: "1" as never }), /^TypeError: .*limit must be a whole number/);
+    await assert.rejects(task.printStack({ limit: "1" as never }), /^TypeError: .*limit must be a whole number/);
+    await task;
+  });
+});
