@@ -26,6 +26,9 @@ export interface LookupErrorOptions extends CodedErrorOptions {
 /**
  * A context variable has no value: your code reads it before anybody set it, and it has no default.
  *
+ * If it was set elsewhere, the message says in what the code runs that reads it: a task, a `Context.run()`, or outside all
+ * tasks, on Node with the kind of callback.
+ *
  * Python: `LookupError`. Differs: carries `variable` and `code`.
  */
 export class LookupError extends Error {

@@ -10,7 +10,7 @@
  */
 import { LookupError, RuntimeError, ValueError } from "../errors.ts";
 import { addressOf, inspectCustom, repr } from "../repr.ts";
-import { currentFlow, currentMap, enterAmbient, type Flow, type MapHolder, newHash } from "./current.ts";
+import { currentFlow, currentMap, enterAmbient, type Flow, type MapHolder, newHash, runningPlace } from "./current.ts";
 import { ABSENT, find, insert, type Mapping, remove } from "./mapping.ts";
 import { Token } from "./token.ts";
 
@@ -80,6 +80,8 @@ export class ContextVar<T> {
   readonly _hash: number;
   #seenMap: Mapping | null = null;
   #seenValue: unknown = undefined;
+  /** Whether it ever had a value, anywhere. */
+  #wasSet = false;
 
   constructor(name: string, options: ContextVarOptions<T> = {}) {
     if (new.target !== ContextVar) {
@@ -136,9 +138,7 @@ export class ContextVar<T> {
     if (this.#default !== ABSENT) {
       return this.#default;
     }
-    throw new LookupError(`${this} has no value in the current context; give it a default or call set() first`, {
-      variable: this,
-    });
+    throw new LookupError(this.#unsetMessage(), { variable: this });
   }
 
   /**
@@ -153,6 +153,7 @@ export class ContextVar<T> {
     const map = flow.context._map;
     const before = map === this.#seenMap ? this.#seenValue : find(map, this);
     this.#store(flow, insert(map, this, value), value);
+    this.#wasSet = true;
     return Token._make(this, before === ABSENT ? Token.MISSING : (before as T), flow.ambient ? null : flow.context);
   }
 
@@ -213,6 +214,15 @@ export class ContextVar<T> {
   /** @internal */
   [inspectCustom](): string {
     return this.toString();
+  }
+
+  #unsetMessage(): string {
+    const unset = `${this} has no value in the current context`;
+    if (!this.#wasSet) {
+      return `${unset}; give it a default or call set() first`;
+    }
+    const advice = "call set() here, or wrap the callback in isolated() where the value is set";
+    return `${unset}, but had one in another: this code runs ${runningPlace()}; ${advice} (see "Which Context a callback sees" in the documentation)`;
   }
 
   #store(flow: Flow, map: Mapping, value: unknown): void {

@@ -22,6 +22,7 @@ import {
   executionAsyncId,
   executionAsyncResource,
 } from "node:async_hooks";
+import { repr } from "../repr.ts";
 import type { Context } from "./context.ts";
 import { keepEventsApart } from "./deno-emitters.ts";
 import { EMPTY, type Mapping } from "./mapping.ts";
@@ -172,6 +173,19 @@ export function isEntered(context: Context, flow: Flow | null = currentFlow()): 
     }
   }
   return false;
+}
+
+/** In what the running code runs, for messages; on Node also what Node called it for. */
+export function runningPlace(): string {
+  const { owner, ambient } = currentFlow();
+  if (owner !== null) {
+    return `in ${repr(owner)}`;
+  }
+  if (!ambient) {
+    return "in a Context.run()";
+  }
+  const kind = hasFrames || storeKey !== undefined ? executionAsyncResource().constructor?.name : "Object";
+  return kind === undefined || kind === "Object" ? "outside all tasks" : `outside all tasks, in a callback of ${kind}`;
 }
 
 /** Makes the map current, in an ambient flow, for the code that follows in the running callback and what it starts. */

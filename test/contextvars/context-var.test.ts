@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
+import { stat } from "node:fs";
+import { type AddressInfo, connect, createServer } from "node:net";
 import { describe, it } from "node:test";
 import { inspect } from "node:util";
 import { Context, ContextVar, copyContext, isolated, LookupError, RuntimeError, Token, ValueError } from "contextvars";
-import { inEmptyContext, places } from "../support/places.ts";
+import * as asyncio from "contextvars/asyncio";
+import { inEmptyContext, inOwnFlow, places } from "../support/places.ts";
+import { runtime } from "../support/runtime.ts";
 
 /** For arguments that the types forbid. */
 const Unchecked = ContextVar as new (...args: unknown[]) => ContextVar<unknown>;
@@ -384,5 +388,72 @@ describe("ContextVar as text", () => {
 
   it("ContextVar shows no internals to enumeration but its hash", () => {
     assert.deepEqual(Object.keys(new ContextVar("user", { default: 1 })), ["_hash"]);
+  });
+});
+
+describe("ContextVar.get() that finds no value", () => {
+  /** What the error says of where it was asked; what calls the function may come later. */
+  const placeSaid = async (play: (ask: () => void) => unknown): Promise<string | undefined> => {
+    const variable = new ContextVar<string>("user");
+    new Context().run(() => variable.set("ada"));
+    const message = await new Promise<string>((resolve, reject) => {
+      const ask = (): void => {
+        try {
+          reject(new Error(`has a value: ${variable.get()}`));
+        } catch (error) {
+          resolve((error as Error).message);
+        }
+      };
+      inOwnFlow(() => void play(ask));
+    });
+    assert.match(
+      message,
+      /^<ContextVar name='user' at \w+> has no value in the current context, but had one in another/,
+    );
+    return /this code runs (.+?);/.exec(message)?.[1];
+  };
+  const onNode = runtime.startsWith("node");
+  const outside = (kind: string): string =>
+    onNode ? `outside all tasks, in a callback of ${kind}` : "outside all tasks";
+
+  const asked: Readonly<
+    Record<string, { readonly play: (ask: () => void) => unknown; readonly place: string | RegExp }>
+  > = {
+    "another Context": { play: (ask) => new Context().run(ask), place: "in a Context.run()" },
+    "a task": {
+      play: (ask) => asyncio.createTask(async () => ask(), { name: "reader" }),
+      place: /^in <Task .*name='reader'/,
+    },
+    "a timer": { play: (ask) => setTimeout(ask, 1), place: outside("Timeout") },
+    "a callback of fs": { play: (ask) => stat(".", ask), place: outside("FSReqCallback") },
+    "a server of node:net": {
+      play: (ask) => {
+        const server = createServer((socket) => {
+          socket.destroy();
+          server.close();
+          ask();
+        });
+        server.listen(0, "127.0.0.1", () =>
+          connect((server.address() as AddressInfo).port, "127.0.0.1").on("error", () => {}),
+        );
+      },
+      place: outside("TCP"),
+    },
+  };
+  for (const [name, { play, place }] of Object.entries(asked)) {
+    it(`ContextVar.get() that finds no value says that it was asked in ${name}`, async () => {
+      const said = await placeSaid(play);
+      if (typeof place === "string") {
+        assert.equal(said, place);
+      } else {
+        assert.match(said ?? "", place);
+      }
+    });
+  }
+
+  it("ContextVar.get() that finds no value says no more than that when the variable was never set", () => {
+    assert.throws(() => new ContextVar("user").get(), {
+      message: /in the current context; give it a default or call set\(\) first$/,
+    });
   });
 });
