@@ -18,11 +18,15 @@ import { getRunningLoop } from "./running-loop.ts";
 import { catchInterrupt, exitIfInterruptUncaught } from "./signals.ts";
 import { leaveProcesses, type Process, runningProcesses } from "./subprocess.ts";
 import { allTasks, createTask, currentTask, type Task } from "./tasks.ts";
-import { quiet } from "./waits.ts";
+import { noop, quiet } from "./waits.ts";
 
 /** Options of {@linkcode Runner} and {@linkcode run}. */
 export interface RunnerOptions {
-  /** Debug mode while it is at work; see `loop.setDebug()`. @default as it is, or `ASYNCIO_DEBUG` says */
+  /**
+   * Debug mode while it is at work, see `loop.setDebug()`; Ctrl-\ (SIGQUIT) then prints where all tasks are.
+   *
+   * @default as it is, or `ASYNCIO_DEBUG` says
+   */
   debug?: boolean | undefined;
 }
 
@@ -68,6 +72,7 @@ export class Runner {
   #processesBefore: ReadonlySet<Process> = new Set();
   readonly #debug: boolean | undefined;
   #debugBefore = false;
+  #stopReporting: () => void = noop;
 
   constructor(options: RunnerOptions = {}) {
     checkOptions("Runner()", options, ["debug"]);
@@ -162,6 +167,7 @@ export class Runner {
       this.#state = "closed";
       active = null;
       setDebug(this.#debugBefore);
+      this.#stopReporting();
     }
   }
 
@@ -179,6 +185,9 @@ export class Runner {
       this.#processesBefore = runningProcesses();
       this.#debugBefore = isDebug();
       setDebug(this.#debug ?? this.#debugBefore);
+      if (isDebug()) {
+        this.#stopReporting = reportOnQuit();
+      }
     }
     this.#context ??= copyContext();
     return this.#context;
@@ -204,13 +213,17 @@ const STUCK_STATUS = 13;
  * @returns A function that ends that.
  */
 function reportIfStuck(): () => void {
-  let stuck = false;
+  let report: string | null = null;
   const onBeforeExit = (): void => {
-    stuck = true;
+    report = "";
+    // It takes microtasks only, which still run before the process ends.
+    void tasksReport(allTasks()).then((text) => {
+      report = text;
+    });
   };
   const onExit = (): void => {
-    if (stuck) {
-      console.error(`asyncio.run() can never end: nothing is left that could wake a task.\n${tasksReport(allTasks())}`);
+    if (report !== null) {
+      console.error(`asyncio.run() can never end: nothing is left that could wake a task.\n${report}`);
       process.exitCode ||= STUCK_STATUS;
     }
   };
@@ -220,6 +233,23 @@ function reportIfStuck(): () => void {
     process.off("beforeExit", onBeforeExit);
     process.off("exit", onExit);
   };
+}
+
+/**
+ * From here on, Ctrl-\ (SIGQUIT) has the process say what its tasks wait for, and go on.
+ *
+ * @returns A function that ends that.
+ */
+function reportOnQuit(): () => void {
+  if (process.platform === "win32") {
+    return noop;
+  }
+  const onQuit = (): void => {
+    const tasks = allTasks();
+    void tasksReport(tasks).then((text) => console.error(`${tasks.size} tasks:\n${text}`));
+  };
+  process.on("SIGQUIT", onQuit);
+  return () => process.off("SIGQUIT", onQuit);
 }
 
 async function cancelAll(tasks: readonly Task<unknown>[]): Promise<void> {

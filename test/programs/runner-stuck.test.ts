@@ -70,7 +70,7 @@ const stuck: readonly (readonly [about: string, body: string, report: RegExp])[]
     `void asyncio.run(async function main() {
       await asyncio.createTask(function child() { return new asyncio.Event().wait(); });
     }, { debug: true });`,
-    /child\(\), waits for <Event\.wait\(\)>\n {4}made here:\n +at main/,
+    /child\(\), waits for <Event\.wait\(\)>\n {4}awaited by: Task-1\n {4}made here:\n +at main/,
   ],
 ];
 

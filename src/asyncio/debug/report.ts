@@ -1,13 +1,20 @@
-/** Text for people: which tasks there are, and what each of them waits for. */
+/** Text for people: which tasks there are, where each of them is, and what it waits for. */
 import type { Task } from "../tasks.ts";
+import { frameText } from "./frames.ts";
 
-/** Each task with its name, its function and its waits; in debug mode also where it was made. */
-export function tasksReport(tasks: Iterable<Task<unknown>>): string {
-  return [...tasks].map(taskReport).join("\n");
+/** Each task with its name, its function, its waits and its stack; in debug mode also where it was made. */
+export async function tasksReport(tasks: Iterable<Task<unknown>>): Promise<string> {
+  return (await Promise.all([...tasks].map(taskReport))).join("\n");
 }
 
-function taskReport(task: Task<unknown>): string {
-  const lines = [`  ${task.getName()}, ${task._functionName()}(), waits for ${task._waitsFor().join(", ")}`];
+async function taskReport(task: Task<unknown>): Promise<string> {
+  const waits = task._waitsFor();
+  const head = `  ${task.getName()}, ${task._functionName()}()${waits.length > 0 ? `, waits for ${waits.join(", ")}` : ""}`;
+  const above = [...task._awaitedBy()].map((each) => (each as Task<unknown>).getName());
+  const lines = [head, ...(await task._frames()).map((frame) => `    ${frameText(frame)}`)];
+  if (above.length > 0) {
+    lines.push(`    awaited by: ${above.join(", ")}`);
+  }
   if (task._stack !== undefined && task._stack !== "") {
     lines.push("    made here:", task._stack);
   }
