@@ -103,6 +103,12 @@ export class Peer {
     return this.text;
   }
 
+  /** Waits until what has come matches, or no more will, and gives everything that has. */
+  async until(pattern: RegExp): Promise<string> {
+    await this.#until(() => pattern.test(this.text) || this.ended || this.closed);
+    return this.text;
+  }
+
   /** Waits for the other side's EOF; ends without it when the connection does. */
   async untilEnded(): Promise<void> {
     await this.#until(() => this.ended || this.closed);
