@@ -24,6 +24,7 @@
  * @module
  */
 export { type WaitAllTasksBlockedOptions, waitAllTasksBlocked } from "./blocked.ts";
+export { type CheckStreamsOptions, checkStreams } from "./check-streams.ts";
 export {
   type MemoryConnectOptions,
   MemoryServer,
@@ -39,3 +40,4 @@ export {
   type StreamPair,
 } from "./memory-streams.ts";
 export { MockClock, type MockClockOptions } from "./mock-clock.ts";
+export type { StreamMaker } from "./stream-checks.ts";

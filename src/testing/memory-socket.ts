@@ -9,8 +9,8 @@
  * A wire is a window: the writer's next batch is taken when no more than `highWater` bytes are under way. A piece waits
  * in it while the other end has its own buffer full, or, in lockstep, while nobody waits in a read there.
  *
- * The end is that of TCP. An EOF comes behind the bytes. An end that is destroyed before it has sent its EOF, or that is
- * written to afterwards, has the other end fail with ECONNRESET; what had been sent before arrives first.
+ * The end is that of TCP. An EOF comes behind the bytes. An end that is aborted, or that is written to when it is gone, has
+ * the other end fail with ECONNRESET; what had been sent before arrives first.
  */
 import { Duplex } from "node:stream";
 import { getRunningLoop } from "../asyncio/index.ts";
@@ -131,7 +131,7 @@ class Wire {
         // What the function threw that cuts: it belongs to whoever has written.
         this.#items = [];
         this.#size = 0;
-        this.#from.destroy(error as Error);
+        this.#from._resetAndDestroy(error as Error);
         return;
       }
       this.#tellOfRoom();
@@ -187,6 +187,7 @@ export class MemorySocket extends Duplex {
   /** Whether bytes arrive only where somebody waits in a read. */
   readonly isLockstep: boolean;
   #isAwaited = false;
+  #isReset = false;
 
   private constructor({ highWater, lockstep }: WireOptions) {
     // With a size of 0 the stream would never ask for bytes by itself; one byte fills a buffer of size 1.
@@ -231,6 +232,12 @@ export class MemorySocket extends Duplex {
     this.#hasRoom = this.push(bytes);
   }
 
+  /** @internal What a transport does that is aborted. */
+  _resetAndDestroy(error?: Error): void {
+    this.#isReset = true;
+    this.destroy(error);
+  }
+
   /** @internal The other end has sent its EOF, or is gone. */
   _end(what: "eof" | "reset"): void {
     if (what === "eof") {
@@ -256,7 +263,7 @@ export class MemorySocket extends Duplex {
 
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
     if (!this.writableFinished) {
-      this.#outgoing?.sendEnd("reset");
+      this.#outgoing?.sendEnd(this.#isReset ? "reset" : "eof");
     }
     this._incoming.drop();
     callback(error);

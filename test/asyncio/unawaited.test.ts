@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import * as asyncio from "contextvars/asyncio";
 import { framed, linesCodec } from "contextvars/codecs";
-import { MockClock, memoryServer, waitAllTasksBlocked } from "contextvars/testing";
+import { checkStreams, MockClock, memoryServer, waitAllTasksBlocked } from "contextvars/testing";
 import { outcomeOf, turns } from "../support/peers.ts";
 import { runProgram } from "../support/programs.ts";
 import { temporaryFolder } from "../support/protocols.ts";
@@ -216,6 +216,7 @@ const rejected: Record<string, () => Promise<Promises> | Promises> = {
   "StreamWriter.startTls": async () => [(await writer()).startTls(wrong), (await lostWriter()).startTls(true)],
   "StreamWriter.[Symbol.asyncDispose]": async () => cancelledAtOnce((await writer())[Symbol.asyncDispose]()),
   "MockClock.with": () => [new MockClock().with(wrong), new MockClock({ autojumpThreshold: null }).with(forever)],
+  checkStreams: () => [checkStreams(wrong)],
   waitAllTasksBlocked: () => cancelledAtOnce(waitAllTasksBlocked({ cushion: 3600 }), waitAllTasksBlocked(wrong)),
   "TaskGroup.with": () => [new asyncio.TaskGroup().with(forever), new asyncio.TaskGroup().with(wrong)],
   "Timeout.with": () => [asyncio.timeout(5).with(forever), asyncio.timeout(0).with(forever)],

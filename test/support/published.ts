@@ -72,5 +72,5 @@ function readFolder(folder: string): void {
 }
 
 function takesFunction(parameters: string): boolean {
-  return /=>|Awaitable</.test(parameters);
+  return /=>|Awaitable<|Maker\b/.test(parameters);
 }

@@ -11,6 +11,7 @@ export const capabilities = [
   "collection beside an error",
   "stack of an error that ends a wait",
   "sockets under fake timers",
+  "closing TLS over a stream",
 ] as const;
 
 /** Something that a test needs of the runtime. */
@@ -26,6 +27,7 @@ export const runtimeLimits: Readonly<Record<Runtime, Readonly<Partial<Record<Cap
     "bind errors of a connect": "an unavailable local address is reported as a remote address that cannot be reached",
     "stack of an error that ends a wait": "the stack shows where the error was created, not which functions await it",
     "sockets under fake timers": "node:net waits for the global setImmediate before it reports that a socket is closed",
+    "closing TLS over a stream": "bytes that a stream other than a socket has not accepted yet are lost",
   },
   deno: {
     "collection beside an error":

@@ -73,6 +73,18 @@ export class Underlay extends Duplex {
     return this;
   }
 
+  /** What TLS still says behind its end, as when both sides end at once, nobody waits for. */
+  override write(chunk: unknown, ...rest: unknown[]): boolean {
+    if (!this.writableEnded) {
+      return super.write(chunk, ...(rest as []));
+    }
+    const onWritten = rest.find((each) => typeof each === "function");
+    if (onWritten !== undefined) {
+      process.nextTick(onWritten);
+    }
+    return true;
+  }
+
   override _read(): void {
     if (!this.#held) {
       this.#stream.resume();

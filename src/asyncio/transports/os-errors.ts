@@ -25,6 +25,8 @@ const classes: Readonly<Record<string, typeof OSError>> = {
   ENOENT: FileNotFoundError,
   EPERM: PermissionError,
   EPIPE: BrokenPipeError,
+  // Of TLS in Deno, whose stream below is gone already.
+  ERR_STREAM_DESTROYED: BrokenPipeError,
   ESRCH: ProcessLookupError,
   ESHUTDOWN: BrokenPipeError,
   ETIMEDOUT: TimeoutError,

@@ -145,7 +145,7 @@ function onData(this: Duplex, chunk: unknown): void {
 function onEnd(this: Duplex): void {
   const listener = (this as Carrier)[listenerKey];
   const handle = HIDES_RESETS ? (this as Carrier)._handle : null;
-  if (!handle || handle.getpeername?.({}) === 0) {
+  if (!handle || isOfStream(handle) || handle.getpeername?.({}) === 0) {
     listener._onEnd();
   } else if (handle._parent === undefined) {
     handle.readStart();
@@ -156,6 +156,11 @@ function onEnd(this: Duplex): void {
   } else {
     listener._onEnd();
   }
+}
+
+/** Whether TLS runs on a stream of JavaScript, which tells of its errors itself. */
+function isOfStream({ _parent: below }: Handle): boolean {
+  return typeof below === "object" && below !== null && "emitEOF" in below;
 }
 
 /** No reset has come behind the EOF. A stream whose other side has ended closes before the system is asked again. */

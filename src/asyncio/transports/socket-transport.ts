@@ -39,7 +39,14 @@ const WRITES_BEFORE_WARNING = 5;
 type State = "open" | "closing" | "closed";
 
 /** What is known about any stream, and what only a socket has. */
-type AnySocket = Duplex & Partial<Socket>;
+type AnySocket = Duplex & Partial<Socket> & PartOfMemory;
+
+/** What only a stream in memory has. */
+interface PartOfMemory {
+  readonly _name?: string;
+  /** Tells the other end that the connection was aborted, which it cannot tell from an end otherwise. */
+  _resetAndDestroy?(): void;
+}
 
 /** What a transport is made of. */
 export interface TransportInit {
@@ -233,7 +240,7 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
 
   /** @internal Whether bytes come from outside the process. TLS takes its time, also in memory. */
   get _isOutside(): boolean {
-    return (this.#socket as { readonly _name?: string })._name === undefined;
+    return this.#socket._name === undefined;
   }
 
   isClosing(): boolean {
@@ -326,7 +333,11 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
 
   #destroy(): void {
     try {
-      this.#socket.destroy();
+      if (this.#socket._resetAndDestroy === undefined) {
+        this.#socket.destroy();
+      } else {
+        this.#socket._resetAndDestroy();
+      }
     } catch (error) {
       callExceptionHandler({
         message: "Fatal error: a method of the stream failed.",

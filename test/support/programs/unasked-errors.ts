@@ -8,7 +8,7 @@
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import * as asyncio from "contextvars/asyncio";
-import { MockClock } from "contextvars/testing";
+import { checkStreams, MockClock } from "contextvars/testing";
 import { duplexPair } from "../protocols.ts";
 
 const [folder = "."] = process.argv.slice(2);
@@ -42,6 +42,7 @@ const calls: Record<string, (thrower: Thrower) => unknown> = {
   "Future.finally": (thrower) => failed().finally(thrower),
   "Future.then": (thrower) => failed().then(null, thrower),
   "Lock.with": (thrower) => new asyncio.Lock().with(thrower),
+  checkStreams: (thrower) => checkStreams(thrower as () => never),
   "MockClock.with": (thrower) => new MockClock().with(thrower),
   "Runner.run": (thrower) => runner.run(thrower),
   "Semaphore.with": (thrower) => new asyncio.Semaphore(1).with(thrower),

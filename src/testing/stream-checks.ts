@@ -1,0 +1,469 @@
+/** The checks of reading, writing and closing; each gets a pair of its own. */
+import { randomBytes } from "node:crypto";
+import * as asyncio from "../asyncio/index.ts";
+import { waitAllTasksBlocked } from "./blocked.ts";
+import type { StreamPair } from "./memory-streams.ts";
+import { begin, expectEqual, expectError, failure, outcome } from "./stream-expectations.ts";
+
+/** Makes two ends that are connected with each other, anew for each check. */
+export type StreamMaker = () => readonly [StreamPair, StreamPair] | PromiseLike<readonly [StreamPair, StreamPair]>;
+
+/** The two ends: what `writer` writes, `farReader` reads. */
+export interface Ends {
+  readonly reader: asyncio.StreamReader;
+  readonly writer: asyncio.StreamWriter;
+  readonly farReader: asyncio.StreamReader;
+  readonly farWriter: asyncio.StreamWriter;
+}
+
+/** A promise that streams have to keep. */
+export interface Check {
+  readonly name: string;
+  /** @param settings - `limit`: that of the readers, in bytes. */
+  readonly run: (ends: Ends, settings: { readonly limit: number }) => Promise<void>;
+  readonly needsHalfClose?: boolean;
+}
+
+/** Long enough for what was written to arrive, in real seconds. */
+export const A_MOMENT = 0.01;
+
+const MESSAGE = "one\ntwo\r\n\r\nthree, and four\n12345678";
+
+/** What is read of it, whatever the pieces in which it arrives. */
+const READS: readonly [name: string, read: (reader: asyncio.StreamReader) => Promise<Buffer>, bytes: string][] = [
+  ["readline()", (reader) => reader.readline(), "one\n"],
+  ['readuntil("\\r\\n\\r\\n")', (reader) => reader.readuntil("\r\n\r\n"), "two\r\n\r\n"],
+  ["peek(5)", (reader) => reader.peek(5), "three"],
+  ['readuntil([", ", "\\n"])', (reader) => reader.readuntil([", ", "\n"]), "three, "],
+  ["readline()", (reader) => reader.readline(), "and four\n"],
+  ["readexactly(5)", (reader) => reader.readexactly(5), "12345"],
+  ["readInto()", readInto, "678"],
+];
+
+async function readInto(reader: asyncio.StreamReader): Promise<Buffer> {
+  const target = Buffer.alloc(3);
+  const count = await reader.readInto(target, { min: 3 });
+  return target.subarray(0, count);
+}
+
+/** Waits until what was written has arrived. */
+export async function arrival(): Promise<void> {
+  await waitAllTasksBlocked({ cushion: A_MOMENT });
+}
+
+export const oneWayChecks: readonly Check[] = [
+  {
+    name: "the ends are readers and writers of asyncio",
+    run: async ({ reader, writer, farReader, farWriter }) => {
+      for (const each of [reader, farReader]) {
+        expectEqual("the first of an end is a StreamReader", each instanceof asyncio.StreamReader, true);
+      }
+      for (const each of [writer, farWriter]) {
+        expectEqual("the second of an end is a StreamWriter", each instanceof asyncio.StreamWriter, true);
+      }
+      expectEqual('getExtraInfo("no such thing", 42)', writer.getExtraInfo("no such thing", 42), 42);
+    },
+  },
+  {
+    name: "write() and drain() give nothing, and the bytes arrive",
+    run: async ({ writer, farReader }) => {
+      const reading = begin(() => farReader.readexactly(14));
+      expectEqual("write()", writer.write("bytes"), undefined);
+      expectEqual("drain()", await writer.drain(), undefined);
+      expectEqual("send()", await writer.send(" and more"), undefined);
+      expectEqual("readexactly(14)", await reading, "bytes and more");
+    },
+  },
+  {
+    name: "bytes of every type arrive, in the order of their writing",
+    run: async ({ writer, farReader }) => {
+      const whole = new Uint8Array([0, 65, 66, 255]);
+      writer.write(whole.subarray(1, 3));
+      writer.write(Buffer.from([255, 0]));
+      writer.write("héé");
+      writer.writelines([new Uint8Array([1]), "two", Buffer.from([3])]);
+      const expected = Buffer.concat([
+        Buffer.from([65, 66, 255, 0]),
+        Buffer.from("héé"),
+        Buffer.from([1, 116, 119, 111, 3]),
+      ]);
+      expectEqual("what was read", await farReader.readexactly(expected.length), expected);
+    },
+  },
+  {
+    name: "what is not bytes is refused, and nothing of it sent",
+    run: async ({ writer, farReader }) => {
+      await expectError("write(1)", () => writer.write(1 as never), TypeError);
+      await expectError("write(null)", () => writer.write(null as never), TypeError);
+      await expectError('writelines(["a", 1])', () => writer.writelines(["a", 1 as never]), TypeError);
+      writer.write("b");
+      expectEqual("what was read", await farReader.readexactly(1), "b");
+    },
+  },
+  {
+    name: "an empty write means nothing",
+    run: async ({ writer, farReader }) => {
+      const reading = begin(() => farReader.read(10));
+      for (const empty of ["", new Uint8Array()]) {
+        writer.write(empty);
+        writer.writelines([empty]);
+        await writer.drain();
+      }
+      await arrival();
+      expectEqual("whether the read has ended by it", reading.done(), false);
+      writer.write("x");
+      expectEqual("read(10)", await reading, "x");
+    },
+  },
+  {
+    name: "reads refuse sizes and separators that mean nothing",
+    run: async ({ farReader }) => {
+      await expectError("read(1.5)", () => farReader.read(1.5), TypeError);
+      await expectError('read("1")', () => farReader.read("1" as never), TypeError);
+      await expectError("readexactly(-1)", () => farReader.readexactly(-1), asyncio.ValueError);
+      await expectError('readuntil("")', () => farReader.readuntil(""), asyncio.ValueError);
+      expectEqual("read(0)", await farReader.read(0), "");
+      expectEqual("readexactly(0)", await farReader.readexactly(0), "");
+    },
+  },
+  {
+    name: "read(n) gives what is there, at most n bytes",
+    run: async ({ writer, farReader }) => {
+      writer.write("abcdef");
+      expectEqual("read(4)", (await farReader.read(4)).length <= 4, true);
+      await arrival();
+      const rest = await farReader.read(100);
+      expectEqual("whether something is left", rest.length >= 2, true);
+    },
+  },
+  {
+    name: "a second read that would have to wait is refused, and does not disturb the first",
+    run: async ({ writer, farReader }) => {
+      const first = begin(() => farReader.readline());
+      await asyncio.sleep(0);
+      for (const read of [() => farReader.read(1), () => farReader.readexactly(1), () => farReader.readline()]) {
+        await expectError("the second read", read, asyncio.RuntimeError);
+      }
+      writer.write("line\n");
+      expectEqual("the first read", await first, "line\n");
+    },
+  },
+  {
+    name: "drain() does not wait while nothing waits to be sent",
+    run: async ({ writer, farReader }) => {
+      const reading = begin(() => farReader.read(1));
+      await asyncio.sleep(0);
+      expectEqual("needsDrain", writer.needsDrain, false);
+      await writer.drain();
+      reading.cancel();
+    },
+  },
+  {
+    name: "tryRead...() gives what is there, and null where the read would wait",
+    run: async ({ writer, farReader }) => {
+      expectEqual("tryReadline() of nothing", farReader.tryReadline(), null);
+      writer.write("one\ntwo");
+      await arrival();
+      // In lockstep bytes move for a read that waits only.
+      expectEqual("peek(1)", await farReader.peek(1), "o");
+      expectEqual("tryReadline()", farReader.tryReadline(), "one\n");
+      expectEqual("tryReaduntil() of half a line", farReader.tryReaduntil("\n"), null);
+      expectEqual("tryReadexactly(3)", farReader.tryReadexactly(3), "two");
+      expectEqual("tryReadexactly(1) of nothing", farReader.tryReadexactly(1), null);
+    },
+  },
+  {
+    name: "every split of the input gives the same reads",
+    run: async ({ writer, farReader }) => {
+      for (let split = 1; split < MESSAGE.length; split++) {
+        const reads = begin(async () => {
+          const got: Buffer[] = [];
+          for (const [, read] of READS) {
+            got.push(await read(farReader));
+          }
+          return got;
+        });
+        writer.write(MESSAGE.slice(0, split));
+        await waitAllTasksBlocked();
+        writer.write(MESSAGE.slice(split));
+        const got = await reads;
+        for (const [i, [name, , bytes]] of READS.entries()) {
+          expectEqual(`${name}, with a split after ${split} bytes`, got[i], bytes);
+        }
+      }
+    },
+  },
+  {
+    name: "iteration gives the lines, the last one without a newline, and ends at EOF",
+    run: async ({ writer, farReader }) => {
+      writer.write("one\ntwo\nrest");
+      writer.close();
+      const lines: string[] = [];
+      for await (const line of farReader) {
+        lines.push(String(line));
+      }
+      expectEqual("the lines", lines, ["one\n", "two\n", "rest"]);
+    },
+  },
+  {
+    name: "an error of the limit leaves the bytes that readuntil() did not take",
+    run: async ({ writer, farReader }, { limit }) => {
+      const long = "x".repeat(limit + 10);
+      writer.write(`${long}\nnext\n`);
+      const error = await expectError("readuntil()", () => farReader.readuntil("\n"), asyncio.LimitOverrunError);
+      expectEqual("consumed is above 0", error.consumed > 0 && error.consumed <= long.length, true);
+      expectEqual("what is left", await farReader.readexactly(long.length), long);
+      expectEqual("readline() behind it", await farReader.readline(), "\n");
+      expectEqual("readline() of the next line", await farReader.readline(), "next\n");
+    },
+  },
+  {
+    name: "a line of just the limit is read",
+    run: async ({ writer, farReader }, { limit }) => {
+      const line = `${"x".repeat(limit)}\n`;
+      writer.write(line);
+      expectEqual("readline()", await farReader.readline(), line);
+    },
+  },
+  {
+    name: "a line over the limit throws a ValueError, and the one behind it is read",
+    run: async ({ writer, farReader }, { limit }) => {
+      const reading = begin(() => farReader.readline());
+      writer.write("x".repeat(2 * limit + 10));
+      await expectError("readline()", () => reading, asyncio.ValueError);
+      writer.write("\nnext\n");
+      // What of the long line had not arrived yet may be too long again.
+      let line: Buffer = Buffer.alloc(0);
+      while (/^x*\n?$/.test(String(line))) {
+        line = await farReader.readline().catch((error) => {
+          if (error instanceof asyncio.ValueError) {
+            return Buffer.alloc(0);
+          }
+          throw error;
+        });
+      }
+      expectEqual("readline() of the next line", line, "next\n");
+    },
+  },
+  {
+    name: "the limit does not hold for readexactly() and peek()",
+    run: async ({ writer, farReader }, { limit }) => {
+      const data = "x".repeat(3 * limit);
+      writer.write(data);
+      expectEqual("peek()", await farReader.peek(3 * limit), data);
+      expectEqual("readexactly()", await farReader.readexactly(3 * limit), data);
+    },
+  },
+  {
+    name: "at EOF readexactly() and readuntil() throw what had come",
+    run: async ({ writer, farReader }) => {
+      writer.write("part");
+      writer.close();
+      const peeked = await expectError("peek(10)", () => farReader.peek(10), asyncio.IncompleteReadError);
+      expectEqual("partial of peek()", peeked.partial, "part");
+      const error = await expectError("readexactly(10)", () => farReader.readexactly(10), asyncio.IncompleteReadError);
+      expectEqual("partial", error.partial, "part");
+      expectEqual("expected", error.expected, 10);
+      const next = await expectError("readuntil()", () => farReader.readuntil("\n"), asyncio.IncompleteReadError);
+      expectEqual("partial of readuntil()", next.partial, "");
+      expectEqual("expected of readuntil()", next.expected, null);
+    },
+  },
+  ...cancelledReads(),
+];
+
+/** For each way to read: what had arrived of it stays. */
+function cancelledReads(): Check[] {
+  const reads: Record<string, (reader: asyncio.StreamReader) => Promise<unknown>> = {
+    "read()": (reader) => reader.read(),
+    "readline()": (reader) => reader.readline(),
+    "readexactly()": (reader) => reader.readexactly(100),
+    "readuntil()": (reader) => reader.readuntil("\r\n"),
+    "readInto()": (reader) => reader.readInto(Buffer.alloc(100), { min: 100 }),
+    "peek()": (reader) => reader.peek(100),
+  };
+  return Object.entries(reads).map(([name, read]) => ({
+    name: `a cancelled ${name} keeps all bytes`,
+    run: async ({ writer, farReader }) => {
+      const reading = begin(() => read(farReader));
+      writer.write("first ");
+      await arrival();
+      reading.cancel();
+      await expectError("the cancelled read", () => reading, asyncio.CancelledError);
+      writer.write("then\n");
+      expectEqual("readline()", await farReader.readline(), "first then\n");
+    },
+  }));
+}
+
+export const twoWayChecks: readonly Check[] = [
+  {
+    name: "what was written before close() arrives, then EOF",
+    run: async ({ writer, farReader }) => {
+      const data = randomBytes(100_000);
+      writer.write(data);
+      expectEqual("isClosing() before", writer.isClosing(), false);
+      writer.close();
+      expectEqual("isClosing() after", writer.isClosing(), true);
+      expectEqual("read()", await farReader.read(), data);
+      expectEqual("read() once more", await farReader.read(), "");
+      expectEqual("read(1)", await farReader.read(1), "");
+      expectEqual("readline()", await farReader.readline(), "");
+      expectEqual("atEof()", farReader.atEof(), true);
+    },
+  },
+  {
+    name: "close() may be called again, and waitClosed() ends, for all who wait",
+    run: async ({ writer, farWriter }) => {
+      writer.close();
+      const waits = [1, 2, 3].map(() => begin(() => writer.waitClosed()));
+      await asyncio.sleep(0);
+      waits[0]?.cancel();
+      farWriter.close();
+      writer.close();
+      expectEqual("waitClosed()", await outcome(waits[1] as asyncio.Task<void>), undefined);
+      expectEqual("waitClosed()", await outcome(waits[2] as asyncio.Task<void>), undefined);
+      expectEqual("waitClosed() when it is closed", await writer.waitClosed(), undefined);
+      writer.close();
+    },
+  },
+  {
+    name: "after close() of this side, drain() throws and reads end",
+    run: async ({ reader, writer, farWriter }) => {
+      writer.close();
+      farWriter.close();
+      await writer.waitClosed();
+      await expectError("drain()", () => writer.drain(), asyncio.ConnectionError);
+      expectEqual("read()", await reader.read(), "");
+    },
+  },
+  {
+    name: "close() wakes a read that waits on this side",
+    run: async ({ reader, writer, farWriter }) => {
+      const reading = begin(() => reader.read(1));
+      await asyncio.sleep(0);
+      writer.close();
+      farWriter.close();
+      expectEqual("read(1)", await reading, "");
+    },
+  },
+  {
+    name: "close() of the other side ends a read that waits",
+    run: async ({ writer, farReader }) => {
+      const reading = begin(() => farReader.read(1));
+      await asyncio.sleep(0);
+      writer.close();
+      expectEqual("read(1)", await reading, "");
+    },
+  },
+  {
+    name: "writes to a side that is closed fail in the end, and go on failing",
+    run: async ({ writer, farWriter }) => {
+      farWriter.close();
+      await farWriter.waitClosed();
+      let error: unknown;
+      for (let i = 0; i < 1000 && error === undefined; i++) {
+        writer.write("x".repeat(100));
+        error = await outcome(writer.drain());
+        await asyncio.sleep(0.001);
+      }
+      if (!(error instanceof asyncio.ConnectionError)) {
+        throw failure("drain() after writes to a closed side", "a ConnectionError", error);
+      }
+      await expectError("drain() once more", () => writer.drain(), asyncio.ConnectionError);
+    },
+  },
+  {
+    name: "abort() of the writer ends the other side's reads, without data that was not sent",
+    run: async ({ writer, farReader }) => {
+      writer.write("sent");
+      await arrival();
+      writer.transport.abort();
+      const got = await outcome(farReader.read());
+      const isEnd = got instanceof asyncio.ConnectionError || (got instanceof Buffer && "sent".startsWith(String(got)));
+      if (!isEnd) {
+        throw failure("read() after abort()", "a ConnectionError, or what was sent", got);
+      }
+      await writer.waitClosed();
+    },
+  },
+  {
+    name: "abort() wakes a read that waits on this side",
+    run: async ({ reader, writer }) => {
+      const reading = begin(() => outcome(reader.read(1)));
+      await asyncio.sleep(0);
+      writer.transport.abort();
+      const got = await reading;
+      if (!(got instanceof asyncio.ConnectionError || (got instanceof Buffer && got.length === 0))) {
+        throw failure("read(1)", "an empty Buffer, or a ConnectionError", got);
+      }
+    },
+  },
+  {
+    name: "a cancelled read and a cancelled drain() do not hinder close()",
+    run: async ({ reader, writer, farReader }) => {
+      const tasks = [() => reader.read(1), () => writer.drain()].map((body) => begin<unknown>(body));
+      await asyncio.sleep(0);
+      for (const task of tasks) {
+        task.cancel();
+        await outcome(task);
+      }
+      writer.write("last");
+      writer.close();
+      expectEqual("read()", await farReader.read(), "last");
+    },
+  },
+  {
+    name: "random bytes go both ways at once, in pieces of any size",
+    run: async ({ reader, writer, farReader, farWriter }) => {
+      const [there, back] = [randomBytes(2 ** 20), randomBytes(2 ** 20)];
+      const [gotThere, gotBack] = await asyncio.gather([
+        () => readInPieces(farReader, there.length),
+        () => readInPieces(reader, back.length),
+        () => writeInPieces(writer, there),
+        () => writeInPieces(farWriter, back),
+      ]);
+      expectEqual("what was read", gotThere, there);
+      expectEqual("what was read on the way back", gotBack, back);
+    },
+  },
+];
+
+const LARGEST_PIECE = 16 * 1024;
+
+async function writeInPieces(writer: asyncio.StreamWriter, data: Buffer): Promise<void> {
+  for (let rest = data; rest.length > 0; ) {
+    const size = 1 + Math.floor(Math.random() * LARGEST_PIECE);
+    await writer.send(rest.subarray(0, size));
+    rest = rest.subarray(size);
+  }
+}
+
+async function readInPieces(reader: asyncio.StreamReader, size: number): Promise<Buffer> {
+  const pieces: Buffer[] = [];
+  for (let left = size; left > 0; ) {
+    const piece = await reader.read(Math.min(left, 1 + Math.floor(Math.random() * LARGEST_PIECE)));
+    if (piece.length === 0) {
+      break;
+    }
+    left -= piece.length;
+    pieces.push(piece);
+  }
+  return Buffer.concat(pieces);
+}
+
+const CLOG_PIECE = 2 ** 20; // bytes
+const MOST_CLOG = 64; // pieces
+
+/** Writes at the first end until its `drain()` waits. */
+export async function makeClogged<T extends readonly [StreamPair, StreamPair]>(ends: T): Promise<T> {
+  const [[, writer]] = ends;
+  for (let i = 0; i < MOST_CLOG; i++) {
+    writer.write(Buffer.alloc(CLOG_PIECE, "clog"));
+    await arrival();
+    if (writer.needsDrain) {
+      return ends;
+    }
+  }
+  throw failure(`needsDrain after ${MOST_CLOG} MiB that nobody reads`, "true", false);
+}

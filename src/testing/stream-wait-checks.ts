@@ -1,0 +1,147 @@
+/** The checks of half-close; and those of waits for room, which get an end whose `drain()` waits already. */
+import * as asyncio from "../asyncio/index.ts";
+import { arrival, type Check } from "./stream-checks.ts";
+import { begin, expectEqual, expectError, failure, outcome } from "./stream-expectations.ts";
+
+export const halfCloseChecks: readonly Check[] = [
+  {
+    name: "writeEof(): what was written before it arrives, then EOF",
+    run: async ({ writer, farReader }) => {
+      expectEqual("canWriteEof()", writer.canWriteEof(), true);
+      writer.write("question");
+      writer.writeEof();
+      expectEqual("read()", await farReader.read(), "question");
+      expectEqual("atEof()", farReader.atEof(), true);
+      expectEqual("drain()", await writer.drain(), undefined);
+    },
+  },
+  {
+    name: "writeEof(): a write behind it is refused, and writeEof() itself is not",
+    run: async ({ writer, farReader }) => {
+      writer.writeEof();
+      writer.writeEof();
+      await expectError("write()", () => writer.write("more"), asyncio.RuntimeError);
+      await expectError("writelines()", () => writer.writelines(["more"]), asyncio.RuntimeError);
+      expectEqual("read()", await farReader.read(), "");
+    },
+  },
+  {
+    name: "writeEof(): the other direction goes on, and neither side is closing",
+    run: async ({ reader, writer, farReader, farWriter }) => {
+      writer.writeEof();
+      expectEqual("read()", await farReader.read(), "");
+      await arrival();
+      expectEqual("isClosing() of the side that wrote it", writer.isClosing(), false);
+      expectEqual("isClosing() of the side that read it", farWriter.isClosing(), false);
+      farWriter.write("answer\n");
+      expectEqual("readline()", await reader.readline(), "answer\n");
+      farWriter.close();
+      expectEqual("read()", await reader.read(), "");
+    },
+  },
+];
+
+/** Reads until the other side ends, and gives how much that was. */
+async function readAll(reader: asyncio.StreamReader): Promise<number> {
+  let size = 0;
+  for (let piece = await reader.read(65536); piece.length > 0; piece = await reader.read(65536)) {
+    size += piece.length;
+  }
+  return size;
+}
+
+export const waitChecks: readonly Check[] = [
+  {
+    name: "drain() waits while the other side does not read, and goes on when it does",
+    run: async ({ writer, farReader }) => {
+      const waits = [1, 2].map(() => begin(() => writer.drain()));
+      await arrival();
+      expectEqual(
+        "whether drain() waits",
+        [...waits.map((task) => task.done()), writer.needsDrain],
+        [false, false, true],
+      );
+      const reading = begin(() => readAll(farReader));
+      await asyncio.gather(waits);
+      expectEqual("needsDrain", writer.needsDrain, false);
+      expectEqual("whether the other side still reads", reading.done(), false);
+      reading.cancel();
+    },
+  },
+  {
+    name: "a cancelled drain() loses nothing of what was written",
+    run: async ({ writer, farReader }) => {
+      const size = writer.transport.getWriteBufferSize();
+      const waiting = begin(() => writer.drain());
+      await asyncio.sleep(0);
+      waiting.cancel();
+      await expectError("the cancelled drain()", () => waiting, asyncio.CancelledError);
+      writer.write("end");
+      writer.close();
+      const got = await readAll(farReader);
+      expectEqual("whether all has arrived", got >= size + 3, true);
+    },
+  },
+  {
+    name: "abort() of this side wakes a drain() that waits",
+    run: async ({ writer }) => {
+      const waiting = begin(() => outcome(writer.drain()));
+      await asyncio.sleep(0);
+      writer.transport.abort();
+      const got = await waiting;
+      if (!(got === undefined || got instanceof asyncio.ConnectionError)) {
+        throw failure("drain()", "nothing, or a ConnectionError", got);
+      }
+    },
+  },
+  {
+    name: "abort() of the other side wakes a drain() that waits, and later ones fail",
+    run: async ({ writer, farWriter }) => {
+      const waiting = begin(() => writer.drain());
+      await asyncio.sleep(0);
+      farWriter.transport.abort();
+      await expectError("drain()", () => waiting, asyncio.ConnectionError);
+      await expectError("drain() once more", () => writer.drain(), asyncio.ConnectionError);
+      await expectError("waitClosed()", () => writer.waitClosed(), asyncio.ConnectionError);
+    },
+  },
+  {
+    name: "close() sends what waits, and waitClosed() waits for that",
+    run: async ({ writer, farReader }) => {
+      const size = writer.transport.getWriteBufferSize();
+      writer.close();
+      const closing = begin(() => writer.waitClosed());
+      await arrival();
+      expectEqual("whether waitClosed() waits", closing.done(), false);
+      const got = await readAll(farReader);
+      expectEqual("whether all has arrived", got >= size, true);
+      await closing;
+    },
+  },
+  {
+    name: "a cancelled waitClosed() closes all the same",
+    run: async ({ writer, farReader }) => {
+      const size = writer.transport.getWriteBufferSize();
+      writer.close();
+      const waiting = begin(() => writer.waitClosed());
+      await arrival();
+      waiting.cancel();
+      await expectError("the cancelled waitClosed()", () => waiting, asyncio.CancelledError);
+      const got = await readAll(farReader);
+      expectEqual("whether all has arrived", got >= size, true);
+      await writer.waitClosed();
+    },
+  },
+  {
+    name: "writeEof() comes behind what waits",
+    needsHalfClose: true,
+    run: async ({ writer, farReader }) => {
+      const size = writer.transport.getWriteBufferSize();
+      writer.writeEof();
+      await expectError("write()", () => writer.write("more"), asyncio.RuntimeError);
+      const got = await readAll(farReader);
+      expectEqual("whether all has arrived", got >= size, true);
+      await writer.drain();
+    },
+  },
+];

@@ -1,0 +1,909 @@
+/** checkStreams(): the streams of the package keep all promises, and every planted fault is found by a check that names it. */
+import assert from "node:assert/strict";
+import type { Duplex } from "node:stream";
+import { describe, it } from "node:test";
+import * as asyncio from "contextvars/asyncio";
+import {
+  checkStreams,
+  lockstepStreamPair,
+  MockClock,
+  memoryServer,
+  memoryStreamPair,
+  type StreamMaker,
+  type StreamPair,
+} from "contextvars/testing";
+import { oneWayChecks, twoWayChecks } from "#dist/testing/stream-checks.js";
+import { halfCloseChecks, waitChecks } from "#dist/testing/stream-wait-checks.js";
+import { certificates } from "../support/certificates.ts";
+import { TemporaryFolder } from "../support/external.ts";
+import { outcomeOf } from "../support/peers.ts";
+import { limitOf } from "../support/runtime-limits.ts";
+
+type Server = asyncio.Server;
+type Ends = [near: StreamPair, far: StreamPair];
+
+/** The two ends of a connection to the server, which is closed then. */
+async function accepted(
+  start: (handler: asyncio.ClientConnectedCb) => Promise<Server>,
+  connect: (server: Server) => Promise<StreamPair>,
+): Promise<[StreamPair, StreamPair]> {
+  const arrived = new asyncio.Future<StreamPair[]>();
+  const server = await start((...streams) => arrived.setResult([streams]));
+  const near = await connect(server);
+  const [far] = await arrived;
+  server.close();
+  return [near, far as StreamPair];
+}
+
+const portOf = (server: Server): number => server.sockets[0]?.getsockname().port as number;
+const { ca, server: identity } = certificates();
+
+const makers: Record<string, StreamMaker> = {
+  "a pair of sockets": async () => {
+    const [near, far] = await asyncio.socketpair();
+    return [await asyncio.openConnection({ sock: near }), await asyncio.openConnection({ sock: far })];
+  },
+  TCP: () =>
+    accepted(
+      (handler) => asyncio.startServer(handler, "127.0.0.1", 0),
+      (server) => asyncio.openConnection("127.0.0.1", portOf(server)),
+    ),
+  "a Unix socket": async () => {
+    using folder = new TemporaryFolder();
+    const path = folder.file("socket");
+    return await accepted(
+      (handler) => asyncio.startUnixServer(handler, path),
+      () => asyncio.openUnixConnection(path),
+    );
+  },
+  TLS: () =>
+    accepted(
+      (handler) => asyncio.startServer(handler, "127.0.0.1", 0, { ssl: identity }),
+      (server) => asyncio.openConnection("127.0.0.1", portOf(server), { ssl: { ca } }),
+    ),
+  STARTTLS: async () => {
+    const ends = await accepted(
+      (handler) => asyncio.startServer(handler, "127.0.0.1", 0),
+      (server) => asyncio.openConnection("127.0.0.1", portOf(server)),
+    );
+    const [[, near], [, far]] = ends;
+    await asyncio.gather([() => near.startTls({ ca }), () => far.startTls(identity)]);
+    return ends;
+  },
+  "memoryStreamPair()": () => memoryStreamPair(),
+  "memoryStreamPair(), in pieces": () => memoryStreamPair({ chunks: (left) => 1 + (left % 4000) }),
+  "memoryStreamPair(), with a delay": () => memoryStreamPair({ delay: 0.001 }),
+  "memoryStreamPair(), over TLS": async () => {
+    const arrived = new asyncio.Future<StreamPair[]>();
+    const tls = memoryServer((...streams) => arrived.setResult([streams]), { ssl: identity });
+    const near = await tls.connect({ ssl: { ca }, serverHostname: "localhost" });
+    const [far] = await arrived;
+    tls.close();
+    return [near, far as StreamPair];
+  },
+  "lockstepStreamPair()": () => lockstepStreamPair(),
+};
+
+describe("checkStreams() finds nothing", () => {
+  for (const [name, maker] of Object.entries(makers)) {
+    const skip =
+      (name.endsWith("TLS") && limitOf("reset under TLS")) ||
+      (name.endsWith("over TLS") && limitOf("closing TLS over a stream"));
+    it(`checkStreams(): ${name}`, { skip }, () => checkStreams(maker));
+  }
+
+  it("checkStreams(): with a maker of ends that wait already", async () => {
+    let made = 0;
+    const clogged = (): [StreamPair, StreamPair] => {
+      made += 1;
+      const ends = memoryStreamPair({ highWater: 1000, limit: 1000 });
+      ends[0][1].write(Buffer.alloc(100_000));
+      return ends;
+    };
+    await checkStreams(() => memoryStreamPair(), { clogged });
+    assert.equal(made, waitChecks.length);
+  });
+
+  it("checkStreams(): with the limit of the readers", () =>
+    checkStreams(() => memoryStreamPair({ limit: 5000 }), { limit: 5000 }));
+});
+
+type End = { readonly reader: asyncio.StreamReader; readonly writer: asyncio.StreamWriter };
+const forever = (): Promise<never> => new asyncio.Future<never>() as Promise<never>;
+
+/** Replaces methods of the object; each gets the one that it stands for. */
+function replace<T extends object, K extends keyof T & string>(
+  object: T,
+  name: K,
+  make: (original: T[K]) => T[K],
+): void {
+  const original = (object[name] as (...given: unknown[]) => unknown).bind(object) as T[K];
+  Object.defineProperty(object, name, { value: make(original), configurable: true });
+}
+
+/** Reads byte by byte until it is so, and loses what it has when it is cancelled. */
+async function byBytes(reader: asyncio.StreamReader, until: (text: string) => boolean): Promise<Buffer> {
+  const read = asyncio.StreamReader.prototype.read.bind(reader);
+  let text = "";
+  for (let byte = await read(1); byte.length > 0; byte = await read(1)) {
+    text += byte.toString("latin1");
+    if (until(text)) {
+      break;
+    }
+  }
+  return Buffer.from(text, "latin1");
+}
+
+/** By the check that is to find it: what is done to each end of a pair that is without a fault. */
+const faults: [check: string, fault: string, plant: (end: End) => void][] = [
+  [
+    "write() and drain() give nothing",
+    "write() tells whether there is room",
+    ({ writer }) => {
+      replace(
+        writer,
+        "write",
+        (write) =>
+          function toldOfRoom(data: string): boolean {
+            write(data);
+            return true;
+          } as never,
+      );
+    },
+  ],
+  [
+    "write() and drain() give nothing",
+    "send() only writes",
+    ({ writer }) => {
+      replace(writer, "send", () => async () => writer.write("lost"));
+    },
+  ],
+  [
+    "bytes of every type arrive",
+    "a view is sent with all of its memory",
+    ({ writer }) => {
+      replace(
+        writer,
+        "write",
+        (write) => (data) =>
+          write(data instanceof Uint8Array && !Buffer.isBuffer(data) ? new Uint8Array(data.buffer) : data),
+      );
+    },
+  ],
+  [
+    "bytes of every type arrive",
+    "strings are sent as Latin-1",
+    ({ writer }) => {
+      replace(
+        writer,
+        "write",
+        (write) => (data) => write(typeof data === "string" ? Buffer.from(data, "latin1") : data),
+      );
+    },
+  ],
+  [
+    "bytes of every type arrive",
+    "writelines() sends the last piece first",
+    ({ writer }) => {
+      replace(writer, "writelines", (writelines) => (data) => writelines([...data].reverse()));
+    },
+  ],
+  [
+    "what is not bytes is refused",
+    "numbers are sent as text",
+    ({ writer }) => {
+      replace(writer, "write", (write) => (data) => write(typeof data === "number" ? String(data) : data));
+    },
+  ],
+  [
+    "what is not bytes is refused",
+    "writelines() sends the pieces before a bad one",
+    ({ writer }) => {
+      replace(writer, "writelines", () => (data) => {
+        for (const piece of data) {
+          writer.write(piece);
+        }
+      });
+    },
+  ],
+  [
+    "an empty write means nothing",
+    "an empty write sends a byte",
+    ({ writer }) => {
+      replace(writer, "write", (write) => (data) => write(data.length === 0 ? "\0" : data));
+    },
+  ],
+  [
+    "reads refuse sizes",
+    "read() rounds",
+    ({ reader }) => {
+      replace(reader, "read", (read) => (n) => read(n === undefined ? n : Math.floor(n)));
+    },
+  ],
+  [
+    "reads refuse sizes",
+    "readuntil() takes an empty separator for a newline",
+    ({ reader }) => {
+      replace(reader, "readuntil", (readuntil) => (separator) => readuntil(separator || "\n"));
+    },
+  ],
+  [
+    "reads refuse sizes",
+    "readexactly(0) waits",
+    ({ reader }) => {
+      replace(reader, "readexactly", (readexactly) => (n) => (n === 0 ? forever() : readexactly(n)));
+    },
+  ],
+  [
+    "read(n) gives what is there",
+    "read(n) gives all that is there",
+    ({ reader }) => {
+      replace(
+        reader,
+        "read",
+        (read) =>
+          (n = -1) =>
+            read(n > 0 ? n + 2 : n),
+      );
+    },
+  ],
+  [
+    "a second read that would have to wait",
+    "a second read waits for the first",
+    ({ reader }) => {
+      const lock = new asyncio.Lock();
+      replace(reader, "read", (read) => (n) => lock.with(() => read(n)));
+      replace(reader, "readline", (readline) => () => lock.with(() => readline()));
+    },
+  ],
+  [
+    "drain() does not wait while nothing waits",
+    "needsDrain is always true",
+    ({ writer }) => {
+      Object.defineProperty(writer, "needsDrain", { value: true });
+    },
+  ],
+  [
+    "tryRead...()",
+    "tryReadline() gives an empty Buffer",
+    ({ reader }) => {
+      replace(reader, "tryReadline", (tryReadline) => () => tryReadline() ?? Buffer.alloc(0));
+    },
+  ],
+  [
+    "tryRead...()",
+    "tryReaduntil() gives what is there",
+    ({ reader }) => {
+      replace(
+        reader,
+        "tryReaduntil",
+        (tryReaduntil) => (separator) => tryReaduntil(separator) ?? reader.tryReadexactly(1),
+      );
+    },
+  ],
+  [
+    "every split",
+    "readexactly() gives what has arrived",
+    ({ reader }) => {
+      replace(reader, "readexactly", (readexactly) => (n) => (n === 5 ? reader.read(n) : readexactly(n)));
+    },
+  ],
+  [
+    "every split",
+    "a separator in two pieces is not found",
+    ({ reader }) => {
+      replace(reader, "readuntil", (readuntil) => async (separator) => {
+        if (separator !== "\r\n\r\n") {
+          return await readuntil(separator);
+        }
+        const piece = await reader.read(7);
+        return piece.length === 7 ? piece : await forever();
+      });
+    },
+  ],
+  [
+    "every split",
+    "readInto() is content with one byte",
+    ({ reader }) => {
+      replace(reader, "readInto", (read) => (target) => read(target, { min: 1 }));
+    },
+  ],
+  [
+    "every split",
+    "peek() takes the bytes",
+    ({ reader }) => {
+      replace(
+        reader,
+        "peek",
+        () => (n) => (n === 5 ? reader.readexactly(n) : asyncio.StreamReader.prototype.peek.call(reader, n)),
+      );
+    },
+  ],
+  [
+    "iteration",
+    "iteration leaves out what has no newline",
+    ({ reader }) => {
+      Object.defineProperty(reader, Symbol.asyncIterator, {
+        value: async function* () {
+          for (let line = await reader.readline(); line.at(-1) === 10; line = await reader.readline()) {
+            yield line;
+          }
+        },
+      });
+    },
+  ],
+  [
+    "an error of the limit",
+    "readuntil() takes what is too long",
+    ({ reader }) => {
+      replace(reader, "readuntil", (readuntil) => async (separator) => {
+        try {
+          return await readuntil(separator);
+        } catch (error) {
+          if (error instanceof asyncio.LimitOverrunError) {
+            await reader.readexactly(error.consumed);
+          }
+          throw error;
+        }
+      });
+    },
+  ],
+  [
+    "a line of just the limit",
+    "the limit counts the newline",
+    ({ reader }) => {
+      replace(reader, "readline", (readline) => async () => {
+        const line = await readline();
+        if (line.length > 65536) {
+          throw new asyncio.ValueError("too long");
+        }
+        return line;
+      });
+    },
+  ],
+  [
+    "a line over the limit",
+    "readline() gives what is too long",
+    ({ reader }) => {
+      replace(reader, "readline", (readline) => async () => {
+        try {
+          return await readline();
+        } catch (error) {
+          if (error instanceof asyncio.ValueError) {
+            return Buffer.from("too long");
+          }
+          throw error;
+        }
+      });
+    },
+  ],
+  [
+    "the limit does not hold for readexactly()",
+    "readexactly() heeds the limit",
+    ({ reader }) => {
+      replace(reader, "readexactly", (readexactly) => async (n) => {
+        if (n > 2 * 65536) {
+          throw new asyncio.ValueError("too long");
+        }
+        return await readexactly(n);
+      });
+    },
+  ],
+  [
+    "at EOF readexactly() and readuntil()",
+    "the error does not have what had come",
+    ({ reader }) => {
+      replace(reader, "readexactly", (readexactly) => async (n) => {
+        try {
+          return await readexactly(n);
+        } catch (error) {
+          throw error instanceof asyncio.IncompleteReadError
+            ? new asyncio.IncompleteReadError(Buffer.alloc(0), n)
+            : error;
+        }
+      });
+    },
+  ],
+  [
+    "at EOF readexactly() and readuntil()",
+    "readuntil() gives the rest at EOF",
+    ({ reader }) => {
+      replace(
+        reader,
+        "readuntil",
+        (readuntil) => (separator) =>
+          readuntil(separator).catch(
+            (error) => (error as asyncio.IncompleteReadError).partial ?? Promise.reject(error),
+          ),
+      );
+    },
+  ],
+  [
+    "a cancelled read() keeps",
+    "read() keeps bytes of its own",
+    ({ reader }) => {
+      replace(
+        reader,
+        "read",
+        (read) =>
+          (n = -1) =>
+            n < 0 ? byBytes(reader, () => false) : read(n),
+      );
+    },
+  ],
+  [
+    "a cancelled readline() keeps",
+    "a cancelled readline() drops what it has seen",
+    ({ reader }) => {
+      replace(reader, "readline", (readline) => async () => {
+        try {
+          return await readline();
+        } catch (error) {
+          if (asyncio.isCancelled(error)) {
+            reader.tryReadexactly("first ".length);
+          }
+          throw error;
+        }
+      });
+    },
+  ],
+  [
+    "a cancelled readexactly() keeps",
+    "readexactly() keeps bytes of its own",
+    ({ reader }) => {
+      replace(
+        reader,
+        "readexactly",
+        (readexactly) => (n) => (n === 100 ? byBytes(reader, (text) => text.length === n) : readexactly(n)),
+      );
+    },
+  ],
+  [
+    "a cancelled readuntil() keeps",
+    "readuntil() keeps bytes of its own",
+    ({ reader }) => {
+      replace(
+        reader,
+        "readuntil",
+        (readuntil) => (separator) =>
+          separator === "\r\n" ? byBytes(reader, (text) => text.endsWith("\r\n")) : readuntil(separator),
+      );
+    },
+  ],
+  [
+    "a cancelled readInto() keeps",
+    "readInto() keeps bytes of its own",
+    ({ reader }) => {
+      replace(
+        reader,
+        "readInto",
+        (read) => async (target, options) =>
+          target.length === 100
+            ? (await byBytes(reader, (text) => text.length === 100)).copy(target)
+            : await read(target, options),
+      );
+    },
+  ],
+  [
+    "a cancelled peek() keeps",
+    "peek() keeps bytes of its own",
+    ({ reader }) => {
+      replace(reader, "peek", (peek) => (n) => (n === 100 ? byBytes(reader, (text) => text.length === n) : peek(n)));
+    },
+  ],
+  [
+    "what was written before close()",
+    "close() drops what waits",
+    ({ writer }) => {
+      replace(writer, "close", (close) => () => {
+        if (writer.transport.getWriteBufferSize() > 1000) {
+          writer.transport.abort();
+        } else {
+          close();
+        }
+      });
+    },
+  ],
+  [
+    "what was written before close()",
+    "isClosing() is always false",
+    ({ writer }) => {
+      replace(writer, "isClosing", () => () => false);
+    },
+  ],
+  [
+    "close() may be called again",
+    "close() may be called once",
+    ({ writer }) => {
+      replace(writer, "close", (close) => () => {
+        if (writer.isClosing()) {
+          throw new asyncio.RuntimeError("closed already");
+        }
+        close();
+      });
+    },
+  ],
+  [
+    "close() may be called again",
+    "a cancelled waitClosed() cancels the others",
+    ({ writer }) => {
+      let shared: asyncio.Task<void> | null = null;
+      replace(writer, "waitClosed", (waitClosed) => async () => {
+        shared ??= asyncio.createTask(() => waitClosed());
+        await shared;
+      });
+    },
+  ],
+  [
+    "a cancelled waitClosed() closes",
+    "a cancelled waitClosed() aborts",
+    ({ writer }) => {
+      replace(writer, "waitClosed", (waitClosed) => async () => {
+        try {
+          await waitClosed();
+        } catch (error) {
+          if (asyncio.isCancelled(error) && writer.needsDrain && writer.transport.getWriteBufferSize() > 0) {
+            writer.transport.abort();
+          }
+          throw error;
+        }
+      });
+    },
+  ],
+  [
+    "after close() of this side",
+    "drain() does nothing after close()",
+    ({ writer }) => {
+      replace(writer, "drain", (drain) => () => (writer.isClosing() ? Promise.resolve() : drain()));
+    },
+  ],
+  [
+    "close() wakes a read that waits on this side",
+    "a read that waits goes on waiting after close()",
+    ({ reader, writer }) => {
+      replace(reader, "read", (read) => async (n) => {
+        const wasOpen = !writer.isClosing();
+        const bytes = await read(n);
+        return bytes.length === 0 && n === 1 && wasOpen && writer.isClosing() ? await forever() : bytes;
+      });
+    },
+  ],
+  [
+    "close() of the other side ends a read",
+    "a read that waits does not hear of EOF",
+    ({ reader, writer }) => {
+      replace(reader, "read", (read) => async (n) => {
+        const waits = !reader.atEof();
+        const bytes = await read(n);
+        return bytes.length === 0 && n === 1 && waits && !writer.isClosing() ? await forever() : bytes;
+      });
+    },
+  ],
+  [
+    "writes to a side that is closed",
+    "drain() keeps silent about the peer",
+    ({ writer }) => {
+      let closed = false;
+      replace(writer, "close", (close) => () => {
+        closed = true;
+        close();
+      });
+      replace(writer, "drain", (drain) => () => (closed ? drain() : drain().catch(() => {})));
+    },
+  ],
+  [
+    "abort() of the writer ends",
+    "abort() sends something",
+    ({ writer }) => {
+      replace(writer.transport, "abort", () => () => {
+        writer.write(" and more");
+        writer.close();
+      });
+    },
+  ],
+  [
+    "abort() of the writer ends",
+    "abort() does nothing",
+    ({ writer }) => {
+      replace(writer.transport, "abort", () => () => {});
+    },
+  ],
+  [
+    "abort() wakes a read",
+    "a read that waits goes on waiting after abort()",
+    ({ reader, writer }) => {
+      let aborted = false;
+      replace(writer.transport, "abort", (abort) => () => {
+        aborted = true;
+        abort();
+      });
+      replace(reader, "read", (read) => async (n) => {
+        const bytes = await read(n);
+        return aborted ? await forever() : bytes;
+      });
+    },
+  ],
+  [
+    "a cancelled read and a cancelled drain()",
+    "after a cancelled read close() does nothing",
+    ({ reader, writer }) => {
+      let cancelled = false;
+      replace(reader, "read", (read) => async (n) => {
+        try {
+          return await read(n);
+        } catch (error) {
+          cancelled ||= n === 1 && asyncio.isCancelled(error);
+          throw error;
+        }
+      });
+      replace(writer, "close", (close) => () => {
+        if (!cancelled) {
+          close();
+        }
+      });
+    },
+  ],
+  [
+    "random bytes go both ways",
+    "a bit is lost after half a megabyte",
+    ({ writer }) => {
+      let sent = 0;
+      replace(writer, "send", (send) => (data) => {
+        sent += data.length;
+        const bytes = Buffer.from(data as Uint8Array);
+        if (sent > 500_000) {
+          bytes[0] = (bytes[0] ?? 0) ^ 1;
+        }
+        return send(bytes);
+      });
+    },
+  ],
+  [
+    "writeEof(): what was written before it arrives",
+    "writeEof() does nothing",
+    ({ writer }) => {
+      replace(writer, "writeEof", () => () => {});
+    },
+  ],
+  [
+    "writeEof(): what was written before it arrives",
+    "canWriteEof() is false",
+    ({ writer }) => {
+      replace(writer, "canWriteEof", () => () => false);
+    },
+  ],
+  [
+    "writeEof(): a write behind it is refused",
+    "a write after writeEof() is dropped",
+    ({ writer }) => {
+      let over = false;
+      replace(writer, "writeEof", (writeEof) => () => {
+        over = true;
+        writeEof();
+      });
+      replace(writer, "write", (write) => (data) => {
+        if (!over) {
+          write(data);
+        }
+      });
+    },
+  ],
+  [
+    "writeEof(): the other direction goes on",
+    "the EOF of the peer closes the connection",
+    ({ reader, writer }) => {
+      replace(reader, "read", (read) => async (n) => {
+        const bytes = await read(n);
+        if (reader.atEof()) {
+          writer.close();
+        }
+        return bytes;
+      });
+    },
+  ],
+  [
+    "drain() waits while the other side does not read",
+    "drain() never waits",
+    ({ writer }) => {
+      replace(writer, "drain", (drain) => () => (writer.isClosing() ? drain() : Promise.resolve()));
+    },
+  ],
+  [
+    "random bytes go both ways",
+    "drain() never goes on",
+    ({ writer }) => {
+      replace(writer, "drain", (drain) => () => (writer.needsDrain && !writer.isClosing() ? forever() : drain()));
+    },
+  ],
+  [
+    "a cancelled drain() loses nothing",
+    "a cancelled drain() aborts",
+    ({ writer }) => {
+      replace(writer, "drain", (drain) => async () => {
+        try {
+          await drain();
+        } catch (error) {
+          if (asyncio.isCancelled(error) && writer.needsDrain) {
+            writer.transport.abort();
+          }
+          throw error;
+        }
+      });
+    },
+  ],
+  [
+    "abort() of this side wakes a drain()",
+    "drain() goes on waiting after abort()",
+    ({ writer }) => {
+      let aborted = false;
+      replace(writer.transport, "abort", (abort) => () => {
+        aborted = true;
+        abort();
+      });
+      replace(writer, "drain", (drain) => async () => {
+        const waits = writer.needsDrain && !writer.isClosing();
+        await drain();
+        if (waits && aborted) {
+          await forever();
+        }
+      });
+    },
+  ],
+  [
+    "abort() of the other side wakes a drain()",
+    "a drain() that waits keeps silent about the peer",
+    ({ writer }) => {
+      replace(writer, "drain", (drain) => async () => {
+        const waits = writer.needsDrain && !writer.isClosing();
+        const error = await outcomeOf(drain());
+        if (error !== undefined && !(waits && error instanceof asyncio.ConnectionError)) {
+          throw error;
+        }
+      });
+    },
+  ],
+  [
+    "close() sends what waits",
+    "close() drops what the peer has not taken",
+    ({ writer }) => {
+      let written = "";
+      replace(writer, "write", (write) => (data) => {
+        written = String(data);
+        write(data);
+      });
+      replace(writer, "close", (close) => () => {
+        if (written.startsWith("clog")) {
+          writer.transport.abort();
+        } else {
+          close();
+        }
+      });
+    },
+  ],
+  [
+    "writeEof() comes behind what waits",
+    "writeEof() drops what the peer has not taken",
+    ({ writer }) => {
+      replace(writer, "writeEof", (writeEof) => () => {
+        if (writer.needsDrain) {
+          writer.transport.abort();
+        } else {
+          writeEof();
+        }
+      });
+    },
+  ],
+];
+
+/** What checkStreams() says of the ends. A check that hangs fails at once. */
+async function complaint(make: () => Ends): Promise<string> {
+  const made: Ends[] = [];
+  const maker = (): Ends => {
+    const ends = make();
+    made.push(ends);
+    return ends;
+  };
+  const error = await outcomeOf(new MockClock().with(() => asyncio.run(() => checkStreams(maker))));
+  for (const [, { transport }] of made.flat()) {
+    // A fault may stand in the way of abort().
+    (transport.getExtraInfo("socket") as Duplex).destroy();
+  }
+  assert.ok(error instanceof assert.AssertionError, `no complaint, but ${String(error)}`);
+  return error.message;
+}
+
+describe("checkStreams() finds planted faults", () => {
+  const found: string[] = [];
+
+  for (const [check, fault, plant] of faults) {
+    it(`checkStreams(): ${fault}`, async () => {
+      const message = await complaint(() => {
+        const ends = memoryStreamPair();
+        for (const [reader, writer] of ends) {
+          plant({ reader, writer });
+        }
+        return ends;
+      });
+      assert.ok(message.startsWith(`checkStreams(): ${check}`), message.slice(0, 1000));
+      found.push(message);
+    });
+  }
+
+  it("checkStreams(): an end that is no reader", async () => {
+    const message = await complaint(() => memoryStreamPair().map(([, writer]) => [{}, writer]) as never);
+    assert.ok(message.startsWith("checkStreams(): the ends are readers and writers of asyncio"), message);
+    found.push(message);
+  });
+
+  it("checkStreams(): a fault of the second end alone", async () => {
+    const message = await complaint(() => {
+      const ends = memoryStreamPair();
+      replace(ends[1][1], "canWriteEof", () => () => false);
+      return ends;
+    });
+    assert.match(message, /arrives, then EOF \(from the second end\): canWriteEof\(\): expected true, got false/);
+  });
+
+  it("checkStreams(): a reader that never holds the writer", async () => {
+    const message = await complaint(() => {
+      const ends = memoryStreamPair();
+      for (const [, { transport }] of ends) {
+        Object.assign(transport, { pauseReading: () => {} });
+      }
+      return ends;
+    });
+    assert.match(
+      message,
+      /checkStreams\(\): the writer is held .*: needsDrain after 64 MiB .*: expected true, got false/,
+    );
+  });
+
+  it("checkStreams(): there is a fault for every check", () => {
+    const checks = [...oneWayChecks, ...twoWayChecks, ...halfCloseChecks, ...waitChecks].map(({ name }) => name);
+    assert.deepEqual(
+      checks.filter((name) => !found.some((message) => message.startsWith(`checkStreams(): ${name}`))),
+      [],
+    );
+  });
+});
+
+describe("checkStreams() and its arguments", () => {
+  it("halfClose: false leaves those checks out", async () => {
+    const withoutHalfClose = (): [StreamPair, StreamPair] => {
+      const ends = memoryStreamPair();
+      for (const [, writer] of ends) {
+        replace(writer, "writeEof", () => () => {
+          throw new asyncio.NotImplementedError("writeEof()");
+        });
+      }
+      return ends;
+    };
+    await checkStreams(withoutHalfClose, { halfClose: false });
+    assert.match(await complaint(withoutHalfClose), /writeEof\(\).*it has thrown NotImplementedError/);
+  });
+
+  for (const [name, call, message] of [
+    ["no function", () => checkStreams(1 as never), /checkStreams\(\) needs a function/],
+    [
+      "another option",
+      () => checkStreams(memoryStreamPair as never, { cloged: 1 } as never),
+      /unexpected option 'cloged'/,
+    ],
+    [
+      "a clogged that is no function",
+      () => checkStreams(memoryStreamPair as never, { clogged: 1 as never }),
+      /clogged needs a function/,
+    ],
+    ["a limit of 0", () => checkStreams(memoryStreamPair as never, { limit: 0 }), /limit must be/],
+    ["a timeout of 0", () => checkStreams(memoryStreamPair as never, { timeout: 0 }), /timeout must be/],
+  ] as const) {
+    it(`checkStreams(): refuses ${name}`, async () => {
+      assert.match(String(await outcomeOf(call())), message);
+    });
+  }
+
+  it("checkStreams(): throws what the maker throws", async () => {
+    const error = new Error("no pair");
+    assert.equal(await outcomeOf(checkStreams(() => Promise.reject(error))), error);
+  });
+});
