@@ -6,7 +6,7 @@
  */
 import assert from "node:assert/strict";
 import { AsyncLocalStorage, AsyncResource } from "node:async_hooks";
-import { spawn } from "node:child_process";
+import { fork, spawn } from "node:child_process";
 import * as dgram from "node:dgram";
 import { channel } from "node:diagnostics_channel";
 import { EventEmitter, EventEmitterAsyncResource, once } from "node:events";
@@ -191,6 +191,17 @@ const again: Partial<Record<PrimitiveName, (visit: Visit) => Promise<void>>> = {
     });
     child.stdin.end();
     await once(child, "close");
+  },
+  childMessage: async (visit) => {
+    const child = inFreshFlow(() => fork(programPath("echo.js"), { stdio: "ignore" }));
+    inFreshFlow(() => child.on("message", visit));
+    await threeTimes(async () => {
+      const message = once(child, "message");
+      child.send("x");
+      await message;
+    });
+    child.disconnect();
+    await once(child, "exit");
   },
   watch: async (visit) => {
     const folder = fs.mkdtempSync(join(tmpdir(), "contextvars-"));

@@ -3,7 +3,7 @@
  * the callback sees, `callbacks-apart.test.ts` outside all Contexts and asks what the callback leaves behind.
  */
 import { AsyncLocalStorage, AsyncResource } from "node:async_hooks";
-import { exec, spawn } from "node:child_process";
+import { exec, fork, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import * as dgram from "node:dgram";
 import { channel } from "node:diagnostics_channel";
@@ -11,16 +11,19 @@ import * as dns from "node:dns";
 import { EventEmitter, EventEmitterAsyncResource, on, once } from "node:events";
 import * as fs from "node:fs";
 import * as http from "node:http";
+import * as http2 from "node:http2";
 import * as net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { finished, PassThrough, pipeline, Readable, Transform } from "node:stream";
 import * as timers from "node:timers/promises";
+import * as tls from "node:tls";
 import { fileURLToPath } from "node:url";
 import { MessageChannel, Worker } from "node:worker_threads";
 import * as zlib from "node:zlib";
 import { isolated } from "contextvars";
+import { certificates } from "./certificates.ts";
 import { turn } from "./latch.ts";
 import { programPath } from "./paths.ts";
 import type { Cell, PrimitiveName } from "./primitives-table.ts";
@@ -437,6 +440,38 @@ export const probes: Record<PrimitiveName, () => Promise<string>> = {
     return place;
   },
 
+  async socketTimeout() {
+    return withPair(
+      () => {},
+      (client) => {
+        const seen = at("R", () => seenBy((callback) => client.once("timeout", callback)));
+        at("T", () => client.setTimeout(5));
+        return seen;
+      },
+    );
+  },
+  secured: () =>
+    withTls(
+      (socket) => {
+        socket.end(look());
+      },
+      async (client) => {
+        const [place] = (await once(client, "data")) as [Buffer];
+        return String(place);
+      },
+    ),
+  securedData: () =>
+    withTls(
+      (socket) => {
+        at("R", () => socket.once("data", () => socket.end(look())));
+      },
+      async (client) => {
+        client.write("x");
+        const [place] = (await once(client, "data")) as [Buffer];
+        return String(place);
+      },
+    ),
+
   async request() {
     const server = await at("L", () =>
       listen(
@@ -477,6 +512,11 @@ export const probes: Record<PrimitiveName, () => Promise<string>> = {
         }),
       ),
     ),
+  http2Stream: () => withHttp2((stream) => stream.end(look())),
+  http2Data: () =>
+    withHttp2((stream) => {
+      at("R", () => stream.once("data", () => stream.end(look())));
+    }),
   fetch: () =>
     withHttp(async ({ port }) => {
       const response = await fetch(`http://127.0.0.1:${port}/`, { headers: { connection: "close" } });
@@ -502,6 +542,26 @@ export const probes: Record<PrimitiveName, () => Promise<string>> = {
   async childExit() {
     const child = at("C", () => spawn(process.execPath, ["--version"], { stdio: "ignore" }));
     return at("R", () => seenBy((callback) => child.once("exit", callback)));
+  },
+  async childMessage() {
+    const child = at("C", () => fork(programPath("echo.js"), { stdio: "ignore" }));
+    const seen = at("R", () => seenBy((callback) => child.once("message", callback)));
+    child.send("x");
+    const place = await seen;
+    child.disconnect();
+    await once(child, "exit");
+    return place;
+  },
+  async watchFile() {
+    using folder = temporaryFolder();
+    const file = join(folder.path, "file");
+    fs.writeFileSync(file, "");
+    const seen = at("R", () => seenBy((callback) => fs.watchFile(file, { interval: 5 }, callback)));
+    const keepOn = setInterval(() => fs.appendFileSync(file, "x"), 5);
+    const place = await seen;
+    clearInterval(keepOn);
+    fs.unwatchFile(file);
+    return place;
   },
   async watch() {
     using folder = temporaryFolder();
@@ -625,6 +685,7 @@ async function onRequest(event: string): Promise<string> {
       http.createServer((incoming, response) => {
         at("R", () => incoming.once(event, () => response.end(look())));
         incoming.resume();
+        response.flushHeaders();
       }),
     ),
   );
@@ -633,14 +694,12 @@ async function onRequest(event: string): Promise<string> {
   return seen;
 }
 
-/** Sends a request whose body comes later than its head, and gives back the body of the response. */
+/** Sends a request whose body follows the head of the response, and gives back the body of the response. */
 async function post(port: number): Promise<string> {
   const outgoing = http.request({ port, host: "127.0.0.1", agent: false, method: "POST" });
-  const answered = once(outgoing, "response") as Promise<[http.IncomingMessage]>;
   outgoing.flushHeaders();
-  await timers.setTimeout(5);
+  const [response] = (await once(outgoing, "response")) as [http.IncomingMessage];
   outgoing.end("body");
-  const [response] = await answered;
   let body = "";
   for await (const chunk of response) {
     body += chunk;
@@ -669,6 +728,36 @@ function onServerSocket(event: string): Promise<string> {
       return (await seen) ?? "no connection";
     },
   );
+}
+
+/** The same over TLS. */
+async function withTls(
+  onConnection: (socket: tls.TLSSocket) => void,
+  body: (client: tls.TLSSocket) => Promise<string>,
+): Promise<string> {
+  const server = await at("L", () => listen(tls.createServer(certificates().server, onConnection)));
+  const client = at("S", () => tls.connect({ port: server.port, host: "127.0.0.1", rejectUnauthorized: false }));
+  client.on("error", () => {});
+  const place = await body(client);
+  client.destroy();
+  await server[Symbol.asyncDispose]();
+  return place;
+}
+
+/** Sends a stream with a body to a server of its own, and gives back the answer. */
+async function withHttp2(onStream: (stream: http2.ServerHttp2Stream) => void): Promise<string> {
+  const server = await at("L", () => listen(http2.createServer().on("stream", onStream)));
+  const session = at("S", () => http2.connect(`http://127.0.0.1:${server.port}`));
+  const stream = session.request({ ":method": "POST", ":path": "/" });
+  stream.end("body");
+  let place = "";
+  for await (const chunk of stream) {
+    place += chunk;
+  }
+  session.close();
+  await once(session, "close");
+  await server[Symbol.asyncDispose]();
+  return place;
 }
 
 /** Makes a request to a server of its own, in S. */

@@ -94,6 +94,9 @@ export const primitives = {
   clientClose: { group: "net", primitive: "client 'close'", sees: { deno: "-", others: "S" } },
   written: { group: "net", primitive: "socket.write callback", sees: "R" },
   datagram: { group: "net", primitive: "dgram 'message'", sees: { bun: "L", deno: "L", others: "C" } },
+  socketTimeout: { group: "net", primitive: "socket 'timeout'", sees: "T" },
+  secured: { group: "net", primitive: "tls server 'secureConnection'", sees: { deno: "-", others: "L" } },
+  securedData: { group: "net", primitive: "tls server socket 'data'", sees: { deno: "-", others: "L" } },
 
   request: { group: "http", primitive: "server 'request'", sees: { deno: "-", others: "L" } },
   requestData: { group: "http", primitive: "server request 'data'", sees: { deno: "-", others: "L" } },
@@ -101,6 +104,8 @@ export const primitives = {
   response: { group: "http", primitive: "client 'response'", sees: "S" },
   responseData: { group: "http", primitive: "client response 'data'", sees: "S" },
   responseEnd: { group: "http", primitive: "client response 'end'", sees: "S" },
+  http2Stream: { group: "http", primitive: "http2 server 'stream'", sees: { deno: "-", others: "L" } },
+  http2Data: { group: "http", primitive: "http2 server stream 'data'", sees: { bun: "L", others: "-" } },
   fetch: { group: "http", primitive: "await fetch()", sees: "R" },
 
   fs: { group: "work", primitive: "fs callback", sees: "R" },
@@ -116,6 +121,8 @@ export const primitives = {
     leaks: { bun: "the next call" },
   },
   childExit: { group: "work", primitive: "child process 'exit'", sees: "C" },
+  childMessage: { group: "work", primitive: "child process 'message'", sees: "C" },
+  watchFile: { group: "work", primitive: "fs.watchFile listener", sees: "R" },
   watch: {
     group: "work",
     primitive: "fs.watch 'change'",

@@ -1,9 +1,11 @@
-/** Gives back what it gets: by messages where it is a worker, else by standard output. */
+/** Gives back what it gets: by messages where it is a worker or was forked, else by standard output. */
 import { parentPort } from "node:worker_threads";
 
-if (parentPort === null) {
-  process.stdin.pipe(process.stdout);
-} else {
+if (parentPort !== null) {
   const port = parentPort;
   port.on("message", (message) => port.postMessage(message));
+} else if (process.send !== undefined) {
+  process.on("message", (message) => process.send?.(message));
+} else {
+  process.stdin.pipe(process.stdout);
 }
