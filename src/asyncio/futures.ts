@@ -13,7 +13,7 @@ import { className, functionName, inspectCustom, repr, safeRepr, shortRepr, unle
 import { checkFunction, notHandedOver } from "./arguments.ts";
 import { fromCallback, thrownHere } from "./async-stacks.ts";
 import { creationStack, isDebug } from "./debug/debug.ts";
-import { type CallbackOptions, callExceptionHandler, contextFor, Handle } from "./events.ts";
+import { type CallbackOptions, contextFor, Handle } from "./events.ts";
 import {
   type CancelledError,
   type CancelMessage,
@@ -25,6 +25,7 @@ import {
 import type { EventLoop } from "./loop.ts";
 import { type Ready, soon, soonAtStepEnd } from "./ready.ts";
 import { getRunningLoop } from "./running-loop.ts";
+import { type Failure, Unretrieved } from "./unretrieved.ts";
 import { type Cancellable, type Receiver, Settleable, type WaitingTask, waitingTask } from "./waits.ts";
 
 type State = "pending" | "cancelled" | "finished";
@@ -84,17 +85,6 @@ class FutureWait<T> extends Settleable<T> implements Cancellable, Ready {
     this.#future._tell(this, this.#task?._takeCancellation() ?? null);
     return true;
   }
-}
-
-/** What is said of an error that nobody asked for; kept apart from the Future, which may be collected meanwhile. */
-interface Unretrieved {
-  /** The Context to report it in. */
-  readonly context: Context | undefined;
-  readonly stack: string | undefined;
-  readonly message: string;
-  readonly exception: unknown;
-  /** The Future's `toString()`. */
-  readonly future: string;
 }
 
 /**
@@ -416,17 +406,21 @@ export class Future<T> implements Promise<T> {
   _fail(exception: unknown): void {
     this.#failed = true;
     this.#exception = exception;
-    if (!this.#waitingItems().some((item) => item instanceof FutureWait)) {
-      letFramesGo(exception);
-    }
     this.#end("finished");
-    this.#unretrieved = reportUnlessRetrieved(this, {
-      context: this._reportContext(),
-      stack: this._stack,
+    this.#unretrieved = new Unretrieved(this);
+    // Behind those that wait, most of whom ask for the error.
+    soon(this.#unretrieved);
+  }
+
+  /** @internal What is reported if nobody asks for the error. */
+  _failure(): Failure {
+    return {
       message: `${this._kind} exception was never retrieved`,
-      exception,
+      exception: this.#exception,
       future: safeRepr(this),
-    });
+      stack: this._stack,
+      context: this._reportContext(),
+    };
   }
 
   /** @internal @param error - What the body of a task threw. */
@@ -491,10 +485,8 @@ export class Future<T> implements Promise<T> {
   }
 
   #retrieved(): void {
-    if (this.#unretrieved !== null) {
-      forgetUnretrieved(this.#unretrieved);
-      this.#unretrieved = null;
-    }
+    this.#unretrieved?.forget();
+    this.#unretrieved = null;
   }
 
   /** @internal A promise of the outcome, for the running task. */
@@ -558,53 +550,4 @@ function callbackName(item: Ready): string | undefined {
     return "Task.task_wakeup()";
   }
   return item instanceof Handle ? `${functionName(item._named)}()` : undefined;
-}
-
-/** Errors of Futures that nobody has asked for yet. */
-const unretrieved = new Set<Unretrieved>();
-
-const collected = new FinalizationRegistry<Unretrieved>(report);
-
-/** The error is reported when the Future is garbage, or when the process ends, unless it was retrieved until then. */
-function reportUnlessRetrieved(future: object, entry: Unretrieved): Unretrieved {
-  if (unretrieved.size === 0) {
-    process.on("exit", reportAll);
-  }
-  unretrieved.add(entry);
-  collected.register(future, entry, entry);
-  return entry;
-}
-
-/**
- * V8 keeps what the methods on an error's stack were called on, this Future among them, until somebody asks for the text
- * of the stack. A Future that is kept by its own error would never be garbage, and the error never reported.
- */
-function letFramesGo(exception: unknown): void {
-  try {
-    if (exception instanceof Error) {
-      void exception.stack;
-    }
-  } catch {
-    // Whoever has given it another `stack`, or has put a Proxy around it, has seen to that.
-  }
-}
-
-function forgetUnretrieved(entry: Unretrieved): void {
-  collected.unregister(entry);
-  unretrieved.delete(entry);
-  if (unretrieved.size === 0) {
-    process.off("exit", reportAll);
-  }
-}
-
-function report(entry: Unretrieved): void {
-  forgetUnretrieved(entry);
-  const { context, stack, ...known } = entry;
-  callExceptionHandler(stack === undefined ? known : { ...known, sourceTraceback: stack }, context);
-}
-
-function reportAll(): void {
-  for (const entry of [...unretrieved]) {
-    report(entry);
-  }
 }

@@ -4,7 +4,6 @@ import { describe, it } from "node:test";
 import { Context, ContextVar, copyContext } from "contextvars";
 import * as asyncio from "contextvars/asyncio";
 import { survivors } from "../support/garbage.ts";
-import { limitOf } from "../support/runtime-limits.ts";
 
 const variable = new ContextVar("variable", { default: "unset" });
 const loop = asyncio.getRunningLoop();
@@ -632,29 +631,23 @@ describe("The exception handler", () => {
       );
     }));
 
-  it(
-    "loop.setExceptionHandler() has the function called in the Context of the task whose error nobody retrieved",
-    {
-      skip: limitOf("collection beside an error"),
-    },
-    () =>
-      inTask(async () => {
-        const calls = await handled(async () => {
-          const start = (): WeakRef<object> => {
-            const task = asyncio.createTask(async () => {
-              variable.set("task's");
-              throw new Error("never seen");
-            });
-            return new WeakRef(task);
-          };
-          const references = [start()];
-          await asyncio.sleep(0.002);
-          assert.equal(await survivors(references), 0);
-          await asyncio.sleep(0.02);
-        });
-        assert.deepEqual(calls, [["Task exception was never retrieved", "task's"]]);
-      }),
-  );
+  it("loop.setExceptionHandler() has the function called in the Context of the task whose error nobody retrieved", () =>
+    inTask(async () => {
+      const calls = await handled(async () => {
+        const start = (): WeakRef<object> => {
+          const task = asyncio.createTask(async () => {
+            variable.set("task's");
+            throw new Error("never seen");
+          });
+          return new WeakRef(task);
+        };
+        const references = [start()];
+        await asyncio.sleep(0.002);
+        assert.equal(await survivors(references), 0);
+        await asyncio.sleep(0.02);
+      });
+      assert.deepEqual(calls, [["Task exception was never retrieved", "task's"]]);
+    }));
 
   it("loop.callExceptionHandler() with a task, a future or a handle calls in the Context of that", () =>
     inTask(async () => {

@@ -5,7 +5,6 @@ import * as asyncio from "contextvars/asyncio";
 import { survivors } from "../support/garbage.ts";
 import { shown } from "../support/outcomes.ts";
 import { randomFrom } from "../support/random.ts";
-import { limitOf } from "../support/runtime-limits.ts";
 
 const loop = asyncio.getRunningLoop();
 
@@ -378,9 +377,7 @@ describe("Timers of which an earlier one was cancelled", () => {
 });
 
 describe("An error that nobody asks for", () => {
-  it("an error of a task or a Future is reported once it is garbage, and once", {
-    skip: limitOf("collection beside an error"),
-  }, async () => {
+  it("an error of a task or a Future is reported once it is garbage, and once", async () => {
     const reports = collectReports();
     const make = (): WeakRef<object>[] => {
       const task = asyncio.createTask(
@@ -430,9 +427,7 @@ describe("An error that nobody asks for", () => {
     assert.deepEqual(reports, []);
   });
 
-  it("an error of waitFor() that nobody awaits is reported once, and one that is awaited is not", {
-    skip: limitOf("collection beside an error"),
-  }, async () => {
+  it("an error of waitFor() that nobody awaits is reported once, and one that is awaited is not", async () => {
     const reports = collectReports();
     const fails = async (message: string): Promise<void> => {
       await asyncio.sleep(0.001);

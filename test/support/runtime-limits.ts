@@ -31,7 +31,7 @@ export const runtimeLimits: Readonly<Record<Runtime, Readonly<Partial<Record<Cap
   },
   deno: {
     "collection beside an error":
-      "an error keeps the receivers of the methods on its stack alive, even after its text was read",
+      "an error that is kept alive keeps the receivers of the methods on its stack alive, such as its task",
     "bind errors of a connect": "an unavailable local address is reported as EINVAL, without a system call",
     "keys that cannot be read": "keys are parsed when a client connects, not before",
     "session resumption": "a client receives no session to resume",

@@ -84,7 +84,8 @@ process.once("beforeExit", () => {
 
 for (const [name, call] of Object.entries(calls)) {
   const thrower = (): never => {
-    throw new Error(name);
+    // One that leads back to its task is reported as any other.
+    throw Object.assign(new Error(name), { task: asyncio.currentTask() });
   };
   if (["run", "Runner.run"].includes(name)) {
     call(thrower);

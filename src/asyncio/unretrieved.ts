@@ -1,0 +1,203 @@
+/**
+ * Errors of Futures that nobody asks for: reported when the Future is garbage, or when the process ends.
+ *
+ * Theory of operation. What is reported of a Future that is garbage has to be held from outside. But an error may lead
+ * back to its Future, by a property or a cause, and so may a variable of the Context it is reported in. Held from outside,
+ * they would keep the Future, which would never be garbage. So only the Future holds them. From outside is held what leads
+ * nowhere: texts, and the error if all its properties lead nowhere, otherwise a copy without the others. Objects are also
+ * held weakly: the error and the values of variables that something else keeps are in the report as they are.
+ */
+import { types } from "node:util";
+import { Context } from "../contextvars/context.ts";
+import type { ContextVar } from "../contextvars/context-var.ts";
+import { safeRepr } from "../repr.ts";
+import { callExceptionHandler } from "./events.ts";
+import type { Ready } from "./ready.ts";
+import { ON_DENO } from "./runtime.ts";
+
+/** What is reported of a Future that failed. */
+export interface Failure {
+  readonly message: string;
+  readonly exception: unknown;
+  /** The Future's text. */
+  readonly future: string;
+  /** In debug mode, where the Future was made. */
+  readonly stack: string | undefined;
+  /** The Context to report it in. */
+  readonly context: Context | undefined;
+}
+
+/** A Future that has failed. */
+interface Failed {
+  _failure(): Failure;
+}
+
+/** What is held of a failure from outside. */
+interface Remnant extends Omit<Failure, "context"> {
+  /** The error itself, held weakly, where `exception` is a copy of it. */
+  readonly original: unknown;
+  readonly variables: readonly (readonly [ContextVar<unknown>, unknown])[] | undefined;
+}
+
+const remnants = new Set<Remnant>();
+
+const collected = new FinalizationRegistry<Remnant>(report);
+
+/** The failure of a Future, which is reported unless somebody asks for the error. Only the Future holds it. */
+export class Unretrieved implements Ready {
+  readonly #future: Failed;
+  #remnant: Remnant | null = null;
+  #isForgotten = false;
+
+  constructor(future: Failed) {
+    this.#future = future;
+  }
+
+  /** Somebody has asked for the error. */
+  forget(): void {
+    this.#isForgotten = true;
+    if (this.#remnant !== null) {
+      forget(this.#remnant);
+    }
+  }
+
+  /** Those that waited for the Future have had their turn. */
+  _step(): boolean {
+    if (!this.#isForgotten) {
+      this.#remnant = remnantOf(this.#future._failure());
+      if (remnants.size === 0) {
+        process.on("exit", reportAll);
+      }
+      remnants.add(this.#remnant);
+      collected.register(this, this.#remnant, this.#remnant);
+    }
+    return false;
+  }
+}
+
+function remnantOf({ message, exception, future, stack, context }: Failure): Remnant {
+  const copy = detached(exception, new Set());
+  return {
+    message,
+    future,
+    stack,
+    exception: copy === LEFT_OUT ? safeRepr(exception) : copy,
+    original: copy === exception ? null : weakly(exception),
+    variables: context?.items().map(([variable, value]) => [variable, weakly(value)]),
+  };
+}
+
+function forget(remnant: Remnant): void {
+  collected.unregister(remnant);
+  remnants.delete(remnant);
+  if (remnants.size === 0) {
+    process.off("exit", reportAll);
+  }
+}
+
+function report(remnant: Remnant): void {
+  forget(remnant);
+  const { message, future, stack, original, variables } = remnant;
+  const exception = original instanceof WeakRef ? (original.deref() ?? remnant.exception) : remnant.exception;
+  const known = { message, exception, future };
+  callExceptionHandler(
+    stack === undefined ? known : { ...known, sourceTraceback: stack },
+    variables && contextWith(variables),
+  );
+}
+
+function reportAll(): void {
+  for (const remnant of [...remnants]) {
+    report(remnant);
+  }
+}
+
+/** A Context of the variables whose values are still there. */
+function contextWith(variables: readonly (readonly [ContextVar<unknown>, unknown])[]): Context {
+  const context = new Context();
+  context.run(() => {
+    for (const [variable, held] of variables) {
+      const value = held instanceof WeakRef ? held.deref() : held;
+      if (value !== undefined || held === undefined) {
+        variable.set(value);
+      }
+    }
+  });
+  return context;
+}
+
+function isObject(value: unknown): value is object {
+  return (typeof value === "object" && value !== null) || typeof value === "function";
+}
+
+/** A reference that does not keep the value, if it is an object. */
+function weakly(value: unknown): unknown {
+  return isObject(value) ? new WeakRef(value) : value;
+}
+
+/** Stands for a value that may lead back. */
+const LEFT_OUT: unique symbol = Symbol("left out");
+
+/** So many objects are looked at, that one error may lead to; the others are left out. */
+const MOST_OBJECTS = 1000;
+
+/**
+ * The value if it leads to nothing but plain data and errors; otherwise a copy without the properties that may lead
+ * elsewhere, or `LEFT_OUT`.
+ *
+ * @param seen - The objects that were met on the way. One that leads to itself is left out there.
+ */
+function detached(value: unknown, seen: Set<object>): unknown {
+  if (!isObject(value) || ArrayBuffer.isView(value)) {
+    return value;
+  }
+  if (seen.has(value) || seen.size === MOST_OBJECTS) {
+    return LEFT_OUT;
+  }
+  seen.add(value);
+  try {
+    const prototype = Object.getPrototypeOf(value) as object | null;
+    const isError = value instanceof Error || types.isNativeError(value);
+    if (!isError && prototype !== null && prototype !== Object.prototype && prototype !== Array.prototype) {
+      return LEFT_OUT;
+    }
+    const [properties, isWhole] = detachedProperties(value, isError, seen);
+    // In Deno an error keeps what the methods on its stack were called on.
+    if (isWhole && !(isError && ON_DENO)) {
+      return value;
+    }
+    const copy = isError ? errorWithoutFrames() : Array.isArray(value) ? [] : {};
+    return Object.defineProperties(Object.setPrototypeOf(copy, prototype), properties);
+  } catch {
+    // A getter or a Proxy threw.
+    return LEFT_OUT;
+  }
+}
+
+/** The properties that lead nowhere, and whether those are all. */
+function detachedProperties(value: object, isError: boolean, seen: Set<object>): [PropertyDescriptorMap, boolean] {
+  const properties: PropertyDescriptorMap = {};
+  let isWhole = true;
+  for (const key of Reflect.ownKeys(value)) {
+    const descriptor = Object.getOwnPropertyDescriptor(value, key) as PropertyDescriptor;
+    if (isError && key === "stack") {
+      // V8 keeps what the methods on the stack were called on until it is asked for the text.
+      properties[key] = { value: String((value as Error).stack), configurable: true, writable: true };
+      continue;
+    }
+    const item = "value" in descriptor ? detached(descriptor.value, seen) : LEFT_OUT;
+    isWhole &&= Object.is(item, descriptor.value);
+    if (item !== LEFT_OUT) {
+      properties[key] = { ...descriptor, value: item };
+    }
+  }
+  return [properties, isWhole];
+}
+
+function errorWithoutFrames(): Error {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  const error = new Error();
+  Error.stackTraceLimit = stackTraceLimit;
+  return error;
+}
