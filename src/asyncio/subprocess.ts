@@ -29,7 +29,7 @@ import {
 import { sleep } from "./tasks.ts";
 import { nodeChildProcess, nodeFs } from "./transports/on-demand.ts";
 import { eventError, systemError, toOSError } from "./transports/os-errors.ts";
-import { type Wait, WaitOn } from "./waits.ts";
+import { quiet, type Wait, WaitOn } from "./waits.ts";
 
 /** What `communicate()` returns: the output and the errors, `null` for one that is no pipe. */
 export type Communicated = [stdout: Buffer | null, stderr: Buffer | null];
@@ -110,9 +110,13 @@ export class Process {
    *
    * @param input - What to send. If `stdin` is not `PIPE`, it is not sent.
    */
-  async communicate(input?: Uint8Array | string | null): Promise<Communicated> {
+  communicate(input?: Uint8Array | string | null): Promise<Communicated> {
+    return quiet(this.#communicate(input ?? null));
+  }
+
+  async #communicate(input: Uint8Array | string | null): Promise<Communicated> {
     const [, stdout, stderr] = await gather([
-      () => this.#feed(input ?? null),
+      () => this.#feed(input),
       () => this.stdout?.read() ?? null,
       () => this.stderr?.read() ?? null,
     ]);
@@ -227,11 +231,15 @@ export class Process {
  * assert.equal(process.returncode, 0);
  * ```
  */
-export async function createSubprocessExec(
+export function createSubprocessExec(
   program: string,
   args: readonly string[] = [],
   options: SubprocessOptions = {},
 ): Promise<Process> {
+  return quiet(exec(program, args, options));
+}
+
+async function exec(program: string, args: readonly string[], options: SubprocessOptions): Promise<Process> {
   const caller = "createSubprocessExec()";
   checkText(`${caller}: program`, program);
   checkArguments(args);
@@ -268,7 +276,11 @@ export async function createSubprocessExec(
  * assert.equal(await process.wait(), 7);
  * ```
  */
-export async function createSubprocessShell(command: string, options: SubprocessOptions = {}): Promise<Process> {
+export function createSubprocessShell(command: string, options: SubprocessOptions = {}): Promise<Process> {
+  return quiet(shell(command, options));
+}
+
+async function shell(command: string, options: SubprocessOptions): Promise<Process> {
   const caller = "createSubprocessShell()";
   checkText(`${caller}: command`, command);
   const spawning = checkedSpawning(caller, options);

@@ -255,7 +255,11 @@ export class Task<T> extends Future<T> {
    *
    * @throws {TypeError} If `limit` is not a whole number.
    */
-  async getStack(options: StackOptions = {}): Promise<FrameCallGraphEntry[]> {
+  getStack(options: StackOptions = {}): Promise<FrameCallGraphEntry[]> {
+    return quiet(this.#getStack(options));
+  }
+
+  async #getStack(options: StackOptions): Promise<FrameCallGraphEntry[]> {
     const limit = checkedLimit("getStack()", options);
     const failure = this.done() && !this.cancelled() ? this.exception() : null;
     const frames =
@@ -271,7 +275,11 @@ export class Task<T> extends Future<T> {
    * @param options - `file` has a `write()`; by default standard error.
    * @throws {TypeError} If `limit` is not a whole number.
    */
-  async printStack(options: PrintOptions = {}): Promise<void> {
+  printStack(options: PrintOptions = {}): Promise<void> {
+    return quiet(this.#printStack(options));
+  }
+
+  async #printStack(options: PrintOptions): Promise<void> {
     const limit = checkedLimit("printStack()", options, PRINT_OPTIONS);
     const { file = process.stderr } = options;
     const frames = await this.getStack({ limit });

@@ -107,6 +107,13 @@ async function usedServer(): Promise<asyncio.Server> {
   return used;
 }
 
+/** A process that ends when its input does, which is when the test is over. */
+async function subprocess(): Promise<asyncio.Process> {
+  const process = await asyncio.createSubprocessExec("cat", [], { stdin: asyncio.PIPE });
+  writers.push(process.stdin as asyncio.StreamWriter);
+  return process;
+}
+
 type Promises = PromiseLike<unknown>[];
 
 /** Cancels the task before the promises are fulfilled, which would not take long. */
@@ -137,6 +144,15 @@ const rejected: Record<string, () => Promise<Promises> | Promises> = {
   openUnixConnection: () => [asyncio.openUnixConnection(wrong), asyncio.openUnixConnection("/none")],
   startServer: () => [asyncio.startServer(wrong, HOST, 0), asyncio.startServer(nothing, HOST, 0, wrong)],
   startUnixServer: () => [asyncio.startUnixServer(nothing, "/none/none")],
+  createSubprocessExec: () => [asyncio.createSubprocessExec(wrong), asyncio.createSubprocessExec("/none")],
+  createSubprocessShell: () => [asyncio.createSubprocessShell(wrong)],
+  captureCallGraph: () => [asyncio.captureCallGraph(wrong)],
+  formatCallGraph: () => [asyncio.formatCallGraph(wrong)],
+  printCallGraph: () => [asyncio.printCallGraph(wrong)],
+  "Process.wait": async () => cancelledAtOnce((await subprocess()).wait()),
+  "Process.communicate": async () => cancelledAtOnce((await subprocess()).communicate()),
+  "Task.getStack": () => [(asyncio.currentTask() as asyncio.Task<unknown>).getStack(wrong)],
+  "Task.printStack": () => [(asyncio.currentTask() as asyncio.Task<unknown>).printStack(wrong)],
   "EventLoop.createConnection": () => [loop.createConnection(factory, HOST, wrong, wrong)],
   "EventLoop.createUnixConnection": () => [loop.createUnixConnection(factory, "/none")],
   "EventLoop.connectAcceptedSocket": () => [loop.connectAcceptedSocket(factory, { fd: -1 })],

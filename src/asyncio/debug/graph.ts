@@ -7,6 +7,7 @@
 import { addressOf, repr } from "../../repr.ts";
 import { Future } from "../futures.ts";
 import { currentTask, Task } from "../tasks.ts";
+import { quiet } from "../waits.ts";
 import {
   checkedLimit,
   type FrameCallGraphEntry,
@@ -69,9 +70,16 @@ const DEEPEST = 100;
  * });
  * ```
  */
-export async function captureCallGraph(
+export function captureCallGraph(
   future?: Future<unknown> | null,
   options: StackOptions = {},
+): Promise<FutureCallGraph | null> {
+  return quiet(capture(future, options));
+}
+
+async function capture(
+  future: Future<unknown> | null | undefined,
+  options: StackOptions,
 ): Promise<FutureCallGraph | null> {
   const limit = checkedLimit("captureCallGraph()", options);
   const current = currentTask();
@@ -119,8 +127,11 @@ function limited(frames: FrameCallGraphEntry[], limit: number | null): FrameCall
  *
  * @throws {TypeError} If `future` is neither a Task nor a Future, or `limit` not a whole number.
  */
-export async function formatCallGraph(future?: Future<unknown> | null, options: StackOptions = {}): Promise<string> {
-  const graph = await captureCallGraph(future, options);
+export function formatCallGraph(future?: Future<unknown> | null, options: StackOptions = {}): Promise<string> {
+  return quiet(captureCallGraph(future, options).then(graphText));
+}
+
+function graphText(graph: FutureCallGraph | null): string {
   return graph === null ? "" : graphLines(graph).join("\n");
 }
 
@@ -132,7 +143,11 @@ export async function formatCallGraph(future?: Future<unknown> | null, options: 
  * @param options - `file` has a `write()`; by default standard output.
  * @throws {TypeError} If `future` is neither a Task nor a Future, or `limit` not a whole number.
  */
-export async function printCallGraph(future?: Future<unknown> | null, options: PrintOptions = {}): Promise<void> {
+export function printCallGraph(future?: Future<unknown> | null, options: PrintOptions = {}): Promise<void> {
+  return quiet(print(future, options));
+}
+
+async function print(future: Future<unknown> | null | undefined, options: PrintOptions): Promise<void> {
   const limit = checkedLimit("printCallGraph()", options, PRINT_OPTIONS);
   const { file = process.stdout } = options;
   file.write(`${await formatCallGraph(future, { limit })}\n`);
