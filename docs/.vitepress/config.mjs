@@ -38,6 +38,7 @@ const guides = [
   ["Child processes", "processes"],
   ["Testing", "testing"],
   ["Debugging a hang", "debugging"],
+  ["Frameworks and clients", "frameworks"],
   ["AsyncContext", "async-context"],
   ["OpenTelemetry", "opentelemetry"],
   ["In a library of yours", "libraries"],

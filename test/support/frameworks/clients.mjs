@@ -1,0 +1,163 @@
+/**
+ * Clients of databases and servers in many tasks at once: prints for each how often a task found its own values, and
+ * itself, after an `await`, in a callback of the client, and in a callback that was bound.
+ *
+ * `clients.mjs COUNT REDIS_PORT POSTGRES_PORT`: COUNT tasks for each client.
+ */
+import { AsyncResource } from "node:async_hooks";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import { ContextVar } from "contextvars";
+import * as asyncio from "contextvars/asyncio";
+import Redis from "ioredis";
+import pg from "pg";
+import postgres from "postgres";
+import { createClient } from "redis";
+import { Pool, request } from "undici";
+import { WebSocket, WebSocketServer } from "ws";
+
+const HOST = "127.0.0.1";
+const AT_ONCE = 50;
+const [count, redisPort, postgresPort] = process.argv.slice(2).map(Number);
+const id = new ContextVar("id", { default: -1 });
+const result = {};
+
+/** Whether the values and the task are those of the task that asked. */
+function isOwn(own, task) {
+  return id.get() === own && asyncio.currentTask() === task;
+}
+
+/** Runs `use(id, callback)` in COUNT tasks; `callback` is what the client is to call, if it takes callbacks. */
+async function measure(name, use, useCallback) {
+  const limit = new asyncio.Semaphore(AT_ONCE);
+  const counts = { awaited: 0, bound: 0, values: 0, task: 0 };
+  await asyncio.gather(
+    Array.from({ length: count }, (_, own) => async () => {
+      await limit.with(async () => {
+        const task = asyncio.currentTask();
+        id.set(own);
+        const answer = await use(own);
+        counts.awaited += isOwn(own, task) && Number(answer) === own ? 1 : 0;
+        if (useCallback === undefined) {
+          return;
+        }
+        await new Promise((resolve) => {
+          useCallback(own, () => {
+            counts.values += id.get() === own ? 1 : 0;
+            counts.task += asyncio.currentTask() === task ? 1 : 0;
+            resolve();
+          });
+        });
+        const bound = AsyncResource.bind(() => {
+          counts.bound += isOwn(own, task) ? 1 : 0;
+        });
+        await new Promise((resolve) => {
+          useCallback(own, () => {
+            bound();
+            resolve();
+          });
+        });
+      });
+    }),
+  );
+  result[name] = useCallback === undefined ? { awaited: counts.awaited } : counts;
+}
+
+const clients = {
+  async redis() {
+    const client = await createClient({ socket: { host: HOST, port: redisPort } }).connect();
+    await measure("redis", async (own) => {
+      await client.set(`redis ${own}`, own);
+      return await client.get(`redis ${own}`);
+    });
+    await client.quit();
+  },
+
+  async ioredis() {
+    const client = new Redis(redisPort, HOST);
+    await measure(
+      "ioredis",
+      async (own) => {
+        await client.set(`ioredis ${own}`, own);
+        return await client.get(`ioredis ${own}`);
+      },
+      (_, callback) => client.ping(callback),
+    );
+    await client.quit();
+  },
+
+  async pg() {
+    const pool = new pg.Pool({ host: HOST, port: postgresPort, user: "tester", database: "postgres", max: 5 });
+    await measure(
+      "pg",
+      async (own) => (await pool.query("SELECT $1::int AS id", [own])).rows[0].id,
+      (_, callback) => pool.query("SELECT 1", callback),
+    );
+    await pool.end();
+  },
+
+  async postgres() {
+    const sql = postgres({
+      host: HOST,
+      port: postgresPort,
+      user: "tester",
+      database: "postgres",
+      max: 5,
+      onnotice() {},
+    });
+    await measure("postgres", async (own) => (await sql`SELECT ${own}::int AS id`)[0].id);
+    await sql.end();
+  },
+
+  async undici() {
+    const server = createServer((incoming, response) => response.end(incoming.url.slice(1))).listen(0, HOST);
+    await once(server, "listening");
+    const origin = `http://${HOST}:${server.address().port}`;
+    const pool = new Pool(origin, { connections: 5 });
+    // Bun has a Pool of its own in the place of undici's, which does nothing yet.
+    if (!("bun" in process.versions)) {
+      await measure("undici", async (own) => {
+        const { body } = await pool.request({ path: `/${own}`, method: "GET" });
+        return await body.text();
+      });
+    }
+    await measure("undici request", async (own) => await (await request(`${origin}/${own}`)).body.text());
+    await measure("fetch", async (own) => await (await fetch(`${origin}/${own}`)).text());
+    await pool.close?.();
+    server.closeAllConnections();
+    server.close();
+  },
+
+  async ws() {
+    const server = new WebSocketServer({ port: 0, host: HOST });
+    server.on("connection", (socket) => socket.on("message", (data) => socket.send(String(data))));
+    await once(server, "listening");
+    const sockets = new asyncio.Queue();
+    for (let i = 0; i < 10; i++) {
+      const socket = new WebSocket(`ws://${HOST}:${server.address().port}`);
+      await once(socket, "open");
+      sockets.putNowait(socket);
+    }
+    const exchange = async (own, callback) => {
+      const socket = await sockets.get();
+      socket.once("message", (data) => {
+        sockets.putNowait(socket);
+        callback(String(data));
+      });
+      socket.send(String(own));
+    };
+    await measure("ws", (own) => new Promise((resolve) => void exchange(own, resolve)), exchange);
+    while (!sockets.empty()) {
+      sockets.getNowait().terminate();
+    }
+    await new Promise((resolve) => server.close(resolve));
+  },
+};
+
+await asyncio.run(async () => {
+  for (const use of Object.values(clients)) {
+    await use();
+  }
+});
+process.stdout.write(`${JSON.stringify(result)}\n`);
+process.exit(0);
