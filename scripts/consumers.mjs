@@ -123,6 +123,7 @@ function compile(compiler, folder, { extension, module, moduleResolution = modul
     strict: true,
     exactOptionalPropertyTypes: true,
     skipLibCheck: false,
+    declaration: true,
     noEmit: true,
     module,
     moduleResolution,

@@ -5,6 +5,7 @@
  * argument behind its function, as in "sleep(): delay".
  */
 import { isContext } from "../contextvars/context.ts";
+import { checkAttached } from "../contextvars/detached.ts";
 import { ValueError } from "../errors.ts";
 import { safeRepr as repr } from "../repr.ts";
 import { isThenable } from "./exceptions.ts";
@@ -38,11 +39,12 @@ export function checkContext(caller: string, context: unknown): void {
   }
 }
 
-/** Refuses everything but a function. */
+/** Refuses everything but a function, and a method of the library that was taken off its object. */
 export function checkFunction(caller: string, given: unknown): void {
   if (typeof given !== "function") {
     throw functionNeeded(caller, given);
   }
+  checkAttached(caller, given);
 }
 
 /** The error for a value given instead of a function; for a promise, which Python's users pass, it says what to write. */

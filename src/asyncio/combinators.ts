@@ -5,7 +5,7 @@
  */
 import { TimeoutError, ValueError } from "../errors.ts";
 import { errorName, safeRepr } from "../repr.ts";
-import { checkOptions } from "./arguments.ts";
+import { checkFunction, checkOptions } from "./arguments.ts";
 import { fromCallback } from "./async-stacks.ts";
 import { ReportedUnlessAwaited, WhenAwaited } from "./awaited.ts";
 import { callExceptionHandler, callLater } from "./events.ts";
@@ -268,6 +268,9 @@ export function waitFor<T>(awaitable: Awaitable<T>, timeout: number | null): Pro
 }
 
 async function waitInTask<T>(awaitable: Awaitable<T>, timeout: number | null): Promise<T> {
+  if (typeof awaitable === "function") {
+    checkFunction("waitFor()", awaitable);
+  }
   if (timeout === null || timeout > 0 || Number.isNaN(timeout)) {
     return await timeoutAfter(timeout)._with(async () =>
       typeof awaitable === "function" ? await awaitable() : await ensureFuture(awaitable),

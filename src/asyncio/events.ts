@@ -209,7 +209,12 @@ export function callExceptionHandler(context: ExceptionContext, runIn?: Context)
 /** The Context of the task or callback that is named there. A Future has none, but a task may stand in its place. */
 function contextOf({ task, future, handle }: ExceptionContext): Context | undefined {
   const failed = (task ?? future ?? handle) as { getContext?: () => Context } | null | undefined;
-  return typeof failed?.getContext === "function" ? failed.getContext() : undefined;
+  try {
+    return typeof failed?.getContext === "function" ? failed.getContext() : undefined;
+  } catch {
+    // It is whatever the program has named so.
+    return undefined;
+  }
 }
 
 function write(context: ExceptionContext, failure: string): void {

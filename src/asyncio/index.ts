@@ -39,6 +39,18 @@
  *
  * @module
  */
+import { knowMethodsOf } from "../contextvars/detached.ts";
+import { Future } from "./futures.ts";
+import { Barrier, BoundedSemaphore, Condition, Event, Lock, Semaphore } from "./locks.ts";
+import { Queue } from "./queues.ts";
+import { Runner } from "./runners.ts";
+import { Server } from "./servers/server.ts";
+import { StreamReader } from "./streams/reader.ts";
+import { StreamWriter } from "./streams/writer.ts";
+import { TaskGroup } from "./taskgroups.ts";
+import { Task } from "./tasks.ts";
+import { Timeout } from "./timeouts.ts";
+
 export {
   BrokenPipeError,
   type CodedErrorOptions,
@@ -144,8 +156,27 @@ export type { ByteSource } from "./transports/sources.ts";
 export type { SSLContext, TlsOptions } from "./transports/tls.ts";
 export type {
   BaseTransport,
+  ExtraInfo,
   ReadTransport,
   Transport,
   WriteBufferLimits,
   WriteTransport,
 } from "./transports/transport.ts";
+
+knowMethodsOf({
+  Barrier,
+  BoundedSemaphore,
+  Condition,
+  Event,
+  Future,
+  Lock,
+  Queue,
+  Runner,
+  Semaphore,
+  Server,
+  StreamReader,
+  StreamWriter,
+  Task,
+  TaskGroup,
+  Timeout,
+});

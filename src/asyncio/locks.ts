@@ -356,6 +356,7 @@ export class Condition extends Holdable {
 
   /** @internal */
   async _waitFor<T>(predicate: () => T): Promise<T> {
+    checkFunction("Condition.waitFor()", predicate);
     let value = predicate();
     while (!value) {
       await this.wait();

@@ -1,7 +1,7 @@
 /** EventLoop: asyncio's view of Node's event loop. There is one for the process. */
 
 import { inspectCustom, repr } from "../repr.ts";
-import { checkOptions, functionNeeded } from "./arguments.ts";
+import { checkFunction, checkOptions } from "./arguments.ts";
 import {
   type AcceptedSocketOptions,
   type ConnectedSocket,
@@ -272,8 +272,8 @@ export class EventLoop {
    * @throws {TypeError} If `handler` is neither a function nor `null`.
    */
   setExceptionHandler(handler: ExceptionHandler | null): void {
-    if (handler !== null && typeof handler !== "function") {
-      throw functionNeeded("setExceptionHandler()", handler);
+    if (handler !== null) {
+      checkFunction("setExceptionHandler()", handler);
     }
     this.#exceptionHandler = handler;
     events.replaceExceptionHandler(handler === null ? null : (context) => handler(this, context));

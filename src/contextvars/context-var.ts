@@ -123,8 +123,8 @@ export class ContextVar<T> {
    * @param fallback - What to return where the variable is not set. `undefined` is a fallback too.
    * @throws {LookupError} If the variable is not set, and there is neither fallback nor default.
    */
-  get(): T;
-  get<D>(fallback: D): T | D;
+  get(this: ContextVar<unknown>): T;
+  get<D>(this: ContextVar<unknown>, fallback: D): T | D;
   get(fallback?: unknown): unknown {
     const map = currentMap();
     const value = map === this.#seenMap ? this.#seenValue : this.#lookUp(map);
@@ -148,6 +148,7 @@ export class ContextVar<T> {
    *
    * @returns A token to undo it: `reset(token)`, or `using token = variable.set(value)`.
    */
+  set(this: ContextVar<unknown>, value: T): Token<T>;
   set(value: T): Token<T> {
     const flow = currentFlow();
     const map = flow.context._map;
@@ -169,6 +170,7 @@ export class ContextVar<T> {
    * @throws {RuntimeError} If the token has been used already.
    * @throws {ValueError} If another variable made it, or if it was made in another Context. The token stays unused.
    */
+  reset(this: ContextVar<unknown>, token: Token<T>): void;
   reset(token: Token<T>): void {
     if (!isToken(token)) {
       throw new TypeError(`expected an instance of Token, got ${repr(token)}; pass what set() returned`);

@@ -6,8 +6,9 @@
  */
 import { KeyError, RuntimeError } from "../errors.ts";
 import { addressOf, inspectCustom, repr } from "../repr.ts";
-import { type ContextVar, isContextVar } from "./context-var.ts";
+import { ContextVar, isContextVar } from "./context-var.ts";
 import { currentFlow, currentMap, Flow, isEntered, runInFlow } from "./current.ts";
+import { checkAttached, knowMethodsOf } from "./detached.ts";
 import { ABSENT, EMPTY, entries, find, type Mapping } from "./mapping.ts";
 
 /**
@@ -59,9 +60,10 @@ export class Context {
    * @param callable - The function to call.
    * @param args - Its arguments.
    * @throws {RuntimeError} If the Context is entered already: by the running code itself, or by a `run` that called it.
-   * @throws {TypeError} If `callable` is not a function.
+   * @throws {TypeError} If `callable` is not a function, or a method without its object: write `run(() => variable.set(1))`
+   * for Python's `run(variable.set, 1)`.
    */
-  run<A extends unknown[], R>(callable: (...args: A) => R, ...args: A): R {
+  run<A extends unknown[], R>(callable: (this: void, ...args: A) => R, ...args: A): R {
     if (typeof callable !== "function") {
       throw new TypeError(
         // biome-ignore lint/complexity/noArguments: tells a missing argument from undefined
@@ -79,6 +81,9 @@ export class Context {
     const flow = new Flow(this, outer.owner, false, outer);
     try {
       return runInFlow(flow, callable, ...args);
+    } catch (error) {
+      checkAttached("Context.run()", callable, error);
+      throw error;
     } finally {
       // Asynchronous code goes on in the flow, but its caller is no longer inside: its Context may be entered again.
       flow.outer = null;
@@ -200,6 +205,8 @@ export class Context {
     return this.toString();
   }
 }
+
+knowMethodsOf({ Context, ContextVar });
 
 /**
  * A copy of the current Context, in constant time however many variables are set.

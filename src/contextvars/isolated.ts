@@ -1,6 +1,7 @@
 /** isolated: a function whose calls cannot see each other's values. */
 import { repr } from "../repr.ts";
 import { copyContext } from "./context.ts";
+import { checkAttached } from "./detached.ts";
 
 /**
  * A function that runs each of its calls in a Context of its own.
@@ -35,6 +36,7 @@ export function isolated<F extends (...args: never[]) => unknown>(callable: F): 
   if (typeof callable !== "function") {
     throw new TypeError(`isolated() needs a function, got ${repr(callable)}`);
   }
+  checkAttached("isolated()", callable);
   const captured = copyContext();
   function isolatedCall(this: unknown, ...args: never[]): unknown {
     return captured.copy().run(() => Reflect.apply(callable, this, args));

@@ -7,8 +7,6 @@ import type { MapHolder } from "./current.ts";
 /** Only this module can hand it to the constructor. */
 const madeBySet: unique symbol = Symbol("made by ContextVar.set()");
 
-const missing: unique symbol = Symbol.for("contextvars.Token.MISSING") as never;
-
 /**
  * Remembers what a variable was before a `set()`, so that `reset()` can bring it back, once.
  *
@@ -31,10 +29,10 @@ const missing: unique symbol = Symbol.for("contextvars.Token.MISSING") as never;
  */
 export class Token<T> {
   /** The `oldValue` of a token whose variable had no value before. Python: `Token.MISSING`. Differs: a symbol. */
-  static readonly MISSING: typeof missing = missing;
+  static readonly MISSING: unique symbol = Symbol.for("contextvars.Token.MISSING") as never;
 
   readonly #variable: ContextVar<T>;
-  readonly #oldValue: T | typeof missing;
+  readonly #oldValue: T | typeof Token.MISSING;
   /** @internal The Context it was made in; `null` outside tasks and `Context.run`. */
   readonly _context: MapHolder | null;
   /** @internal */
@@ -43,7 +41,7 @@ export class Token<T> {
   private constructor(
     key: typeof madeBySet,
     variable: ContextVar<T>,
-    oldValue: T | typeof missing,
+    oldValue: T | typeof Token.MISSING,
     context: MapHolder | null,
   ) {
     if (key !== madeBySet || new.target !== Token) {
@@ -57,7 +55,7 @@ export class Token<T> {
   }
 
   /** @internal */
-  static _make<T>(variable: ContextVar<T>, oldValue: T | typeof missing, context: MapHolder | null): Token<T> {
+  static _make<T>(variable: ContextVar<T>, oldValue: T | typeof Token.MISSING, context: MapHolder | null): Token<T> {
     return new Token(madeBySet, variable, oldValue, context);
   }
 

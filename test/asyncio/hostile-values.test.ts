@@ -12,7 +12,7 @@ import { Duplex, type DuplexOptions, PassThrough } from "node:stream";
 import { after, before, describe, it } from "node:test";
 import { format } from "node:util";
 import { ROOT_CONTEXT } from "@opentelemetry/api";
-import { copyContext, isolated } from "contextvars";
+import { ContextVar, copyContext, isolated } from "contextvars";
 import * as asyncio from "contextvars/asyncio";
 import { ContextVarsContextManager } from "contextvars/opentelemetry";
 import { MockClock, memoryServer } from "contextvars/testing";
@@ -37,8 +37,10 @@ interface Row {
 }
 
 const loop = asyncio.getRunningLoop();
-/** What the exception handler was told. */
+/** What the exception handler was told, */
 const told: unknown[] = [];
+/** and what it has written. */
+const printed: string[] = [];
 
 async function outcomeOf(call: Call): Promise<Outcome> {
   try {
@@ -197,6 +199,9 @@ const rows: Readonly<Record<string, Row>> = {
     takes: awaitable,
   },
   shield: { via: (call) => asyncio.shield(call) },
+  captureCallGraph: { via: (call) => looked(call, asyncio.captureCallGraph) },
+  formatCallGraph: { via: (call) => looked(call, asyncio.formatCallGraph) },
+  printCallGraph: { via: (call) => looked(call, (task) => asyncio.printCallGraph(task, { file: new PassThrough() })) },
   "shield, of an awaitable": { via: (call) => asyncio.shield(given(call)), takes: awaitable },
   "shield, which nobody waits for any more": {
     via: async (call) => {
@@ -376,6 +381,15 @@ async function cleaningUp(call: Call): Promise<void> {
   }
 }
 
+/** A task that is looked at before it starts, while it runs, and when it is done. */
+async function looked(call: Call, look: (task: asyncio.Task<unknown>) => Promise<unknown>): Promise<unknown> {
+  const task = asyncio.createTask(call);
+  await look(task);
+  await outcomeOf(() => task);
+  await look(task);
+  return await task;
+}
+
 /** A Future that is done. */
 function doneFuture(error?: Error): asyncio.Future<void> {
   const future = new asyncio.Future<void>();
@@ -439,7 +453,7 @@ const consoleError = console.error;
 
 before(() => {
   // As by default, except that nothing is printed.
-  console.error = (...parts: unknown[]) => void format(...parts);
+  console.error = (...parts: unknown[]) => printed.push(format(...parts));
   loop.setExceptionHandler((_, context) => {
     if (!context.message.endsWith("was never retrieved")) {
       told.push(context.exception);
@@ -517,7 +531,9 @@ const places: Readonly<Record<string, (value: unknown) => unknown>> = {
     const before = loop.getExceptionHandler();
     for (const handler of [before, null]) {
       loop.setExceptionHandler(handler);
+      printed.length = 0;
       loop.callExceptionHandler({ message: "a report", exception: value, future: value, key: value });
+      assert.match(printed.join("\n"), /^a report\n/);
       loop.callExceptionHandler(value as asyncio.ExceptionContext);
     }
     loop.setExceptionHandler(before);
@@ -589,6 +605,35 @@ function assertLostWith({ threw: error }: { readonly threw: unknown }, value: un
     assertSame(error, value);
   }
 }
+/** Methods without their objects; each is called with no `this`. */
+const detached: Readonly<Record<string, Call>> = {
+  "ContextVar.set": new ContextVar<void>("v").set as Call,
+  "ContextVar.get": new ContextVar<void>("v").get as Call,
+  "ContextVar.reset": new ContextVar<void>("v").reset as Call,
+  "Lock.acquire": new asyncio.Lock().acquire,
+  "Event.set": new asyncio.Event().set,
+  "Queue.join": new asyncio.Queue().join,
+  "Future.cancel": new asyncio.Future().cancel,
+  "StreamReader.readline": new asyncio.StreamReader().readline,
+};
+
+/** Where a row hands over a function of its own that calls the body, or where it is a promise that calls it. */
+const indirect =
+  /^(TaskGroup\.with|StreamReaderProtocol|Future\.(then|catch|finally)|EventLoop\.(create\w*(Connection|Server)|connect\w+|call(Later|At))|ContextVars.*)$|, of a|nobody/;
+
+describe("methods without their objects", () => {
+  for (const [name, { via }] of Object.entries(rows).filter(([place]) => !indirect.test(place))) {
+    it(`${name} refuses a method without its object, and says what to write`, async () => {
+      for (const [method, call] of Object.entries(detached)) {
+        const { threw } = await errorOf(() => via(call));
+        const [owner, own] = method.split(".");
+        assert.ok(threw instanceof TypeError, method);
+        assert.match(threw.message, new RegExp(`got ${owner}\\.${own}\\(\\) without the ${owner} .* pass \\(\\) => `));
+      }
+    });
+  }
+});
+
 describe("hostile values", () => {
   it("every export that takes a function or an awaitable has a row in this test", () => {
     const missing = takersOfFunctions().filter((name) => !(name in rows));

@@ -82,3 +82,11 @@ const server = await asyncio.startServer(
   0,
 );
 expectTypeOf(server.shutdown({ grace: 1 })).toEqualTypeOf<Promise<asyncio.HandlerOutcome[]>>();
+
+// What getExtraInfo() returns depends on the name.
+expectTypeOf(writer.getExtraInfo("peername")).toEqualTypeOf<asyncio.SocketAddress>();
+expectTypeOf(writer.getExtraInfo("servername")).toEqualTypeOf<string | null>();
+expectTypeOf(writer.getExtraInfo("servername", 1)).toEqualTypeOf<string | number>();
+expectTypeOf(writer.transport.getExtraInfo("cipher")?.[1]).toEqualTypeOf<string | null | undefined>();
+declare const name: string;
+expectTypeOf(writer.getExtraInfo(name)).toEqualTypeOf<unknown>();

@@ -69,6 +69,17 @@ context.run((text: string) => text);
 context.run((text: string) => text, 1);
 // @ts-expect-error: a promise has already started; the function is needed
 context.run(Promise.resolve());
+// Python's idiom: a method that is handed over loses its variable.
+// @ts-expect-error: write run(() => count.set(1))
+context.run(count.set, 1);
+// @ts-expect-error: write run(() => count.get())
+context.run(count.get);
+// @ts-expect-error: write run(() => count.reset(token))
+context.run(count.reset, count.set(1));
+// On their variables the methods can be called whatever its type.
+for (const variable of [user, count]) {
+  expectTypeOf(variable.get()).toEqualTypeOf<string | number>();
+}
 
 // Context is a mapping whose values have the type of their variable.
 expectTypeOf(context.get(user)).toEqualTypeOf<string | undefined>();

@@ -14,6 +14,7 @@ import type { Context } from "../../contextvars/context.ts";
 import { Flow, runInFlow } from "../../contextvars/current.ts";
 import { RuntimeError } from "../../errors.ts";
 import { inspectCustom } from "../../repr.ts";
+import { checkFunction } from "../arguments.ts";
 import { fromCallback } from "../async-stacks.ts";
 import { ReportedUnlessAwaited } from "../awaited.ts";
 import { isDebug, warn } from "../debug/debug.ts";
@@ -263,6 +264,7 @@ export class Server {
 
   async #with<T>(body: (server: this) => T | PromiseLike<T>): Promise<Awaited<T>> {
     try {
+      checkFunction("Server.with()", body);
       return await body(this);
     } finally {
       await this[Symbol.asyncDispose]();

@@ -6,7 +6,7 @@ import { isCancelled } from "../exceptions.ts";
 import { sleep } from "../tasks.ts";
 import { WritePipeTransport } from "../transports/pipes.ts";
 import type { ByteSink } from "../transports/sinks.ts";
-import type { SSLContext, TlsOptions, Transport, Upgradable } from "../transports/transport.ts";
+import type { ExtraInfo, SSLContext, TlsOptions, Transport, Upgradable } from "../transports/transport.ts";
 import { quiet, rejected } from "../waits.ts";
 import { FlowControl } from "./flow-control.ts";
 import type { StreamReader } from "./reader.ts";
@@ -228,15 +228,16 @@ export class StreamWriter {
   /**
    * What is known of the connection, also after it was closed.
    *
-   * `peername`, `sockname`: a {@linkcode SocketAddress}, or a path; `socket`: the `net.Socket`. With TLS: `sslcontext`,
-   * `ssl_object`, `peercert`, `cipher`, `compression`, `alpn`, `servername`.
+   * {@linkcode ExtraInfo} has the names and what they stand for.
    *
    * Python: `StreamWriter.get_extra_info()`. Differs: addresses are objects that print as `127.0.0.1:8081`.
    *
    * @param fallback - What to return where nothing is known. @default null
    */
-  // biome-ignore lint/suspicious/noExplicitAny: what it is depends on the name, as in Python
-  getExtraInfo(name: string, fallback: unknown = null): any {
+  getExtraInfo<N extends keyof ExtraInfo>(name: N): ExtraInfo[N];
+  getExtraInfo<N extends keyof ExtraInfo, F>(name: N, fallback: F): NonNullable<ExtraInfo[N]> | F;
+  getExtraInfo(name: string, fallback?: unknown): unknown;
+  getExtraInfo(name: string, fallback: unknown = null): unknown {
     return this.#transport.getExtraInfo(name, fallback);
   }
 

@@ -211,7 +211,8 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
     this.setWriteBufferLimits({ high: HIGH_WATER_TLS });
   }
 
-  getExtraInfo(name: string, fallback: unknown = null): unknown {
+  // biome-ignore lint/suspicious/noExplicitAny: the interface says by the name what it is
+  getExtraInfo(name: string, fallback: unknown = null): any {
     return this.#lookUpExtra(name) ?? fallback;
   }
 

@@ -1,5 +1,8 @@
 /** What a transport is to protocols and streams. */
+import type { Socket } from "node:net";
+import type { PeerCertificate, TLSSocket } from "node:tls";
 import type { BaseProtocol } from "../protocols/protocols.ts";
+import type { SocketAddress } from "./addresses.ts";
 import type { SSLContext, TlsOptions } from "./tls.ts";
 
 export type { SSLContext, TlsOptions };
@@ -19,12 +22,47 @@ export interface Upgradable {
 }
 
 /**
+ * What `getExtraInfo()` returns, by name.
+ *
+ * The types of addresses and socket are those of TCP. A Unix socket has its path as an address, which is `""` where it has
+ * none. A stream that was given as `sock` is the socket, and has `null` as its addresses.
+ *
+ * Python: a mapping. Differs: addresses are objects that print as `127.0.0.1:8081`; has `alpn` and `servername`.
+ */
+export interface ExtraInfo {
+  /** The peer's address. */
+  peername: SocketAddress;
+  /** This side's address. */
+  sockname: SocketAddress;
+  /** The socket; of a connection with TLS the one below. */
+  socket: Socket;
+  /** The source of `StreamReader.from()` and `loop.connectReadPipe()`, or the sink of `StreamWriter.from()`. */
+  pipe: object | null;
+  /** The value that was given as `ssl`. */
+  sslcontext: SSLContext | true | null;
+  /** The socket of TLS. */
+  ssl_object: TLSSocket | null;
+  /** The peer's certificate, as `tls.TLSSocket.getPeerCertificate()` returns it. */
+  peercert: PeerCertificate | null;
+  /** The cipher suite, the version of TLS, and the length of the key in bits. */
+  cipher: readonly [name: string, protocol: string | null, secretBits: number | null] | null;
+  /** Always `null`: TLS does not compress here. */
+  compression: null;
+  /** The application protocol that both sides agreed on. */
+  alpn: string | null;
+  /** The host name that the client asked for. */
+  servername: string | null;
+}
+
+/**
  * What every transport has.
  *
  * Python: `asyncio.BaseTransport`. Differs: has `abort()`.
  */
 export interface BaseTransport {
-  /** What is known of the connection, also when it is closed: see `StreamWriter.getExtraInfo()`. */
+  /** What is known of the connection, also when it is closed: see {@linkcode ExtraInfo}. */
+  getExtraInfo<N extends keyof ExtraInfo>(name: N): ExtraInfo[N];
+  getExtraInfo<N extends keyof ExtraInfo, F>(name: N, fallback: F): NonNullable<ExtraInfo[N]> | F;
   getExtraInfo(name: string, fallback?: unknown): unknown;
   /** Whether it is closing or closed. */
   isClosing(): boolean;

@@ -4,6 +4,8 @@ import { Context, ContextVar, copyContext, isolated, LookupError, type Token } f
 const user = new ContextVar<string>("user", { default: "nobody" });
 const token = user.set("ada");
 export const before: string | typeof Token.MISSING = token.oldValue;
+// The declaration of what is exported can name its type.
+export const inferred = token.oldValue;
 user.reset(token);
 
 export const length: number = new Context().run((name: string) => name.length, user.get());

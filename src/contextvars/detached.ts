@@ -1,0 +1,39 @@
+/**
+ * Methods that were taken off their objects.
+ *
+ * `context.run(variable.set, 1)` is right in Python, where `variable.set` knows its variable. In JavaScript the method is
+ * called without one, and would fail over its first private field, with a message about the library's inner parts.
+ */
+import { nameOf } from "../repr.ts";
+
+/** The methods, and the names of their classes. */
+const owners = new Map<unknown, string>();
+
+/** Makes the methods of the classes known to {@linkcode checkAttached}. The keys are the names of the classes. */
+export function knowMethodsOf(classes: Readonly<Record<string, { readonly prototype: object }>>): void {
+  for (const [owner, { prototype }] of Object.entries(classes)) {
+    for (const [name, { value }] of Object.entries(Object.getOwnPropertyDescriptors(prototype))) {
+      if (typeof value === "function" && name !== "constructor") {
+        owners.set(value, owner);
+      }
+    }
+  }
+}
+
+/**
+ * Refuses a method without its object.
+ *
+ * @param cause - What calling it has led to, if it was called.
+ */
+export function checkAttached(caller: string, given: { readonly name: unknown }, cause?: unknown): void {
+  const owner = owners.get(given);
+  if (owner === undefined) {
+    return;
+  }
+  const name = nameOf(given);
+  const object = owner.charAt(0).toLowerCase() + owner.slice(1);
+  const message =
+    `${caller} got ${owner}.${name}() without the ${owner} it is to act on: ` +
+    `pass () => ${object}.${name}(...), not ${object}.${name}`;
+  throw cause === undefined ? new TypeError(message) : new TypeError(message, { cause });
+}
