@@ -1,5 +1,5 @@
 /** Programs that use packages of others, on every runtime, and the servers that those talk to. */
-import { chmodSync, existsSync } from "node:fs";
+import { chmodSync, chownSync, copyFileSync, existsSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { External, findProgram, runExternal, TemporaryFolder } from "./external.ts";
 import { packageRoot } from "./paths.ts";
@@ -34,8 +34,19 @@ export async function resultOf(path: string, name: string, ...args: readonly str
   return JSON.parse(program.stdout.trim().split("\n").at(-1) ?? "") as unknown;
 }
 
-/** A PostgreSQL of a test's own, without a password for the user "tester". */
-export async function startPostgres(): Promise<{ readonly port: number } & AsyncDisposable> {
+/** How a PostgreSQL knows its clients. */
+export interface PostgresOptions {
+  /** That of the user "tester", by SCRAM. @default none is asked for */
+  readonly password?: string;
+  /** The files of a key and a certificate. @default no TLS */
+  readonly tls?: { readonly key: string; readonly cert: string };
+}
+
+/** A PostgreSQL of a test's own, with the user "tester". */
+export async function startPostgres({
+  password,
+  tls,
+}: PostgresOptions = {}): Promise<{ readonly port: number } & AsyncDisposable> {
   const folder = new TemporaryFolder();
   const data = folder.file("data");
   // It refuses to run as root.
@@ -45,15 +56,23 @@ export async function startPostgres(): Promise<{ readonly port: number } & Async
     const [first = "", ...rest] = [...asNobody, findProgram(program) ?? program, ...args];
     return [first, rest];
   };
-  const made = await runExternal(...command("initdb", "-D", data, "-U", "tester", "-A", "trust", "-N"));
+  const authentication = ["-A", "trust"];
+  if (password !== undefined) {
+    writeFileSync(folder.file("password"), password, { mode: 0o644 });
+    authentication.splice(0, 2, "-A", "scram-sha-256", `--pwfile=${folder.file("password")}`);
+  }
+  const made = await runExternal(...command("initdb", "-D", data, "-U", "tester", "-N", ...authentication));
   if (made.status !== 0) {
     folder[Symbol.dispose]();
     throw new Error(`initdb: ${made.stderr}`);
   }
   const port = await freePort();
-  const server = new External(
-    ...command("postgres", "-D", data, "-h", HOST, "-p", String(port), "-k", "", "-F", "-c", "max_connections=50"),
-  );
+  const options = ["-h", HOST, "-p", String(port), "-k", "", "-F", "-c", "max_connections=50"];
+  if (tls !== undefined) {
+    copyTls(data, tls);
+    options.push("-c", "ssl=on");
+  }
+  const server = new External(...command("postgres", "-D", data, ...options));
   await server.listening(port);
   await server.printed(/ready to accept connections/);
   return {
@@ -63,4 +82,18 @@ export async function startPostgres(): Promise<{ readonly port: number } & Async
       folder[Symbol.dispose]();
     },
   };
+}
+
+/** Copies the key and the certificate to the data, for the user whose the data is, as PostgreSQL demands. */
+function copyTls(data: string, tls: NonNullable<PostgresOptions["tls"]>): void {
+  const { uid, gid } = statSync(data);
+  for (const [file, name] of [
+    [tls.key, "server.key"],
+    [tls.cert, "server.crt"],
+  ] as const) {
+    const copy = join(data, name);
+    copyFileSync(file, copy);
+    chmodSync(copy, 0o600);
+    chownSync(copy, uid, gid);
+  }
 }

@@ -6,6 +6,7 @@ import { describe, it } from "node:test";
 import * as asyncio from "contextvars/asyncio";
 import { External, makeCertificate, missing, TemporaryFolder } from "../../support/external.ts";
 import { freePort, outcomeOf } from "../../support/peers.ts";
+import { startExample } from "../../support/peers-examples.ts";
 
 const HOST = "127.0.0.1";
 
@@ -48,6 +49,8 @@ class SmtpClient {
 interface Exim {
   readonly port: number;
   readonly ca: Buffer;
+  /** The file of it. */
+  readonly cert: string;
   readonly spool: string;
 }
 
@@ -83,7 +86,7 @@ async function withExim(body: (exim: Exim) => Promise<void>): Promise<void> {
   writeFileSync(configuration, lines.join("\n"));
   const args = ["-C", configuration, "-bdf", "-oX", `${HOST}.${port}`, "-oP", folder.file("exim.pid")];
   await using _exim = await new External("exim4", args).listening(port);
-  await body({ port, ca: readFileSync(cert), spool });
+  await body({ port, ca: readFileSync(cert), cert, spool });
 }
 
 /** The texts of the messages in the queue, without their headers. */
@@ -129,6 +132,16 @@ describe("exim", { skip: missing("exim4", "openssl") }, () => {
       await client.command("QUIT", 221);
       await client.writer[Symbol.asyncDispose]();
       assert.deepEqual(queued(exim.spool).sort(), texts.sort());
+    }));
+
+  it("smtp-client of examples/ sends a message, dots and all", () =>
+    withExim(async ({ port, cert, spool }) => {
+      await using client = startExample("smtp-client", HOST, String(port), "a@localhost", "b@localhost", cert);
+      client.write("Subject: test\n\n.\n..two\nend\n");
+      client.end();
+      assert.equal(await client.ended(), 0, client.stderr);
+      assert.equal(client.stdout, "Sent over TLS\n");
+      assert.deepEqual(queued(spool), [".\n..two\nend\n"]);
     }));
 
   it("StreamWriter.startTls() refuses exim's certificate where it is not to be trusted", () =>
