@@ -116,6 +116,7 @@ export { Barrier, BoundedSemaphore, Condition, Event, Lock, Semaphore } from "./
 export { EventLoop, type ExceptionHandler } from "./loop.ts";
 export { BaseProtocol, BufferedProtocol, Protocol } from "./protocols/protocols.ts";
 export { LifoQueue, PriorityQueue, Queue } from "./queues.ts";
+export { relay, type StreamPair } from "./relay.ts";
 export { Runner, type RunnerOptions, type RunnerRunOptions, run } from "./runners.ts";
 export { getRunningLoop } from "./running-loop.ts";
 export type {

@@ -161,8 +161,8 @@ export function moveIntoFlow<A>(flow: Flow, callable: (argument: A) => void, arg
 }
 
 /** Calls the function in the flow of the process, so that what it starts holds no other. */
-export function runInNoFlow(callable: () => void): void {
-  storage.run(root, callable);
+export function runInNoFlow<R>(callable: () => R): R {
+  return storage.run(root, callable);
 }
 
 /** Whether the Context is entered: by the running code itself or by a `run` that called it. */

@@ -99,7 +99,7 @@ const others = [
   ..."EventLoop Future Protocol Server ServerSocket SocketAddress StreamReaderProtocol StreamWriter Task TaskGroup".split(
     " ",
   ),
-  ..."Timeout allTasks currentTask ensureFuture getRunningLoop isCancelled isfuture shield socketpair".split(" "),
+  ..."Timeout allTasks currentTask ensureFuture getRunningLoop isCancelled isfuture relay shield socketpair".split(" "),
 ];
 
 /** The error of the call, thrown or by its promise. */

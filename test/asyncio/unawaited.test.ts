@@ -142,6 +142,10 @@ const rejected: Record<string, () => Promise<Promises> | Promises> = {
   },
   openConnection: () => cancelledAtOnce(asyncio.openConnection(...address), asyncio.openConnection(HOST, wrong, wrong)),
   openUnixConnection: () => [asyncio.openUnixConnection(wrong), asyncio.openUnixConnection("/none")],
+  relay: async () => {
+    const pair = (own: asyncio.StreamWriter) => [new asyncio.StreamReader(), own] as const;
+    return [asyncio.relay(wrong, wrong), asyncio.relay(pair(await lostWriter()), pair(await writer()))];
+  },
   startServer: () => [asyncio.startServer(wrong, HOST, 0), asyncio.startServer(nothing, HOST, 0, wrong)],
   startUnixServer: () => [asyncio.startUnixServer(nothing, "/none/none")],
   createSubprocessExec: () => [asyncio.createSubprocessExec(wrong), asyncio.createSubprocessExec("/none")],
@@ -216,6 +220,7 @@ const rejected: Record<string, () => Promise<Promises> | Promises> = {
   "StreamReader.readuntil": readRows((reader) => reader.readuntil("x")),
   "StreamReader.readInto": readRows((reader) => reader.readInto(Buffer.alloc(1))),
   "StreamReader.peek": readRows((reader) => reader.peek(1)),
+  "StreamReader.chunks": readRows((reader) => reader.chunks().next()),
   "StreamReader.[Symbol.asyncIterator]": readRows((reader) => reader[Symbol.asyncIterator]().next()),
   "StreamWriter.drain": async () => {
     const [closed, aborted] = [await writer(), await writer()];

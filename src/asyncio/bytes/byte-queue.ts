@@ -86,6 +86,12 @@ export class ByteQueue {
     return whole;
   }
 
+  /** Takes what is left of the first chunk, as it is; `null` if there is none. */
+  takeChunk(): Buffer | null {
+    const head = this.#head;
+    return head === null ? null : this.take(head.length - this.#offset);
+  }
+
   /** Takes everything up to the byte and with it, if it is in the first chunk and no more than `limit` bytes before it. */
   takeThrough(byte: number, limit: number): Buffer | null {
     const head = this.#head;

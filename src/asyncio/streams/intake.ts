@@ -124,8 +124,14 @@ export class Intake {
   /** The protocol, when it holds the reader no longer; see `StreamReaderProtocol`. */
   holder: ReaderHolder | null = null;
   readonly #reader: StreamReader;
-  /** Thrown by every read at once, whatever is in the buffer. */
+  /** Set by `setException()`, and thrown by every read at once, whatever is in the buffer. */
   exception: unknown = null;
+  /** The reader was made of a source, which nobody else has. */
+  ownsSource = false;
+  /** What a read throws at once: that exception, or the error for a reader that is locked. */
+  #refusal: unknown = null;
+  /** Who alone may read. */
+  #lockedBy: string | null = null;
   #paused = false;
   #parked: ParkedRead | null = null;
   #timeout: number | undefined;
@@ -190,17 +196,18 @@ export class Intake {
   /** Has every read throw the error from now on, the one that waits included. */
   fail(error: unknown): void {
     this.exception = error;
+    this.#refusal = error;
     this.#unpark()?.reject(error);
   }
 
   /** A read of no bytes, which neither waits nor minds another one that does. */
   nothing(): Promise<Buffer> {
-    return this.exception === null ? Promise.resolve(EMPTY) : rejected(this.exception);
+    return this.#refusal === null ? Promise.resolve(EMPTY) : rejected(this.#refusal);
   }
 
   /** The next line where nothing stands in the way of it: the shortest way. */
   lineAtHand(): Buffer | null {
-    if (this.#parked !== null || this.exception !== null) {
+    if (this.#parked !== null || this.#refusal !== null) {
       return null;
     }
     const line = this.buffer.lineAtHand();
@@ -213,7 +220,7 @@ export class Intake {
 
   /** So many bytes, more than none, likewise. */
   bytesAtHand(n: number): Buffer | null {
-    if (this.#parked !== null || this.exception !== null || n === 0) {
+    if (this.#parked !== null || this.#refusal !== null || n === 0) {
       return null;
     }
     const bytes = this.buffer.bytesAtHand(n);
@@ -223,11 +230,56 @@ export class Intake {
     return bytes;
   }
 
+  /** The first chunk that has arrived, as it is, where nothing stands in the way of it. */
+  chunkAtHand(): Buffer | null {
+    return this.#parked === null && this.#refusal === null ? this.#takeChunk() : null;
+  }
+
   /** Answers at once if the buffer allows it, otherwise parks the read. */
   read<A = Buffer>(request: Request, size = 0, needles: Separators = NEWLINE, target: Uint8Array = EMPTY): Promise<A> {
-    if (this.exception !== null) {
-      return rejected(this.exception);
+    return this.#refusal === null ? this.#read(request, size, needles, target) : rejected(this.#refusal);
+  }
+
+  /** Keeps all others from reading; only `lockedChunk()` and `lockedRead()` may. */
+  lock(caller: string): void {
+    if (this.#lockedBy !== null) {
+      throw locked(caller, this.#lockedBy);
     }
+    if (this.#parked !== null) {
+      throw busy(caller);
+    }
+    this.#lockedBy = caller;
+    this.#refusal ??= locked("a read", caller);
+  }
+
+  /** A read that waits gets no answer any more. */
+  unlock(): void {
+    this.#unpark();
+    this.#lockedBy = null;
+    this.#refusal = this.exception;
+  }
+
+  get isLocked(): boolean {
+    return this.#lockedBy !== null;
+  }
+
+  /** The first chunk that has arrived, or the next one; an empty one at the end. */
+  lockedChunk(): Buffer | Promise<Buffer> {
+    const chunk = this.exception === null ? this.#takeChunk() : null;
+    return chunk ?? this.lockedRead("some", Number.POSITIVE_INFINITY, EMPTY);
+  }
+
+  lockedRead<A>(request: Request, size: number, target: Uint8Array): Promise<A> {
+    return this.exception === null ? this.#read(request, size, NEWLINE, target) : rejected(this.exception);
+  }
+
+  #takeChunk(): Buffer | null {
+    const chunk = this.buffer.chunkAtHand();
+    this.#resumeIfLow();
+    return chunk;
+  }
+
+  #read<A>(request: Request, size: number, needles: Separators, target: Uint8Array): Promise<A> {
     try {
       // A read to the end that is parked has all of the buffer already.
       const data = this.#parked?.request === "all" ? null : this.#ask(request, size, needles, target);
@@ -238,7 +290,7 @@ export class Intake {
       return rejected(error);
     }
     if (this.#parked !== null) {
-      return rejected(busy(request));
+      return rejected(busy(`${methodOf(request, refusedAs)}()`));
     }
     // Waiting while paused would be waiting for ever.
     this.#resume();
@@ -250,8 +302,8 @@ export class Intake {
 
   /** Answers from the buffer, or not at all: `null` where the read would wait. */
   try(request: Request, size = 0, needles: Separators = NEWLINE): Buffer | null {
-    if (this.exception !== null) {
-      throw thrownHere(this.exception);
+    if (this.#refusal !== null) {
+      throw thrownHere(this.#refusal);
     }
     if (this.#parked !== null) {
       return null;
@@ -266,8 +318,8 @@ export class Intake {
 
   /** The same for a Taker, by the shortest way. */
   tryTake<A>(taker: Taker): A | null {
-    if (this.exception !== null) {
-      throw this.exception;
+    if (this.#refusal !== null) {
+      throw this.#refusal;
     }
     if (this.#parked !== null) {
       return null;
@@ -370,9 +422,15 @@ export class Intake {
 }
 
 /** The error for a read that would have to wait beside another one. */
-function busy(request: Request): RuntimeError {
+function busy(caller: string): RuntimeError {
   return new RuntimeError(
-    `${methodOf(request, refusedAs)}() called while another coroutine is already waiting for incoming data; await that one first`,
+    `${caller} called while another coroutine is already waiting for incoming data; await that one first`,
     { code: "ERR_READER_BUSY" },
   );
+}
+
+function locked(caller: string, by: string): RuntimeError {
+  return new RuntimeError(`${caller} is refused while ${by} has the reader; let that end first`, {
+    code: "ERR_READER_LOCKED",
+  });
 }

@@ -120,6 +120,12 @@ export class ReadBuffer {
     return this.#bytes.length < n ? null : this.take(n);
   }
 
+  /** Takes the first chunk, as it arrived, if there is one. */
+  chunkAtHand(): Buffer | null {
+    this.#searched = 0;
+    return this.#bytes.takeChunk();
+  }
+
   /** Takes up to `n` bytes; none at the end. */
   some(n: number): Buffer | null {
     if (this.#bytes.length > 0) {

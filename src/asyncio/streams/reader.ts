@@ -13,6 +13,7 @@ import { Intake, type ReaderHolder, type ReadTransport } from "./intake.ts";
 import { checkedLimit, checkReadInto, checkSize, type Separator, toSeparators } from "./read-arguments.ts";
 import { NEWLINE, type Taker } from "./read-buffer.ts";
 import { ReaderFeed } from "./reader-feed.ts";
+import { readableStreamOf } from "./web-streams.ts";
 
 /** How many bytes a line may have, unless said otherwise. */
 export const DEFAULT_LIMIT: number = 64 * 1024; // bytes
@@ -90,6 +91,7 @@ export class StreamReader implements AsyncIterable<Buffer> {
   static from(source: ByteSource, options: StreamReaderOptions = {}): StreamReader {
     checkOptions("StreamReader.from()", options, ["limit"]);
     const reader = new StreamReader(options);
+    reader.#intake.ownsSource = true;
     new ReadPipeTransport("StreamReader.from()", source, new ReaderFeed(reader));
     return reader;
   }
@@ -304,6 +306,49 @@ export class StreamReader implements AsyncIterable<Buffer> {
   }
 
   /**
+   * Iterates over what arrives, chunk by chunk, each a Buffer of one byte or more; ends at EOF. The limit plays no part.
+   * Leaving the loop loses nothing: what was not given yet can still be read.
+   *
+   * Of a Node stream this makes the bytes: `Readable.from(reader.chunks(), { objectMode: false })`. `Readable.from(reader)`
+   * would iterate over lines.
+   *
+   * Python: has no such method.
+   */
+  chunks(): AsyncIterableIterator<Buffer> {
+    const chunks = {
+      next: () => this.#nextChunk(),
+      [Symbol.asyncIterator]: () => chunks,
+    };
+    return chunks;
+  }
+
+  /**
+   * Gives the rest of what arrives as a web stream of bytes, for `fetch()`, a `Response`, `pipeTo()`. It can be read with
+   * a buffer of one's own ("byob") and its `min`, closes at EOF, and fails as a read would.
+   *
+   * Nothing else can read until the stream has closed, failed or been cancelled. Bytes are taken when the stream is read.
+   * After `cancel()` what was not taken can be read here; a reader made by `StreamReader.from()` cancels its source. When
+   * a task that waits for the stream is cancelled, the stream goes on.
+   *
+   * Python: has no such method.
+   *
+   * @throws {RuntimeError} If a read waits, or the reader is locked already.
+   *
+   * @example
+   * ```ts
+   * import * as asyncio from "contextvars/asyncio";
+   * import assert from "node:assert/strict";
+   *
+   * const reader = asyncio.StreamReader.from([Buffer.from("head\n"), Buffer.from("body")]);
+   * assert.equal(String(await reader.readline()), "head\n");
+   * assert.equal(await new Response(reader.toReadableStream()).text(), "body");
+   * ```
+   */
+  toReadableStream(): ReadableStream<Uint8Array> {
+    return readableStreamOf(this.#intake);
+  }
+
+  /**
    * Appends bytes that have arrived; the Buffer must not be changed afterwards.
    *
    * Python: `StreamReader.feed_data()`. Differs: nothing.
@@ -379,6 +424,26 @@ export class StreamReader implements AsyncIterable<Buffer> {
     this.#intake.setTimeout(seconds);
   }
 
+  /** @internal Keeps all others from reading until `_unlock()`. */
+  _lock(caller: string): void {
+    this.#intake.lock(caller);
+  }
+
+  /** @internal */
+  _unlock(): void {
+    this.#intake.unlock();
+  }
+
+  /** @internal */
+  get _isLocked(): boolean {
+    return this.#intake.isLocked;
+  }
+
+  /** @internal The next chunk, for whoever has locked the reader; an empty one at EOF. */
+  _lockedChunk(): Buffer | Promise<Buffer> {
+    return this.#intake.lockedChunk();
+  }
+
   /** @internal Everything that has arrived and was not read; the buffer is empty afterwards. */
   _takeAll(): Buffer {
     return this.#intake.takeAll();
@@ -416,8 +481,15 @@ export class StreamReader implements AsyncIterable<Buffer> {
       ? quiet(this.#intake.read("line").then(iteratorResult))
       : Promise.resolve(iteratorResult(line));
   }
+
+  #nextChunk(): Promise<IteratorResult<Buffer>> {
+    const chunk = this.#intake.chunkAtHand();
+    return chunk === null
+      ? quiet(this.#intake.read("some", Number.POSITIVE_INFINITY).then(iteratorResult))
+      : Promise.resolve(iteratorResult(chunk));
+  }
 }
 
-function iteratorResult(line: Buffer): IteratorResult<Buffer> {
-  return line.length === 0 ? { done: true, value: undefined } : { done: false, value: line };
+function iteratorResult(bytes: Buffer): IteratorResult<Buffer> {
+  return bytes.length === 0 ? { done: true, value: undefined } : { done: false, value: bytes };
 }

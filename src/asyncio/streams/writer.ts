@@ -1,5 +1,5 @@
 /** StreamWriter: what is sent. */
-import { ConnectionResetError, NotImplementedError } from "../../errors.ts";
+import { ConnectionResetError, NotImplementedError, RuntimeError } from "../../errors.ts";
 import { inspectCustom, repr } from "../../repr.ts";
 import { checkOptions } from "../arguments.ts";
 import { isCancelled } from "../exceptions.ts";
@@ -10,6 +10,7 @@ import type { ExtraInfo, SSLContext, TlsOptions, Transport, Upgradable } from ".
 import { quiet, rejected } from "../waits.ts";
 import { FlowControl } from "./flow-control.ts";
 import type { StreamReader } from "./reader.ts";
+import { writableStreamOf } from "./web-streams.ts";
 
 /**
  * Writes bytes to a connection, and closes it.
@@ -207,6 +208,36 @@ export class StreamWriter {
   }
 
   /**
+   * Gives a web stream that writes to the connection, as bytes or as text in UTF-8.
+   *
+   * A write ends when `drain()` would. `close()` writes an EOF and ends when everything was sent; the peer's data can
+   * still be read, and `close()` of the writer closes the connection. `abort()` is `transport.abort()`. When the connection
+   * is lost or closed, the stream fails.
+   *
+   * Python: has no such method.
+   *
+   * @example
+   * ```ts
+   * import * as asyncio from "contextvars/asyncio";
+   * import assert from "node:assert/strict";
+   *
+   * const server = await asyncio.startServer(async (reader, writer) => {
+   *   await reader.toReadableStream().pipeTo(writer.toWritableStream());
+   *   writer.close();
+   * }, "127.0.0.1", 0);
+   *
+   * const [reader, writer] = await asyncio.openConnection("127.0.0.1", server.sockets[0]!.getsockname().port);
+   * await new Blob(["hello"]).stream().pipeTo(writer.toWritableStream());
+   * assert.equal(String(await reader.read()), "hello");
+   * writer.close();
+   * server.close();
+   * ```
+   */
+  toWritableStream(): WritableStream<Uint8Array | string> {
+    return writableStreamOf(this);
+  }
+
+  /**
    * Puts TLS on the connection: STARTTLS. On an accepted connection this side is the server.
    *
    * What was written before is sent first, without TLS. A server hands on what it has read already of the client's
@@ -220,6 +251,7 @@ export class StreamWriter {
    * @throws {SSLCertVerificationError} If the peer's certificate is not to be trusted.
    * @throws {ConnectionAbortedError} If the handshake takes too long.
    * @throws {ConnectionResetError} If the connection is lost.
+   * @throws {RuntimeError} If a web stream or `relay()` has the reader.
    */
   startTls(ssl: SSLContext | true, options: TlsOptions = {}): Promise<void> {
     return quiet(this.#startTls(ssl, options));
@@ -267,6 +299,11 @@ export class StreamWriter {
     if (transport._startTls === undefined) {
       throw new NotImplementedError(`${repr(transport)} cannot put TLS on its connection`);
     }
+    if (this.#reader?._isLocked === true) {
+      throw new RuntimeError("startTls() is refused while a web stream or relay() has the reader", {
+        code: "ERR_READER_LOCKED",
+      });
+    }
     await this.drain();
     await transport._startTls(
       ssl,
@@ -285,6 +322,24 @@ export class StreamWriter {
         throw error;
       }
       // Whoever leaves the block has done with the connection; how it was lost no longer matters.
+    }
+  }
+
+  /** @internal Writes an EOF, and waits until everything was sent. */
+  async _finish(): Promise<void> {
+    if (this.#transport.isClosing()) {
+      await this.#drainClosing();
+      return;
+    }
+    const transport = this.#transport;
+    transport.writeEof();
+    const [low, high] = transport.getWriteBufferLimits();
+    // With these marks drain() waits until nothing is left.
+    transport.setWriteBufferLimits({ high: 0 });
+    try {
+      await this.#protocol.drain(transport);
+    } finally {
+      transport.setWriteBufferLimits({ low, high });
     }
   }
 

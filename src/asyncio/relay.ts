@@ -1,0 +1,122 @@
+/** relay: two connections, each of which gets what the other sends. */
+import { repr } from "../repr.ts";
+import { gather } from "./combinators.ts";
+import { StreamReader } from "./streams/reader.ts";
+import { StreamWriter } from "./streams/writer.ts";
+import { createTask } from "./tasks.ts";
+import { quiet } from "./waits.ts";
+
+/** The reader and the writer of a connection, or of two pipes that are taken for one. */
+export type StreamPair = readonly [reader: StreamReader, writer: StreamWriter];
+
+/**
+ * Sends to each of two connections what the other one sends, until both have sent their EOF.
+ *
+ * The EOF of one side is passed on, and the other direction continues. A side that takes its data slowly slows the other
+ * one down. Both connections are closed afterwards, and `relay()` ends when all that was written has been sent. An error
+ * of one direction ends both at once; the connections are closed, and what was written to the other side is still sent.
+ * A cancellation does the same. Meanwhile nothing else can read from them.
+ *
+ * Python: has no such function.
+ *
+ * @returns How many bytes went from the first to the second, and from the second to the first.
+ * @throws The error of the connection that fails.
+ * @throws {RuntimeError} If something else reads from one of them, or they are the same.
+ * @throws {TypeError} If a side is not an array of a StreamReader and a StreamWriter.
+ *
+ * @example A proxy
+ * ```ts
+ * import * as asyncio from "contextvars/asyncio";
+ * import assert from "node:assert/strict";
+ *
+ * const echo = await asyncio.startServer(async (reader, writer) => {
+ *   writer.write(await reader.read());
+ *   writer.close();
+ * }, "127.0.0.1", 0);
+ * const target = echo.sockets[0]!.getsockname();
+ * const proxy = await asyncio.startServer(async (reader, writer) => {
+ *   const there = await asyncio.openConnection(target.address, target.port);
+ *   await asyncio.relay([reader, writer], there);
+ * }, "127.0.0.1", 0);
+ *
+ * const [reader, writer] = await asyncio.openConnection("127.0.0.1", proxy.sockets[0]!.getsockname().port);
+ * writer.write("hello");
+ * writer.writeEof();
+ * assert.equal(String(await reader.read()), "hello");
+ * writer.close();
+ * proxy.close();
+ * echo.close();
+ * ```
+ */
+export function relay(first: StreamPair, second: StreamPair): Promise<[firstToSecond: number, secondToFirst: number]> {
+  return quiet(join(first, second));
+}
+
+async function join(first: StreamPair, second: StreamPair): Promise<[number, number]> {
+  const [reader1, writer1] = checkedPair("first", first);
+  const [reader2, writer2] = checkedPair("second", second);
+  reader1._lock("relay()");
+  try {
+    reader2._lock("relay()");
+  } catch (error) {
+    reader1._unlock();
+    throw error;
+  }
+  const close = (): void => {
+    writer1.close();
+    writer2.close();
+  };
+  let directions = 2;
+  const direction = async (reader: StreamReader, writer: StreamWriter): Promise<number> => {
+    const count = await pump(reader, writer);
+    directions -= 1;
+    if (directions === 0) {
+      close();
+    }
+    return count;
+  };
+  const tasks = [
+    createTask(() => direction(reader1, writer2)),
+    createTask(() => direction(reader2, writer1)),
+    // A connection may be lost while both directions wait for the other one.
+    createTask(() => writer1.waitClosed()),
+    createTask(() => writer2.waitClosed()),
+  ] as const;
+  try {
+    const [there, back] = await gather(tasks);
+    return [there, back];
+  } finally {
+    for (const task of tasks) {
+      task.cancel();
+    }
+    reader1._unlock();
+    reader2._unlock();
+    close();
+  }
+}
+
+/** Sends what the one reads to the other, and the EOF; returns the number of bytes. */
+async function pump(reader: StreamReader, writer: StreamWriter): Promise<number> {
+  let count = 0;
+  for (;;) {
+    const given = reader._lockedChunk();
+    const chunk = given instanceof Promise ? await given : given;
+    if (chunk.length === 0) {
+      break;
+    }
+    count += chunk.length;
+    writer.write(chunk);
+    if (writer.needsDrain) {
+      await writer.drain();
+    }
+  }
+  writer.writeEof();
+  return count;
+}
+
+function checkedPair(name: string, pair: StreamPair): StreamPair {
+  if (!Array.isArray(pair) || !(pair[0] instanceof StreamReader) || !(pair[1] instanceof StreamWriter)) {
+    throw new TypeError(`relay(): ${name} must be [reader, writer], got ${repr(pair)}`);
+  }
+  return pair as unknown as StreamPair;
+}

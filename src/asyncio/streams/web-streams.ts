@@ -1,0 +1,73 @@
+/**
+ * A reader and a writer as streams of the web.
+ *
+ * Their waits belong to no task, whoever reads or writes: the promises of a web stream are not the library's, and a task
+ * that is cancelled while it waits for one must not make the stream fail.
+ */
+import { runInNoFlow } from "../../contextvars/current.ts";
+import { ConnectionResetError } from "../../errors.ts";
+import type { Intake } from "./intake.ts";
+import type { StreamWriter } from "./writer.ts";
+
+/** For `StreamReader.toReadableStream()`: nothing is taken from the reader before it is asked for. */
+export function readableStreamOf(intake: Intake): ReadableStream<Uint8Array> {
+  intake.lock("toReadableStream()");
+  return new ReadableStream({
+    type: "bytes",
+    pull: (controller) => runInNoFlow(() => pull(intake, controller)),
+    cancel: () => {
+      intake.unlock();
+      if (intake.ownsSource) {
+        intake.transport?.close?.();
+      }
+    },
+  });
+}
+
+async function pull(intake: Intake, controller: ReadableByteStreamController): Promise<void> {
+  const request = controller.byobRequest;
+  try {
+    const size = request === null ? await pullChunk(intake, controller) : await pullInto(intake, request);
+    if (size === 0) {
+      intake.unlock();
+      controller.close();
+      request?.respond(0);
+    }
+  } catch (error) {
+    intake.unlock();
+    throw error;
+  }
+}
+
+async function pullChunk(intake: Intake, controller: ReadableByteStreamController): Promise<number> {
+  const chunk = await intake.lockedChunk();
+  if (chunk.length > 0) {
+    // A copy, because the stream takes the memory away from all who have a Buffer in it.
+    controller.enqueue(new Uint8Array(chunk));
+  }
+  return chunk.length;
+}
+
+async function pullInto(intake: Intake, request: ReadableStreamBYOBRequest): Promise<number> {
+  const size = await intake.lockedRead<number>("into", 1, request.view as Uint8Array);
+  if (size > 0) {
+    request.respond(size);
+  }
+  return size;
+}
+
+/** For `StreamWriter.toWritableStream()`. */
+export function writableStreamOf(writer: StreamWriter): WritableStream<Uint8Array | string> {
+  return new WritableStream({
+    start: (controller) => {
+      const fail = (error: unknown = new ConnectionResetError("Connection lost")): void => controller.error(error);
+      runInNoFlow(() => writer.waitClosed().then(() => fail(), fail));
+    },
+    write: (chunk) => {
+      writer.write(chunk);
+      return writer.needsDrain ? runInNoFlow(() => writer.drain()) : undefined;
+    },
+    close: () => runInNoFlow(() => writer._finish()),
+    abort: () => writer.transport.abort(),
+  });
+}
