@@ -5,7 +5,7 @@ import * as http from "node:http";
 import * as net from "node:net";
 import { describe, it } from "node:test";
 import { External, missing } from "../support/external.ts";
-import { closed, freePort, portOf, rawPeer } from "../support/peers.ts";
+import { closed, freePort, Peer, portOf, rawPeer } from "../support/peers.ts";
 import { interrupt, runExample, startExample } from "../support/peers-examples.ts";
 import { ECHO_SERVER, LINE_CLIENT, runPython, startPython } from "../support/peers-python.ts";
 import { request } from "../support/sockets.ts";
@@ -331,4 +331,82 @@ describe("request-logging and request-logging-in-a-task", () => {
       assert.ok(Math.max(order("/a] query begins"), order("/b] query begins")) < order("/a] query ends"), "at once");
     });
   }
+});
+
+describe("tcp-proxy", () => {
+  /** The proxy before a raw listener, and both ends of a connection through it. */
+  async function proxied(reads = true): Promise<{ example: External; near: Peer; far: Peer } & AsyncDisposable> {
+    const listener = await listening(net.createServer({ allowHalfOpen: true }));
+    const accepted = once(listener, "connection") as Promise<[net.Socket]>;
+    const example = startExample("tcp-proxy", HOST, String(portOf(listener)));
+    const near = await rawPeer(await servingPort(example));
+    const [socket] = await accepted;
+    const far = new Peer(socket, reads);
+    return {
+      example,
+      near,
+      far,
+      async [Symbol.asyncDispose]() {
+        near.socket.destroy();
+        far.socket.destroy();
+        await closed(listener);
+        await example[Symbol.asyncDispose]();
+      },
+    };
+  }
+
+  it("tcp-proxy passes on a half-close, and the answer to what came before it", async () => {
+    await using connection = await proxied();
+    const { example, near, far } = connection;
+    near.socket.end("question");
+    await far.untilEnded();
+    assert.equal(far.text, "question");
+    far.socket.end("answer");
+    await near.untilEnded();
+    assert.equal(near.text, "answer");
+    await example.printed(/^127\.0\.0\.1:\d+: 8 bytes there, 6 bytes back$/m);
+    assert.equal((await interrupt(example)).status, 0);
+  });
+
+  it("tcp-proxy ends the other side when one is reset, and serves the next client", async () => {
+    await using connection = await proxied();
+    const { example, near, far } = connection;
+    far.socket.resetAndDestroy();
+    await near.untilEnded();
+    await example.printed(/^127\.0\.0\.1:\d+: ConnectionResetError$/m);
+    assert.deepEqual((await interrupt(example)).stderr, "");
+  });
+
+  it("tcp-proxy stops a client whose other side does not read, and passes on a million small writes when it does", async () => {
+    await using connection = await proxied(false);
+    const { near, far } = connection;
+    const line = "x".repeat(31);
+    for (let i = 0; i < 1000; i++) {
+      near.socket.cork();
+      for (let j = 0; j < 1000; j++) {
+        near.write(`${line}\n`);
+      }
+      near.socket.uncork();
+    }
+    near.socket.end();
+    far.write("the other direction goes on");
+    assert.equal(await near.received(27), "the other direction goes on");
+    assert.ok(near.socket.writableLength > 0);
+    far.read();
+    await far.untilEnded();
+    assert.ok(Buffer.concat(far.chunks).equals(Buffer.alloc(32_000_000, `${line}\n`)));
+  });
+
+  it("tcp-proxy says why a client is not served, and goes on", async () => {
+    await using example = startExample("tcp-proxy", HOST, String(await freePort()));
+    const port = await servingPort(example);
+    for (let i = 0; i < 2; i++) {
+      const peer = await rawPeer(port);
+      await peer.untilEnded();
+      peer.socket.destroy();
+    }
+    const { status, lines } = await interrupt(example);
+    assert.equal(status, 0);
+    assert.equal(lines.filter((line) => /^127\.0\.0\.1:\d+: ConnectionRefusedError$/.test(line)).length, 2);
+  });
 });
