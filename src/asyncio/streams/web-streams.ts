@@ -61,7 +61,7 @@ export function writableStreamOf(writer: StreamWriter): WritableStream<Uint8Arra
   return new WritableStream({
     start: (controller) => {
       const fail = (error: unknown = new ConnectionResetError("Connection lost")): void => controller.error(error);
-      runInNoFlow(() => writer.waitClosed().then(() => fail(), fail));
+      runInNoFlow(() => void writer.waitClosed().then(() => fail(), fail));
     },
     write: (chunk) => {
       writer.write(chunk);
