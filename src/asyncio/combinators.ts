@@ -10,7 +10,7 @@ import { fromCallback } from "./async-stacks.ts";
 import { ReportedUnlessAwaited, WhenAwaited } from "./awaited.ts";
 import { callExceptionHandler, callLater } from "./events.ts";
 import { type CancelMessage, cancelledError, isCancelled } from "./exceptions.ts";
-import { Future, InnerFuture } from "./futures.ts";
+import { Future, InnerFuture, isfuture } from "./futures.ts";
 import { Queue } from "./queues.ts";
 import { type Awaitable, type AwaitedResult, createTask, currentTask, ensureFuture, type Task } from "./tasks.ts";
 import { timeout as timeoutAfter } from "./timeouts.ts";
@@ -188,7 +188,7 @@ export async function waitFutures<F extends Future<unknown>>(
 ): Promise<[Set<F>, Set<F>]> {
   checkOptions("wait()", options, ["timeout", "returnWhen"]);
   const { timeout = null, returnWhen = ALL_COMPLETED } = options;
-  if (futures instanceof Future || typeof (futures as Iterable<F> | null)?.[Symbol.iterator] !== "function") {
+  if (isfuture(futures) || typeof (futures as Iterable<F> | null)?.[Symbol.iterator] !== "function") {
     throw new TypeError(`expect a list of futures, not ${safeRepr(futures)}; write wait([task])`);
   }
   const all = new Set(futures);
@@ -199,7 +199,7 @@ export async function waitFutures<F extends Future<unknown>>(
     throw new ValueError(`Invalid returnWhen value: ${safeRepr(returnWhen)}`);
   }
   for (const each of all) {
-    if (!(each instanceof Future)) {
+    if (!isfuture(each)) {
       throw new TypeError(
         `wait() needs Tasks and Futures, got ${safeRepr(each)}; make tasks of functions: createTask()`,
       );
@@ -356,10 +356,7 @@ export function asCompleted<A extends Awaitable<unknown>>(
 ): AsyncIterableIterator<Future<AwaitedResult<A>>> & Iterable<Promise<AwaitedResult<A>>> {
   type T = AwaitedResult<A>;
   checkOptions("asCompleted()", options, ["timeout"]);
-  if (
-    awaitables instanceof Future ||
-    typeof (awaitables as Iterable<unknown> | null)?.[Symbol.iterator] !== "function"
-  ) {
+  if (isfuture(awaitables) || typeof (awaitables as Iterable<unknown> | null)?.[Symbol.iterator] !== "function") {
     throw new TypeError(`expect an iterable of futures, not ${safeRepr(awaitables)}; write asCompleted([a, b])`);
   }
   const { timeout = null } = options;

@@ -1,6 +1,7 @@
 /** The errors of asyncio, and the test for the one that must never be swallowed. */
 import { EOFError, named, RuntimeError } from "../errors.ts";
-import { isA, safeRepr } from "../repr.ts";
+import { safeRepr } from "../repr.ts";
+import { ABORT_REASON, hasBrand } from "./brands.ts";
 
 /**
  * The task was cancelled: somebody called `cancel()` on it, or on something it waits for.
@@ -29,6 +30,9 @@ export class CancelledError extends Error {
 
 /** Why an AbortSignal was aborted; stands in the place of the message where the signal cancels a task. */
 export class AbortReason {
+  static {
+    Object.defineProperty(this.prototype, ABORT_REASON, { value: true });
+  }
   readonly cause: unknown;
 
   constructor(cause: unknown) {
@@ -41,9 +45,9 @@ export type CancelMessage = string | AbortReason | undefined;
 
 /** A new error for a cancellation. */
 export function cancelledError(message: CancelMessage): CancelledError {
-  return isA(message, AbortReason)
-    ? new CancelledError(undefined, { cause: message.cause })
-    : new CancelledError(message);
+  return hasBrand(message, ABORT_REASON)
+    ? new CancelledError(undefined, { cause: (message as AbortReason).cause })
+    : new CancelledError(message as string | undefined);
 }
 
 /**

@@ -12,6 +12,7 @@ import type { Context } from "../contextvars/context.ts";
 import { className, functionName, inspectCustom, repr, safeRepr, shortRepr, unlessPrinting } from "../repr.ts";
 import { checkFunction, notHandedOver } from "./arguments.ts";
 import { fromCallback, thrownHere } from "./async-stacks.ts";
+import { FUTURE, hasBrand } from "./brands.ts";
 import { creationStack, isDebug } from "./debug/debug.ts";
 import { type CallbackOptions, contextFor, Handle } from "./events.ts";
 import {
@@ -110,7 +111,8 @@ export class Future<T> implements Promise<T> {
   declare readonly [Symbol.toStringTag]: string;
 
   static {
-    // On the prototype: the class name is the same for all.
+    // On the prototype: they are the same for all.
+    Object.defineProperty(this.prototype, FUTURE, { value: true });
     Object.defineProperty(this.prototype, Symbol.toStringTag, { value: "Future", configurable: true });
   }
 
@@ -533,12 +535,12 @@ export class InnerFuture<T> extends Future<T> {
 }
 
 /**
- * Whether the value is a Future or a Task.
+ * Whether the value is a Future or a Task, of this installed copy of the package or another.
  *
  * Python: `asyncio.isfuture()`. Differs: nothing.
  */
 export function isfuture(value: unknown): value is Future<unknown> {
-  return value instanceof Future;
+  return hasBrand(value, FUTURE);
 }
 
 /** Who waits, for messages. */

@@ -19,6 +19,7 @@ import { RuntimeError } from "../errors.ts";
 import { functionName, nameOf, repr, safeRepr } from "../repr.ts";
 import { checkContext, checkFunction, checkOptions, checkSeconds, notHandedOver } from "./arguments.ts";
 import { fromCallback } from "./async-stacks.ts";
+import { hasBrand, TASK } from "./brands.ts";
 import { isDebug, warn } from "./debug/debug.ts";
 import {
   checkedLimit,
@@ -40,7 +41,7 @@ import {
   isAbortError,
   isThenable,
 } from "./exceptions.ts";
-import { Future } from "./futures.ts";
+import { Future, isfuture } from "./futures.ts";
 import { soon } from "./ready.ts";
 import {
   type Cancellable,
@@ -117,6 +118,10 @@ const START: Cancellable = {
  * @typeParam T - The type of the result.
  */
 export class Task<T> extends Future<T> {
+  static {
+    Object.defineProperty(this.prototype, TASK, { value: true });
+  }
+
   /** The function; its name only when it has ended, so that what it closes over can be collected. */
   #body: (() => T | PromiseLike<T>) | { readonly name: string | undefined };
   readonly #flow: Flow;
@@ -572,6 +577,11 @@ function nestedText(text: () => string | undefined): string | undefined {
   }
 }
 
+/** Whether the value is a Task, of whatever installed copy of the package. */
+export function isTask(value: unknown): value is Task<unknown> {
+  return hasBrand(value, TASK);
+}
+
 function runBody(task: Task<unknown>): void {
   task._runBody();
 }
@@ -735,7 +745,7 @@ export function ensureFuture<T>(awaitable: Awaitable<T>): Future<T> {
   if (typeof awaitable === "function") {
     return createTask(awaitable) as Task<unknown> as Task<T>;
   }
-  if (awaitable instanceof Future) {
+  if (isfuture(awaitable)) {
     return awaitable as Future<T>;
   }
   if (!isThenable(awaitable)) {

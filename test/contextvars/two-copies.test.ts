@@ -6,7 +6,7 @@ import { importCopy } from "../support/copies.ts";
 import { turn } from "../support/latch.ts";
 import { places } from "../support/places.ts";
 
-const there = await importCopy();
+const { contextvars: there } = await importCopy();
 
 describe("a second copy of the package", () => {
   it("a second copy of the package is another set of classes", () => {

@@ -5,13 +5,22 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { packageRoot } from "./paths.ts";
 
+interface Copy {
+  readonly contextvars: typeof import("contextvars");
+  readonly asyncio: typeof import("contextvars/asyncio");
+}
+
 /** Copies what is shipped to a directory of its own and imports it from there. */
-export async function importCopy(): Promise<typeof import("contextvars")> {
+export async function importCopy(): Promise<Copy> {
   const directory = await mkdtemp(join(tmpdir(), "contextvars-copy-"));
   try {
     await cp(join(packageRoot, "package.json"), join(directory, "package.json"));
     await cp(join(packageRoot, "dist"), join(directory, "dist"), { recursive: true });
-    return (await import(pathToFileURL(join(directory, "dist/contextvars/index.js")).href)) as never;
+    const load = (file: string): Promise<unknown> => import(pathToFileURL(join(directory, file)).href);
+    return {
+      contextvars: (await load("dist/contextvars/index.js")) as Copy["contextvars"],
+      asyncio: (await load("dist/asyncio/index.js")) as Copy["asyncio"],
+    };
   } finally {
     await rm(directory, { recursive: true });
   }

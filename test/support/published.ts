@@ -9,6 +9,8 @@ export interface PromiseGiver {
   readonly name: string;
   /** Whether one of its arguments is a function, or may be. */
   readonly takesFunction: boolean;
+  /** Whether one of its arguments is a Future, a promise or the like, or may be. */
+  readonly takesAwaitable: boolean;
 }
 
 /** A class or an interface: what it extends, and its methods that give a promise. */
@@ -61,16 +63,20 @@ function readFolder(folder: string): void {
       }
       const [, method, methodParameters = ""] = METHOD.exec(line) ?? [];
       if (method !== undefined) {
-        current.methods.push({ name: method, takesFunction: takesFunction(methodParameters) });
+        current.methods.push(giver(method, methodParameters));
       }
       const [, functionName, parameters = ""] = FUNCTION.exec(line) ?? [];
       if (functionName !== undefined) {
-        functions.set(functionName, { name: functionName, takesFunction: takesFunction(parameters) });
+        functions.set(functionName, giver(functionName, parameters));
       }
     }
   }
 }
 
-function takesFunction(parameters: string): boolean {
-  return /=>|Awaitable<|Maker\b/.test(parameters);
+function giver(name: string, parameters: string): PromiseGiver {
+  return {
+    name,
+    takesFunction: /=>|Awaitable<|Maker\b/.test(parameters),
+    takesAwaitable: /\b(?:Awaitable|Future|PromiseLike)</.test(parameters),
+  };
 }

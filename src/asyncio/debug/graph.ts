@@ -5,8 +5,8 @@
  * by the probe of `async-stacks`.
  */
 import { addressOf, repr } from "../../repr.ts";
-import { Future } from "../futures.ts";
-import { currentTask, Task } from "../tasks.ts";
+import { type Future, isfuture } from "../futures.ts";
+import { currentTask, isTask } from "../tasks.ts";
 import { quiet } from "../waits.ts";
 import {
   checkedLimit,
@@ -87,7 +87,7 @@ async function capture(
   if (start === null) {
     return null;
   }
-  if (!(start instanceof Future)) {
+  if (!isfuture(start)) {
     throw new TypeError(`captureCallGraph() needs a Task or Future, got ${repr(start)}`);
   }
   const running = start === current && limit !== 0 ? framesIn(stackNow()) : null;
@@ -106,7 +106,7 @@ async function graphOf(
   }
   // Asked for before anything is waited for: whoever waits now is meant.
   const parents = [...future._awaitedBy()] as Future<unknown>[];
-  const frames = running ?? (future instanceof Task && limit !== 0 ? await future._frames() : []);
+  const frames = running ?? (isTask(future) && limit !== 0 ? await future._frames() : []);
   const path = new Set([...above, future]);
   const awaitedBy = await Promise.all(parents.map((each) => graphOf(each, limit, path)));
   return { future, callStack: limited(frames, limit), awaitedBy, omitted: null };
@@ -156,7 +156,7 @@ async function print(future: Future<unknown> | null | undefined, options: PrintO
 /** The lines of the text. */
 export function graphLines({ future, callStack, awaitedBy, omitted }: FutureCallGraph): string[] {
   const id = `id=${addressOf(future)}`;
-  const head = future instanceof Task ? `* Task(name=${repr(future.getName())}, ${id})` : `* Future(${id})`;
+  const head = isTask(future) ? `* Task(name=${repr(future.getName())}, ${id})` : `* Future(${id})`;
   if (omitted !== null) {
     return [`${head}: ${omitted === "cycle" ? "a cycle, see above" : "and more"}`];
   }
