@@ -29,7 +29,7 @@ import { growth } from "./workloads/growth.mjs";
 import { latency } from "./workloads/latency.mjs";
 import { lines } from "./workloads/lines.mjs";
 import { idleMemory, slowReader } from "./workloads/memory.mjs";
-import { awaits, context, load, tasks } from "./workloads/micro.mjs";
+import { awaits, context, load, opentelemetry, tasks } from "./workloads/micro.mjs";
 import { tls } from "./workloads/tls.mjs";
 
 /** @typedef {(peers: import("./lib/peers.mjs").Peers, isQuick: boolean) => import("./lib/rounds.mjs").Case[]} Workload */
@@ -50,6 +50,7 @@ const WORKLOADS = {
   context,
   awaits,
   tasks,
+  opentelemetry,
   growth,
   load,
 };

@@ -18,6 +18,7 @@ const USUAL = [
   usual("bulk", "up", "read@24", "net@24", { least: 1 }),
   usual("context", "get, 1 variable", "contextvars@24", "getStore@24", { most: 1.3 }),
   usual("context", "run, 1 variable", "contextvars@24", "als.run@24", { most: 1.15 }),
+  usual("opentelemetry", "with, active", "contextvars@24", "standard@24", { most: 1.3 }),
   usual("awaits", "await null", "imported@24", "bare@24", { most: 1 }),
   ...GROWING.map((name) => usual("growth", name, "contextvars@24", "linear", { most: LINEAR })),
 ];

@@ -1,4 +1,5 @@
 /** What one operation costs by itself: on variables and Contexts, an await, a task, an import. */
+import { obtainFrameworks } from "../../scripts/obtain.mjs";
 import { selfMeasuring } from "../lib/contenders.mjs";
 import { PACKAGE_SIZES } from "../lib/size.mjs";
 
@@ -72,6 +73,21 @@ export function tasks(peers, isQuick) {
           ...(peers.python?.uvloop ? inPython(peers, "uvloop", "tasks", [kind, "uvloop"]) : []),
         ],
       }));
+}
+
+/** @type {Workload} */
+export function opentelemetry(peers, isQuick) {
+  obtainFrameworks();
+  const operations = ["active", "with", "with, active", "attach", "startSpan", "startActiveSpan"];
+  return (isQuick ? ["with, active"] : operations).map((operation) => ({
+    name: operation,
+    base: "standard",
+    rounds: ROUNDS,
+    ...NANOSECONDS,
+    contenders: ["standard", "contextvars"].flatMap((manager) =>
+      onNodes(peers, manager, "opentelemetry", [manager, operation]),
+    ),
+  }));
 }
 
 /** @type {Workload} */
