@@ -116,7 +116,7 @@ export class Runner {
       task.cancel();
     };
     const stopCatching = catchInterrupt(onInterrupt);
-    const stopWatching = reportIfStuck();
+    const stopWatching = this.#reportIfStuck();
     try {
       return await task;
     } catch (error) {
@@ -157,13 +157,24 @@ export class Runner {
     return this.close();
   }
 
+  #reportIfStuck(): () => void {
+    return reportIfStuck(() => active === this.#session);
+  }
+
   async #cleanUp(): Promise<void> {
-    const stopWatching = reportIfStuck();
+    const stopWatching = this.#reportIfStuck();
     try {
       await cancelAll([...allTasks()].filter((task) => !this.#before.has(task)));
       leaveProcesses(this.#processesBefore);
     } finally {
       stopWatching();
+      this._end();
+    }
+  }
+
+  /** @internal Ends it, whatever its tasks do: one that waits for a promise of others may never end. */
+  _end(): void {
+    if (active === this.#session) {
       this.#state = "closed";
       active = null;
       setDebug(this.#debugBefore);
@@ -210,11 +221,15 @@ const STUCK_STATUS = 13;
 /**
  * From here on, a process that ends because nothing is left that could wake a task says so, and fails.
  *
+ * @param isAtWork - Whether anybody still waits for the end.
  * @returns A function that ends that.
  */
-function reportIfStuck(): () => void {
+function reportIfStuck(isAtWork: () => boolean): () => void {
   let report: string | null = null;
   const onBeforeExit = (): void => {
+    if (!isAtWork()) {
+      return;
+    }
     report = "";
     // It takes microtasks only, which still run before the process ends.
     void tasksReport(allTasks()).then((text) => {

@@ -7,6 +7,7 @@ export { checkFunction, checkOptions, checkPositiveSeconds, checkSeconds, checkW
 export { ReportedUnlessAwaited } from "./awaited.ts";
 export { type Clock, realClock, replaceClock } from "./clock.ts";
 export { streamsOver } from "./connections.ts";
+export { tasksReport } from "./debug/report.ts";
 export { TimerHandle } from "./events.ts";
 export { isIdle } from "./ready.ts";
 export { isRunnerActive } from "./runners.ts";
@@ -15,6 +16,7 @@ export { streamProtocols } from "./servers/start.ts";
 export { READER_OPTIONS, readerWith } from "./streams/reader-options.ts";
 export { alarmed, dropTimers, nextMoment } from "./timers.ts";
 export { Listener } from "./transports/listen.ts";
+export { collectOpen, type Openable } from "./transports/open.ts";
 export { systemError } from "./transports/os-errors.ts";
 export { HIGH_WATER } from "./transports/sender.ts";
 export { collectOutsideFutures, quiet, type Wait, WaitOn } from "./waits.ts";

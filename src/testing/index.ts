@@ -1,7 +1,8 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /// <reference types="node" preserve="true" />
 /**
- * Testing helpers for programs that use `contextvars/asyncio`: connections in memory instead of ports.
+ * Helpers for tests of programs that use `contextvars/asyncio`: test functions for any runner, a clock that jumps,
+ * connections in memory instead of ports, checks of streams.
  *
  * @example A handler and a client in memory
  * ```ts
@@ -23,6 +24,7 @@
  *
  * @module
  */
+export { type AsyncioTestOptions, asyncioTest, type TestFunction } from "./asyncio-test.ts";
 export { type WaitAllTasksBlockedOptions, waitAllTasksBlocked } from "./blocked.ts";
 export { type CheckStreamsOptions, checkStreams } from "./check-streams.ts";
 export {
@@ -40,4 +42,6 @@ export {
   type StreamPair,
 } from "./memory-streams.ts";
 export { MockClock, type MockClockOptions } from "./mock-clock.ts";
+export { Sequencer } from "./sequencer.ts";
 export type { StreamMaker } from "./stream-checks.ts";
+export { type TestContext, testContext } from "./test-context.ts";

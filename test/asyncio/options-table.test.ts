@@ -6,6 +6,7 @@ import { describe, it } from "node:test";
 import * as contextvars from "contextvars";
 import { Context, ContextVar, copyContext } from "contextvars";
 import * as asyncio from "contextvars/asyncio";
+import * as testing from "contextvars/testing";
 import { packageRoot } from "../support/paths.ts";
 import { outcomeOf } from "../support/peers.ts";
 
@@ -73,6 +74,19 @@ const takesOptions: Record<string, Call> = {
   },
 };
 
+/** The same of contextvars/testing. */
+const testingTakesOptions: Record<string, Call> = {
+  MockClock: (options) => new testing.MockClock(options),
+  asyncioTest: (options) => testing.asyncioTest(nothing, options),
+  checkStreams: (options) => testing.checkStreams(() => testing.memoryStreamPair(), options),
+  lockstepStreamPair: (options) => testing.lockstepStreamPair(options),
+  memoryServer: (options) => testing.memoryServer(nothing, options),
+  "MemoryServer.connect": (options) => testing.memoryServer(nothing).connect(options),
+  memoryStreamPair: (options) => testing.memoryStreamPair(options),
+  "TestContext.test": (options) => testing.testContext().test(nothing, options),
+  waitAllTasksBlocked: (options) => testing.waitAllTasksBlocked(options),
+};
+
 /** What takes no options, but could be given an object by mistake: Python's `loop`, or the options of another library. */
 const takesNone: Record<string, Call> = {
   Barrier: (options) => new asyncio.Barrier(options),
@@ -125,7 +139,16 @@ describe("Options", () => {
     );
   });
 
-  for (const [name, call] of Object.entries(takesOptions)) {
+  it("every export of contextvars/testing is in the table, but those that take no options", () => {
+    const others = ["MemoryServer", "Sequencer", "testContext"];
+    const known = [...Object.keys(testingTakesOptions), ...others];
+    assert.deepEqual(
+      Object.keys(testing).filter((name) => !known.includes(name)),
+      [],
+    );
+  });
+
+  for (const [name, call] of Object.entries({ ...takesOptions, ...testingTakesOptions })) {
     it(`${name} with an option that does not exist throws a TypeError which names it`, async () => {
       const error = await errorOf(call, { nonsense: 1 });
       assert.ok(error instanceof TypeError, String(error));

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import * as asyncio from "contextvars/asyncio";
 import { framed, linesCodec } from "contextvars/codecs";
-import { checkStreams, MockClock, memoryServer, waitAllTasksBlocked } from "contextvars/testing";
+import { checkStreams, MockClock, memoryServer, Sequencer, waitAllTasksBlocked } from "contextvars/testing";
 import { outcomeOf, turns } from "../support/peers.ts";
 import { runProgram } from "../support/programs.ts";
 import { temporaryFolder } from "../support/protocols.ts";
@@ -239,6 +239,7 @@ const rejected: Record<string, () => Promise<Promises> | Promises> = {
   "MockClock.with": () => [new MockClock().with(wrong), new MockClock({ autojumpThreshold: null }).with(forever)],
   checkStreams: () => [checkStreams(wrong)],
   waitAllTasksBlocked: () => cancelledAtOnce(waitAllTasksBlocked({ cushion: 3600 }), waitAllTasksBlocked(wrong)),
+  "Sequencer.with": () => [new Sequencer().with(-1, wrong), new Sequencer().with(0, forever)],
   "TaskGroup.with": () => [new asyncio.TaskGroup().with(forever), new asyncio.TaskGroup().with(wrong)],
   "Timeout.with": () => [asyncio.timeout(5).with(forever), asyncio.timeout(0).with(forever)],
 };

@@ -26,6 +26,7 @@ import type { BaseProtocol } from "../protocols/protocols.ts";
 import { getRunningLoop } from "../running-loop.ts";
 import { SocketAddress } from "../transports/addresses.ts";
 import { type Listener, ServerSocket } from "../transports/listen.ts";
+import { closed, type Openable, opened } from "../transports/open.ts";
 import { SocketTransport } from "../transports/socket-transport.ts";
 import { startTls } from "../transports/tls.ts";
 import { quiet, rejected, settledFromOutside, type Wait, WaitOn } from "../waits.ts";
@@ -45,7 +46,7 @@ function oneAddress(address: SocketAddress | string | undefined): SocketAddress 
  *
  * Python: `asyncio.Server`. Differs: `with()`, or `await using`, instead of `async with`.
  */
-export class Server {
+export class Server implements Openable {
   readonly #listeners: readonly Listener[];
   readonly #context: Context;
   readonly #settings: ServerSettings;
@@ -78,6 +79,7 @@ export class Server {
     this.#settings = settings;
     this.#sockets = listeners.map(({ address }) => new ServerSocket(address));
     this.#sockname = settings.path ?? (listeners.length === 1 ? oneAddress(listeners[0]?.address) : undefined);
+    opened(this);
     for (const { server } of listeners) {
       server.on("connection", (socket: net.Socket) => this.#connected(socket));
       server.on("error", (exception) => {
@@ -142,6 +144,7 @@ export class Server {
       return;
     }
     this.#state = "closed";
+    closed(this);
     this.#sockets = [];
     for (const listener of this.#listeners) {
       listener.close();
@@ -269,6 +272,11 @@ export class Server {
     } finally {
       await this[Symbol.asyncDispose]();
     }
+  }
+
+  /** @internal */
+  _endNow(): void {
+    this.close();
   }
 
   #endArriving(): void {

@@ -25,6 +25,7 @@ import type { BaseProtocol, BufferedProtocol, Protocol } from "../protocols/prot
 import { ownAddress, peerAddress, type SocketAddress } from "./addresses.ts";
 import { IdleTimer } from "./idle-timer.ts";
 import { isNodeSocket } from "./node-sockets.ts";
+import { closed, type Openable, opened } from "./open.ts";
 import { eventError } from "./os-errors.ts";
 import { HIGH_WATER, Sender, type SenderOwner, toBytes } from "./sender.ts";
 import { listenForData, listenForEnd, type SocketListener, stopListening } from "./socket-events.ts";
@@ -71,7 +72,7 @@ export interface TransportInit {
   readonly idleTimeout?: number | undefined;
 }
 
-export class SocketTransport implements Transport, Upgradable, SenderOwner, SocketListener {
+export class SocketTransport implements Transport, Upgradable, SenderOwner, SocketListener, Openable {
   #socket: AnySocket;
   readonly #sender: Sender;
   #tls: TlsRequest | null;
@@ -122,6 +123,7 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
     this.#idle = idleTimeout === undefined ? null : new IdleTimer(idleTimeout, (error) => this._fail(error));
     this.#learnOfTls();
     this.#listen();
+    opened(this);
     init.onOpened?.(this);
     this.#call("connectionMade", () => this.#protocol.connectionMade(this));
     this.#receive();
@@ -351,6 +353,11 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
     }
   }
 
+  /** @internal */
+  _endNow(): void {
+    this.abort();
+  }
+
   getWriteBufferSize(): number {
     return this.#sender.size;
   }
@@ -477,6 +484,7 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
       this._onEnd();
     }
     this.#state = "closed";
+    closed(this);
     this.#idle?.stop();
     this.#ended = true;
     this.#sender.end();

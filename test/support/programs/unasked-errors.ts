@@ -8,7 +8,7 @@
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import * as asyncio from "contextvars/asyncio";
-import { checkStreams, MockClock } from "contextvars/testing";
+import { checkStreams, MockClock, Sequencer } from "contextvars/testing";
 import { duplexPair } from "../protocols.ts";
 
 const [folder = "."] = process.argv.slice(2);
@@ -46,6 +46,7 @@ const calls: Record<string, (thrower: Thrower) => unknown> = {
   "MockClock.with": (thrower) => new MockClock().with(thrower),
   "Runner.run": (thrower) => runner.run(thrower),
   "Semaphore.with": (thrower) => new asyncio.Semaphore(1).with(thrower),
+  "Sequencer.with": (thrower) => new Sequencer().with(0, thrower),
   "Server.with": (thrower) => closed.with(thrower),
   "TaskGroup.createTask": (thrower) => new asyncio.TaskGroup().with((group) => void group.createTask(thrower)),
   "TaskGroup.with": (thrower) => new asyncio.TaskGroup().with(thrower),

@@ -1,0 +1,102 @@
+/** testContext: the hooks of a test and the test itself in one Context. */
+import { checkFunction } from "../asyncio/seam.ts";
+import { Context, RuntimeError } from "../contextvars/index.ts";
+import { type AsyncioTestOptions, checkTest, runTest, type TestFunction } from "./asyncio-test.ts";
+
+/** What {@linkcode testContext} gives: each makes a function for the test runner of one that is run in the Context. */
+export interface TestContext {
+  /** For `beforeEach()`. After a test it begins a new Context. */
+  setUp<A extends unknown[]>(f: (...given: A) => unknown): TestFunction<A>;
+  /** For `it()`; as `asyncioTest(f, options)`. */
+  test<A extends unknown[]>(f: (...given: A) => unknown, options?: AsyncioTestOptions): TestFunction<A>;
+  /** For `afterEach()`. */
+  tearDown<A extends unknown[]>(f: (...given: A) => unknown): TestFunction<A>;
+}
+
+/**
+ * Makes hooks and tests that share one Context, a new one for each test: a variable that is set in `beforeEach()` is seen
+ * in the test, and one that the test sets in `afterEach()`.
+ *
+ * Test runners call hooks and tests one after the other, and a value that one of them sets is not seen in the next. The
+ * Context is empty in the beginning. It is not for tests that run side by side: make a `testContext()` for each of them.
+ *
+ * Python: has no such function; the rule is that of `unittest.IsolatedAsyncioTestCase`.
+ *
+ * @returns `setUp`, `test` and `tearDown`. The functions they make throw a RuntimeError where another test of the same
+ * `testContext()` is under way, and what the function throws that they were made of.
+ *
+ * @example
+ * ```ts
+ * import { ContextVar } from "contextvars";
+ * import { testContext } from "contextvars/testing";
+ * import assert from "node:assert/strict";
+ * import { afterEach, beforeEach, describe, it } from "node:test";
+ *
+ * const user = new ContextVar<string>("user");
+ *
+ * describe("a service", () => {
+ *   const { setUp, test, tearDown } = testContext();
+ *   beforeEach(setUp(async () => void user.set("ada")));
+ *   it("knows its user", test(async () => assert.equal(user.get(), "ada")));
+ *   afterEach(tearDown(() => assert.equal(user.get(), "ada")));
+ * });
+ * ```
+ */
+export function testContext(): TestContext {
+  const current = new CurrentTest();
+  return {
+    setUp(f) {
+      checkFunction("setUp()", f);
+      return async (...given) => {
+        await current.beforeTest().run(f, ...given);
+      };
+    },
+    test(f, options = {}) {
+      checkTest("test()", f, options);
+      return (...given) => current.run((context) => runTest(() => f(...given), options, context));
+    },
+    tearDown(f) {
+      checkFunction("tearDown()", f);
+      return async (...given) => {
+        await current.context.run(f, ...given);
+      };
+    },
+  };
+}
+
+/** Which Context is the present one. */
+class CurrentTest {
+  context = new Context();
+  #state: "set up" | "running" | "over" = "set up";
+
+  /** The Context of the test that comes. */
+  beforeTest(): Context {
+    this.#checkNotRunning();
+    if (this.#state === "over") {
+      this.context = new Context();
+      this.#state = "set up";
+    }
+    return this.context;
+  }
+
+  async run(test: (context: Context) => Promise<void>): Promise<void> {
+    const context = this.beforeTest();
+    this.#state = "running";
+    try {
+      await test(context);
+    } finally {
+      this.#state = "over";
+    }
+  }
+
+  #checkNotRunning(): void {
+    if (this.#state === "running") {
+      throw new RuntimeError(
+        "testContext(): another test is under way; make a testContext() for each that runs beside it",
+        {
+          code: "ERR_TEST_RUNNING",
+        },
+      );
+    }
+  }
+}
