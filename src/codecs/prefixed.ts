@@ -129,6 +129,8 @@ class LengthDelimitedCodec extends PrefixedCodec {
   readonly #maxFrameLength: number;
   readonly #fieldStart: number;
   readonly #fieldEnd: number;
+  /** The least number that is too large for the length. */
+  readonly #fieldLimit: number;
   readonly #adjustment: number;
   readonly #skip: number;
   readonly #littleEndian: boolean;
@@ -147,6 +149,7 @@ class LengthDelimitedCodec extends PrefixedCodec {
     }
     this.#littleEndian = options.littleEndian ?? false;
     this.#maxFrameLength = checkedLimit("maxFrameLength", options.maxFrameLength ?? 8 * 1024 * 1024);
+    this.#fieldLimit = 256 ** (this.#fieldEnd - this.#fieldStart);
     this.#head = Math.max(this.#fieldEnd, this.#skip);
     this.maxLength = this.#skip + this.#maxFrameLength;
   }
@@ -171,7 +174,7 @@ class LengthDelimitedCodec extends PrefixedCodec {
     const bytes = bytesOf(item);
     checkSendable(bytes.length, "maxFrameLength", this.#maxFrameLength);
     const field = bytes.length - this.#adjustment;
-    if (field < 0 || field >= 256 ** (this.#fieldEnd - this.#fieldStart)) {
+    if (field < 0 || field >= this.#fieldLimit) {
       throw badHead(`send(): the length ${field} does not fit into ${this.#fieldEnd - this.#fieldStart} bytes`);
     }
     const isCopied = bytes.length <= COPIED;
@@ -197,17 +200,21 @@ class LengthDelimitedCodec extends PrefixedCodec {
 
   /** Writes the skipped bytes, with the length among them. Where it is in the frame, it has to be right. */
   #writeHead(head: Buffer, field: number, item: Uint8Array): void {
-    head.fill(0, 0, this.#skip);
+    const fieldLength = this.#fieldEnd - this.#fieldStart;
+    if (this.#fieldStart > 0 || this.#skip !== this.#fieldEnd) {
+      head.fill(0, 0, this.#skip);
+    }
     if (this.#skip < this.#fieldEnd) {
       if (item.length + this.#skip < this.#fieldEnd || this.#fieldAt(item, -this.#skip) !== field) {
         throw badHead(`send(): the frame must contain its own length, ${field}, because numSkip is ${this.#skip}`);
       }
       return;
     }
-    let left = field;
-    for (let i = 0; i < this.#fieldEnd - this.#fieldStart; i++) {
-      head[this.#littleEndian ? this.#fieldStart + i : this.#fieldEnd - 1 - i] = left % 256;
-      left = Math.floor(left / 256);
+    // Bits are those of the lowest 32.
+    const high = Math.floor(field / 2 ** 32);
+    for (let i = 0; i < fieldLength; i++) {
+      const byte = i < 4 ? field >>> (8 * i) : high >>> (8 * (i - 4));
+      head[this.#littleEndian ? this.#fieldStart + i : this.#fieldEnd - 1 - i] = byte;
     }
   }
 }

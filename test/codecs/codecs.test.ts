@@ -193,6 +193,16 @@ describe("lengthDelimitedCodec()", () => {
     ]);
   });
 
+  it("sends the skipped bytes as zeros, with the length among them", () => {
+    for (const [options, item, wire] of [
+      [{ lengthFieldOffset: 4, lengthFieldLength: 2, numSkip: 8 }, "ab", "0000000000020000" + "6162"],
+      [{ lengthFieldOffset: 2, lengthFieldLength: 2, numSkip: 2, lengthAdjustment: 2 }, "\0\x01a", "0000" + "000161"],
+      [{ lengthFieldLength: 2, numSkip: 4 }, "ab", "00020000" + "6162"],
+    ] as const) {
+      assert.equal(encoded(lengthDelimitedCodec(options), [item]).toString("hex"), wire);
+    }
+  });
+
   it("refuses to send what does not fit, or a frame that does not contain its length", () => {
     const refused = { name: "ValueError", code: "ERR_FRAME_LENGTH" };
     assert.throws(() => lengthDelimitedCodec({ lengthFieldLength: 1 }).encode("a".repeat(256)), refused);
