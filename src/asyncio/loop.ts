@@ -12,6 +12,7 @@ import {
   createUnixConnection,
 } from "./connections.ts";
 import { getSlowCallbackDuration, isDebug, setDebug, setSlowCallbackDuration } from "./debug/debug.ts";
+import { register } from "./debug/registry.ts";
 import type { CallbackOptions, ExceptionContext, Handle, TimerHandle } from "./events.ts";
 import * as events from "./events.ts";
 import { Future } from "./futures.ts";
@@ -56,6 +57,7 @@ export class EventLoop {
 
   static {
     setRunningLoop(new EventLoop());
+    register();
   }
 
   /**

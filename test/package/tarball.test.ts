@@ -60,6 +60,12 @@ test("every map in the tarball points to a source in the tarball", () => {
   }
 });
 
+test("npx contextvars runs what was installed", async () => {
+  const { stdout } = await runNode([join(consumer, "node_modules/.bin/contextvars"), "doctor"], { cwd: consumer });
+  assert.match(stdout, /^ok {2}runtime/);
+  assert.match(stdout, new RegExp(`\nok {2}in this folder +contextvars .* in ${installed}\n`));
+});
+
 test("import gives both entry points", async () => {
   const output = await runFile(
     "main.mjs",

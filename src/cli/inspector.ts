@@ -1,0 +1,179 @@
+/**
+ * A look into another process: its inspector is opened by SIGUSR1, asked one question, and closed again.
+ *
+ * SIGUSR1 ends a process that does not know it, so that only a Node is sent it. Which port the inspector has is found by
+ * looking at what the process listens at, before and after; that it is the one of the process, by asking it for its id.
+ */
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { basename } from "node:path";
+import * as asyncio from "../asyncio/index.ts";
+import { CommandError } from "./errors.ts";
+import { WebSocketClient } from "./websocket.ts";
+
+const DEFAULT_PORT = 9229;
+/** A process that is busy takes the signal when its step has ended. */
+const PATIENCE = 5; // seconds
+
+/** Asks the process for the value of the expression, which is a promise of text. */
+export async function evaluateIn(pid: number, expression: string, port?: number): Promise<string> {
+  checkIsNode(pid);
+  const before = listeningPorts(pid);
+  process.kill(pid, "SIGUSR1");
+  try {
+    return await asyncio.timeout(PATIENCE).with(async () => {
+      for (;;) {
+        for (const candidate of candidates(pid, before, port)) {
+          const answer = await ask(pid, candidate, expression, before);
+          if (answer !== null) {
+            return answer;
+          }
+        }
+        await asyncio.sleep(0.02);
+      }
+    });
+  } catch (error) {
+    if (error instanceof asyncio.TimeoutError) {
+      throw new CommandError(
+        `process ${pid} did not open its inspector within ${PATIENCE} seconds: it is busy, has a use of its own for SIGUSR1, or port ${DEFAULT_PORT} is taken`,
+      );
+    }
+    throw error;
+  }
+}
+
+function checkIsNode(pid: number): void {
+  if (process.platform === "win32") {
+    throw new CommandError("there is no SIGUSR1 on Windows, by which a process is asked");
+  }
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    throw new CommandError(
+      (error as NodeJS.ErrnoException).code === "EPERM"
+        ? `process ${pid} belongs to another user: no permission to ask it`
+        : `there is no process ${pid}`,
+    );
+  }
+  let program: string;
+  try {
+    program = basename(readlinkSync(`/proc/${pid}/exe`)).replace(/ \(deleted\)$/, "");
+  } catch {
+    throw new CommandError(`what process ${pid} runs cannot be found out: no permission, or no /proc on this system`);
+  }
+  if (!/^node(js)?(-?\d+)?$/.test(program)) {
+    throw new CommandError(`process ${pid} runs ${program}: only Node can be asked`);
+  }
+}
+
+/** The ports that the process listens at on the loopback device. */
+function listeningPorts(pid: number): Set<number> {
+  const inodes = new Set<string>();
+  for (const fd of readdirSync(`/proc/${pid}/fd`)) {
+    try {
+      const [, inode] = /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`)) ?? [];
+      if (inode !== undefined) {
+        inodes.add(inode);
+      }
+    } catch {
+      // Closed meanwhile.
+    }
+  }
+  const ports = new Set<number>();
+  for (const line of readFileSync(`/proc/${pid}/net/tcp`, "utf8").split("\n").slice(1)) {
+    const [, local = "", , state, , , , , , inode = ""] = line.trim().split(/\s+/);
+    // 127.0.0.1, listening.
+    if (local.startsWith("0100007F:") && state === "0A" && inodes.has(inode)) {
+      ports.add(Number.parseInt(local.slice(9), 16));
+    }
+  }
+  return ports;
+}
+
+/** Where its inspector may be: at a new port, or, if it was open before, where it was told to be. */
+function candidates(pid: number, before: ReadonlySet<number>, port: number | undefined): number[] {
+  if (port !== undefined) {
+    return [port];
+  }
+  const now = listeningPorts(pid);
+  const added = [...now].filter((each) => !before.has(each));
+  if (added.length > 0) {
+    return added;
+  }
+  const command = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+  const told = command
+    .map((argument) => /^--inspect(?:-brk|-wait|-port)?(?:=(?:.*:)?(\d+))?$/.exec(argument))
+    .filter((match) => match !== null)
+    .map((match) => Number(match[1] ?? DEFAULT_PORT));
+  return told.filter((each) => now.has(each));
+}
+
+/** The answer; `null` where there is no inspector of the process at the port, or not yet. */
+async function ask(pid: number, port: number, expression: string, before: ReadonlySet<number>): Promise<string | null> {
+  const path = await inspectorPath(port);
+  if (path === null) {
+    return null;
+  }
+  const socket = await WebSocketClient.connect("127.0.0.1", port, path);
+  try {
+    if ((await evaluate(socket, 1, "String(process.pid)")) !== String(pid)) {
+      return null;
+    }
+    const answer = await evaluate(socket, 2, expression);
+    if (!before.has(port)) {
+      // It closes when this connection has ended, which it waits for.
+      await evaluate(
+        socket,
+        3,
+        `setTimeout(() => process.getBuiltinModule("node:inspector").close(), 20).unref() && ""`,
+      );
+    }
+    return answer;
+  } finally {
+    await socket.close();
+  }
+}
+
+/** The path of its WebSocket. */
+async function inspectorPath(port: number): Promise<string | null> {
+  try {
+    const [reader, writer] = await asyncio.openConnection("127.0.0.1", port);
+    await writer.send(`GET /json/list HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nConnection: close\r\n\r\n`);
+    const head = String(await reader.readuntil("\r\n\r\n"));
+    const [, length] = /content-length: *(\d+)/i.exec(head) ?? [];
+    const body = String(await reader.readexactly(Number(length ?? 0)));
+    writer.close();
+    const [first] = JSON.parse(body) as { webSocketDebuggerUrl: string }[];
+    return first === undefined ? null : new URL(first.webSocketDebuggerUrl).pathname;
+  } catch (error) {
+    if (asyncio.isCancelled(error)) {
+      throw error;
+    }
+    return null;
+  }
+}
+
+interface Evaluated {
+  readonly id?: number;
+  readonly result?: {
+    readonly result: { readonly value?: string };
+    readonly exceptionDetails?: { readonly text: string; readonly exception?: { readonly description?: string } };
+  };
+}
+
+async function evaluate(socket: WebSocketClient, id: number, expression: string): Promise<string> {
+  const params = { expression, awaitPromise: true, returnByValue: true };
+  await socket.send(JSON.stringify({ id, method: "Runtime.evaluate", params }));
+  for (;;) {
+    const message = JSON.parse(await socket.receive()) as Evaluated;
+    if (message.id !== id) {
+      continue;
+    }
+    const failure = message.result?.exceptionDetails;
+    if (failure !== undefined) {
+      throw new CommandError(
+        `the process has answered with an error: ${failure.exception?.description ?? failure.text}`,
+      );
+    }
+    return message.result?.result.value ?? "";
+  }
+}

@@ -1,0 +1,177 @@
+/** `ps`, `pstree` and `where`: the tasks of another process. */
+import type { FrameCallGraphEntry } from "../asyncio/index.ts";
+import { CommandError } from "./errors.ts";
+import { evaluateIn } from "./inspector.ts";
+
+/** What a task of the other process says of itself: that of the slot's first version. */
+export interface TaskDescription {
+  readonly id: string;
+  readonly name: string;
+  readonly function: string;
+  readonly waitsFor: readonly string[];
+  readonly callStack: readonly FrameCallGraphEntry[];
+  readonly awaitedBy: readonly string[];
+  readonly madeAt: string | null;
+}
+
+/** Runs in the other process. */
+const QUESTION = `(async () => {
+  const registry = globalThis[Symbol.for("contextvars.asyncio.1")];
+  if (registry === undefined) {
+    return "null";
+  }
+  const tasks = await Promise.all(registry.copies.map((copy) => copy.describeTasks()));
+  return JSON.stringify(tasks.flat());
+})()`;
+
+/** @throws {CommandError} If the process cannot be asked, or does not use the library. */
+export async function tasksOf(pid: number, port?: number): Promise<TaskDescription[]> {
+  const tasks = JSON.parse(await evaluateIn(pid, QUESTION, port)) as TaskDescription[] | null;
+  if (tasks === null) {
+    throw new CommandError(`process ${pid} does not use contextvars/asyncio`);
+  }
+  return tasks;
+}
+
+const COLUMNS = [
+  ["tid", 10],
+  ["task id", 20],
+  ["task name", 20],
+  ["coroutine stack", 50],
+  ["awaiter chain", 50],
+  ["awaiter name", 15],
+  ["awaiter id", 15],
+] as const;
+
+/** The table of `python -m asyncio ps`, with two more columns: where the innermost function is, and what it waits for. */
+export function psTable(pid: number, tasks: readonly TaskDescription[]): string {
+  const byId = new Map(tasks.map((task) => [task.id, task]));
+  const rows = tasks.flatMap((task) => {
+    const awaiters = task.awaitedBy.length > 0 ? task.awaitedBy : [undefined];
+    return awaiters.map((id) => {
+      const awaiter = id === undefined ? undefined : byId.get(id);
+      return [
+        String(pid),
+        task.id,
+        task.name,
+        stackText(task),
+        awaiter === undefined ? "" : stackText(awaiter),
+        awaiter?.name ?? "",
+        id ?? "0x0",
+        placeText(task),
+        task.waitsFor.join(", "),
+      ];
+    });
+  });
+  const head = [...COLUMNS.map(([title]) => title), "where", "waits for"];
+  const lines = [head, ...rows].map((cells) =>
+    cells
+      .map((cell, i) => cell.padEnd(COLUMNS[i]?.[1] ?? (i === COLUMNS.length ? 30 : 0)))
+      .join(" ")
+      .trimEnd(),
+  );
+  lines.splice(1, 0, "-".repeat(180));
+  return lines.join("\n");
+}
+
+function stackText({ callStack, function: name }: TaskDescription): string {
+  return callStack.length === 0 ? name : callStack.map(({ functionName }) => functionName).join(" -> ");
+}
+
+/** The file and line of the innermost function. */
+function placeText({ callStack: [frame] }: TaskDescription): string {
+  return frame === undefined ? "" : `${frame.fileName.replace(/^.*[\\/]/, "")}:${frame.lineNumber}`;
+}
+
+interface Node {
+  readonly text: string;
+  readonly below: Node[];
+}
+
+/**
+ * The tree of `python -m asyncio pstree`: tasks, the functions they are in, and the tasks that these wait for.
+ *
+ * @throws {CommandError} If tasks wait for each other in a circle; names them.
+ */
+export function psTree(tasks: readonly TaskDescription[]): string {
+  const below = new Map<string, TaskDescription[]>(tasks.map((task) => [task.id, []]));
+  for (const task of tasks) {
+    for (const id of task.awaitedBy) {
+      below.get(id)?.push(task);
+    }
+  }
+  checkCycles(tasks, below);
+  const roots = tasks.filter((task) => !task.awaitedBy.some((id) => below.has(id)));
+  return roots.flatMap((task) => treeLines([taskNode(task, below)], "")).join("\n");
+}
+
+function taskNode(task: TaskDescription, below: ReadonlyMap<string, TaskDescription[]>): Node {
+  let inner = (below.get(task.id) ?? []).map((each) => taskNode(each, below));
+  for (const { functionName, fileName, lineNumber } of task.callStack) {
+    inner = [{ text: ` ${functionName} ${fileName}:${lineNumber}`, below: inner }];
+  }
+  return { text: `(T) ${task.name}`, below: inner };
+}
+
+function treeLines(nodes: readonly Node[], indent: string): string[] {
+  return nodes.flatMap((node, i) => {
+    const isLast = i === nodes.length - 1;
+    return [
+      `${indent}${isLast ? "└── " : "├── "}${node.text}`,
+      ...treeLines(node.below, `${indent}${isLast ? "    " : "│   "}`),
+    ];
+  });
+}
+
+function checkCycles(tasks: readonly TaskDescription[], below: ReadonlyMap<string, TaskDescription[]>): void {
+  const finished = new Set<string>();
+  const path = new Set<TaskDescription>();
+  const visit = (task: TaskDescription): void => {
+    if (path.has(task)) {
+      const above = [...path];
+      const names = [...above.slice(above.indexOf(task)), task].map(({ name }) => name);
+      throw new CommandError(
+        `the tasks wait for each other in a circle, there is no tree to print: cycle: ${names.join(" → ")}`,
+      );
+    }
+    if (!finished.has(task.id)) {
+      path.add(task);
+      for (const each of below.get(task.id) ?? []) {
+        visit(each);
+      }
+      path.delete(task);
+      finished.add(task.id);
+    }
+  };
+  for (const task of tasks) {
+    visit(task);
+  }
+}
+
+/** The task with this name or id. @throws {CommandError} If there is none, or more than one. */
+export function taskNamed(wanted: string, tasks: readonly TaskDescription[]): TaskDescription {
+  const [task, another] = tasks.filter(({ name, id }) => name === wanted || id === wanted);
+  if (task === undefined) {
+    throw new CommandError(`there is no task with the name or id ${wanted}; ps lists them`);
+  }
+  if (another !== undefined) {
+    throw new CommandError(`several tasks have the name ${wanted}: give the id, such as ${task.id}`);
+  }
+  return task;
+}
+
+/** Where one task is, and what it waits for. */
+export function whereText(task: TaskDescription, tasks: readonly TaskDescription[]): string {
+  const awaiters = tasks.filter(({ id }) => task.awaitedBy.includes(id)).map(({ name, id }) => `${name} (${id})`);
+  const lines = [
+    `${task.name}, ${task.function}(), id ${task.id}`,
+    `waits for: ${task.waitsFor.length > 0 ? task.waitsFor.join(", ") : "its turn"}`,
+    ...(awaiters.length > 0 ? [`awaited by: ${awaiters.join(", ")}`] : []),
+    ...(task.callStack.length > 0 ? ["stack (most recent call last):"] : []),
+    ...task.callStack
+      .toReversed()
+      .map(({ fileName, lineNumber, functionName }) => `  File "${fileName}", line ${lineNumber}, in ${functionName}`),
+    ...(task.madeAt === null ? [] : ["made here:", task.madeAt]),
+  ];
+  return lines.join("\n");
+}

@@ -1,0 +1,286 @@
+/** The command line: each command in a process of its own, against programs that were started without any flag. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import * as asyncio from "contextvars/asyncio";
+import { External, TemporaryFolder } from "../support/external.ts";
+import { packageRoot } from "../support/paths.ts";
+import { portOf } from "../support/peers.ts";
+
+const CLI = join(packageRoot, "dist/cli/main.js");
+
+const PROGRAM = `
+  import * as asyncio from "contextvars/asyncio";
+  async function next(queue) {
+    return await queue.get();
+  }
+  await asyncio.run(async function main() {
+    const queue = new asyncio.Queue(3);
+    const worker = asyncio.createTask(async function work() {
+      await next(queue);
+    }, { name: "worker" });
+    const boss = asyncio.createTask(async function waitsForWorker() {
+      await worker;
+    }, { name: "boss" });
+    const lock = new asyncio.Lock();
+    await lock.acquire();
+    for (const name of ["twin", "twin"]) {
+      asyncio.createTask(async function locked() {
+        await lock.acquire();
+      }, { name });
+    }
+    CYCLE
+    console.log("ready");
+    await asyncio.gather([boss, () => asyncio.sleep(60)]);
+  });
+`;
+
+const CYCLE = `
+    const first = asyncio.createTask(async () => await second, { name: "first" });
+    const second = asyncio.createTask(async () => await first, { name: "second" });
+    await asyncio.sleep(0);
+`;
+
+interface Ended {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function start(args: readonly string[]): External {
+  return new External(process.execPath, [CLI, ...args], { cwd: packageRoot });
+}
+
+/** Runs a command to its end. */
+async function run(...args: readonly string[]): Promise<Ended> {
+  await using program = start(args);
+  const status = await program.ended();
+  return { status, stdout: program.stdout, stderr: program.stderr };
+}
+
+/** A program that runs, and says that it is ready. */
+async function started(body: string): Promise<External> {
+  const program = new External(process.execPath, ["--input-type=module", "--eval", body], { cwd: packageRoot });
+  await program.printed(/ready/);
+  return program;
+}
+
+/** Waits until nobody listens at the port. */
+async function closedAgain(port: number): Promise<void> {
+  for (;;) {
+    try {
+      const [, writer] = await asyncio.openConnection("127.0.0.1", port);
+      writer.close();
+    } catch (error) {
+      assert.ok(error instanceof asyncio.ConnectionRefusedError);
+      return;
+    }
+    await asyncio.sleep(0.02);
+  }
+}
+
+describe("contextvars ps, pstree, where", () => {
+  it("ps, pstree and where show the tasks of a process, where they are and what they wait for, and leave it as it was", async () => {
+    await using target = await started(PROGRAM.replace("CYCLE", ""));
+    const pid = String(target.pid);
+    const ps = await run("ps", pid);
+    assert.equal(ps.status, 0, ps.stderr);
+    const [head = "", line, ...rows] = ps.stdout.trimEnd().split("\n");
+    assert.match(
+      head,
+      /^tid {8}task id {14}task name {12}coroutine stack {36}awaiter chain {38}awaiter name {4}awaiter id {6}where +waits for$/,
+    );
+    assert.equal(line, "-".repeat(180));
+    assert.equal(rows.length, 6);
+    const worker = rows.find((row) => row.includes(" worker ")) ?? "";
+    assert.match(
+      worker,
+      /^\d+ +0x\w+ +worker +next -> work +waitsForWorker +boss +0x\w+ +\[eval1\]:\d+ +<Queue\.get\(\) of 0\/3>$/,
+    );
+
+    const tree = await run("pstree", pid);
+    assert.equal(tree.status, 0, tree.stderr);
+    assert.match(
+      tree.stdout,
+      /^└── \(T\) Task-1\n {4}└── {2}main .*:\d+\n {8}├── \(T\) boss\n {8}│ {3}└── {2}waitsForWorker .*:\d+\n {8}│ {7}└── \(T\) worker\n {8}│ {11}└── {2}work .*:\d+\n {8}│ {15}└── {2}next .*:\d+\n/,
+    );
+
+    const where = await run("where", pid, "worker");
+    assert.match(
+      where.stdout,
+      /^worker, work\(\), id 0x\w+\nwaits for: <Queue\.get\(\) of 0\/3>\nawaited by: boss \(0x\w+\)\nstack \(most recent call last\):\n {2}File ".*", line \d+, in work\n {2}File ".*", line \d+, in next\n$/,
+    );
+    const id = /id (0x\w+)/.exec(where.stdout)?.[1] as string;
+    assert.equal((await run("where", pid, id)).stdout, where.stdout);
+
+    const json = JSON.parse((await run("ps", pid, "--json")).stdout) as readonly { name: string }[];
+    assert.deepEqual(json.map(({ name }) => name).sort(), ["Task-1", "Task-2", "boss", "twin", "twin", "worker"]);
+
+    const missing = await run("where", pid, "nobody");
+    assert.deepEqual([missing.status, missing.stdout], [1, ""]);
+    assert.match(missing.stderr, /^contextvars: there is no task with the name or id nobody[^\n]*\n$/);
+    const twice = await run("where", pid, "twin");
+    assert.match(twice.stderr, /^contextvars: several tasks have the name twin: give the id[^\n]*\n$/);
+    // The inspector was closed again each time, and the program goes on.
+    const opened = target.stderr.match(/listening on ws:\/\/127\.0\.0\.1:\d+/g) ?? [];
+    assert.equal(opened.length, 7);
+    await closedAgain(Number(opened[0]?.replace(/.*:/, "")));
+    assert.equal(target.stdout, "ready\n");
+  });
+
+  it("ps --watch asks again and again, until Ctrl-C", async () => {
+    await using target = await started(PROGRAM.replace("CYCLE", ""));
+    await using watching = start(["ps", String(target.pid), "--watch", "0.05"]);
+    await watching.printed(/(?:tid [\s\S]*){2}/);
+    watching.kill("SIGINT");
+    assert.equal(await watching.ended(), 130);
+    assert.equal(watching.stderr, "");
+  });
+
+  it("pstree names the tasks that wait for each other in a circle", async () => {
+    await using target = await started(PROGRAM.replace("CYCLE", CYCLE));
+    const { status, stderr } = await run("pstree", String(target.pid));
+    assert.equal(status, 1);
+    assert.match(stderr, /^contextvars: [^\n]*cycle: first → second → first\n$/);
+    assert.equal((await run("ps", String(target.pid))).status, 0);
+  });
+
+  it("ps of a process whose inspector is open uses that one, and leaves it open", async () => {
+    await using target = new External(
+      process.execPath,
+      ["--inspect=127.0.0.1:0", "--input-type=module", "--eval", PROGRAM.replace("CYCLE", "")],
+      { cwd: packageRoot },
+    );
+    const [, port = ""] = await target.printed(/listening on ws:\/\/127\.0\.0\.1:(\d+)/);
+    await target.printed(/ready/);
+    const { status, stdout, stderr } = await run("ps", String(target.pid), "--port", port);
+    assert.equal(status, 0, stderr);
+    assert.match(stdout, / worker /);
+    const [, writer] = await asyncio.openConnection("127.0.0.1", Number(port));
+    writer.close();
+  });
+
+  it("ps says in one line why it cannot: no such process, not Node, without the library, wrong arguments", async () => {
+    await using plain = await started(`setInterval(() => {}, 1000); console.log("ready");`);
+    await using other = new External("sleep", ["60"]);
+    const failures: readonly [args: string[], status: number, message: RegExp][] = [
+      [["ps", "999999999"], 1, /there is no process 999999999/],
+      [["ps", String(other.pid)], 1, /runs sleep: only Node can be asked/],
+      [["ps", String(plain.pid)], 1, /does not use contextvars\/asyncio/],
+      [["ps"], 2, /usage: contextvars ps PID/],
+      [["ps", "x"], 2, /has to be a whole number/],
+      [["ps", "1", "2"], 2, /ps takes a PID/],
+      [["where", "1"], 2, /where takes a PID and the name or id/],
+      [["frobnicate"], 2, /there is no command frobnicate/],
+      [["toString"], 2, /there is no command toString/],
+      [["ps", "1", "--frobnicate"], 2, /Unknown option '--frobnicate'/],
+    ];
+    for (const [args, expected, message] of failures) {
+      const { status, stdout, stderr } = await run(...args);
+      assert.deepEqual([status, stdout], [expected, ""], args.join(" "));
+      assert.match(stderr, message);
+      assert.match(stderr, /^contextvars: [^\n]+\n$/);
+    }
+    process.kill(other.pid as number, 0);
+  });
+});
+
+describe("contextvars echo, nc", () => {
+  it("echo sends back what it gets, until Ctrl-C", async () => {
+    await using server = start(["echo", "0"]);
+    const [, port] = await server.printed(/echo at 127\.0\.0\.1:(\d+)/);
+    const [reader, writer] = await asyncio.openConnection("127.0.0.1", Number(port));
+    await writer.send("hello");
+    writer.writeEof();
+    assert.equal(String(await reader.read()), "hello");
+    writer.close();
+    server.kill("SIGINT");
+    assert.equal(await server.ended(), 130);
+  });
+
+  it("nc sends its input, and its end, and prints what comes back until the peer has ended", async () => {
+    const server = await asyncio.startServer(
+      async (reader, writer) => {
+        const all = await reader.read();
+        await writer.send(`got ${String(all).toUpperCase()}`);
+        writer.close();
+      },
+      "127.0.0.1",
+      0,
+    );
+    await using client = start(["nc", "127.0.0.1", String(portOf(server))]);
+    client.end("some words");
+    assert.equal(await client.ended(), 0);
+    assert.equal(client.stdout, "got SOME WORDS");
+    server.close();
+  });
+
+  it("nc -l talks with the first who connects, also at a Unix socket", async () => {
+    using folder = new TemporaryFolder();
+    const path = join(folder.path, "socket");
+    for (const at of [["0"], ["--unix", path]]) {
+      await using listener = start(["nc", "-l", ...at]);
+      const [, where = ""] = await listener.printed(/listening at (?:127\.0\.0\.1:)?(\S+)/);
+      const [reader, writer] =
+        where === path
+          ? await asyncio.openUnixConnection(path)
+          : await asyncio.openConnection("127.0.0.1", Number(where));
+      listener.end("from here");
+      assert.equal(String(await reader.read()), "from here");
+      await writer.send("from there");
+      writer.close();
+      assert.equal(await listener.ended(), 0, listener.stderr);
+      assert.equal(listener.stdout, "from there");
+    }
+  });
+
+  it("echo and nc say in one line why they cannot", async () => {
+    const taken = await asyncio.startServer(() => {}, "127.0.0.1", 0);
+    const port = String(portOf(taken));
+    const failures: readonly [args: string[], status: number, message: RegExp][] = [
+      [["echo"], 2, /usage: contextvars echo PORT/],
+      [["echo", port], 1, /address already in use/],
+      [["echo", "--tls", "0"], 2, /needs --key FILE and --cert FILE/],
+      [["nc", "127.0.0.1"], 2, /usage: contextvars nc HOST PORT/],
+      [["nc", "--unix", "/nowhere/at/all"], 1, /Connect call failed '\/nowhere\/at\/all'/],
+    ];
+    for (const [args, expected, message] of failures) {
+      const { status, stderr } = await run(...args);
+      assert.equal(status, expected, args.join(" "));
+      assert.match(stderr, message);
+      assert.match(stderr, /^contextvars: [^\n]+\n$/);
+    }
+    taken.close();
+  });
+});
+
+describe("contextvars doctor, repl, help", () => {
+  it("doctor says what this runtime is, and that Contexts propagate here", async () => {
+    const { status, stdout } = await run("doctor");
+    assert.equal(status, 0, stdout);
+    assert.match(stdout, /^ok {2}runtime +Node\.js \d/);
+    assert.match(stdout, /\nok {2}Contexts outside tasks +follow through all of \d+ ways\n/);
+    assert.match(stdout, /\nok {2}Contexts in a task +follow through all of \d+ ways\n/);
+    const findings = JSON.parse((await run("doctor", "--json")).stdout) as readonly { isWell: boolean }[];
+    assert.ok(findings.length > 3 && findings.every(({ isWell }) => isWell));
+  });
+
+  it("repl has asyncio and contextvars, and awaits at the top level", async () => {
+    await using repl = start(["repl"]);
+    repl.end('await asyncio.sleep(0.01, "slept")\nnew contextvars.ContextVar("v").name\n');
+    assert.equal(await repl.ended(), 0);
+    assert.match(repl.stdout, /'slept'/);
+    assert.match(repl.stdout, /'v'/);
+  });
+
+  it("help, --help and no command at all print the commands", async () => {
+    for (const args of [[], ["help"], ["--help"], ["-h"], ["ps", "--help"]]) {
+      const { status, stdout } = await run(...args);
+      assert.equal(status, 0);
+      assert.match(stdout, /^Usage: contextvars COMMAND/);
+      for (const name of ["ps", "pstree", "where", "echo", "nc", "repl", "doctor"]) {
+        assert.match(stdout, new RegExp(`^  ${name} `, "m"));
+      }
+    }
+  });
+});
