@@ -180,14 +180,14 @@ export class OSError extends Error {
   }
 }
 
-/** A connection failed. Python: `ConnectionError`. Differs: nothing. */
+/** A connection failed. Python: `ConnectionError`. */
 export class ConnectionError extends OSError {
   static {
     named(this, "ConnectionError");
   }
 }
 
-/** The peer reset the connection, or it is already gone. Python: `ConnectionResetError`. Differs: nothing. */
+/** The peer reset the connection, or it is already gone. Python: `ConnectionResetError`. */
 export class ConnectionResetError extends ConnectionError {
   static {
     named(this, "ConnectionResetError");
@@ -198,7 +198,7 @@ export class ConnectionResetError extends ConnectionError {
   }
 }
 
-/** Nobody listens at the address. Python: `ConnectionRefusedError`. Differs: nothing. */
+/** Nobody listens at the address. Python: `ConnectionRefusedError`. */
 export class ConnectionRefusedError extends ConnectionError {
   static {
     named(this, "ConnectionRefusedError");
@@ -209,7 +209,7 @@ export class ConnectionRefusedError extends ConnectionError {
   }
 }
 
-/** The connection was given up on this side. Python: `ConnectionAbortedError`. Differs: nothing. */
+/** The connection was given up on this side. Python: `ConnectionAbortedError`. */
 export class ConnectionAbortedError extends ConnectionError {
   static {
     named(this, "ConnectionAbortedError");
@@ -220,7 +220,7 @@ export class ConnectionAbortedError extends ConnectionError {
   }
 }
 
-/** Written to a connection whose other end reads no more. Python: `BrokenPipeError`. Differs: nothing. */
+/** Written to a connection whose other end reads no more. Python: `BrokenPipeError`. */
 export class BrokenPipeError extends ConnectionError {
   static {
     named(this, "BrokenPipeError");
@@ -231,7 +231,7 @@ export class BrokenPipeError extends ConnectionError {
   }
 }
 
-/** A path does not exist. Python: `FileNotFoundError`. Differs: nothing. */
+/** A path does not exist. Python: `FileNotFoundError`. */
 export class FileNotFoundError extends OSError {
   static {
     named(this, "FileNotFoundError");
@@ -242,7 +242,7 @@ export class FileNotFoundError extends OSError {
   }
 }
 
-/** The operating system forbids it. Python: `PermissionError`. Differs: nothing. */
+/** The operating system forbids it. Python: `PermissionError`. */
 export class PermissionError extends OSError {
   static {
     named(this, "PermissionError");
@@ -253,7 +253,7 @@ export class PermissionError extends OSError {
   }
 }
 
-/** There is no such process, or it has ended. Python: `ProcessLookupError`. Differs: nothing. */
+/** There is no such process, or it has ended. Python: `ProcessLookupError`. */
 export class ProcessLookupError extends OSError {
   static {
     named(this, "ProcessLookupError");
@@ -264,7 +264,7 @@ export class ProcessLookupError extends OSError {
   }
 }
 
-/** Something took longer than it was allowed to. Python: `TimeoutError`. Differs: nothing. */
+/** Something took longer than it was allowed to. Python: `TimeoutError`. */
 export class TimeoutError extends OSError {
   static {
     named(this, "TimeoutError");

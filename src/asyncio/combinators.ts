@@ -333,7 +333,7 @@ export interface AsCompletedOptions {
  * gives promises of the next results: each begins to wait when it is awaited, and gets the next result from there.
  * (TypeScript takes what `for await` gives for awaited: await it, and the types fit.)
  *
- * Python: `asyncio.as_completed()`, as since 3.13. Differs: nothing.
+ * Python: `asyncio.as_completed()`, as since 3.13.
  *
  * @throws {TimeoutError} In the iteration, if the time is over before all are done.
  * @throws {TypeError} If `awaitables` is not iterable, or holds something that cannot be waited for.
@@ -418,7 +418,7 @@ export function asCompleted<A extends Awaitable<unknown>>(
  * When the waiting task is cancelled, it gets the CancelledError, and the protected one goes on. Keep a reference to it:
  * what it throws then goes to the loop's exception handler.
  *
- * Python: `asyncio.shield()`. Differs: nothing.
+ * Python: `asyncio.shield()`.
  *
  * @throws {TypeError} If it is nothing that can be waited for.
  *

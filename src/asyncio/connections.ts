@@ -96,7 +96,7 @@ const TCP_OPTIONS = [
  * The addresses that the host stands for are tried one after the other, or with `happyEyeballsDelay` in a race. After a
  * cancellation no socket is left behind. With `ssl`, the server's certificate is checked, and its name against the host.
  *
- * Python: `asyncio.open_connection()`. Differs: nothing.
+ * Python: `asyncio.open_connection()`.
  *
  * @param host - A name or an IP address.
  * @param port - A number, or the name of a well-known service.
@@ -143,7 +143,7 @@ export function openConnection(
 /**
  * Connects to a Unix socket.
  *
- * Python: `asyncio.open_unix_connection()`. Differs: nothing.
+ * Python: `asyncio.open_unix_connection()`.
  *
  * @param path - Of the socket; one that begins with a zero byte is in Linux' abstract name space.
  * @returns The reader and the writer of the connection.

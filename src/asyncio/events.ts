@@ -49,17 +49,17 @@ export class Handle {
     this._flow = new Flow(context, null, false, null);
   }
 
-  /** Takes the callback back, if it has not run yet. Python: `Handle.cancel()`. Differs: nothing. */
+  /** Takes the callback back, if it has not run yet. Python: `Handle.cancel()`. */
   cancel(): void {
     this.#cancelled = true;
   }
 
-  /** Whether it was cancelled. Python: `Handle.cancelled()`. Differs: nothing. */
+  /** Whether it was cancelled. Python: `Handle.cancelled()`. */
   cancelled(): boolean {
     return this.#cancelled;
   }
 
-  /** The Context the callback runs in. Python: `Handle.get_context()`. Differs: nothing. */
+  /** The Context the callback runs in. Python: `Handle.get_context()`. */
   getContext(): Context {
     return this._flow.context as Context;
   }
@@ -107,7 +107,7 @@ function callReporting(handle: Handle): void {
 /**
  * A callback that is scheduled for a moment, and can be cancelled.
  *
- * Python: `asyncio.TimerHandle`. Differs: nothing.
+ * Python: `asyncio.TimerHandle`.
  */
 export class TimerHandle extends Handle {
   readonly #when: number;
@@ -122,7 +122,7 @@ export class TimerHandle extends Handle {
     this.#when = when;
   }
 
-  /** The moment it runs at, in seconds of the loop's clock. Python: `TimerHandle.when()`. Differs: nothing. */
+  /** The moment it runs at, in seconds of the loop's clock. Python: `TimerHandle.when()`. */
   when(): number {
     return this.#when;
   }

@@ -143,12 +143,12 @@ export class Future<T> implements Promise<T> {
     return getRunningLoop();
   }
 
-  /** Whether there is a result, an error or a cancellation. Python: `Future.done()`. Differs: nothing. */
+  /** Whether there is a result, an error or a cancellation. Python: `Future.done()`. */
   done(): boolean {
     return this.#state !== "pending";
   }
 
-  /** Whether it was cancelled. Python: `Future.cancelled()`. Differs: nothing. */
+  /** Whether it was cancelled. Python: `Future.cancelled()`. */
   cancelled(): boolean {
     return this.#state === "cancelled";
   }
@@ -156,7 +156,7 @@ export class Future<T> implements Promise<T> {
   /**
    * The result.
    *
-   * Python: `Future.result()`. Differs: nothing.
+   * Python: `Future.result()`.
    *
    * @throws {InvalidStateError} If it is not done yet.
    * @throws {CancelledError} If it was cancelled. Any other error that was set is thrown as it is.
@@ -172,7 +172,7 @@ export class Future<T> implements Promise<T> {
   /**
    * The error that was set, or `null` where there is a result.
    *
-   * Python: `Future.exception()`. Differs: nothing.
+   * Python: `Future.exception()`.
    *
    * @throws {InvalidStateError} If it is not done yet.
    * @throws {CancelledError} If it was cancelled.
@@ -214,7 +214,7 @@ export class Future<T> implements Promise<T> {
   /**
    * Cancels it: everybody who waits for it gets a CancelledError.
    *
-   * Python: `Future.cancel()`. Differs: nothing.
+   * Python: `Future.cancel()`.
    *
    * @param message - Put into the CancelledError.
    * @returns False if it was done already.
@@ -233,7 +233,7 @@ export class Future<T> implements Promise<T> {
   /**
    * Has the function called, with this Future, once it is done: in a later turn of the loop, never at once.
    *
-   * Python: `Future.add_done_callback()`. Differs: nothing.
+   * Python: `Future.add_done_callback()`.
    *
    * @param callback - Gets the Future. What it throws goes to the loop's exception handler.
    * @throws {TypeError} If `callback` is not a function.
@@ -258,7 +258,7 @@ export class Future<T> implements Promise<T> {
   /**
    * Takes back every registration of the function that has not been called yet.
    *
-   * Python: `Future.remove_done_callback()`. Differs: nothing.
+   * Python: `Future.remove_done_callback()`.
    *
    * @returns How many there were.
    */
@@ -537,7 +537,7 @@ export class InnerFuture<T> extends Future<T> {
 /**
  * Whether the value is a Future or a Task, of this installed copy of the package or another.
  *
- * Python: `asyncio.isfuture()`. Differs: nothing.
+ * Python: `asyncio.isfuture()`.
  */
 export function isfuture(value: unknown): value is Future<unknown> {
   return hasBrand(value, FUTURE);

@@ -76,7 +76,7 @@ export class Lock extends Holdable {
     checkNoArguments("Lock()", none);
   }
 
-  /** Whether a task holds it. Python: `Lock.locked()`. Differs: nothing. */
+  /** Whether a task holds it. Python: `Lock.locked()`. */
   locked(): boolean {
     return this.#locked;
   }
@@ -84,7 +84,7 @@ export class Lock extends Holdable {
   /**
    * Waits for the lock and takes it. A cancellation leaves it as it was.
    *
-   * Python: `Lock.acquire()`. Differs: nothing.
+   * Python: `Lock.acquire()`.
    */
   acquire(): Promise<true> {
     if (this.#locked || this.#waiters.areWanted()) {
@@ -97,7 +97,7 @@ export class Lock extends Holdable {
   /**
    * Gives the lock back; the task that waits longest gets it.
    *
-   * Python: `Lock.release()`. Differs: nothing.
+   * Python: `Lock.release()`.
    *
    * @throws {RuntimeError} If nobody holds it.
    */
@@ -164,7 +164,7 @@ class LockWaiter extends Waiter<true> {
 /**
  * Tells any number of tasks that something has happened.
  *
- * Python: `asyncio.Event`. Differs: nothing.
+ * Python: `asyncio.Event`.
  */
 export class Event {
   #value = false;
@@ -174,12 +174,12 @@ export class Event {
     checkNoArguments("Event()", none);
   }
 
-  /** Whether it is set. Python: `Event.is_set()`. Differs: nothing. */
+  /** Whether it is set. Python: `Event.is_set()`. */
   isSet(): boolean {
     return this.#value;
   }
 
-  /** Sets it: all that wait go on, and nobody has to wait until `clear()`. Python: `Event.set()`. Differs: nothing. */
+  /** Sets it: all that wait go on, and nobody has to wait until `clear()`. Python: `Event.set()`. */
   set(): void {
     if (this.#value) {
       return;
@@ -190,12 +190,12 @@ export class Event {
     }
   }
 
-  /** Unsets it. Python: `Event.clear()`. Differs: nothing. */
+  /** Unsets it. Python: `Event.clear()`. */
   clear(): void {
     this.#value = false;
   }
 
-  /** Waits until it is set; not at all if it is. Python: `Event.wait()`. Differs: nothing. */
+  /** Waits until it is set; not at all if it is. Python: `Event.wait()`. */
   wait(): Promise<true> {
     return this.#value ? Promise.resolve(true) : new EventWaiter(this, this.#waiters).wait();
   }
@@ -252,17 +252,17 @@ export class Condition extends Holdable {
     this.#lock = lock;
   }
 
-  /** Whether the lock is held. Python: `Condition.locked()`. Differs: nothing. */
+  /** Whether the lock is held. Python: `Condition.locked()`. */
   locked(): boolean {
     return this.#lock.locked();
   }
 
-  /** As `Lock.acquire()`. Python: `Condition.acquire()`. Differs: nothing. */
+  /** As `Lock.acquire()`. Python: `Condition.acquire()`. */
   acquire(): Promise<true> {
     return this.#lock.acquire();
   }
 
-  /** As `Lock.release()`. Python: `Condition.release()`. Differs: nothing. */
+  /** As `Lock.release()`. Python: `Condition.release()`. */
   release(): void {
     this.#lock.release();
   }
@@ -272,7 +272,7 @@ export class Condition extends Holdable {
    *
    * May return without a `notify()`: check what you wait for, or use `waitFor()`.
    *
-   * Python: `Condition.wait()`. Differs: nothing.
+   * Python: `Condition.wait()`.
    *
    * @throws {RuntimeError} If the lock is not held.
    */
@@ -283,7 +283,7 @@ export class Condition extends Holdable {
   /**
    * Waits until the predicate is true, and gives its value.
    *
-   * Python: `Condition.wait_for()`. Differs: nothing.
+   * Python: `Condition.wait_for()`.
    *
    * @throws {RuntimeError} If the lock is not held.
    * @throws {TypeError} If the predicate returns a promise, a Future or a Task, which would always count as true.
@@ -295,7 +295,7 @@ export class Condition extends Holdable {
   /**
    * Wakes the `n` tasks that wait longest; they go on when the lock is free.
    *
-   * Python: `Condition.notify()`. Differs: nothing.
+   * Python: `Condition.notify()`.
    *
    * @throws {RuntimeError} If the lock is not held.
    */
@@ -306,7 +306,7 @@ export class Condition extends Holdable {
     this.#notify(n);
   }
 
-  /** Wakes all. Python: `Condition.notify_all()`. Differs: nothing. */
+  /** Wakes all. Python: `Condition.notify_all()`. */
   notifyAll(): void {
     this.notify(this.#waiters.size);
   }
@@ -410,12 +410,12 @@ export class Semaphore extends Holdable {
     this.value = value;
   }
 
-  /** Whether `acquire()` would wait. Python: `Semaphore.locked()`. Differs: nothing. */
+  /** Whether `acquire()` would wait. Python: `Semaphore.locked()`. */
   locked(): boolean {
     return this.value === 0 || this.#waiters.areWanted();
   }
 
-  /** Waits for its turn. A cancellation leaves it as it was. Python: `Semaphore.acquire()`. Differs: nothing. */
+  /** Waits for its turn. A cancellation leaves it as it was. Python: `Semaphore.acquire()`. */
   acquire(): Promise<true> {
     if (this.locked()) {
       return new SemaphoreWaiter(this, this.#waiters).wait();
@@ -424,7 +424,7 @@ export class Semaphore extends Holdable {
     return Promise.resolve(true);
   }
 
-  /** Lets one more through. Python: `Semaphore.release()`. Differs: nothing. */
+  /** Lets one more through. Python: `Semaphore.release()`. */
   release(): void {
     this.value += 1;
     this.#wakeNext();
@@ -500,7 +500,7 @@ export class BoundedSemaphore extends Semaphore {
   /**
    * Lets one more through.
    *
-   * Python: `BoundedSemaphore.release()`. Differs: nothing.
+   * Python: `BoundedSemaphore.release()`.
    *
    * @throws {ValueError} If nobody holds it.
    */
@@ -554,17 +554,17 @@ export class Barrier {
     this.#parties = parties;
   }
 
-  /** How many have to come. Python: `Barrier.parties`. Differs: nothing. */
+  /** How many have to come. Python: `Barrier.parties`. */
   get parties(): number {
     return this.#parties;
   }
 
-  /** How many wait for the others. Python: `Barrier.n_waiting`. Differs: nothing. */
+  /** How many wait for the others. Python: `Barrier.n_waiting`. */
   get nWaiting(): number {
     return this.#state === "filling" ? this.#count : 0;
   }
 
-  /** Whether it was aborted. Python: `Barrier.broken`. Differs: nothing. */
+  /** Whether it was aborted. Python: `Barrier.broken`. */
   get broken(): boolean {
     return this.#state === "broken";
   }
@@ -572,7 +572,7 @@ export class Barrier {
   /**
    * Waits until all have come.
    *
-   * Python: `Barrier.wait()`. Differs: nothing.
+   * Python: `Barrier.wait()`.
    *
    * @returns A number from 0 to `parties - 1`, another one for each task.
    * @throws {BrokenBarrierError} If it is aborted, or reset meanwhile.

@@ -97,7 +97,7 @@ export class EventLoop {
     return events.callAt(when, callback, options);
   }
 
-  /** The loop's clock, in seconds; never goes back. Python: `loop.time()`. Differs: nothing. */
+  /** The loop's clock, in seconds; never goes back. Python: `loop.time()`. */
   time(): number {
     return time();
   }
@@ -107,7 +107,7 @@ export class EventLoop {
     return createTask(callable, options);
   }
 
-  /** A new Future. Python: `loop.create_future()`. Differs: nothing. */
+  /** A new Future. Python: `loop.create_future()`. */
   createFuture<T>(): Future<T> {
     return new Future<T>();
   }
@@ -134,7 +134,7 @@ export class EventLoop {
   /**
    * Hands a connection to a protocol that something else has accepted. The transport owns the socket from now on.
    *
-   * Python: `loop.connect_accepted_socket()`. Differs: nothing.
+   * Python: `loop.connect_accepted_socket()`.
    *
    * @param protocolFactory - Makes the protocol, when TLS is there if `ssl` asks for it.
    * @returns The transport and the protocol.
@@ -205,17 +205,17 @@ export class EventLoop {
     return quiet(lookUpName(address));
   }
 
-  /** Always `true`. Python: `loop.is_running()`. Differs: nothing. */
+  /** Always `true`. Python: `loop.is_running()`. */
   isRunning(): boolean {
     return true;
   }
 
-  /** Always `false`: the loop cannot be closed. Python: `loop.is_closed()`. Differs: nothing. */
+  /** Always `false`: the loop cannot be closed. Python: `loop.is_closed()`. */
   isClosed(): boolean {
     return false;
   }
 
-  /** As `createConnection()`, to a Unix socket. Python: `loop.create_unix_connection()`. Differs: nothing. */
+  /** As `createConnection()`, to a Unix socket. Python: `loop.create_unix_connection()`. */
   createUnixConnection<P extends BaseProtocol>(
     protocolFactory: () => P,
     path?: string | null,
@@ -229,7 +229,7 @@ export class EventLoop {
    *
    * Every protocol is made, and called, in a copy of the Context that was current when the server was made.
    *
-   * Python: `loop.create_server()`. Differs: nothing.
+   * Python: `loop.create_server()`.
    */
   createServer(
     protocolFactory: () => BaseProtocol,
@@ -240,7 +240,7 @@ export class EventLoop {
     return createServer(protocolFactory, host, port, options);
   }
 
-  /** As `createServer()`, on a Unix socket. Python: `loop.create_unix_server()`. Differs: nothing. */
+  /** As `createServer()`, on a Unix socket. Python: `loop.create_unix_server()`. */
   createUnixServer(
     protocolFactory: () => BaseProtocol,
     path?: string | null,
@@ -269,7 +269,7 @@ export class EventLoop {
   /**
    * Sets the function that is told of errors nobody caught; `null` brings the default back.
    *
-   * Python: `loop.set_exception_handler()`. Differs: nothing.
+   * Python: `loop.set_exception_handler()`.
    *
    * @throws {TypeError} If `handler` is neither a function nor `null`.
    */
@@ -281,7 +281,7 @@ export class EventLoop {
     events.replaceExceptionHandler(handler === null ? null : (context) => handler(this, context));
   }
 
-  /** The function that was set, or `null`. Python: `loop.get_exception_handler()`. Differs: nothing. */
+  /** The function that was set, or `null`. Python: `loop.get_exception_handler()`. */
   getExceptionHandler(): ExceptionHandler | null {
     return this.#exceptionHandler;
   }
@@ -300,18 +300,18 @@ export class EventLoop {
    * Switches debug mode: slow callbacks and steps of tasks are warned of, tasks that were collected before they were
    * done, and tasks that swallowed a cancellation; messages tell where a task or callback was made.
    *
-   * Python: `loop.set_debug()`. Differs: nothing.
+   * Python: `loop.set_debug()`.
    */
   setDebug(enabled: boolean): void {
     setDebug(enabled);
   }
 
-  /** Whether debug mode is on. Python: `loop.get_debug()`. Differs: nothing. */
+  /** Whether debug mode is on. Python: `loop.get_debug()`. */
   getDebug(): boolean {
     return isDebug();
   }
 
-  /** What is slow in debug mode, in seconds. Python: `loop.slow_callback_duration`. Differs: nothing. */
+  /** What is slow in debug mode, in seconds. Python: `loop.slow_callback_duration`. */
   get slowCallbackDuration(): number {
     return getSlowCallbackDuration();
   }
@@ -340,7 +340,7 @@ export class EventLoop {
   /**
    * Takes the function for the signal back; what happens then is Node's default.
    *
-   * Python: `loop.remove_signal_handler()`. Differs: nothing.
+   * Python: `loop.remove_signal_handler()`.
    *
    * @returns Whether there was one.
    */

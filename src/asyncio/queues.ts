@@ -149,7 +149,7 @@ function isLess(a: unknown, b: unknown): boolean {
 /**
  * Hands items from tasks to tasks, first in, first out.
  *
- * Python: `asyncio.Queue`. Differs: nothing.
+ * Python: `asyncio.Queue`.
  *
  * @typeParam T - The type of the items.
  *
@@ -196,22 +196,22 @@ export class Queue<T> {
     this.#finished.set();
   }
 
-  /** How many items fit in. Python: `Queue.maxsize`. Differs: nothing. */
+  /** How many items fit in. Python: `Queue.maxsize`. */
   get maxsize(): number {
     return this.#maxsize;
   }
 
-  /** How many items are in it. Python: `Queue.qsize()`. Differs: nothing. */
+  /** How many items are in it. Python: `Queue.qsize()`. */
   qsize(): number {
     return this.#store.size;
   }
 
-  /** Whether there is no item. Python: `Queue.empty()`. Differs: nothing. */
+  /** Whether there is no item. Python: `Queue.empty()`. */
   empty(): boolean {
     return this.#store.size === 0;
   }
 
-  /** Whether no more items fit in. Python: `Queue.full()`. Differs: nothing. */
+  /** Whether no more items fit in. Python: `Queue.full()`. */
   full(): boolean {
     return this.#maxsize > 0 && this.#store.size >= this.#maxsize;
   }
@@ -267,7 +267,7 @@ export class Queue<T> {
   /**
    * Takes an item out; waits while the queue is empty. After a cancellation no item is lost.
    *
-   * Python: `Queue.get()`. Differs: nothing.
+   * Python: `Queue.get()`.
    *
    * @throws {QueueShutDown} If the queue was shut down, and is empty.
    */
@@ -285,7 +285,7 @@ export class Queue<T> {
   /**
    * Takes an item out.
    *
-   * Python: `Queue.get_nowait()`. Differs: nothing.
+   * Python: `Queue.get_nowait()`.
    *
    * @throws {QueueEmpty} If there is none.
    * @throws {QueueShutDown} If there is none and the queue was shut down.
@@ -302,7 +302,7 @@ export class Queue<T> {
   /**
    * Says that an item that was taken out has been dealt with.
    *
-   * Python: `Queue.task_done()`. Differs: nothing.
+   * Python: `Queue.task_done()`.
    *
    * @throws {ValueError} If it was said more often than items were put in.
    */
@@ -313,7 +313,7 @@ export class Queue<T> {
     this.#oneFinished();
   }
 
-  /** Waits until all items that were put in have been dealt with. Python: `Queue.join()`. Differs: nothing. */
+  /** Waits until all items that were put in have been dealt with. Python: `Queue.join()`. */
   join(): Promise<void> {
     return this.#unfinished > 0 ? quiet(this.#join()) : Promise.resolve();
   }
@@ -321,7 +321,7 @@ export class Queue<T> {
   /**
    * Ends the queue: nothing can be put in any more, and `get()` throws when it is empty, or at once.
    *
-   * Python: `Queue.shutdown()`. Differs: nothing.
+   * Python: `Queue.shutdown()`.
    *
    * @param immediate - Whether to drop what is in it.
    */
@@ -485,7 +485,7 @@ function wakeNext(waiters: Waiters): void {
  *
  * Items are compared by `<`; arrays as Python's tuples are: `[priority, item]`.
  *
- * Python: `asyncio.PriorityQueue`. Differs: nothing.
+ * Python: `asyncio.PriorityQueue`.
  */
 export class PriorityQueue<T> extends Queue<T> {
   /** @internal */
@@ -497,7 +497,7 @@ export class PriorityQueue<T> extends Queue<T> {
 /**
  * A queue that gives the newest item first.
  *
- * Python: `asyncio.LifoQueue`. Differs: nothing.
+ * Python: `asyncio.LifoQueue`.
  */
 export class LifoQueue<T> extends Queue<T> {
   /** @internal */

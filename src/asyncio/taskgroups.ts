@@ -84,7 +84,7 @@ export class TaskGroup {
    *
    * Before `with()`, it takes effect on entry. More than once is as once.
    *
-   * Python: `TaskGroup.cancel()`, since 3.15. Differs: nothing.
+   * Python: `TaskGroup.cancel()`, since 3.15.
    */
   cancel(): void {
     if (this.#parent === null) {

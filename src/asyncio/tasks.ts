@@ -160,17 +160,17 @@ export class Task<T> extends Future<T> {
     }
   }
 
-  /** The task's name. Python: `Task.get_name()`. Differs: nothing. */
+  /** The task's name. Python: `Task.get_name()`. */
   getName(): string {
     return typeof this.#name === "number" ? `Task-${this.#name}` : String(this.#name);
   }
 
-  /** Changes the name. Python: `Task.set_name()`. Differs: nothing. */
+  /** Changes the name. Python: `Task.set_name()`. */
   setName(name: string): void {
     this.#name = String(name);
   }
 
-  /** The Context the task runs in, itself and not a copy. Python: `Task.get_context()`. Differs: nothing. */
+  /** The Context the task runs in, itself and not a copy. Python: `Task.get_context()`. */
   getContext(): Context {
     return this.#flow.context as Context;
   }
@@ -207,7 +207,7 @@ export class Task<T> extends Future<T> {
     return true;
   }
 
-  /** How often the task was asked to end, less `uncancel()`. Python: `Task.cancelling()`. Differs: nothing. */
+  /** How often the task was asked to end, less `uncancel()`. Python: `Task.cancelling()`. */
   cancelling(): number {
     return this.#cancelRequests;
   }
@@ -215,7 +215,7 @@ export class Task<T> extends Future<T> {
   /**
    * Takes one request to end back: whoever made it has dealt with it. At zero an undelivered one is dropped.
    *
-   * Python: `Task.uncancel()`. Differs: nothing.
+   * Python: `Task.uncancel()`.
    *
    * @returns How many requests are left.
    */
@@ -311,7 +311,7 @@ export class Task<T> extends Future<T> {
   /**
    * Not possible: a task's result is what its function returns.
    *
-   * Python: `Task.set_result()`. Differs: nothing.
+   * Python: `Task.set_result()`.
    *
    * @throws {RuntimeError} Always.
    */
@@ -322,7 +322,7 @@ export class Task<T> extends Future<T> {
   /**
    * Not possible: a task's error is what its function throws.
    *
-   * Python: `Task.set_exception()`. Differs: nothing.
+   * Python: `Task.set_exception()`.
    *
    * @throws {RuntimeError} Always.
    */
@@ -689,7 +689,7 @@ function stopWatching(task: Task<unknown>): boolean {
   return true;
 }
 
-/** All tasks that are not done. Python: `asyncio.all_tasks()`. Differs: nothing. */
+/** All tasks that are not done. Python: `asyncio.all_tasks()`. */
 export function allTasks(): Set<Task<unknown>> {
   const all = new Set<Task<unknown>>();
   for (let task = oldest; task !== null; task = task._newer) {
@@ -709,7 +709,7 @@ export function allTasks(): Set<Task<unknown>> {
  *
  * After a cancellation no timer is left behind.
  *
- * Python: `asyncio.sleep()`. Differs: nothing.
+ * Python: `asyncio.sleep()`.
  *
  * @param delay - In seconds; less than 0 is 0. Any length: the timers of Node end at 24 days, this does not.
  * @param result - What the promise resolves to.

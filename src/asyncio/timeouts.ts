@@ -38,12 +38,12 @@ export class Timeout {
     this.#when = when;
   }
 
-  /** The deadline, in seconds of the loop's clock; `null` for none. Python: `Timeout.when()`. Differs: nothing. */
+  /** The deadline, in seconds of the loop's clock; `null` for none. Python: `Timeout.when()`. */
   when(): number | null {
     return this.#when;
   }
 
-  /** Whether the deadline was reached inside. Python: `Timeout.expired()`. Differs: nothing. */
+  /** Whether the deadline was reached inside. Python: `Timeout.expired()`. */
   expired(): boolean {
     return this.#state === "expiring" || this.#state === "expired";
   }
@@ -51,7 +51,7 @@ export class Timeout {
   /**
    * Moves the deadline.
    *
-   * Python: `Timeout.reschedule()`. Differs: nothing.
+   * Python: `Timeout.reschedule()`.
    *
    * @param when - In seconds of the loop's clock; `null` for none.
    * @throws {RuntimeError} Before `with()`, after it, and once the deadline was reached.

@@ -108,7 +108,7 @@ export class ContextVar<T> {
     Object.preventExtensions(this);
   }
 
-  /** The name given to the constructor. Python: `ContextVar.name`. Differs: nothing. */
+  /** The name given to the constructor. Python: `ContextVar.name`. */
   get name(): string {
     return this.#name;
   }
@@ -118,7 +118,7 @@ export class ContextVar<T> {
    *
    * Where it is not set there: the fallback, if one is given; else the default of the variable; else an error.
    *
-   * Python: `ContextVar.get()`. Differs: nothing.
+   * Python: `ContextVar.get()`.
    *
    * @param fallback - What to return where the variable is not set. `undefined` is a fallback too.
    * @throws {LookupError} If the variable is not set, and there is neither fallback nor default.

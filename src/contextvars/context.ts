@@ -95,7 +95,7 @@ export class Context {
    *
    * Later changes of the one do not show in the other.
    *
-   * Python: `Context.copy()`. Differs: nothing.
+   * Python: `Context.copy()`.
    */
   copy(): Context {
     return contextOf(this._map);
@@ -117,7 +117,7 @@ export class Context {
    *
    * The variable's own default plays no part.
    *
-   * Python: `Context.get()`. Differs: nothing.
+   * Python: `Context.get()`.
    *
    * @throws {TypeError} If `variable` is not a ContextVar.
    */
@@ -166,7 +166,7 @@ export class Context {
     return entries<ContextVar<unknown>>(this._map);
   }
 
-  /** Iterates over the variables, as they were when the iteration began. Python: `iter(context)`. Differs: nothing. */
+  /** Iterates over the variables, as they were when the iteration began. Python: `iter(context)`. */
   [Symbol.iterator](): IterableIterator<ContextVar<unknown>> {
     return this.keys()[Symbol.iterator]();
   }
@@ -213,7 +213,7 @@ knowMethodsOf({ Context, ContextVar });
  *
  * Changes made afterwards, here or there, do not show in the other.
  *
- * Python: `contextvars.copy_context()`. Differs: nothing.
+ * Python: `contextvars.copy_context()`.
  *
  * @example Running a callback later with the values of now
  * ```ts

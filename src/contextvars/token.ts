@@ -59,7 +59,7 @@ export class Token<T> {
     return new Token(madeBySet, variable, oldValue, context);
   }
 
-  /** The variable whose `set()` made the token. Python: `Token.var`. Differs: nothing. */
+  /** The variable whose `set()` made the token. Python: `Token.var`. */
   get var(): ContextVar<T> {
     return this.#variable;
   }
@@ -72,7 +72,7 @@ export class Token<T> {
   /**
    * Resets the variable: `using token = variable.set(value)`.
    *
-   * Python: `Token.__exit__()`. Differs: nothing.
+   * Python: `Token.__exit__()`.
    *
    * @throws {RuntimeError} If the token has been used already.
    * @throws {ValueError} If the current Context is not the one the token was made in.

@@ -6,7 +6,7 @@ import type { Transport } from "../transports/transport.ts";
  *
  * All methods are called in the connection's Context.
  *
- * Python: `asyncio.BaseProtocol`. Differs: nothing.
+ * Python: `asyncio.BaseProtocol`.
  */
 export class BaseProtocol {
   /** @internal Whether its methods run code of the user, which has to find the connection's Context. */
@@ -20,7 +20,7 @@ export class BaseProtocol {
   /**
    * The connection is gone. Called once, last.
    *
-   * Python: `connection_lost()`. Differs: nothing.
+   * Python: `connection_lost()`.
    *
    * @param _exception - What it was lost with; `null` after an EOF or when this side closed it.
    */
@@ -38,7 +38,7 @@ abstract class StreamingProtocol extends BaseProtocol {
   /**
    * The peer will send no more.
    *
-   * Python: `eof_received()`. Differs: nothing.
+   * Python: `eof_received()`.
    *
    * @returns Whether the transport stays open for writing. By default it closes.
    */
@@ -51,7 +51,7 @@ abstract class StreamingProtocol extends BaseProtocol {
 /**
  * A protocol that gets what arrives in the transport's own buffers.
  *
- * Python: `asyncio.Protocol`. Differs: nothing.
+ * Python: `asyncio.Protocol`.
  */
 export class Protocol extends StreamingProtocol {
   /** Some bytes have arrived: any number, not a message. Python: `data_received()`. */
@@ -67,7 +67,7 @@ export abstract class BufferedProtocol extends StreamingProtocol {
   /**
    * Where the next bytes are to go; at least one must fit.
    *
-   * Python: `get_buffer()`. Differs: nothing.
+   * Python: `get_buffer()`.
    *
    * @param sizeHint - How many bytes there are.
    */

@@ -93,12 +93,12 @@ export class Server implements Openable {
     return this.#sockets;
   }
 
-  /** Whether connections are accepted. Python: `Server.is_serving()`. Differs: nothing. */
+  /** Whether connections are accepted. Python: `Server.is_serving()`. */
   isServing(): boolean {
     return this.#state === "serving";
   }
 
-  /** The loop. Python: `Server.get_loop()`. Differs: nothing. */
+  /** The loop. Python: `Server.get_loop()`. */
   getLoop(): EventLoop {
     return getRunningLoop();
   }
@@ -106,7 +106,7 @@ export class Server implements Openable {
   /**
    * Accepts connections from now on; without effect when it does already.
    *
-   * Python: `Server.start_serving()`. Differs: nothing.
+   * Python: `Server.start_serving()`.
    *
    * @throws {RuntimeError} If the server is closed.
    */
@@ -137,7 +137,7 @@ export class Server implements Openable {
   /**
    * Stops listening. Connections that are open stay open.
    *
-   * Python: `Server.close()`. Differs: nothing.
+   * Python: `Server.close()`.
    */
   close(): void {
     if (this.#state === "closed") {

@@ -100,7 +100,7 @@ export function startServer(
  *
  * A socket that is left over at the path is removed first. On closing, the file is removed if it still is the server's own.
  *
- * Python: `asyncio.start_unix_server()`. Differs: nothing.
+ * Python: `asyncio.start_unix_server()`.
  *
  * @param clientConnectedCb - Gets the reader and the writer of a connection.
  * @param path - Up to 107 bytes; one that begins with a zero byte is in Linux' abstract name space.

@@ -126,7 +126,7 @@ export class StreamReader implements AsyncIterable<Buffer> {
    * At EOF: what is left, without a newline, an empty Buffer if nothing is. A line longer than the limit is dropped, with
    * its newline if that has arrived, else with everything in the buffer, and an error thrown.
    *
-   * Python: `StreamReader.readline()`. Differs: nothing.
+   * Python: `StreamReader.readline()`.
    *
    * @throws {ValueError} If the line is longer than the limit; its `cause` is the LimitOverrunError.
    * @throws {RuntimeError} If another task is already waiting for data.
@@ -141,7 +141,7 @@ export class StreamReader implements AsyncIterable<Buffer> {
    *
    * The limit plays no part. At EOF before that: an error that carries what had come; the buffer is empty then.
    *
-   * Python: `StreamReader.readexactly()`. Differs: nothing.
+   * Python: `StreamReader.readexactly()`.
    *
    * @param n - In bytes; 0 gives an empty Buffer at once.
    * @throws {IncompleteReadError} If the stream ends before.
@@ -290,7 +290,7 @@ export class StreamReader implements AsyncIterable<Buffer> {
     return n === 0 ? this.#intake.nothing() : this.#intake.read("peek", n);
   }
 
-  /** Whether the end has come and everything was read. Python: `StreamReader.at_eof()`. Differs: nothing. */
+  /** Whether the end has come and everything was read. Python: `StreamReader.at_eof()`. */
   atEof(): boolean {
     const { buffer } = this.#intake;
     return buffer.eof && buffer.length === 0;
@@ -299,7 +299,7 @@ export class StreamReader implements AsyncIterable<Buffer> {
   /**
    * Iterates over the lines, each with its newline; ends at EOF.
    *
-   * Python: `async for line in reader`. Differs: nothing.
+   * Python: `async for line in reader`.
    */
   [Symbol.asyncIterator](): AsyncIterator<Buffer> {
     return { next: () => this.#nextLine() };
@@ -351,7 +351,7 @@ export class StreamReader implements AsyncIterable<Buffer> {
   /**
    * Appends bytes that have arrived; the Buffer must not be changed afterwards.
    *
-   * Python: `StreamReader.feed_data()`. Differs: nothing.
+   * Python: `StreamReader.feed_data()`.
    *
    * @throws {RuntimeError} After `feedEof()`.
    */
@@ -359,7 +359,7 @@ export class StreamReader implements AsyncIterable<Buffer> {
     this.#intake.feed(data);
   }
 
-  /** Says that no more will arrive. Python: `StreamReader.feed_eof()`. Differs: nothing. */
+  /** Says that no more will arrive. Python: `StreamReader.feed_eof()`. */
   feedEof(): void {
     this.#intake.feedEof();
   }
@@ -367,7 +367,7 @@ export class StreamReader implements AsyncIterable<Buffer> {
   /**
    * Has every read throw the error from now on, the one that waits included, whatever is in the buffer.
    *
-   * Python: `StreamReader.set_exception()`. Differs: nothing.
+   * Python: `StreamReader.set_exception()`.
    */
   setException(exception: unknown): void {
     this.#intake.fail(exception);
@@ -378,7 +378,7 @@ export class StreamReader implements AsyncIterable<Buffer> {
     return this.#intake.exception ?? this.#intake.buffer.lost;
   }
 
-  /** Sets what is paused when too much arrives. Python: `StreamReader.set_transport()`. Differs: nothing. */
+  /** Sets what is paused when too much arrives. Python: `StreamReader.set_transport()`. */
   setTransport(transport: ReadTransport): void {
     this.#intake.transport = transport;
   }

@@ -92,7 +92,7 @@ export class StreamWriter {
     return new StreamWriter(new WritePipeTransport("StreamWriter.from()", sink, protocol), protocol, null);
   }
 
-  /** The transport underneath. Python: `StreamWriter.transport`. Differs: nothing. */
+  /** The transport underneath. Python: `StreamWriter.transport`. */
   get transport(): Transport {
     return this.#transport;
   }
@@ -131,7 +131,7 @@ export class StreamWriter {
    *
    * Any number of tasks may wait. A cancellation changes nothing about what was written.
    *
-   * Python: `StreamWriter.drain()`. Differs: nothing.
+   * Python: `StreamWriter.drain()`.
    *
    * @throws {ConnectionResetError} If the connection is lost, or was closed on this side.
    * @throws The error that the connection was lost with, or that was set on the reader.
@@ -149,13 +149,13 @@ export class StreamWriter {
    *
    * Reads end as at EOF. To wait: `waitClosed()`.
    *
-   * Python: `StreamWriter.close()`. Differs: nothing.
+   * Python: `StreamWriter.close()`.
    */
   close(): void {
     this.#transport.close();
   }
 
-  /** Whether the connection is closing or closed. Python: `StreamWriter.is_closing()`. Differs: nothing. */
+  /** Whether the connection is closing or closed. Python: `StreamWriter.is_closing()`. */
   isClosing(): boolean {
     return this.#transport.isClosing();
   }
@@ -172,7 +172,7 @@ export class StreamWriter {
     return this.#protocol.waitClosed(this.#transport);
   }
 
-  /** Whether `writeEof()` is possible. Python: `StreamWriter.can_write_eof()`. Differs: nothing. */
+  /** Whether `writeEof()` is possible. Python: `StreamWriter.can_write_eof()`. */
   canWriteEof(): boolean {
     return this.#transport.canWriteEof();
   }
@@ -180,7 +180,7 @@ export class StreamWriter {
   /**
    * Sends an EOF, when everything that was written has been sent. The peer's data can still be read.
    *
-   * Python: `StreamWriter.write_eof()`. Differs: nothing.
+   * Python: `StreamWriter.write_eof()`.
    */
   writeEof(): void {
     this.#transport.writeEof();

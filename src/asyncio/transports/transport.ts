@@ -117,6 +117,6 @@ export interface WriteTransport extends BaseTransport {
 /**
  * A connection: bytes out, and control over bytes in. What comes in goes to its protocol.
  *
- * Python: `asyncio.Transport`. Differs: nothing.
+ * Python: `asyncio.Transport`.
  */
 export interface Transport extends ReadTransport, WriteTransport {}
