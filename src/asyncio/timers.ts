@@ -18,9 +18,9 @@ export const LONGEST_TIMEOUT: number = 2 ** 31 - 1; // milliseconds
 
 /** Something that is to be run at some moment. */
 export interface Timer extends Due {
-  /** Where it is in the heap; -1 where it is not. */
+  /** @internal Where it is in the heap; -1 where it is not. */
   _place: number;
-  /** Its place among the timers of the same moment. */
+  /** @internal Its place among the timers of the same moment. */
   readonly _order: number;
 }
 
