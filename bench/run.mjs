@@ -30,6 +30,7 @@ import { latency } from "./workloads/latency.mjs";
 import { lines } from "./workloads/lines.mjs";
 import { idleMemory, slowReader } from "./workloads/memory.mjs";
 import { awaits, context, load, opentelemetry, tasks } from "./workloads/micro.mjs";
+import { relay } from "./workloads/relay.mjs";
 import { tls } from "./workloads/tls.mjs";
 
 /** @typedef {(peers: import("./lib/peers.mjs").Peers, isQuick: boolean) => import("./lib/rounds.mjs").Case[]} Workload */
@@ -40,6 +41,7 @@ const WORKLOADS = {
   lines,
   frames,
   bulk,
+  relay,
   client,
   churn,
   latency,

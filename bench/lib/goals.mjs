@@ -73,6 +73,7 @@ export const GOALS = [
   rate("S6b frames : asyncio", "frames", FRAME, "contextvars@24", "asyncio", 25),
   rate("S7 bulk down : raw net", "bulk", DOWN, "contextvars@24", "net@24", 0.97),
   rate("S7 bulk down : asyncio", "bulk", DOWN, "contextvars@24", "asyncio", 1.05),
+  rate("S7b relay : pipeline", "relay", UP, "relay@24", "pipeline@24", 1),
   ...["net@24", "uvloop", "asyncio"].map((theirs) =>
     rate(
       `S8 client : ${theirs === "net@24" ? "raw net" : theirs}`,

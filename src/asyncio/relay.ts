@@ -1,6 +1,7 @@
 /** relay: two connections, each of which gets what the other sends. */
 import { repr } from "../repr.ts";
 import { gather } from "./combinators.ts";
+import type { ReadBuffer, Taker } from "./streams/read-buffer.ts";
 import { StreamReader } from "./streams/reader.ts";
 import { StreamWriter } from "./streams/writer.ts";
 import { createTask } from "./tasks.ts";
@@ -97,21 +98,44 @@ async function join(first: StreamPair, second: StreamPair): Promise<[number, num
 
 /** Sends what the one reads to the other, and the EOF; returns the number of bytes. */
 async function pump(reader: StreamReader, writer: StreamWriter): Promise<number> {
-  let count = 0;
-  for (;;) {
-    const given = reader._lockedChunk();
-    const chunk = given instanceof Promise ? await given : given;
-    if (chunk.length === 0) {
-      break;
-    }
-    count += chunk.length;
-    writer.write(chunk);
+  const passing = new Passing(writer, reader._hasReadTimeout);
+  while ((await reader._lockedTake(passing)) !== "ended") {
     if (writer.needsDrain) {
       await writer.drain();
     }
   }
   writer.writeEof();
-  return count;
+  return passing.count;
+}
+
+/** One read for many chunks: it writes each when it arrives, and ends where it has to wait for room, or at EOF. */
+class Passing implements Taker {
+  readonly method = "relay";
+  readonly owner = "";
+  readonly #writer: StreamWriter;
+  /** The time limit of a read is to be that of a pause in between. */
+  readonly #endsEachTime: boolean;
+  count = 0;
+
+  constructor(writer: StreamWriter, endsEachTime: boolean) {
+    this.#writer = writer;
+    this.#endsEachTime = endsEachTime;
+  }
+
+  take(buffer: ReadBuffer): "ended" | "paused" | null {
+    const before = this.count;
+    for (let chunk = buffer.chunkAtHand(); chunk !== null; chunk = buffer.chunkAtHand()) {
+      this.count += chunk.length;
+      this.#writer.write(chunk);
+      if (this.#writer.needsDrain) {
+        return "paused";
+      }
+    }
+    if (this.#endsEachTime && this.count > before) {
+      return "paused";
+    }
+    return buffer.ended() ? "ended" : null;
+  }
 }
 
 function checkedPair(name: string, pair: StreamPair): StreamPair {

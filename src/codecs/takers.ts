@@ -28,6 +28,7 @@ export interface FrameTaker extends Taker {
 /** Waits until the bytes that a frame needs have arrived, or the end has. */
 export class Arrival implements Taker {
   readonly method = "receive";
+  readonly owner = "Framed.";
   readonly #taker: FrameTaker;
 
   constructor(taker: FrameTaker) {
@@ -50,6 +51,7 @@ export function takerFor(codec: Codec<unknown, never>): FrameTaker {
 /** Takes frames whose size the codec tells. The bytes of one are put together if they lie in several chunks. */
 abstract class SizedTaker<C extends Codec<unknown, never>> implements FrameTaker {
   readonly method = "receive";
+  readonly owner = "Framed.";
   readonly codec: C;
   needed = 1;
   /** How many bytes of a frame that is too long are still to be dropped. */
@@ -165,6 +167,7 @@ class ViewTaker extends SizedTaker<Codec<unknown, never>> {
 /** Takes frames that end with a separator. */
 class SeparatedTaker implements FrameTaker {
   readonly method = "receive";
+  readonly owner = "Framed.";
   needed = 1;
   readonly #codec: SeparatedCodec<unknown, never>;
   /** Whether the bytes up to the next separator belong to a frame that is too long. */

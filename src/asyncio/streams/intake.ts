@@ -102,8 +102,8 @@ class ParkedRead extends Wait<Answer> {
     const isBounded = typeof this.request === "string" && this.request in wanted;
     const of = isBounded ? ` of ${wanted[this.request as keyof typeof wanted]}` : "";
     const peer = peerText(transport);
-    const owner = typeof this.request === "string" ? "StreamReader" : "Framed";
-    return `<${owner}.${methodOf(this.request, methods)}() ${buffer.length}${of} bytes${peer === "" ? "" : `, ${peer}`}>`;
+    const owner = typeof this.request === "string" ? "StreamReader." : this.request.owner;
+    return `<${owner}${methodOf(this.request, methods)}() ${buffer.length}${of} bytes${peer === "" ? "" : `, ${peer}`}>`;
   }
 
   /** A reader without a transport is fed by the program. */
@@ -263,13 +263,18 @@ export class Intake {
     return this.#lockedBy !== null;
   }
 
+  /** Whether a read may wait for a limited time only. */
+  get hasTimeout(): boolean {
+    return this.#timeout !== undefined;
+  }
+
   /** The first chunk that has arrived, or the next one; an empty one at the end. */
   lockedChunk(): Buffer | Promise<Buffer> {
     const chunk = this.exception === null ? this.#takeChunk() : null;
-    return chunk ?? this.lockedRead("some", Number.POSITIVE_INFINITY, EMPTY);
+    return chunk ?? this.lockedRead("some", Number.POSITIVE_INFINITY);
   }
 
-  lockedRead<A>(request: Request, size: number, target: Uint8Array): Promise<A> {
+  lockedRead<A>(request: Request, size = 0, target: Uint8Array = EMPTY): Promise<A> {
     return this.exception === null ? this.#read(request, size, NEWLINE, target) : rejected(this.exception);
   }
 

@@ -16,10 +16,12 @@ import { IncompleteReadError, LimitOverrunError } from "../exceptions.ts";
 /** What a read asks for: `some` bytes and `exactly` so many have a size, `until` has separators. */
 export type Request = "some" | "all" | "exactly" | "until" | "line" | "into" | "peek" | Taker;
 
-/** A read of another kind, which looks for what it takes by itself: a frame of `contextvars/codecs`. */
+/** A read of another kind, which looks for what it takes by itself: a frame of `contextvars/codecs`, what `relay()` sends. */
 export interface Taker {
-  /** The method that reads, for messages. */
+  /** The method that reads, for messages, */
   readonly method: string;
+  /** and its class, with a point behind it; empty for a function. */
+  readonly owner: string;
   /** Takes what it looks for; `null`, with the bytes unchanged, if it has to wait. */
   take(buffer: ReadBuffer): unknown;
 }

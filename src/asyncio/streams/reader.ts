@@ -439,9 +439,14 @@ export class StreamReader implements AsyncIterable<Buffer> {
     return this.#intake.isLocked;
   }
 
-  /** @internal The next chunk, for whoever has locked the reader; an empty one at EOF. */
-  _lockedChunk(): Buffer | Promise<Buffer> {
-    return this.#intake.lockedChunk();
+  /** @internal A read for whoever has locked the reader. */
+  _lockedTake<A>(taker: Taker): Promise<A> {
+    return this.#intake.lockedRead(taker);
+  }
+
+  /** @internal */
+  get _hasReadTimeout(): boolean {
+    return this.#intake.hasTimeout;
   }
 
   /** @internal Everything that has arrived and was not read; the buffer is empty afterwards. */
