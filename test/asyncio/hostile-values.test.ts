@@ -15,7 +15,7 @@ import { ROOT_CONTEXT } from "@opentelemetry/api";
 import { ContextVar, copyContext, isolated } from "contextvars";
 import * as asyncio from "contextvars/asyncio";
 import { ContextVarsContextManager } from "contextvars/opentelemetry";
-import { MockClock, memoryServer } from "contextvars/testing";
+import { asyncioTest, MockClock, memoryServer, Sequencer } from "contextvars/testing";
 import { safeRepr } from "#dist/repr.js";
 import { takersOfFunctions } from "../support/declarations.ts";
 import { type Body, bodies, values } from "../support/hostile-values.ts";
@@ -361,6 +361,8 @@ const rows: Readonly<Record<string, Row>> = {
     },
     tells: true,
   },
+  asyncioTest: { via: (call) => asyncioTest(call)(), like: (call) => ran(call) },
+  "Sequencer.with": { via: (call) => new Sequencer().with(0, call) },
   "MockClock.with": { via: (call) => new MockClock().with(call) },
   "ContextVarsContextManager.with": { via: (call) => new ContextVarsContextManager().with(ROOT_CONTEXT, call) },
   StreamReaderProtocol: {
@@ -379,6 +381,11 @@ async function cleaningUp(call: Call): Promise<void> {
   } finally {
     await call();
   }
+}
+
+/** The result of a test is for nobody. */
+async function ran(call: Call): Promise<void> {
+  await call();
 }
 
 /** A task that is looked at before it starts, while it runs, and when it is done. */

@@ -1,12 +1,4 @@
-/** timeout and timeoutAt. */
-import { describe, it } from "node:test";
-import { runCase } from "../conformance/asyncio/cases/case.ts";
-import { timeoutCases } from "../conformance/asyncio/cases/timeouts.ts";
+/** timeout and timeoutAt: the named cases. */
+import { declareCases } from "../conformance/asyncio/cases/declare.ts";
 
-describe("timeouts, as in CPython", () => {
-  for (const taskCase of timeoutCases) {
-    it(`${taskCase.about} (${taskCase.id})`, async () => {
-      await runCase(taskCase);
-    });
-  }
-});
+declareCases("timeouts");

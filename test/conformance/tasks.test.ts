@@ -1,9 +1,12 @@
 /** The named cases of tasks on both sides: what each has to see is in test/asyncio, that CPython sees the same is here. */
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { describe, it } from "node:test";
 import { type Json, pythonFunction, pythonVersion, runPythonFile } from "../support/cpython.ts";
+import { packageRoot } from "../support/paths.ts";
 import { runCase } from "./asyncio/cases/case.ts";
-import { taskCases } from "./asyncio/cases/index.ts";
+import { casesOf, taskCases } from "./asyncio/cases/index.ts";
 import { firstDifference } from "./asyncio/compare.ts";
 import type { Entry } from "./asyncio/language.ts";
 
@@ -23,3 +26,10 @@ for (const [topic, cases] of Object.entries(taskCases)) {
     }
   });
 }
+
+it("the named cases about each file are run by the test of its name", () => {
+  for (const file of Object.keys(casesOf)) {
+    assert.ok(existsSync(join(packageRoot, `test/asyncio/${file}.test.ts`)), file);
+    assert.ok(existsSync(join(packageRoot, `src/asyncio/${file}.ts`)), file);
+  }
+});

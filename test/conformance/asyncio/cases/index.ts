@@ -1,4 +1,4 @@
-/** All named cases, by what they are about. */
+/** All named cases. */
 import { cancelCases } from "./cancel.ts";
 import type { TaskCase } from "./case.ts";
 import { asCompletedCases, gatherCases, shieldCases, sleepCases, waitCases } from "./combinators.ts";
@@ -9,21 +9,26 @@ import { taskGroupCases } from "./task-groups.ts";
 import { timeoutCases } from "./timeouts.ts";
 import { waitForCases } from "./wait-for.ts";
 
-export const taskCases: Readonly<Record<string, readonly TaskCase[]>> = {
-  asCompleted: asCompletedCases,
-  Barrier: barrierCases,
-  "cancel()": cancelCases,
-  Condition: conditionCases,
-  "eager start": eagerStartCases,
-  Event: eventCases,
-  gather: gatherCases,
-  Lock: lockCases,
-  queues: queueCases,
-  Semaphore: semaphoreCases,
-  shield: shieldCases,
-  sleep: sleepCases,
-  TaskGroup: taskGroupCases,
-  timeouts: timeoutCases,
-  wait: waitCases,
-  waitFor: waitForCases,
-};
+/** By the file of `src/asyncio` that they are about, which is also the name of the file of `test/asyncio` that runs them. */
+export const casesOf = {
+  tasks: { "cancel()": cancelCases, "eager start": eagerStartCases, sleep: sleepCases },
+  combinators: {
+    gather: gatherCases,
+    wait: waitCases,
+    waitFor: waitForCases,
+    asCompleted: asCompletedCases,
+    shield: shieldCases,
+  },
+  taskgroups: { TaskGroup: taskGroupCases },
+  timeouts: { timeouts: timeoutCases },
+  locks: {
+    Lock: lockCases,
+    Event: eventCases,
+    Condition: conditionCases,
+    Semaphore: semaphoreCases,
+    Barrier: barrierCases,
+  },
+  queues: { queues: queueCases },
+} as const satisfies Readonly<Record<string, Readonly<Record<string, readonly TaskCase[]>>>>;
+
+export const taskCases: Readonly<Record<string, readonly TaskCase[]>> = Object.assign({}, ...Object.values(casesOf));

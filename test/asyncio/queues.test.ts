@@ -1,0 +1,4 @@
+/** Queue, LifoQueue and PriorityQueue: the named cases. */
+import { declareCases } from "../conformance/asyncio/cases/declare.ts";
+
+declareCases("queues");

@@ -1,0 +1,4 @@
+/** TaskGroup: the named cases. */
+import { declareCases } from "../conformance/asyncio/cases/declare.ts";
+
+declareCases("taskgroups");
