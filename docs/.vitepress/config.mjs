@@ -53,6 +53,7 @@ export default defineConfig({
   srcExclude: ["README.md"],
   head: [["link", { rel: "icon", href: "/favicon.svg" }]],
   markdown: {
+    languageAlias: { mjs: "javascript" },
     anchor: { slugify },
     config(md) {
       const fence = md.renderer.rules.fence;
