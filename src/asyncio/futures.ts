@@ -8,7 +8,9 @@
  * A result reaches the awaiting task in the next iteration of the loop. A `cancel()` of that task in between still wins:
  * the task gets the CancelledError instead, again as in asyncio.
  */
+
 import type { Context } from "../contextvars/context.ts";
+import { knowMethodsOf } from "../contextvars/detached.ts";
 import { className, functionName, inspectCustom, repr, safeRepr, shortRepr, unlessPrinting } from "../repr.ts";
 import { checkFunction, notHandedOver } from "./arguments.ts";
 import { fromCallback, thrownHere } from "./async-stacks.ts";
@@ -25,7 +27,7 @@ import {
 } from "./exceptions.ts";
 import type { EventLoop } from "./loop.ts";
 import { type Ready, soon, soonAtStepEnd } from "./ready.ts";
-import { getRunningLoop } from "./running-loop.ts";
+import { runningLoop } from "./running-loop.ts";
 import { type Failure, Unretrieved } from "./unretrieved.ts";
 import { type Cancellable, type Receiver, Settleable, type WaitingTask, waitingTask } from "./waits.ts";
 
@@ -140,7 +142,7 @@ export class Future<T> implements Promise<T> {
 
   /** The loop. Python: `Future.get_loop()`. Differs: there is one for the process. */
   getLoop(): EventLoop {
-    return getRunningLoop();
+    return runningLoop();
   }
 
   /** Whether there is a result, an error or a cancellation. Python: `Future.done()`. */
@@ -553,3 +555,5 @@ function callbackName(item: Ready): string | undefined {
   }
   return item instanceof Handle ? `${functionName(item._named)}()` : undefined;
 }
+
+knowMethodsOf({ Future });

@@ -39,18 +39,6 @@
  *
  * @module
  */
-import { knowMethodsOf } from "../contextvars/detached.ts";
-import { Future } from "./futures.ts";
-import { Barrier, BoundedSemaphore, Condition, Event, Lock, Semaphore } from "./locks.ts";
-import { Queue } from "./queues.ts";
-import { Runner } from "./runners.ts";
-import { Server } from "./servers/server.ts";
-import { StreamReader } from "./streams/reader.ts";
-import { StreamWriter } from "./streams/writer.ts";
-import { TaskGroup } from "./taskgroups.ts";
-import { Task } from "./tasks.ts";
-import { Timeout } from "./timeouts.ts";
-
 export {
   BrokenPipeError,
   type CodedErrorOptions,
@@ -113,12 +101,11 @@ export {
 } from "./exceptions.ts";
 export { Future, isfuture } from "./futures.ts";
 export { Barrier, BoundedSemaphore, Condition, Event, Lock, Semaphore } from "./locks.ts";
-export { EventLoop, type ExceptionHandler } from "./loop.ts";
+export { EventLoop, type ExceptionHandler, getRunningLoop } from "./loop.ts";
 export { BaseProtocol, BufferedProtocol, Protocol } from "./protocols/protocols.ts";
 export { LifoQueue, PriorityQueue, Queue } from "./queues.ts";
 export { relay, type StreamPair } from "./relay.ts";
 export { Runner, type RunnerOptions, type RunnerRunOptions, run } from "./runners.ts";
-export { getRunningLoop } from "./running-loop.ts";
 export type {
   CreateServerOptions,
   CreateUnixServerOptions,
@@ -163,21 +150,3 @@ export type {
   WriteBufferLimits,
   WriteTransport,
 } from "./transports/transport.ts";
-
-knowMethodsOf({
-  Barrier,
-  BoundedSemaphore,
-  Condition,
-  Event,
-  Future,
-  Lock,
-  Queue,
-  Runner,
-  Semaphore,
-  Server,
-  StreamReader,
-  StreamWriter,
-  Task,
-  TaskGroup,
-  Timeout,
-});

@@ -5,6 +5,7 @@
  * still stands in the queue until its turn, which is how others know that the lock is promised to it. When it is cancelled
  * in between, it passes the wake-up on: no wake-up is lost.
  */
+import { knowMethodsOf } from "../contextvars/detached.ts";
 import { RuntimeError, ValueError } from "../errors.ts";
 import { addressOf, className, inspectCustom, repr } from "../repr.ts";
 import { checkFunction, checkNoArguments, checkWholeNumber } from "./arguments.ts";
@@ -665,3 +666,5 @@ export class Barrier {
     this.#condition.notifyAll();
   }
 }
+
+knowMethodsOf({ Barrier, BoundedSemaphore, Condition, Event, Lock, Semaphore });

@@ -18,7 +18,7 @@ import * as events from "./events.ts";
 import { Future } from "./futures.ts";
 import { connectReadPipe, connectWritePipe } from "./pipes.ts";
 import type { BaseProtocol } from "./protocols/protocols.ts";
-import { setRunningLoop } from "./running-loop.ts";
+import { runningLoop, setRunningLoop } from "./running-loop.ts";
 import type { CreateServerOptions, CreateUnixServerOptions } from "./servers/options.ts";
 import type { Server } from "./servers/server.ts";
 import { createServer, createUnixServer } from "./servers/start.ts";
@@ -388,4 +388,14 @@ async function startTls(
   await _startTls.call(transport as Transport & Upgradable, ssl, serverSide, tls, () => Buffer.alloc(0));
   transport.setProtocol(protocol);
   return transport;
+}
+
+/**
+ * Returns the event loop.
+ *
+ * Python: `asyncio.get_running_loop()`. Differs: never fails, because Node's loop always runs.
+ */
+// Defined here, so that a bundle with this function has the loop, too.
+export function getRunningLoop(): EventLoop {
+  return runningLoop();
 }

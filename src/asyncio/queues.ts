@@ -5,6 +5,7 @@
  * an item is taken when the turn of the task has come, so none is lost when a waiting task is cancelled. One that was woken
  * and cancelled before its turn wakes the next.
  */
+import { knowMethodsOf } from "../contextvars/detached.ts";
 import { ValueError } from "../errors.ts";
 import { addressOf, className, inspectCustom, repr } from "../repr.ts";
 import { notHandedOver } from "./arguments.ts";
@@ -505,3 +506,5 @@ export class LifoQueue<T> extends Queue<T> {
     return new Lifo();
   }
 }
+
+knowMethodsOf({ Queue });

@@ -5,7 +5,9 @@
  * while one is under way, or is cleaned up after, the process's own events are listened to: `beforeExit` tells that
  * nothing is left, `exit` that nothing has changed that. A program that calls `process.exit()` has no `beforeExit`.
  */
+
 import { type Context, copyContext } from "../contextvars/context.ts";
+import { knowMethodsOf } from "../contextvars/detached.ts";
 import { RuntimeError } from "../errors.ts";
 import { checkFunction, checkOptions } from "./arguments.ts";
 import { gather } from "./combinators.ts";
@@ -13,8 +15,7 @@ import { isDebug, setDebug } from "./debug/debug.ts";
 import { tasksReport } from "./debug/report.ts";
 import { callExceptionHandler } from "./events.ts";
 import { KeyboardInterrupt } from "./exceptions.ts";
-import type { EventLoop } from "./loop.ts";
-import { getRunningLoop } from "./running-loop.ts";
+import { type EventLoop, getRunningLoop } from "./loop.ts";
 import { catchInterrupt, exitIfInterruptUncaught } from "./signals.ts";
 import { leaveProcesses, type Process, runningProcesses } from "./subprocess.ts";
 import { allTasks, createTask, currentTask, type Task } from "./tasks.ts";
@@ -319,3 +320,5 @@ export async function run<T>(main: () => T | PromiseLike<T>, options: RunnerOpti
     await runner.close();
   }
 }
+
+knowMethodsOf({ Runner });

@@ -5,6 +5,7 @@
  * cancelled, and so is the body; that cancellation is the group's own, which is taken back on exit. A cancellation from
  * outside cancels the tasks and goes on its way when they have ended, unless one of them failed: errors come first.
  */
+import { knowMethodsOf } from "../contextvars/detached.ts";
 import { RuntimeError } from "../errors.ts";
 import { inspectCustom, isA } from "../repr.ts";
 import { checkFunction } from "./arguments.ts";
@@ -259,3 +260,5 @@ export class TaskGroup {
     }
   }
 }
+
+knowMethodsOf({ TaskGroup });

@@ -13,8 +13,10 @@
  *
  * A new task starts in the next iteration of the loop, after what was ready before it.
  */
+
 import { type Context, copyContext } from "../contextvars/context.ts";
 import { currentFlow, Flow, isEntered, moveIntoFlow, runInFlow } from "../contextvars/current.ts";
+import { knowMethodsOf } from "../contextvars/detached.ts";
 import { RuntimeError } from "../errors.ts";
 import { functionName, nameOf, repr, safeRepr } from "../repr.ts";
 import { checkContext, checkFunction, checkOptions, checkSeconds, notHandedOver } from "./arguments.ts";
@@ -778,3 +780,5 @@ export function observed<T>(promise: PromiseLike<T>, future: Future<T>): Future<
   );
   return future;
 }
+
+knowMethodsOf({ Task });

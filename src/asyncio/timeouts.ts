@@ -8,6 +8,7 @@
  * A promise that is not the library's is not interrupted. A block that has waited for one beyond the deadline may return
  * as if nothing had happened; its cancellation is then still to be delivered, and the exit makes a TimeoutError of it.
  */
+import { knowMethodsOf } from "../contextvars/detached.ts";
 import { RuntimeError, TimeoutError } from "../errors.ts";
 import { inspectCustom } from "../repr.ts";
 import { checkFunction, checkSeconds } from "./arguments.ts";
@@ -209,3 +210,5 @@ export function timeout(delay: number | null): Timeout {
 export function timeoutAt(when: number | null): Timeout {
   return new Timeout(when === null ? null : checkSeconds("timeoutAt(): when", when));
 }
+
+knowMethodsOf({ Timeout });

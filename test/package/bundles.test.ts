@@ -130,6 +130,23 @@ for (const { name, ending, bundle, isMinified = false, hasSourceMap = false, mis
   });
 }
 
+test("a bundle without the loop runs, and getLoop() says what to import", async () => {
+  const outfile = join(workFolder, "no-loop.mjs");
+  const contents = `
+    import { createTask, sleep } from "contextvars/asyncio";
+    const task = createTask(() => sleep(0, "slept"));
+    console.log(await task);
+    try { task.getLoop(); } catch (error) { console.log(error.name, error.message); }
+  `;
+  await bundleByEsbuild(outfile, { entryPoints: [], stdin: { contents, resolveDir: workFolder }, format: "esm" });
+  const { stdout, stderr } = await runNode([outfile]);
+  assert.equal(stderr, "");
+  assert.equal(
+    stdout,
+    "slept\nRuntimeError this bundle has no event loop: import getRunningLoop from contextvars/asyncio, and call it\n",
+  );
+});
+
 async function bundleByEsbuild(outfile: string, options: esbuild.BuildOptions): Promise<void> {
   await esbuild.build({
     entryPoints: [program],

@@ -8,10 +8,12 @@
  * A Server is closed in two steps, as in Python: `close()` stops listening, and leaves the connections alone;
  * `waitClosed()` waits until the last of them has ended, too. `shutdown()` does it all, in a given time.
  */
+
 import type * as net from "node:net";
 import type { Duplex } from "node:stream";
 import type { Context } from "../../contextvars/context.ts";
 import { Flow, runInFlow } from "../../contextvars/current.ts";
+import { knowMethodsOf } from "../../contextvars/detached.ts";
 import { RuntimeError } from "../../errors.ts";
 import { inspectCustom } from "../../repr.ts";
 import { checkFunction } from "../arguments.ts";
@@ -23,7 +25,7 @@ import { CancelledError, isCancelled } from "../exceptions.ts";
 import { Future } from "../futures.ts";
 import type { EventLoop } from "../loop.ts";
 import type { BaseProtocol } from "../protocols/protocols.ts";
-import { getRunningLoop } from "../running-loop.ts";
+import { runningLoop } from "../running-loop.ts";
 import { SocketAddress } from "../transports/addresses.ts";
 import { type Listener, ServerSocket } from "../transports/listen.ts";
 import { closed, type Openable, opened } from "../transports/open.ts";
@@ -100,7 +102,7 @@ export class Server implements Openable {
 
   /** The loop. Python: `Server.get_loop()`. */
   getLoop(): EventLoop {
-    return getRunningLoop();
+    return runningLoop();
   }
 
   /**
@@ -412,3 +414,5 @@ export class Server implements Openable {
 export function flowOf(context: Context): Flow {
   return new Flow(context, null, false, null);
 }
+
+knowMethodsOf({ Server });

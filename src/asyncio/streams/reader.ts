@@ -4,6 +4,7 @@
  * There is a feeding side (a protocol calls `feedData`, `feedEof`, `setException`) and a reading side, used by one task at
  * a time. The reader checks what it is asked for; `ReadBuffer` knows what a read takes, and `Intake` who waits for it.
  */
+import { knowMethodsOf } from "../../contextvars/detached.ts";
 import { inspectCustom, repr, safeRepr } from "../../repr.ts";
 import { checkOptions } from "../arguments.ts";
 import { ReadPipeTransport } from "../transports/pipes.ts";
@@ -498,3 +499,5 @@ export class StreamReader implements AsyncIterable<Buffer> {
 function iteratorResult(bytes: Buffer): IteratorResult<Buffer> {
   return bytes.length === 0 ? { done: true, value: undefined } : { done: false, value: bytes };
 }
+
+knowMethodsOf({ StreamReader });

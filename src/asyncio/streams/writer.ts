@@ -1,4 +1,5 @@
 /** StreamWriter: what is sent. */
+import { knowMethodsOf } from "../../contextvars/detached.ts";
 import { ConnectionResetError, NotImplementedError, RuntimeError } from "../../errors.ts";
 import { inspectCustom, repr } from "../../repr.ts";
 import { checkOptions } from "../arguments.ts";
@@ -355,3 +356,5 @@ export class StreamWriter {
     await this.#protocol.drain(this.#transport);
   }
 }
+
+knowMethodsOf({ StreamWriter });
