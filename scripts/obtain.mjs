@@ -55,33 +55,49 @@ export function versionOf(program) {
 }
 
 /**
- * Installs the packages of others that examples/frameworks/package.json names, unless they are there, and puts the programs
- * that use them beside them. They are apart, so that `npm ci` need not install them for everybody.
+ * Installs the packages that a package.json of its own names, with its lock file, unless they are there. They are apart, so
+ * that `npm ci` need not install them for everybody.
+ *
+ * @param {string} source The folder of the two files.
+ * @param {string} folder Where the packages go.
+ */
+function installApart(source, folder) {
+  const lock = "package-lock.json";
+  const wanted = readFileSync(join(source, lock), "utf8");
+  const record = join(folder, "installed.json");
+  if (existsSync(record) && readFileSync(record, "utf8") === wanted) {
+    return;
+  }
+  say(`installing the packages of ${source}`);
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  for (const file of [join(source, "package.json"), join(source, lock), ".npmrc"]) {
+    copyFileSync(file, join(folder, basename(file)));
+  }
+  // They say that they need a later Node than the oldest one here, and work on it.
+  if (npm(["ci", "--ignore-scripts", "--no-bin-links", "--prefix", folder]) !== 0) {
+    fail("could not install them");
+  }
+  copyFileSync(join(folder, lock), record);
+}
+
+/**
+ * Installs the packages of others that the programs of examples/frameworks use, and puts those beside them.
  *
  * @returns {string} The folder.
  */
 export function obtainFrameworks() {
   const folder = join(CACHE, "frameworks");
-  const lock = "package-lock.json";
-  const wanted = readFileSync(join("examples/frameworks", lock), "utf8");
-  const record = join(folder, "installed.json");
-  if (!existsSync(record) || readFileSync(record, "utf8") !== wanted) {
-    say("installing the packages of examples/frameworks");
-    rmSync(folder, { recursive: true, force: true });
-    mkdirSync(folder, { recursive: true });
-    for (const file of ["examples/frameworks/package.json", join("examples/frameworks", lock), ".npmrc"]) {
-      copyFileSync(file, join(folder, basename(file)));
-    }
-    // They say that they need a later Node than the oldest one here, and work on it.
-    if (npm(["ci", "--ignore-scripts", "--no-bin-links", "--prefix", folder]) !== 0) {
-      fail("could not install them");
-    }
-    copyFileSync(join(folder, lock), record);
-  }
+  installApart("examples/frameworks", folder);
   for (const file of [...filesIn("examples/frameworks"), ...filesIn("test/support/frameworks")]) {
     if (file.endsWith(".mjs")) {
       copyFileSync(file, join(folder, basename(file)));
     }
   }
   return folder;
+}
+
+/** Installs the test runners under which contextvars/testing is tested. */
+export function obtainTestRunners() {
+  installApart("test/support/test-runners", join(CACHE, "test-runners"));
 }
