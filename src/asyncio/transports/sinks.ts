@@ -134,7 +134,8 @@ class NodeSink extends OpenSink {
 
   protected override finish(done: Done): void {
     if (this.#isStandard) {
-      this.cancel();
+      this.#sink.off("error", this.#onError);
+      releaseSide(this.#sink, "write");
       done();
     } else {
       this.#sink.end((error?: Error | null) => done(told(error)));
@@ -143,7 +144,7 @@ class NodeSink extends OpenSink {
 
   protected override cancel(): void {
     if (this.#isStandard) {
-      this.#sink.off("error", this.#onError);
+      // It may still tell of an error, for which somebody has to listen.
       releaseSide(this.#sink, "write");
     } else {
       this.#sink.destroy();

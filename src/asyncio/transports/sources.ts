@@ -14,6 +14,7 @@ import { copyContext } from "../../contextvars/context.ts";
 import { Flow, runInFlow } from "../../contextvars/current.ts";
 import { ConnectionAbortedError, RuntimeError, ValueError } from "../../errors.ts";
 import { className, repr, safeRepr } from "../../repr.ts";
+import { ON_DENO } from "../runtime.ts";
 import { checkReadable, claimSide } from "./claims.ts";
 import { tellOfClose } from "./socket-events.ts";
 
@@ -171,8 +172,21 @@ class NodeSource extends Duplex {
     if (!this.#hasEnded) {
       this.#hasEnded = true;
       runInFlow(this.#flow, () => this.#source.destroy());
+      if (ON_DENO && (this.#source as unknown) === process.stdin) {
+        closeInputOfDeno();
+      }
     }
     callback(error);
+  }
+}
+
+/** A read that waits for standard input goes on in Deno when that is destroyed, and keeps the process alive. */
+function closeInputOfDeno(): void {
+  const { Deno } = globalThis as { Deno?: { readonly stdin: { close(): void } } };
+  try {
+    Deno?.stdin.close();
+  } catch {
+    // It is closed already.
   }
 }
 
