@@ -3,6 +3,9 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { inspect } from "node:util";
 import * as asyncio from "contextvars/asyncio";
+import { runCommand } from "../support/commands.ts";
+import { programPath } from "../support/paths.ts";
+import { runtime } from "../support/runtime.ts";
 import { subprocessCases } from "../support/subprocess-cases.ts";
 
 const { DEVNULL, PIPE, STDOUT } = asyncio;
@@ -99,5 +102,15 @@ describe("createSubprocessExec(), createSubprocessShell() and Process", { skip }
     before.kill();
     assert.equal(await left?.wait(), -9);
     assert.equal(await before.wait(), -9);
+  });
+
+  it("a process left behind keeps neither the program from ending, nor itself from running", async () => {
+    const options = runtime === "deno" ? ["run", "-A", "--no-check"] : [];
+    const program = [...options, programPath("leaves-process.js")];
+    const { status, stdout, stderr } = await runCommand(process.execPath, program, { timeout: 60 });
+    assert.equal(status, 0);
+    assert.match(stderr, /ResourceWarning: <Process \d+> still runs at the end of run\(\)/);
+    // Throws if there is no such process.
+    process.kill(Number(stdout), "SIGKILL");
   });
 });

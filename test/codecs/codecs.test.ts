@@ -582,6 +582,20 @@ describe("Framed over a connection", () => {
     await frames.close();
   });
 
+  it("startTls() finds what an attacker has put behind the line that was received", async () => {
+    const [a, b] = await asyncio.socketpair();
+    const [reader, writer] = await asyncio.openConnection({ sock: a });
+    const lines = framed(reader, writer, linesCodec());
+    b.write("220 go ahead\r\n250 not from the server\r\n");
+    assert.equal(await lines.receive(), "220 go ahead");
+    await assert.rejects(writer.startTls(true, { serverHostname: "localhost" }), {
+      name: "SSLError",
+      message: /25 bytes came without TLS/,
+    });
+    b.destroy();
+    await lines.close();
+  });
+
   it("send() of what the codec refuses sends nothing, and the connection goes on", async () => {
     const [a, b] = await asyncio.socketpair();
     const [, writer] = await asyncio.openConnection({ sock: a });
