@@ -15,11 +15,11 @@ import { ROOT_CONTEXT } from "@opentelemetry/api";
 import { ContextVar, copyContext, isolated } from "contextvars";
 import * as asyncio from "contextvars/asyncio";
 import { ContextVarsContextManager } from "contextvars/opentelemetry";
-import { asyncioTest, MockClock, memoryServer, Sequencer } from "contextvars/testing";
+import { asyncioTest, MockClock, memoryServer, Sequencer, testContext } from "contextvars/testing";
 import { safeRepr } from "#dist/repr.js";
-import { takersOfFunctions } from "../support/declarations.ts";
 import { type Body, bodies, values } from "../support/hostile-values.ts";
 import { eventually, turns } from "../support/peers.ts";
+import { takersOfFunctions } from "../support/published.ts";
 
 type Call = Body["call"];
 type Outcome = { readonly returned: unknown } | { readonly threw: unknown };
@@ -37,6 +37,7 @@ interface Row {
 }
 
 const loop = asyncio.getRunningLoop();
+const store = new ContextVarsContextManager().asyncLocalStorage;
 /** What the exception handler was told, */
 const told: unknown[] = [];
 /** and what it has written. */
@@ -362,8 +363,13 @@ const rows: Readonly<Record<string, Row>> = {
     tells: true,
   },
   asyncioTest: { via: (call) => asyncioTest(call)(), like: (call) => ran(call) },
+  "TestContext.setUp": { via: (call) => testContext().setUp(call)(), like: (call) => ran(call) },
+  "TestContext.tearDown": { via: (call) => testContext().tearDown(call)(), like: (call) => ran(call) },
+  "TestContext.test": { via: (call) => testContext().test(call)(), like: (call) => ran(call) },
   "Sequencer.with": { via: (call) => new Sequencer().with(0, call) },
   "MockClock.with": { via: (call) => new MockClock().with(call) },
+  "ContextStore.run": { via: (call) => store.run(ROOT_CONTEXT, call) },
+  "ContextStore.exit": { via: (call) => store.exit(call) },
   "ContextVarsContextManager.with": { via: (call) => new ContextVarsContextManager().with(ROOT_CONTEXT, call) },
   StreamReaderProtocol: {
     via: (call) => {
@@ -626,7 +632,7 @@ const detached: Readonly<Record<string, Call>> = {
 
 /** Where a row hands over a function of its own that calls the body, or where it is a promise that calls it. */
 const indirect =
-  /^(TaskGroup\.with|StreamReaderProtocol|Future\.(then|catch|finally)|EventLoop\.(create\w*(Connection|Server)|connect\w+|call(Later|At))|ContextVars.*)$|, of a|nobody/;
+  /^(TaskGroup\.with|StreamReaderProtocol|Future\.(then|catch|finally)|EventLoop\.(create\w*(Connection|Server)|connect\w+|call(Later|At))|Context(Vars|Store).*)$|, of a|nobody/;
 
 describe("methods without their objects", () => {
   for (const [name, { via }] of Object.entries(rows).filter(([place]) => !indirect.test(place))) {

@@ -1,4 +1,4 @@
-/** The published functions and methods that give a promise, as the declarations know them. */
+/** The published functions and methods, as the declarations know them: what they take, and whether they give a promise. */
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { entryPoints, packageRoot } from "./paths.ts";
@@ -13,17 +13,45 @@ export interface PromiseGiver {
   readonly takesAwaitable: boolean;
 }
 
-/** A class or an interface: what it extends, and its methods that give a promise. */
+/** A function, a method or a constructor. */
+interface Signature {
+  readonly name: string;
+  readonly parameters: string;
+  readonly result: string;
+}
+
+/** A class or an interface: what it extends, and its methods. */
 interface Declared {
   readonly base: string | undefined;
-  readonly methods: PromiseGiver[];
+  readonly methods: Signature[];
 }
 
 const classes = new Map<string, Declared>();
-const functions = new Map<string, PromiseGiver>();
+const functions = new Map<string, Signature[]>();
 
-/** All of them, of the names that exports.txt lists. A method stands once, though another class there inherits it. */
+/** Those that give a promise. A method stands once, though another class inherits it. */
 export function promiseGivers(): PromiseGiver[] {
+  const givers = signatures()
+    .filter(({ result }) => /^(?:Promise|Future|Task|AsyncIterator|AsyncIterableIterator)</.test(result))
+    .map(({ name, parameters }) => ({
+      name,
+      takesFunction: /=>|Awaitable<|Maker\b/.test(parameters),
+      takesAwaitable: /\b(?:Awaitable|Future|PromiseLike)</.test(parameters),
+    }));
+  return [...new Map(givers.map((giver) => [giver.name, giver])).values()];
+}
+
+/** The names of those that take a function, or something to await; a constructor has that of its class. */
+export function takersOfFunctions(): string[] {
+  const takes = /=>|\b(?:Awaitable|PromiseLike|Promise|Future|Task|Maker|ClientConnectedCb|ExceptionHandler)\b/;
+  const names = signatures()
+    .filter(({ parameters }) => takes.test(parameters))
+    .map(({ name }) => name.replace(/\.constructor$/, ""));
+  return [...new Set(names)].sort();
+}
+
+/** All, of the names that exports.txt lists. */
+function signatures(): Signature[] {
   if (classes.size === 0) {
     for (const { types } of entryPoints) {
       readFolder(dirname(join(packageRoot, types)));
@@ -32,23 +60,21 @@ export function promiseGivers(): PromiseGiver[] {
   const list = readFileSync(join(packageRoot, "test/package/exports.txt"), "utf8").trim().split("\n");
   const names = new Set(list.map((line) => line.split(" ").at(-1) as string));
   return [...names].flatMap((name) => {
-    const own = functions.get(name);
     const methods = methodsOf(name, names).map((method) => ({ ...method, name: `${name}.${method.name}` }));
-    return own === undefined ? methods : [own, ...methods];
+    return [...(functions.get(name) ?? []), ...methods];
   });
 }
 
 /** The methods of a class, and those of a class that it extends and that nobody sees. */
-function methodsOf(name: string, published: ReadonlySet<string>): PromiseGiver[] {
+function methodsOf(name: string, published: ReadonlySet<string>): Signature[] {
   const { base, methods } = classes.get(name) ?? { base: undefined, methods: [] };
   const inherited = base === undefined || published.has(base) ? [] : methodsOf(base, published);
   return [...inherited.filter((method) => !methods.some((own) => own.name === method.name)), ...methods];
 }
 
-const PROMISES = "(?:Promise|Future|Task|AsyncIterator|AsyncIterableIterator)<";
 const CLASS = /^(?:export )?(?:declare )?(?:abstract )?(?:class|interface) (\w+)(?:<.*?>)?(?: extends (\w+))?/;
-const METHOD = new RegExp(`^ {4}(?:abstract )?([a-z]\\w*|\\[Symbol\\.\\w+\\])((?:<.*>)?\\(.*)\\): ${PROMISES}`);
-const FUNCTION = new RegExp(`^export declare function (\\w+)((?:<.*>)?\\(.*)\\): ${PROMISES}`);
+const METHOD = /^ {4}(?:abstract )?([a-z]\w*|\[Symbol\.\w+\])((?:<.*>)?\(.*)\)(?:: (.*?))?;?$/;
+const FUNCTION = /^export declare function (\w+)((?:<.*>)?\(.*)\): (.*)$/;
 
 function readFolder(folder: string): void {
   const files = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".d.ts"));
@@ -61,22 +87,19 @@ function readFolder(folder: string): void {
         current = { base, methods: [] };
         classes.set(className, current);
       }
-      const [, method, methodParameters = ""] = METHOD.exec(line) ?? [];
-      if (method !== undefined) {
-        current.methods.push(giver(method, methodParameters));
+      const method = signatureIn(line, METHOD);
+      if (method !== null) {
+        current.methods.push(method);
       }
-      const [, functionName, parameters = ""] = FUNCTION.exec(line) ?? [];
-      if (functionName !== undefined) {
-        functions.set(functionName, giver(functionName, parameters));
+      const declared = signatureIn(line, FUNCTION);
+      if (declared !== null) {
+        functions.set(declared.name, [...(functions.get(declared.name) ?? []), declared]);
       }
     }
   }
 }
 
-function giver(name: string, parameters: string): PromiseGiver {
-  return {
-    name,
-    takesFunction: /=>|Awaitable<|Maker\b/.test(parameters),
-    takesAwaitable: /\b(?:Awaitable|Future|PromiseLike)</.test(parameters),
-  };
+function signatureIn(line: string, form: RegExp): Signature | null {
+  const [, name, parameters = "", result = ""] = form.exec(line) ?? [];
+  return name === undefined ? null : { name, parameters, result };
 }
