@@ -56,7 +56,8 @@ const others: Record<string, (own: Asyncio, foreign: Foreign) => unknown> = {
 };
 
 /** What calls the function outside the task, or not at once. */
-const leftOut = "Future.then Future.catch Future.finally Runner.run run Server.with MockClock.with".split(" ");
+const leftOut =
+  "Future.then Future.catch Future.finally Runner.run run Server.with MockClock.with Sequencer.with".split(" ");
 
 /** The only error of an ExceptionGroup. */
 function onlyError(error: unknown): never {
