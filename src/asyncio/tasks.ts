@@ -22,6 +22,7 @@ import { functionName, nameOf, repr, safeRepr } from "../repr.ts";
 import { checkContext, checkFunction, checkOptions, checkSeconds, notHandedOver } from "./arguments.ts";
 import { fromCallback } from "./async-stacks.ts";
 import { hasBrand, TASK } from "./brands.ts";
+import { taskCancelled, taskCreated, taskDone, taskStarted } from "./debug/channels.ts";
 import { isDebug, warn } from "./debug/debug.ts";
 import {
   checkedLimit,
@@ -154,6 +155,9 @@ export class Task<T> extends Future<T> {
     }
     if (options.signal !== undefined) {
       cancelOnAbort(this as Task<unknown>, options.signal);
+    }
+    if (taskCreated.hasSubscribers) {
+      taskCreated.publish({ task: this });
     }
     if (options.eagerStart === true) {
       this.#start(currentFlow());
@@ -447,12 +451,16 @@ export class Task<T> extends Future<T> {
 
   /** Starts the body. The outer flow is that which goes on when the body waits. */
   #start(outer: Flow | null): void {
-    this.#wait = null;
     if (this.#mustCancel) {
       this.#end();
       this._cancelled(this._cancelMessage);
+      this.#tellOfEnd();
       return;
     }
+    if (taskStarted.hasSubscribers) {
+      taskStarted.publish({ task: this });
+    }
+    this.#wait = null;
     if (outer === null) {
       moveIntoFlow(this.#flow, runBody, this as Task<unknown>);
       return;
@@ -502,6 +510,7 @@ export class Task<T> extends Future<T> {
     } else {
       this._finish(result, stepEnds);
     }
+    this.#tellOfEnd();
   }
 
   #threw(error: unknown): void {
@@ -511,6 +520,14 @@ export class Task<T> extends Future<T> {
       this._fail(error);
     } else {
       this._cancelled(cancellation.reason, cancellation);
+    }
+    this.#tellOfEnd();
+  }
+
+  #tellOfEnd(): void {
+    const ended = this.cancelled() ? taskCancelled : taskDone;
+    if (ended.hasSubscribers) {
+      ended.publish({ task: this });
     }
   }
 

@@ -6,6 +6,7 @@
  */
 import { repr } from "../../repr.ts";
 import { type Ready, watchSteps } from "../ready.ts";
+import { stepSlow, tell } from "./channels.ts";
 
 /** A step that takes longer is warned of. */
 const SLOW_STEP = 0.1; // seconds
@@ -70,6 +71,7 @@ export function warn(text: string): void {
 
 function warnOfSlowStep(item: Ready, seconds: number): void {
   if (seconds >= slowStep) {
+    tell(stepSlow, { step: repr(item), seconds });
     warn(`Executing ${repr(item)} took ${seconds.toFixed(3)} seconds; nothing else could run meanwhile`);
   }
 }

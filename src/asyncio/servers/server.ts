@@ -19,6 +19,7 @@ import { inspectCustom } from "../../repr.ts";
 import { checkFunction } from "../arguments.ts";
 import { fromCallback } from "../async-stacks.ts";
 import { ReportedUnlessAwaited } from "../awaited.ts";
+import { serverClosed, serverListening, tell } from "../debug/channels.ts";
 import { isDebug, warn } from "../debug/debug.ts";
 import { callExceptionHandler, callLater } from "../events.ts";
 import { CancelledError, isCancelled } from "../exceptions.ts";
@@ -147,6 +148,7 @@ export class Server implements Openable {
     }
     this.#state = "closed";
     closed(this);
+    tell(serverClosed, { server: this });
     this.#sockets = [];
     for (const listener of this.#listeners) {
       listener.close();
@@ -303,6 +305,7 @@ export class Server implements Openable {
     }
     if (this.#state === "created") {
       this.#state = "serving";
+      tell(serverListening, { server: this });
       for (const socket of this.#early.splice(0)) {
         this.#take(socket);
       }

@@ -19,6 +19,15 @@ import type { Context } from "../../contextvars/context.ts";
 import { Flow, runInFlow } from "../../contextvars/current.ts";
 import { ConnectionAbortedError, ConnectionResetError, RuntimeError } from "../../errors.ts";
 import { inspectCustom } from "../../repr.ts";
+import {
+  connectionLost,
+  connectionMade,
+  readingPaused,
+  readingResumed,
+  tell,
+  writingPaused,
+  writingResumed,
+} from "../debug/channels.ts";
 import { callExceptionHandler } from "../events.ts";
 import { isAbortError, isCancelled } from "../exceptions.ts";
 import type { BaseProtocol, BufferedProtocol, Protocol } from "../protocols/protocols.ts";
@@ -125,6 +134,7 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
     this.#listen();
     opened(this);
     init.onOpened?.(this);
+    tell(connectionMade, { transport: this });
     this.#call("connectionMade", () => this.#protocol.connectionMade(this));
     this.#receive();
   }
@@ -258,6 +268,7 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
   pauseReading(): void {
     if (this.isReading()) {
       this.#reading = false;
+      tell(readingPaused, { transport: this });
       if (!this.#upgrading) {
         this.#callStream((stream) => stream.pause());
       }
@@ -267,6 +278,7 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
   resumeReading(): void {
     if (this.#state === "open" && !this.#reading) {
       this.#reading = true;
+      tell(readingResumed, { transport: this });
       // What comes meanwhile belongs to the handshake.
       if (!this.#upgrading) {
         this.#callStream((stream) => stream.resume());
@@ -489,6 +501,7 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
     this.#ended = true;
     this.#sender.end();
     this.#call("connectionLost", () => this.#protocol.connectionLost(this.#error));
+    tell(connectionLost, { transport: this, exception: this.#error });
     this.#onClosed?.(this);
   }
 
@@ -529,11 +542,13 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
 
   /** @internal */
   _pauseWriting(): void {
+    tell(writingPaused, { transport: this });
     this.#call("pauseWriting", () => this.#protocol.pauseWriting());
   }
 
   /** @internal */
   _resumeWriting(): void {
+    tell(writingResumed, { transport: this });
     this.#call("resumeWriting", () => this.#protocol.resumeWriting());
   }
 

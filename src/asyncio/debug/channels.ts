@@ -1,0 +1,58 @@
+/**
+ * Channels of `node:diagnostics_channel`: what the library tells of itself to whoever subscribes.
+ *
+ * Nothing is made for a message that nobody gets. `NODE_DEBUG=asyncio` is a subscriber of all of them.
+ */
+import { type Channel, channel } from "node:diagnostics_channel";
+import { debuglog, inspect } from "node:util";
+
+function named(name: string): Channel {
+  return channel(`contextvars:asyncio:${name}`);
+}
+
+export const taskCreated: Channel = named("task:created");
+export const taskStarted: Channel = named("task:started");
+export const taskDone: Channel = named("task:done");
+export const taskCancelled: Channel = named("task:cancelled");
+export const stepSlow: Channel = named("step:slow");
+export const connectionMade: Channel = named("connection:made");
+export const connectionLost: Channel = named("connection:lost");
+export const readingPaused: Channel = named("reading:paused");
+export const readingResumed: Channel = named("reading:resumed");
+export const writingPaused: Channel = named("writing:paused");
+export const writingResumed: Channel = named("writing:resumed");
+export const serverListening: Channel = named("server:listening");
+export const serverClosed: Channel = named("server:closed");
+
+const all = [
+  taskCreated,
+  taskStarted,
+  taskDone,
+  taskCancelled,
+  stepSlow,
+  connectionMade,
+  connectionLost,
+  readingPaused,
+  readingResumed,
+  writingPaused,
+  writingResumed,
+  serverListening,
+  serverClosed,
+];
+
+/** Tells everybody who has subscribed. Callers on hot paths ask `hasSubscribers` before they make the message. */
+export function tell(to: Channel, message: object): void {
+  if (to.hasSubscribers) {
+    to.publish(message);
+  }
+}
+
+const log = debuglog("asyncio");
+if (log.enabled) {
+  for (const each of all) {
+    each.subscribe((message, name) => {
+      const parts = Object.entries(message as object).map(([key, value]) => `${key}=${inspect(value)}`);
+      log("%s %s", String(name).replace("contextvars:asyncio:", ""), parts.join(" "));
+    });
+  }
+}
