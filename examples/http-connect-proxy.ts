@@ -9,14 +9,6 @@ const CONNECT_TIMEOUT = 10; // seconds
 
 type Connection = [asyncio.StreamReader, asyncio.StreamWriter];
 
-/** Hands on what arrives, and its end. */
-async function pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter): Promise<void> {
-  for (let chunk = await reader.read(65_536); chunk.length > 0; chunk = await reader.read(65_536)) {
-    await writer.send(chunk);
-  }
-  writer.writeEof();
-}
-
 async function connect(head: string): Promise<Connection | string> {
   const [, host, port] = /^CONNECT \[?([^\s\]]+?)\]?:(\d{1,5}) HTTP\/1\.[01]\r\n/.exec(head) ?? [];
   if (host === undefined) {
@@ -42,16 +34,13 @@ async function handleClient(reader: asyncio.StreamReader, writer: asyncio.Stream
     }
     await using upstream = server[1];
     await client.send("HTTP/1.1 200 Connection established\r\n\r\n");
-    // An error of one direction ends the other.
-    await new asyncio.TaskGroup().with(async (group) => {
-      group.createTask(() => pump(reader, upstream));
-      group.createTask(() => pump(server[0], client));
-    });
+    await asyncio.relay([reader, client], [server[0], upstream]);
   } catch (error) {
-    const errors = error instanceof asyncio.ExceptionGroup ? error.exceptions : [error];
-    const isOfPeer = (each: unknown): boolean =>
-      each instanceof asyncio.OSError || each instanceof asyncio.EOFError || each instanceof asyncio.LimitOverrunError;
-    if (!errors.every(isOfPeer)) {
+    const isOfPeer =
+      error instanceof asyncio.OSError ||
+      error instanceof asyncio.EOFError ||
+      error instanceof asyncio.LimitOverrunError;
+    if (!isOfPeer) {
       throw error;
     }
     client.transport.abort();

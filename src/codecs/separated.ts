@@ -58,7 +58,7 @@ interface Kind<In, Out> {
   /** The bytes of a frame, without the separator. */
   format(item: Out): Uint8Array | string;
   /** What is written behind each frame. */
-  readonly terminator: Uint8Array;
+  readonly terminator: Uint8Array | string;
 }
 
 /** A codec whose frames the reader's own search finds, which goes over no byte twice. */
@@ -80,11 +80,12 @@ export class SeparatedCodec<In, Out> implements Codec<In, Out> {
     return frame === null ? null : { frame: this.kind.parse(frame), size: frame.length };
   }
 
-  encode(item: Out): readonly (Uint8Array | string)[] {
+  encode(item: Out): string | readonly (Uint8Array | string)[] {
     const text = this.kind.format(item);
     const length = typeof text === "string" ? Buffer.byteLength(text) : text.length;
     checkSendable(length, "maxLength", this.maxLength);
-    return [text, this.kind.terminator];
+    const { terminator } = this.kind;
+    return typeof text === "string" && typeof terminator === "string" ? text + terminator : [text, terminator];
   }
 
   /** Takes the next frame with its separator; `null` if that has not arrived. */
@@ -141,7 +142,7 @@ export function linesCodec(options: LinesCodecOptions = {}): Codec<string> {
     {
       separators: NEWLINE,
       endIsSeparator: true,
-      terminator: Buffer.from("\n"),
+      terminator: "\n",
       parse(bytes) {
         let end = bytes.length;
         if (bytes[end - 1] === NEWLINE_BYTE) {
@@ -253,7 +254,7 @@ export function jsonLinesCodec<In = unknown, Out = unknown>(options: JsonLinesCo
     {
       separators: NEWLINE,
       endIsSeparator: true,
-      terminator: Buffer.from("\n"),
+      terminator: "\n",
       parse: (bytes) => parseJson(decodeUtf8(bytes, bytes.length)) as In,
       format: formatJson,
     },
