@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import * as asyncio from "contextvars/asyncio";
+import { MockClock, memoryServer } from "contextvars/testing";
 import { freePort, outcomeOf, portOf, serve } from "../support/peers.ts";
 import { duplexPair, temporaryFolder } from "../support/protocols.ts";
 import { Attempts } from "../support/silent-listeners.ts";
@@ -229,47 +230,62 @@ describe("openConnection() and addresses", () => {
 
 describe("openConnection() and its time limits", () => {
   it("openConnection({ readTimeout }) ends a read that waits with a TimeoutError, and loses nothing", async () => {
-    let say: (text: string) => void = () => {};
-    await using serving = await serve((_reader, writer) => {
-      say = (text) => writer.write(text);
-      writer.write("part");
-    });
-    const [reader, writer] = await asyncio.openConnection(HOST, serving.port, { readTimeout: 0.03 });
-    for (const read of [
-      () => reader.readline(),
-      () => reader.readexactly(100),
-      () => reader.read(),
-      () => reader.peek(100),
-      () => reader.readInto(Buffer.alloc(100), { min: 100 }),
-    ]) {
-      const error = await outcomeOf(read());
-      assert.ok(error instanceof asyncio.TimeoutError, String(error));
-      assert.equal(error.message, "no data for 0.03 seconds (readTimeout)");
-    }
-    assert.equal(writer.isClosing(), false);
-    say(" and the rest\n");
-    assert.equal(String(await reader.readline()), "part and the rest\n");
-    writer.transport.abort();
-    await outcomeOf(writer.waitClosed());
+    const main = async (): Promise<void> => {
+      let say: (text: string) => void = () => {};
+      const server = memoryServer((_reader, writer) => {
+        say = (text) => writer.write(text);
+        writer.write("part");
+      });
+      const [reader, writer] = await server.connect({ readTimeout: 30 });
+      for (const read of [
+        () => reader.readline(),
+        () => reader.readexactly(100),
+        () => reader.read(),
+        () => reader.peek(100),
+        () => reader.readInto(Buffer.alloc(100), { min: 100 }),
+      ]) {
+        const error = await outcomeOf(read());
+        assert.ok(error instanceof asyncio.TimeoutError, String(error));
+        assert.equal(error.message, "no data for 30 seconds (readTimeout)");
+      }
+      assert.equal(writer.isClosing(), false);
+      say(" and the rest\n");
+      assert.equal(String(await reader.readline()), "part and the rest\n");
+      writer.close();
+      await server.shutdown();
+    };
+    const clock = new MockClock();
+    await clock.with(() => asyncio.run(main));
+    assert.equal(clock.time(), 150);
   });
 
   it("openConnection({ idleTimeout }) ends a connection on which nothing moves with a TimeoutError", async () => {
-    await using serving = await serve(() => {});
-    const [reader, writer] = await asyncio.openConnection(HOST, serving.port, { idleTimeout: 0.03 });
-    const error = await outcomeOf(reader.read(1));
-    assert.ok(error instanceof asyncio.TimeoutError);
-    assert.equal(error.message, "no data for 0.03 seconds (idleTimeout)");
-    assert.equal(await outcomeOf(writer.waitClosed()), error);
-    assert.equal(await outcomeOf(writer.drain()), error);
+    const main = async (): Promise<void> => {
+      const server = memoryServer(() => {});
+      const [reader, writer] = await server.connect({ idleTimeout: 30 });
+      const error = await outcomeOf(reader.read(1));
+      assert.ok(error instanceof asyncio.TimeoutError);
+      assert.equal(error.message, "no data for 30 seconds (idleTimeout)");
+      assert.equal(await outcomeOf(writer.waitClosed()), error);
+      assert.equal(await outcomeOf(writer.drain()), error);
+      await server.shutdown();
+    };
+    const clock = new MockClock();
+    await clock.with(() => asyncio.run(main));
+    assert.equal(clock.time(), 30);
   });
 
   it("openConnection({ idleTimeout }) leaves a connection alone that is closed before", async () => {
-    await using serving = await serve(() => {});
-    const [, writer] = await asyncio.openConnection(HOST, serving.port, { idleTimeout: 0.01 });
-    writer.close();
-    await writer.waitClosed();
-    await asyncio.sleep(0.02);
-    await writer.waitClosed();
+    const main = async (): Promise<void> => {
+      const server = memoryServer((_reader, writer) => writer.close());
+      const [, writer] = await server.connect({ idleTimeout: 30 });
+      writer.close();
+      await writer.waitClosed();
+      await asyncio.sleep(60);
+      await writer.waitClosed();
+      await server.shutdown();
+    };
+    await new MockClock().with(() => asyncio.run(main));
   });
 });
 

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import * as net from "node:net";
 import { describe, it } from "node:test";
 import * as asyncio from "contextvars/asyncio";
+import { MockClock, memoryServer } from "contextvars/testing";
 import { turn } from "../support/latch.ts";
 import { freePort, outcomeOf, type Peer, portOf, rawPeer, serve, stillWaits, turns } from "../support/peers.ts";
 import { Recorder, until } from "../support/protocols.ts";
@@ -283,49 +284,60 @@ describe("startServer() and how many it serves", () => {
 });
 
 describe("startServer() and time limits", () => {
-  it("startServer({ readTimeout }) ends reads that wait, of each connection", async () => {
+  it("memoryServer({ readTimeout }) ends reads that wait, of each connection", async () => {
     const errors: unknown[] = [];
-    await using serving = await serve(
-      async (reader, writer) => {
-        errors.push(await outcomeOf(reader.readline()));
-        errors.push(writer.isClosing());
+    const clock = new MockClock();
+    await clock.with(() =>
+      asyncio.run(async () => {
+        const server = memoryServer(
+          async (reader, writer) => {
+            errors.push(await outcomeOf(reader.readline()));
+            errors.push(writer.isClosing());
+            writer.close();
+          },
+          { readTimeout: 60 },
+        );
+        const [reader, writer] = await server.connect();
+        writer.write("no end of a line");
+        assert.equal(String(await reader.read()), "");
         writer.close();
-      },
-      { readTimeout: 0.02 },
+        await server.shutdown();
+      }),
     );
-    const peer = await rawPeer(serving.port);
-    peer.write("no end of a line");
-    await peer.untilEnded();
-    peer.socket.destroy();
     assert.equal((errors[0] as Error).name, "TimeoutError");
     assert.equal(errors[1], false);
+    assert.equal(clock.time(), 60);
   });
 
-  it("startServer({ idleTimeout }) ends a connection on which nothing moves, and no other", async () => {
+  it("memoryServer({ idleTimeout }) ends a connection on which nothing moves, and no other", async () => {
     const ended: string[] = [];
-    await using serving = await serve(
-      async (reader, writer) => {
-        const name = String(await reader.readline());
-        const error = await outcomeOf(reader.read());
-        ended.push(`${name.trim()}: ${error instanceof Error ? error.name : error}`);
-        writer.close();
-      },
-      { idleTimeout: 0.6 },
+    const clock = new MockClock();
+    await clock.with(() =>
+      asyncio.run(async () => {
+        const server = memoryServer(
+          async (reader, writer) => {
+            const name = String(await reader.readline());
+            const error = await outcomeOf(reader.read());
+            ended.push(`${name.trim()}: ${error instanceof Error ? error.name : error}`);
+            writer.close();
+          },
+          { idleTimeout: 60 },
+        );
+        const [, busy] = await server.connect();
+        const [, idle] = await server.connect();
+        busy.write("busy\n");
+        idle.write("idle\n");
+        while (ended.length === 0) {
+          busy.write(".");
+          await asyncio.sleep(5);
+        }
+        assert.deepEqual(ended, ["idle: TimeoutError"]);
+        assert.ok(clock.time() >= 60 && clock.time() <= 65, String(clock.time()));
+        busy.close();
+        await server.shutdown();
+      }),
     );
-    const busy = await rawPeer(serving.port);
-    const idle = await rawPeer(serving.port);
-    busy.write("busy\n");
-    idle.write("idle\n");
-    while (ended.length === 0) {
-      busy.write(".");
-      await asyncio.sleep(0.005);
-    }
-    assert.deepEqual(ended, ["idle: TimeoutError"]);
-    busy.socket.end();
-    await until(() => ended.length === 2);
-    assert.match(ended[1] ?? "", /^busy: \.+$/);
-    busy.socket.destroy();
-    idle.socket.destroy();
+    assert.match(ended[1] ?? "", /^busy: \.{12,}$/);
   });
 });
 

@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import * as net from "node:net";
 import { after, before, describe, it } from "node:test";
 import * as asyncio from "contextvars/asyncio";
+import { MockClock } from "contextvars/testing";
 import { latch } from "../support/latch.ts";
 import {
   outcomeOf,
@@ -316,19 +317,25 @@ describe("resets", () => {
 
 describe("peers that never read", () => {
   it("Server.serveForever() that is cancelled ends all the same", async () => {
-    await using server = await serve(async (_reader, writer) => {
-      writer.write(Buffer.alloc(64 * 1024 * 1024));
-      await writer.drain();
+    const clock = new MockClock();
+    await clock.with(async () => {
+      const held = new asyncio.Event();
+      await using server = await serve(async (_reader, writer) => {
+        writer.write(Buffer.alloc(64 * 1024 * 1024));
+        held.set();
+        await writer.drain();
+      });
+      const serving = asyncio.createTask(() => server.server.serveForever());
+      const socket = await rawConnection(server.port);
+      socket.on("error", () => {});
+      socket.pause();
+      await held.wait();
+      serving.cancel();
+      await assert.rejects(async () => await serving, asyncio.CancelledError);
+      assert.equal(server.server.isServing(), false);
+      socket.destroy();
     });
-    const serving = asyncio.createTask(() => server.server.serveForever());
-    const socket = await rawConnection(server.port);
-    socket.on("error", () => {});
-    socket.pause();
-    await asyncio.sleep(0.05);
-    serving.cancel();
-    await assert.rejects(async () => await serving, asyncio.CancelledError);
-    assert.equal(server.server.isServing(), false);
-    socket.destroy();
+    assert.equal(clock.time(), 10);
   });
 
   it("StreamWriter.drain() keeps the write buffer small, and Server.shutdown() ends it", async () => {
