@@ -35,7 +35,24 @@ export function checkNoArguments(caller: string, given: readonly unknown[]): voi
 /** Refuses everything but a Context, of whatever copy of the package; `undefined` means none. */
 export function checkContext(caller: string, context: unknown): void {
   if (context !== undefined && !isContext(context)) {
-    throw new TypeError(`${caller} needs a Context as its context, got ${repr(context)}`);
+    throw new TypeError(`${caller}: context must be a Context, got ${repr(context)}`);
+  }
+}
+
+/** Refuses everything but `true` and `false` as the options of these names; `undefined` means the default. */
+export function checkBooleans<O extends object>(options: O, names: readonly (keyof O & string)[]): void {
+  for (const name of names) {
+    const value: unknown = options[name];
+    if (value !== undefined && typeof value !== "boolean") {
+      throw new TypeError(`${name} must be true or false, got ${repr(value)}`);
+    }
+  }
+}
+
+/** Refuses everything but a string; `undefined` means none. */
+export function checkString(name: string, value: unknown): void {
+  if (value !== undefined && typeof value !== "string") {
+    throw new TypeError(`${name} must be a string, got ${repr(value)}`);
   }
 }
 
@@ -83,12 +100,29 @@ export function checkSeconds(name: string, seconds: unknown): number {
 /**
  * Refuses a time limit that is not more than 0 seconds; `undefined` means no limit.
  *
- * @throws {ValueError} If it is anything else.
+ * @throws {TypeError} If it is not a number.
+ * @throws {ValueError} If it is 0, negative or NaN.
  */
 export function checkPositiveSeconds(name: string, seconds: unknown): void {
-  if (seconds !== undefined && !(typeof seconds === "number" && seconds > 0)) {
-    throw new ValueError(`${name} must be a positive number of seconds, got ${repr(seconds)}`);
+  if (seconds === undefined || (typeof seconds === "number" && seconds > 0)) {
+    return;
   }
+  const message = `${name} must be a positive number of seconds, got ${repr(seconds)}`;
+  throw typeof seconds === "number" ? new ValueError(message) : new TypeError(message);
+}
+
+/**
+ * Refuses a time that is less than 0 seconds; `undefined` means the default.
+ *
+ * @throws {TypeError} If it is not a number.
+ * @throws {ValueError} If it is negative or NaN.
+ */
+export function checkSecondsFromZero(name: string, seconds: unknown): void {
+  if (seconds === undefined || (typeof seconds === "number" && seconds >= 0)) {
+    return;
+  }
+  const message = `${name} must be 0 or more seconds, got ${repr(seconds)}`;
+  throw typeof seconds === "number" ? new ValueError(message) : new TypeError(message);
 }
 
 /**

@@ -5,7 +5,7 @@
  */
 import { TimeoutError, ValueError } from "../errors.ts";
 import { errorName, safeRepr } from "../repr.ts";
-import { checkFunction, checkOptions } from "./arguments.ts";
+import { checkBooleans, checkFunction, checkOptions, checkSeconds } from "./arguments.ts";
 import { fromCallback } from "./async-stacks.ts";
 import { ReportedUnlessAwaited, WhenAwaited } from "./awaited.ts";
 import { callExceptionHandler, callLater } from "./events.ts";
@@ -88,6 +88,7 @@ export function gather(awaitables: readonly Awaitable<unknown>[], options: Gathe
     throw new TypeError(`gather() needs an array, got ${safeRepr(awaitables)}; write gather([a, b])`);
   }
   checkOptions("gather()", options, ["returnExceptions"]);
+  checkBooleans(options, ["returnExceptions"]);
   const children = awaitables.map((awaitable) => ensureFuture(awaitable));
   if (children.length === 0) {
     const nothing = new Future<unknown[]>();
@@ -188,6 +189,9 @@ export async function waitFutures<F extends Future<unknown>>(
 ): Promise<[Set<F>, Set<F>]> {
   checkOptions("wait()", options, ["timeout", "returnWhen"]);
   const { timeout = null, returnWhen = ALL_COMPLETED } = options;
+  if (timeout !== null) {
+    checkSeconds("timeout", timeout);
+  }
   if (isfuture(futures) || typeof (futures as Iterable<F> | null)?.[Symbol.iterator] !== "function") {
     throw new TypeError(`expect a list of futures, not ${safeRepr(futures)}; write wait([task])`);
   }
@@ -196,7 +200,9 @@ export async function waitFutures<F extends Future<unknown>>(
     throw new ValueError("Set of Tasks/Futures is empty.");
   }
   if (![FIRST_COMPLETED, FIRST_EXCEPTION, ALL_COMPLETED].includes(returnWhen)) {
-    throw new ValueError(`Invalid returnWhen value: ${safeRepr(returnWhen)}`);
+    throw new ValueError(
+      `returnWhen must be FIRST_COMPLETED, FIRST_EXCEPTION or ALL_COMPLETED, got ${safeRepr(returnWhen)}`,
+    );
   }
   for (const each of all) {
     if (!isfuture(each)) {
@@ -360,6 +366,9 @@ export function asCompleted<A extends Awaitable<unknown>>(
     throw new TypeError(`expect an iterable of futures, not ${safeRepr(awaitables)}; write asCompleted([a, b])`);
   }
   const { timeout = null } = options;
+  if (timeout !== null) {
+    checkSeconds("timeout", timeout);
+  }
   const todo = new Set([...new Set(awaitables)].map((awaitable) => ensureFuture(awaitable as Awaitable<T>)));
   const all = todo.size;
   // In objects, because a promise of a Future would wait for it.

@@ -5,7 +5,15 @@ import { Duplex } from "node:stream";
 import { copyContext } from "../contextvars/context.ts";
 import { ConnectionAbortedError, RuntimeError, ValueError } from "../errors.ts";
 import { className, repr } from "../repr.ts";
-import { addressOrOptions, checkFunction, checkOptions } from "./arguments.ts";
+import {
+  addressOrOptions,
+  checkBooleans,
+  checkFunction,
+  checkOptions,
+  checkPositiveSeconds,
+  checkSecondsFromZero,
+  checkWholeNumber,
+} from "./arguments.ts";
 import { fromCallback } from "./async-stacks.ts";
 import { ReportedUnlessAwaited } from "./awaited.ts";
 import type { BaseProtocol } from "./protocols/protocols.ts";
@@ -17,7 +25,6 @@ import { StreamWriter } from "./streams/writer.ts";
 import { checkPath, type Family, lookUp, SocketAddress } from "./transports/addresses.ts";
 import { checkReadable, checkWritable, claim } from "./transports/claims.ts";
 import { connectAny, interleaved } from "./transports/connect.ts";
-import { checkIdleTimeout } from "./transports/idle-timer.ts";
 import { newSocket, SOCKET_OPTIONS, socketDescriptor } from "./transports/node-sockets.ts";
 import { eventError, toOSError } from "./transports/os-errors.ts";
 import { checkedPort } from "./transports/services.ts";
@@ -259,7 +266,7 @@ async function connectTcp(
   options: CreateConnectionOptions,
 ): Promise<SocketTransport> {
   const request = tlsRequest(options.ssl, false, host ?? undefined, options);
-  checkIdleTimeout(options.idleTimeout);
+  checkPositiveSeconds("idleTimeout", options.idleTimeout);
   if (options.sock !== undefined) {
     if ((host ?? port ?? undefined) !== undefined) {
       throw new ValueError("host/port and sock can not be specified at the same time");
@@ -276,10 +283,16 @@ async function connectTcp(
     throw new TypeError(`${caller} needs a host name, got ${repr(host)}`);
   }
   if (options.proto !== undefined && options.proto !== 0 && options.proto !== 6) {
-    throw new ValueError(`${caller} speaks TCP: proto has to be 0 or 6, got ${repr(options.proto)}`);
+    throw new ValueError(`${caller}: proto must be 0 or 6, which is TCP, got ${repr(options.proto)}`);
   }
+  checkBooleans(options, ["allErrors"]);
+  checkSecondsFromZero("happyEyeballsDelay", options.happyEyeballsDelay);
   const { family = 0, flags = 0, happyEyeballsDelay: delay = null, localAddr } = options;
   const { interleave = delay === null ? 0 : 1 } = options;
+  checkWholeNumber("interleave", interleave);
+  if (localAddr !== undefined && !(Array.isArray(localAddr) && localAddr.length === 2)) {
+    throw new TypeError(`localAddr must be [host, port], got ${repr(localAddr)}`);
+  }
   const portNumber = checkedPort(caller, port);
   const what = (): string => `${caller} ${new SocketAddress(host, portNumber)}`;
   const found = await lookUp(host, family, flags, what);
@@ -301,11 +314,12 @@ async function connectUnix(
   path: string | null | undefined,
   options: ConnectionOptions,
 ): Promise<SocketTransport> {
-  if ((options.ssl ?? false) !== false && options.serverHostname === undefined) {
-    throw new ValueError("you have to pass server_hostname when using ssl");
+  const { ssl } = options;
+  if ((ssl === true || (typeof ssl === "object" && ssl !== null)) && options.serverHostname === undefined) {
+    throw new ValueError("you have to pass serverHostname when using ssl");
   }
   const request = tlsRequest(options.ssl, false, undefined, options);
-  checkIdleTimeout(options.idleTimeout);
+  checkPositiveSeconds("idleTimeout", options.idleTimeout);
   if (options.sock !== undefined) {
     if ((path ?? undefined) !== undefined) {
       throw new ValueError("path and sock can not be specified at the same time");

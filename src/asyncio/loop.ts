@@ -1,7 +1,7 @@
 /** EventLoop: asyncio's view of Node's event loop. There is one for the process. */
 
 import { inspectCustom, repr } from "../repr.ts";
-import { checkFunction, checkOptions } from "./arguments.ts";
+import { checkBooleans, checkFunction, checkOptions } from "./arguments.ts";
 import {
   type AcceptedSocketOptions,
   type ConnectedSocket,
@@ -369,7 +369,8 @@ async function addressesOf(
     throw new TypeError(`getaddrinfo() needs a host name, got ${repr(host)}`);
   }
   const number = checkedPort("getaddrinfo()", port ?? 0);
-  const found = await lookUp(host, options.family ?? 0, options.flags);
+  const { family = 0, flags = 0 } = options;
+  const found = await lookUp(host, family, flags);
   return found.map((address) => new SocketAddress(address, number));
 }
 
@@ -379,11 +380,12 @@ async function startTls(
   ssl: SSLContext | true,
   options: StartTlsOptions,
 ): Promise<Transport> {
+  checkOptions("startTls()", options, ["serverSide", "serverHostname", "sslHandshakeTimeout", "sslShutdownTimeout"]);
+  checkBooleans(options, ["serverSide"]);
   const { serverSide = false, ...tls } = options;
-  checkOptions("startTls()", tls, ["serverHostname", "sslHandshakeTimeout", "sslShutdownTimeout"]);
   const { _startTls } = transport as Transport & Partial<Upgradable>;
   if (_startTls === undefined) {
-    throw new TypeError(`transport ${repr(transport)} is not supported by start_tls()`);
+    throw new TypeError(`transport ${repr(transport)} is not supported by startTls()`);
   }
   await _startTls.call(transport as Transport & Upgradable, ssl, serverSide, tls, () => Buffer.alloc(0));
   transport.setProtocol(protocol);

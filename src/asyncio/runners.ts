@@ -9,7 +9,7 @@
 import { type Context, copyContext } from "../contextvars/context.ts";
 import { knowMethodsOf } from "../contextvars/detached.ts";
 import { RuntimeError } from "../errors.ts";
-import { checkFunction, checkOptions } from "./arguments.ts";
+import { checkBooleans, checkContext, checkFunction, checkOptions } from "./arguments.ts";
 import { gather } from "./combinators.ts";
 import { isDebug, setDebug } from "./debug/debug.ts";
 import { tasksReport } from "./debug/report.ts";
@@ -77,6 +77,7 @@ export class Runner {
 
   constructor(options: RunnerOptions = {}) {
     checkOptions("Runner()", options, ["debug"]);
+    checkBooleans(options, ["debug"]);
     this.#debug = options.debug;
   }
 
@@ -97,6 +98,7 @@ export class Runner {
   async run<T>(main: () => T | PromiseLike<T>, options: RunnerRunOptions = {}): Promise<Awaited<T>> {
     checkFunction("run()", main);
     checkOptions("Runner.run()", options, ["context"]);
+    checkContext("Runner.run()", options.context);
     if (currentTask() !== null) {
       throw new RuntimeError("run() cannot be called from a task; await the function, or createTask() it", {
         code: "ERR_LOOP_RUNNING",

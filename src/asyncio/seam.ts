@@ -3,7 +3,14 @@
  *
  * Nothing of it is for programs.
  */
-export { checkFunction, checkOptions, checkPositiveSeconds, checkSeconds, checkWholeNumber } from "./arguments.ts";
+export {
+  checkBooleans,
+  checkFunction,
+  checkOptions,
+  checkPositiveSeconds,
+  checkSeconds,
+  checkWholeNumber,
+} from "./arguments.ts";
 export { ReportedUnlessAwaited } from "./awaited.ts";
 export { type Clock, realClock, replaceClock } from "./clock.ts";
 export { streamsOver } from "./connections.ts";

@@ -2,7 +2,7 @@
 import type { SpawnOptions, StdioOptions } from "node:child_process";
 import { ValueError } from "../errors.ts";
 import { repr } from "../repr.ts";
-import { checkOptions } from "./arguments.ts";
+import { checkBooleans, checkOptions, checkWholeNumber } from "./arguments.ts";
 
 /** A new pipe, whose other end the Process has. Python: `asyncio.subprocess.PIPE`. */
 export const PIPE = -1;
@@ -54,6 +54,12 @@ export interface Spawning {
  */
 export function checkedSpawning(caller: string, options: SubprocessOptions): Spawning {
   checkOptions(caller, options, KNOWN);
+  checkBooleans(options, ["startNewSession"]);
+  for (const name of ["user", "group"] as const) {
+    if (options[name] !== undefined) {
+      checkWholeNumber(name, options[name]);
+    }
+  }
   const { stdin = null, stdout = null, stderr = null, cwd, env = process.env, startNewSession = false } = options;
   const mergesOutputs = stderr === STDOUT && stdout === PIPE;
   const stdio: StdioOptions = [
@@ -62,6 +68,9 @@ export function checkedSpawning(caller: string, options: SubprocessOptions): Spa
     // One pipe for both: the shell that starts the program joins them.
     mergesOutputs ? "ignore" : stderr === STDOUT ? toStdio("stdout", stdout, 1) : toStdio("stderr", stderr, 2),
   ];
+  if (typeof env !== "object" || env === null) {
+    throw new TypeError(`env must be an object, got ${repr(env)}`);
+  }
   if (cwd !== undefined) {
     checkText(`${caller}: cwd`, cwd);
   }

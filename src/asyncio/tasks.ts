@@ -19,7 +19,7 @@ import { currentFlow, Flow, isEntered, moveIntoFlow, runInFlow } from "../contex
 import { knowMethodsOf } from "../contextvars/detached.ts";
 import { RuntimeError } from "../errors.ts";
 import { functionName, nameOf, repr, safeRepr } from "../repr.ts";
-import { checkContext, checkFunction, checkOptions, checkSeconds, notHandedOver } from "./arguments.ts";
+import { checkBooleans, checkContext, checkFunction, checkOptions, checkSeconds, notHandedOver } from "./arguments.ts";
 import { fromCallback } from "./async-stacks.ts";
 import { hasBrand, TASK } from "./brands.ts";
 import { taskCancelled, taskCreated, taskDone, taskStarted } from "./debug/channels.ts";
@@ -641,6 +641,7 @@ export function createTask<T>(callable: () => T | PromiseLike<T>, options: TaskO
   checkFunction("createTask()", callable);
   if (options !== NO_OPTIONS) {
     checkOptions("createTask()", options, ["name", "context", "eagerStart", "signal"]);
+    checkBooleans(options, ["eagerStart"]);
   }
   checkContext("createTask()", options.context);
   if (options.eagerStart === true && options.context !== undefined && isEntered(options.context)) {
@@ -652,7 +653,7 @@ export function createTask<T>(callable: () => T | PromiseLike<T>, options: TaskO
     );
   }
   if (options.signal !== undefined && typeof options.signal?.addEventListener !== "function") {
-    throw new TypeError(`createTask() needs an AbortSignal as its signal, got ${repr(options.signal)}`);
+    throw new TypeError(`signal must be an AbortSignal, got ${repr(options.signal)}`);
   }
   return new Task(callable as () => Awaited<T>, options);
 }

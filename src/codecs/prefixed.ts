@@ -1,5 +1,6 @@
 /** Codecs whose frames begin with their length: as a number of some bytes, as a varint, as decimal digits. */
 import { Buffer } from "node:buffer";
+import { checkBooleans } from "../asyncio/arguments.ts";
 import { ValueError } from "../asyncio/index.ts";
 import {
   badHead,
@@ -121,6 +122,7 @@ export function lengthDelimitedCodec(options: LengthDelimitedCodecOptions = {}):
     "littleEndian",
     "maxFrameLength",
   ]);
+  checkBooleans(options, ["littleEndian"]);
   return new LengthDelimitedCodec(options);
 }
 

@@ -2,6 +2,7 @@
 import { AssertionError } from "node:assert";
 import * as asyncio from "../asyncio/index.ts";
 import {
+  checkBooleans,
   checkFunction,
   checkOptions,
   checkPositiveSeconds,
@@ -69,6 +70,7 @@ async function runChecks(maker: StreamMaker, options: CheckStreamsOptions): Prom
   if (clogged !== undefined) {
     checkFunction("checkStreams(): clogged", clogged);
   }
+  checkBooleans(options, ["halfClose"]);
   checkPositiveSeconds("timeout", timeout);
   checkWholeNumber("limit", limit);
   if (limit <= 0) {

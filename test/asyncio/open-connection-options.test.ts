@@ -19,32 +19,32 @@ function refusals(sock: () => never): readonly (readonly [string, Call, string])
     [
       "serverHostname without ssl",
       () => asyncio.openConnection(HOST, 1, { serverHostname: "x" }),
-      "server_hostname is only meaningful with ssl",
+      "serverHostname is only meaningful with ssl",
     ],
     [
       "sslHandshakeTimeout without ssl",
       () => asyncio.openConnection(HOST, 1, { sslHandshakeTimeout: 1 }),
-      "ssl_handshake_timeout is only meaningful with ssl",
+      "sslHandshakeTimeout is only meaningful with ssl",
     ],
     [
       "sslShutdownTimeout without ssl",
       () => asyncio.openConnection(HOST, 1, { sslShutdownTimeout: 1 }),
-      "ssl_shutdown_timeout is only meaningful with ssl",
+      "sslShutdownTimeout is only meaningful with ssl",
     ],
     [
       "ssl with sock and no name",
       () => asyncio.openConnection({ sock: sock(), ssl: true }),
-      "You must set server_hostname when using ssl without a host",
+      "You must set serverHostname when using ssl without a host",
     ],
     [
       "sslHandshakeTimeout 0",
       () => asyncio.openConnection(HOST, 1, { ssl: true, sslHandshakeTimeout: 0 }),
-      "ssl_handshake_timeout should be a positive number, got 0",
+      "sslHandshakeTimeout must be a positive number of seconds, got 0",
     ],
     [
       "sslShutdownTimeout -1",
       () => asyncio.openConnection(HOST, 1, { ssl: true, sslShutdownTimeout: -1 }),
-      "ssl_shutdown_timeout should be a positive number, got -1",
+      "sslShutdownTimeout must be a positive number of seconds, got -1",
     ],
     [
       "host, port and sock",
@@ -76,13 +76,13 @@ function refusals(sock: () => never): readonly (readonly [string, Call, string])
     [
       "UDP",
       () => asyncio.openConnection(HOST, 1, { proto: 17 }),
-      "openConnection() speaks TCP: proto has to be 0 or 6, got 17",
+      "openConnection(): proto must be 0 or 6, which is TCP, got 17",
     ],
     ["limit 0", () => asyncio.openConnection(HOST, 1, { limit: 0 }), "Limit cannot be <= 0"],
     [
       "idleTimeout 0",
       () => asyncio.openConnection(HOST, 1, { idleTimeout: 0 }),
-      "idleTimeout should be a positive number of seconds, got 0",
+      "idleTimeout must be a positive number of seconds, got 0",
     ],
     [
       "readTimeout NaN",
@@ -115,12 +115,12 @@ function refusals(sock: () => never): readonly (readonly [string, Call, string])
     [
       "TLS over a path without a name",
       () => asyncio.openUnixConnection("/none", { ssl: true }),
-      "you have to pass server_hostname when using ssl",
+      "you have to pass serverHostname when using ssl",
     ],
     [
       "serverHostname without ssl, Unix",
       () => asyncio.openUnixConnection("/none", { serverHostname: "" }),
-      "server_hostname is only meaningful with ssl",
+      "serverHostname is only meaningful with ssl",
     ],
   ];
 }
@@ -147,7 +147,7 @@ describe("openConnection() and what it refuses", () => {
     for (const [call, message] of [
       [() => asyncio.openConnection(5 as unknown as string, 1), /needs a host name, got 5/],
       [() => asyncio.openConnection(HOST, {} as unknown as number), /needs a port number, got \{/],
-      [() => asyncio.openConnection(HOST, 1, { ssl: 5 as never }), /ssl has to be true, options of node:tls/],
+      [() => asyncio.openConnection(HOST, 1, { ssl: 5 as never }), /ssl must be true, options of node:tls/],
       [() => asyncio.openConnection(HOST, 1, { local_addr: 1 } as never), /unexpected option 'local_addr'/],
       [() => asyncio.openUnixConnection(5 as unknown as string), /a path is needed, got 5/],
       [() => asyncio.openUnixConnection("/none", { family: 4 } as never), /unexpected option 'family'/],

@@ -133,12 +133,12 @@ describe("startServer() and hosts", () => {
   it("startServer() refuses wrong options with the words of Python, where it has them", async () => {
     const sock = net.createServer();
     for (const [options, error, message] of [
-      [{ ssl: true as never }, TypeError, "ssl argument must be an SSLContext or None"],
-      [{ sslHandshakeTimeout: 1 }, asyncio.ValueError, "ssl_handshake_timeout is only meaningful with ssl"],
-      [{ sslShutdownTimeout: 1 }, asyncio.ValueError, "ssl_shutdown_timeout is only meaningful with ssl"],
+      [{ ssl: true as never }, TypeError, "ssl must be options of node:tls with key and cert or a tls.SecureContext"],
+      [{ sslHandshakeTimeout: 1 }, asyncio.ValueError, "sslHandshakeTimeout is only meaningful with ssl"],
+      [{ sslShutdownTimeout: 1 }, asyncio.ValueError, "sslShutdownTimeout is only meaningful with ssl"],
       [{ sock }, asyncio.ValueError, "host/port and sock can not be specified at the same time"],
       [{ reuseAddress: false }, asyncio.ValueError, "startServer() cannot switch reuseAddress off"],
-      [{ idleTimeout: -1 }, asyncio.ValueError, "idleTimeout should be a positive number of seconds, got -1"],
+      [{ idleTimeout: -1 }, asyncio.ValueError, "idleTimeout must be a positive number of seconds, got -1"],
       [{ readTimeout: 0 }, asyncio.ValueError, "readTimeout must be a positive number of seconds, got 0"],
       [{ limit: -5 }, asyncio.ValueError, "Limit cannot be <= 0"],
       [{ cleanupSocket: true } as never, TypeError, "startServer() got an unexpected option 'cleanupSocket'"],
@@ -181,7 +181,7 @@ describe("startServer() and its sockets", () => {
     }
     const error = await outcomeOf(asyncio.startServer(hello, HOST, 0, { reusePort: true }));
     assert.ok(error instanceof asyncio.ValueError, String(error));
-    assert.match(error.message, /^reuse_port not supported by this runtime/);
+    assert.match(error.message, /^reusePort is not supported by this runtime/);
     await using _serving = await serve(hello, { reusePort: false });
   });
 

@@ -596,7 +596,7 @@ describe("Server", () => {
     await assert.rejects(server.serveForever(), {
       name: "RuntimeError",
       code: "ERR_SERVER_BUSY",
-      message: `server ${server} is already being awaited on serve_forever()`,
+      message: `server ${server} is already being awaited on serveForever()`,
     });
     serving.cancel();
     assert.ok((await outcomeOf(serving)) instanceof asyncio.CancelledError);

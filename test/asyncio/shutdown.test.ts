@@ -346,9 +346,10 @@ describe("Server.shutdown()", () => {
     await using serving = await serve(() => {});
     await assert.rejects(serving.server.shutdown({ gracePeriod: 1 } as never), TypeError);
     assert.ok(serving.server.isServing());
-    for (const options of [{ grace: -1 }, { cancelGrace: Number.NaN }, { grace: "1" as never }]) {
+    for (const options of [{ grace: -1 }, { cancelGrace: Number.NaN }]) {
       await assert.rejects(serving.server.shutdown(options), asyncio.ValueError);
     }
+    await assert.rejects(serving.server.shutdown({ grace: "1" as never }), TypeError);
     assert.ok(serving.server.isServing());
   });
 });

@@ -125,7 +125,7 @@ describe("StreamWriter.startTls() on both sides", () => {
       writer.close();
     }, path);
     const [reader, writer] = await asyncio.openUnixConnection(path);
-    await assert.rejects(writer.startTls({ ca }), /^ValueError: You must set server_hostname/);
+    await assert.rejects(writer.startTls({ ca }), /^ValueError: You must set serverHostname/);
     await writer.startTls({ ca }, { serverHostname: "localhost" });
     await writer.send("line\n");
     assert.equal(String(await reader.readline()), "line\n");
@@ -343,7 +343,7 @@ for (const role of roles) {
         }
         await assert.rejects(
           startTls({ ca }, { sslHandshakeTimeout: 0 }),
-          /ssl_handshake_timeout should be a positive number/,
+          /sslHandshakeTimeout must be a positive number/,
         );
         await assert.rejects(startTls({ ca }, { serverSide: true }), TypeError);
         peer.write("plain\n");
@@ -593,7 +593,7 @@ describe("loop.startTls()", () => {
     const startTls = loop.startTls.bind(loop) as (...args: unknown[]) => Promise<unknown>;
     await assert.rejects(
       startTls({}, new Noting(), { ca }),
-      /^TypeError: transport .* is not supported by start_tls\(\)/,
+      /^TypeError: transport .* is not supported by startTls\(\)/,
     );
     await assert.rejects(startTls(writer.transport, new Noting(), 1), TypeError);
     await assert.rejects(startTls(writer.transport, new Noting(), true, { serverSide: true }), TypeError);

@@ -472,10 +472,13 @@ describe("The ssl argument", () => {
         () => loop.createServer(makeProtocol, HOST, 0, options),
       ];
       for (const call of clients) {
-        await assert.rejects(call, { name: "TypeError", message: /^ssl has to be true, options of node:tls, or / });
+        await assert.rejects(call, { name: "TypeError", message: /^ssl must be true, options of node:tls, or / });
       }
       for (const call of servers) {
-        await assert.rejects(call, { name: "TypeError", message: /^ssl argument must be an SSLContext or None/ });
+        await assert.rejects(call, {
+          name: "TypeError",
+          message: /^ssl must be options of node:tls with key and cert or a tls.SecureContext/,
+        });
       }
     }
     await assert.rejects(listen(echo, HOST, 0, { ssl: true }), { name: "TypeError" });

@@ -141,7 +141,7 @@ describe("openConnection() with ssl: whom it trusts", () => {
     const sock = await rawConnection(serving.port);
     await assert.rejects(
       open({ sock, ssl: { ca } }),
-      /^ValueError: You must set server_hostname when using ssl without a host/,
+      /^ValueError: You must set serverHostname when using ssl without a host/,
     );
     await ask(await open({ sock, ssl: { ca }, serverHostname: "" }));
   });
@@ -165,12 +165,12 @@ describe("The ssl options", () => {
     for (const ssl of [1, "yes", () => {}, Symbol("ssl")]) {
       await assert.rejects(open(HOST, 1, { ssl }), {
         name: "TypeError",
-        message: /^ssl has to be true, options of node:tls, or a tls.SecureContext/,
+        message: /^ssl must be true, options of node:tls, or a tls.SecureContext/,
       });
     }
     await assert.rejects(asyncio.openUnixConnection("/nowhere", { ssl: { ca } }), {
       name: "ValueError",
-      message: "you have to pass server_hostname when using ssl",
+      message: "you have to pass serverHostname when using ssl",
     });
   });
 
@@ -178,7 +178,7 @@ describe("The ssl options", () => {
     for (const ssl of [true, 1, "yes"]) {
       await assert.rejects(start(noop, HOST, 0, { ssl }), {
         name: "TypeError",
-        message: /^ssl argument must be an SSLContext or None/,
+        message: /^ssl must be options of node:tls with key and cert or a tls.SecureContext/,
       });
     }
     await assert.rejects(asyncio.startUnixServer(noop, "/nowhere/s", { ssl: true as never }), TypeError);
@@ -195,36 +195,24 @@ describe("The ssl options", () => {
     }
   });
 
-  it("options that mean nothing without ssl are refused by Python's names", async () => {
-    const names = {
-      serverHostname: "server_hostname",
-      sslHandshakeTimeout: "ssl_handshake_timeout",
-      sslShutdownTimeout: "ssl_shutdown_timeout",
-    };
-    for (const [option, name] of Object.entries(names)) {
+  it("options that mean nothing without ssl are refused by their names", async () => {
+    for (const option of ["serverHostname", "sslHandshakeTimeout", "sslShutdownTimeout"]) {
       const value = option === "serverHostname" ? "localhost" : 1;
+      const message = `${option} is only meaningful with ssl`;
       for (const ssl of [undefined, false]) {
-        await assert.rejects(open(HOST, 1, { ssl, [option]: value }), {
-          name: "ValueError",
-          message: `${name} is only meaningful with ssl`,
-        });
+        await assert.rejects(open(HOST, 1, { ssl, [option]: value }), { name: "ValueError", message });
       }
       if (option !== "serverHostname") {
-        await assert.rejects(start(noop, HOST, 0, { [option]: value }), {
-          message: `${name} is only meaningful with ssl`,
-        });
+        await assert.rejects(start(noop, HOST, 0, { [option]: value }), { message });
       }
     }
     await assert.rejects(start(noop, HOST, 0, { serverHostname: "x" }), TypeError);
   });
 
   it("time limits have to be positive (test_create_connection_ssl_timeout_for_plain_socket)", async () => {
-    for (const [option, name] of [
-      ["sslHandshakeTimeout", "ssl_handshake_timeout"],
-      ["sslShutdownTimeout", "ssl_shutdown_timeout"],
-    ] as const) {
+    for (const option of ["sslHandshakeTimeout", "sslShutdownTimeout"]) {
       for (const value of [0, -1, Number.NaN]) {
-        const message = `${name} should be a positive number, got ${String(value).toLowerCase() === "nan" ? "NaN" : value}`;
+        const message = `${option} must be a positive number of seconds, got ${value}`;
         await assert.rejects(open(HOST, 1, { ssl: true, [option]: value }), { name: "ValueError", message });
         await assert.rejects(start(noop, HOST, 0, { ssl: { ...local }, [option]: value }), { message });
       }

@@ -44,7 +44,10 @@ export function checkedLimit(
   known: readonly string[] = ["limit"],
 ): number | null {
   checkOptions(caller, options, known);
-  const { limit = null } = options;
+  const { limit = null, file } = options;
+  if (file !== undefined && typeof file?.write !== "function") {
+    throw new TypeError(`${caller}: file must be an object with write(), got ${repr(file)}`);
+  }
   if (limit !== null && !Number.isInteger(limit)) {
     throw new TypeError(`${caller}: limit must be a whole number, got ${repr(limit)}`);
   }

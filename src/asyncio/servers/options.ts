@@ -1,10 +1,9 @@
 /** What a server can be told, the names of its options, and the defaults. */
 import { type Context, copyContext } from "../../contextvars/context.ts";
-import { checkWholeNumber } from "../arguments.ts";
+import { checkBooleans, checkPositiveSeconds, checkWholeNumber } from "../arguments.ts";
 import type { BaseProtocol } from "../protocols/protocols.ts";
 import type { ReaderOptions } from "../streams/reader-options.ts";
 import type { Family } from "../transports/addresses.ts";
-import { checkIdleTimeout } from "../transports/idle-timer.ts";
 import type { ListeningSocket } from "../transports/listen.ts";
 import {
   checkServerContext,
@@ -78,6 +77,8 @@ export interface StartServerOptions extends CreateServerOptions, ReaderOptions {
 /** Options of `startUnixServer()`. */
 export interface StartUnixServerOptions extends CreateUnixServerOptions, ReaderOptions {}
 
+const BOOLEAN_OPTIONS = ["startServing", "reuseAddress", "reusePort", "keepAlive", "cleanupSocket"] as const;
+
 const DEFAULT_BACKLOG = 100;
 
 /** What a Server does with each connection. */
@@ -97,9 +98,10 @@ export type MakeProtocol = (context: Context) => BaseProtocol;
 
 /** Checks what is the same for every server. Copies the Context: now is when the server is made. */
 export function settingsOf(makeProtocol: MakeProtocol, options: ServerOptions): ServerSettings {
+  checkBooleans(options as CreateServerOptions & CreateUnixServerOptions, BOOLEAN_OPTIONS);
+  checkPositiveSeconds("idleTimeout", options.idleTimeout);
   const tls = tlsRequest(options.ssl, true, undefined, options);
   checkServerContext(tls);
-  checkIdleTimeout(options.idleTimeout);
   const { backlog = DEFAULT_BACKLOG, maxConnections = Number.POSITIVE_INFINITY } = options;
   checkWholeNumber("backlog", backlog);
   if (maxConnections !== Number.POSITIVE_INFINITY) {

@@ -202,7 +202,8 @@ export class Server implements Openable {
    * Python: has no such method.
    *
    * @returns What became of the handler of each connection that was open.
-   * @throws {ValueError} If `grace` or `cancelGrace` is negative, or no number.
+   * @throws {ValueError} If `grace` or `cancelGrace` is negative or NaN.
+   * @throws {TypeError} If one of them is no number.
    */
   shutdown(options: ShutdownOptions = {}): Promise<HandlerOutcome[]> {
     return quiet(this.#shutdown(options));
@@ -236,7 +237,7 @@ export class Server implements Openable {
 
   async #serveForever(): Promise<void> {
     if (this.#forever !== null) {
-      throw new RuntimeError(`server ${this} is already being awaited on serve_forever()`, { code: "ERR_SERVER_BUSY" });
+      throw new RuntimeError(`server ${this} is already being awaited on serveForever()`, { code: "ERR_SERVER_BUSY" });
     }
     this.#startServing();
     this.#forever = new WaitOn(

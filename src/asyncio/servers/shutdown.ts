@@ -1,7 +1,5 @@
 /** Ending a server within a fixed time, and what became of each handler. */
-import { ValueError } from "../../errors.ts";
-import { repr } from "../../repr.ts";
-import { checkOptions } from "../arguments.ts";
+import { checkOptions, checkSecondsFromZero } from "../arguments.ts";
 import { waitFutures } from "../combinators.ts";
 import type { Future } from "../futures.ts";
 import { StreamReaderProtocol } from "../streams/stream-protocol.ts";
@@ -35,12 +33,12 @@ export interface OpenConnection {
   readonly end: Future<void>;
 }
 
-/** @throws {ValueError} If a time is negative, or no number. */
+/** @throws {ValueError} If a time is negative or NaN; {TypeError} if it is no number. */
 export function checkedGrace(options: ShutdownOptions): { grace: number; cancelGrace: number } {
   checkOptions("shutdown()", options, SHUTDOWN_OPTIONS);
   const { grace = 30, cancelGrace = 5 } = options;
-  checkGrace("grace", grace);
-  checkGrace("cancelGrace", cancelGrace);
+  checkSecondsFromZero("grace", grace);
+  checkSecondsFromZero("cancelGrace", cancelGrace);
   return { grace, cancelGrace };
 }
 
@@ -88,12 +86,6 @@ export async function endHandlers(
     peername: transport.getExtraInfo("peername") as SocketAddress | string | null,
     outcome: outcomes.get(transport) ?? "aborted",
   }));
-}
-
-function checkGrace(name: string, seconds: unknown): void {
-  if (typeof seconds !== "number" || !(seconds >= 0)) {
-    throw new ValueError(`${name} should be a number of seconds, not negative, got ${repr(seconds)}`);
-  }
 }
 
 /** The task of the handler; `null` for a protocol of the user. */

@@ -1,16 +1,8 @@
 /** Ends a connection on which nothing has moved for some time. */
-import { TimeoutError, ValueError } from "../../errors.ts";
-import { repr } from "../../repr.ts";
+import { TimeoutError } from "../../errors.ts";
 import { fromCallback } from "../async-stacks.ts";
 import { clearTimeout, setTimeout, time } from "../clock.ts";
 import { LONGEST_TIMEOUT } from "../timers.ts";
-
-/** Complains of a time limit that is none. */
-export function checkIdleTimeout(seconds: number | undefined): void {
-  if (seconds !== undefined && !(seconds > 0)) {
-    throw new ValueError(`idleTimeout should be a positive number of seconds, got ${repr(seconds)}`);
-  }
-}
 
 /** One timer, which is set again only when it fires: `touch()` is called for every chunk. */
 export class IdleTimer {

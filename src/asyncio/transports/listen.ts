@@ -327,7 +327,7 @@ export function checkedReusePort(
   }
   if (reusePort === true && !HEEDS_REUSE_PORT) {
     throw new ValueError(
-      "reuse_port not supported by this runtime; Node has it from 22.12 and 23.1 on, Bun from 1.4 on, Deno from 2.9 on",
+      "reusePort is not supported by this runtime; Node has it from 22.12 and 23.1 on, Bun from 1.4 on, Deno from 2.9 on",
     );
   }
   return reusePort === true;

@@ -10,6 +10,7 @@ import { Duplex } from "node:stream";
 import type * as tls from "node:tls";
 import { ConnectionAbortedError, ConnectionResetError, SSLError, TimeoutError, ValueError } from "../../errors.ts";
 import { repr } from "../../repr.ts";
+import { checkPositiveSeconds, checkString } from "../arguments.ts";
 import { fromCallback } from "../async-stacks.ts";
 import { callLater, type TimerHandle } from "../events.ts";
 import { ON_DENO } from "../runtime.ts";
@@ -50,7 +51,7 @@ function isSecureContext(ssl: object): ssl is tls.SecureContext {
  * Checks what was given as `ssl` and its companions; `undefined` where there is to be no TLS.
  *
  * @throws {ValueError} If an option is given that means nothing without TLS, or a timeout is not positive.
- * @throws {TypeError} If `ssl` is nothing that TLS can be made with.
+ * @throws {TypeError} If `ssl` is nothing that TLS can be made with, or an option is of another type.
  */
 export function tlsRequest(
   ssl: unknown,
@@ -59,13 +60,11 @@ export function tlsRequest(
   options: TlsOptions,
 ): TlsRequest | undefined {
   const { serverHostname, sslHandshakeTimeout, sslShutdownTimeout } = options;
+  checkString("serverHostname", serverHostname);
+  checkPositiveSeconds("sslHandshakeTimeout", sslHandshakeTimeout);
+  checkPositiveSeconds("sslShutdownTimeout", sslShutdownTimeout);
   if (ssl === undefined || ssl === null || ssl === false) {
-    const given = {
-      server_hostname: serverHostname,
-      ssl_handshake_timeout: sslHandshakeTimeout,
-      ssl_shutdown_timeout: sslShutdownTimeout,
-    };
-    for (const [name, value] of Object.entries(given)) {
+    for (const [name, value] of Object.entries({ serverHostname, sslHandshakeTimeout, sslShutdownTimeout })) {
       if (value !== undefined) {
         throw new ValueError(`${name} is only meaningful with ssl`);
       }
@@ -73,30 +72,19 @@ export function tlsRequest(
     return undefined;
   }
   if (ssl === true ? serverSide : typeof ssl !== "object") {
-    throw new TypeError(
-      serverSide
-        ? `ssl argument must be an SSLContext or None: a server needs { key, cert } or a tls.SecureContext, got ${repr(ssl)}`
-        : `ssl has to be true, options of node:tls, or a tls.SecureContext, got ${repr(ssl)}`,
-    );
+    const what = serverSide ? "options of node:tls with key and cert" : "true, options of node:tls,";
+    throw new TypeError(`ssl must be ${what} or a tls.SecureContext, got ${repr(ssl)}`);
   }
   if (!serverSide && host === undefined && serverHostname === undefined && !hasServername(ssl)) {
     throw new ValueError(
-      'You must set server_hostname when using ssl without a host; serverHostname: "" checks no name',
+      'You must set serverHostname when using ssl without a host; serverHostname: "" checks no name',
     );
   }
-  checkTimeout("ssl_handshake_timeout", sslHandshakeTimeout);
-  checkTimeout("ssl_shutdown_timeout", sslShutdownTimeout);
   return { ssl: ssl as SSLContext | true, serverSide, host, options };
 }
 
 function hasServername(ssl: unknown): boolean {
   return typeof (ssl as { servername?: unknown }).servername === "string";
-}
-
-function checkTimeout(name: string, seconds: number | undefined): void {
-  if (seconds !== undefined && !(seconds > 0)) {
-    throw new ValueError(`${name} should be a positive number, got ${repr(seconds)}`);
-  }
 }
 
 /**
