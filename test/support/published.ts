@@ -9,7 +9,7 @@ export interface PromiseGiver {
   readonly name: string;
   /** Whether one of its arguments is a function, or may be. */
   readonly takesFunction: boolean;
-  /** Whether one of its arguments is a Future, a promise or the like, or may be. */
+  /** Whether one of its arguments is a Future, or may be. */
   readonly takesAwaitable: boolean;
 }
 
@@ -36,7 +36,7 @@ export function promiseGivers(): PromiseGiver[] {
     .map(({ name, parameters }) => ({
       name,
       takesFunction: /=>|Awaitable<|Maker\b/.test(parameters),
-      takesAwaitable: /\b(?:Awaitable|Future|PromiseLike)</.test(parameters),
+      takesAwaitable: /\b(?:Awaitable|Future)</.test(parameters),
     }));
   return [...new Map(givers.map((giver) => [giver.name, giver])).values()];
 }
