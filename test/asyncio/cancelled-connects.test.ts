@@ -7,7 +7,7 @@ import { describe, it } from "node:test";
 import { setTimeout as foreign } from "node:timers/promises";
 import * as asyncio from "contextvars/asyncio";
 import { closed, eventually, freePort, outcomeOf, portOf, turns } from "../support/peers.ts";
-import { temporaryFolder } from "../support/protocols.ts";
+import { TemporaryFolder } from "../support/temporary-folder.ts";
 
 const HOST = "127.0.0.1";
 const loop = asyncio.getRunningLoop();
@@ -62,7 +62,7 @@ for (const moment of moments) {
   describe(`A cancellation ${moment} the first wait of a connect`, () => {
     for (const [name, act] of Object.entries(connects)) {
       it(`${name} leaves no connection behind`, async () => {
-        using folder = temporaryFolder();
+        using folder = new TemporaryFolder();
         const open = new Set<net.Socket>();
         const listeners = [net.createServer(), net.createServer()] as const;
         const place = { port: 0, path: path.join(folder.path, "s") };
@@ -90,7 +90,7 @@ for (const moment of moments) {
   describe(`A cancellation ${moment} the first wait of a server's start`, () => {
     for (const [name, act] of Object.entries(servers)) {
       it(`${name} leaves nobody listening`, async () => {
-        using folder = temporaryFolder();
+        using folder = new TemporaryFolder();
         const place = { port: await freePort(), path: path.join(folder.path, "s") };
         const outcome = await cancelled(moment, () => act(place));
         assert.ok(asyncio.isCancelled(outcome), String(outcome));

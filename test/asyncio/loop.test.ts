@@ -4,6 +4,7 @@ import { afterEach, describe, it } from "node:test";
 import * as asyncio from "contextvars/asyncio";
 import { survivors } from "../support/garbage.ts";
 import { shown } from "../support/outcomes.ts";
+import { Reports } from "../support/peers.ts";
 import { randomFrom } from "../support/random.ts";
 
 const loop = asyncio.getRunningLoop();
@@ -12,13 +13,6 @@ afterEach(() => {
   loop.setExceptionHandler(null);
   loop.setDebug(false);
 });
-
-/** Tells the exception handler to collect what it gets. */
-function collectReports(): asyncio.ExceptionContext[] {
-  const reports: asyncio.ExceptionContext[] = [];
-  loop.setExceptionHandler((_, context) => reports.push(context));
-  return reports;
-}
 
 /** What is written to standard error by console.error() while the body runs: the arguments of each call. */
 async function written(body: () => unknown): Promise<unknown[][]> {
@@ -86,7 +80,7 @@ describe("loop.callSoon()", () => {
   });
 
   it("loop.callSoon() ignores what the callback returns, be it a promise that fails later and is dealt with", async () => {
-    const reports = collectReports();
+    const reports = new Reports().all;
     const failing = Promise.reject(new Error("dealt with"));
     failing.catch(() => {});
     loop.callSoon(() => failing);
@@ -238,7 +232,7 @@ describe("The exception handler", () => {
   });
 
   it("loop.setExceptionHandler() has the function told of the error of a timer, and of a done callback", async () => {
-    const reports = collectReports();
+    const reports = new Reports().all;
     loop.callLater(0.001, function timer() {
       throw new Error("of a timer");
     });
@@ -258,7 +252,7 @@ describe("The exception handler", () => {
   });
 
   it("loop.setExceptionHandler(null) brings the default back", async () => {
-    const reports = collectReports();
+    const reports = new Reports().all;
     loop.setExceptionHandler(null);
     assert.equal(loop.getExceptionHandler(), null);
     const calls = await written(() => loop.callExceptionHandler({ message: "to the default" }));
@@ -380,7 +374,7 @@ describe("Timers of which an earlier one was cancelled", () => {
 
 describe("An error that nobody asks for", () => {
   it("an error of a task or a Future is reported once it is garbage, and once", async () => {
-    const reports = collectReports();
+    const reports = new Reports().all;
     const make = (): WeakRef<object>[] => {
       const task = asyncio.createTask(
         async function fails() {
@@ -405,7 +399,7 @@ describe("An error that nobody asks for", () => {
   });
 
   it("an error is not reported that result() or exception() has given, or a done callback has asked for", async () => {
-    const reports = collectReports();
+    const reports = new Reports().all;
     const make = async (): Promise<WeakRef<object>[]> => {
       const futures = Array.from({ length: 4 }, () => new asyncio.Future<number>());
       const [first, second, third, fourth] = futures as [
@@ -430,7 +424,7 @@ describe("An error that nobody asks for", () => {
   });
 
   it("an error of waitFor() that nobody awaits is reported once, and one that is awaited is not", async () => {
-    const reports = collectReports();
+    const reports = new Reports().all;
     const fails = async (message: string): Promise<void> => {
       await asyncio.sleep(0.001);
       throw new Error(message);
@@ -504,7 +498,7 @@ describe("An error that nobody asks for", () => {
 
 describe("Debug mode", () => {
   it("loop.setDebug() has a task reported that is garbage while it waits, and where it was made", async () => {
-    const reports = collectReports();
+    const reports = new Reports().all;
     loop.setDebug(true);
     const make = (): WeakRef<object> =>
       new WeakRef(
@@ -526,7 +520,7 @@ describe("Debug mode", () => {
   });
 
   it("loop.setDebug() that is off records nothing, and a report has no sourceTraceback", async () => {
-    const reports = collectReports();
+    const reports = new Reports().all;
     loop.callSoon(() => {
       throw new Error("it broke");
     });

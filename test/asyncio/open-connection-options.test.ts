@@ -4,8 +4,9 @@ import { describe, it } from "node:test";
 import * as asyncio from "contextvars/asyncio";
 import { MockClock, memoryServer } from "contextvars/testing";
 import { freePort, outcomeOf, portOf, serve } from "../support/peers.ts";
-import { duplexPair, temporaryFolder } from "../support/protocols.ts";
+import { duplexPair } from "../support/protocols.ts";
 import { Attempts } from "../support/silent-listeners.ts";
+import { TemporaryFolder } from "../support/temporary-folder.ts";
 
 const HOST = "127.0.0.1";
 
@@ -291,7 +292,7 @@ describe("openConnection() and its time limits", () => {
 
 describe("openUnixConnection()", () => {
   it("openUnixConnection() is a FileNotFoundError without the path, and a ConnectionRefusedError without a listener", async () => {
-    using folder = temporaryFolder();
+    using folder = new TemporaryFolder();
     const path = `${folder.path}/s`;
     const missing = await outcomeOf(asyncio.openUnixConnection(path));
     assert.ok(missing instanceof asyncio.FileNotFoundError, String(missing));

@@ -8,7 +8,7 @@ import { describe, it } from "node:test";
 import * as vm from "node:vm";
 import * as asyncio from "contextvars/asyncio";
 import { outcomeOf } from "../support/peers.ts";
-import { temporaryFolder } from "../support/protocols.ts";
+import { TemporaryFolder } from "../support/temporary-folder.ts";
 
 const HOST = "127.0.0.1";
 const handler = (_reader: asyncio.StreamReader, writer: asyncio.StreamWriter): void => writer.close();
@@ -80,11 +80,11 @@ describe("Addresses of TCP", () => {
 describe("Paths of Unix sockets", () => {
   each({ ...unixClients, ...unixServers }, (name, call) => {
     it(`${name} in a folder that does not exist throws a FileNotFoundError`, async () => {
-      using folder = temporaryFolder();
+      using folder = new TemporaryFolder();
       await fails(call(join(folder.path, "none/sock")), asyncio.FileNotFoundError, "ENOENT");
     });
     it(`${name} below a plain file throws an OSError with ENOTDIR`, async () => {
-      using folder = temporaryFolder();
+      using folder = new TemporaryFolder();
       fs.writeFileSync(join(folder.path, "file"), "");
       await fails(call(join(folder.path, "file/sock")), asyncio.OSError, "ENOTDIR");
     });
@@ -98,7 +98,7 @@ describe("Paths of Unix sockets", () => {
 
   each(unixServers, (name, call) => {
     it(`${name} and a client take a path of digits for a path`, async () => {
-      using folder = temporaryFolder();
+      using folder = new TemporaryFolder();
       const before = process.cwd();
       process.chdir(folder.path);
       try {
@@ -116,7 +116,7 @@ describe("Paths of Unix sockets", () => {
     });
 
     it(`${name} removes a symbolic link to a socket that is left over`, async () => {
-      using folder = temporaryFolder();
+      using folder = new TemporaryFolder();
       const [socket, link] = [join(folder.path, "socket"), join(folder.path, "link")];
       const other = net.createServer().listen(socket);
       await once(other, "listening");
@@ -128,7 +128,7 @@ describe("Paths of Unix sockets", () => {
     });
 
     it(`${name} leaves a file that is no socket alone`, async () => {
-      using folder = temporaryFolder();
+      using folder = new TemporaryFolder();
       const path = join(folder.path, "file");
       fs.writeFileSync(path, "kept");
       await fails(call(path), asyncio.OSError, "EADDRINUSE");

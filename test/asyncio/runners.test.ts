@@ -8,17 +8,11 @@ import assert from "node:assert/strict";
 import { afterEach, describe, it } from "node:test";
 import { Context } from "contextvars";
 import * as asyncio from "contextvars/asyncio";
+import { Reports } from "../support/peers.ts";
 
 const loop = asyncio.getRunningLoop();
 const loopRunning = { name: "RuntimeError", code: "ERR_LOOP_RUNNING" };
 const runnerClosed = { name: "RuntimeError", code: "ERR_RUNNER_CLOSED", message: "Runner is closed" };
-
-/** Tells the loop's exception handler to collect what it gets. */
-function collectReports(): asyncio.ExceptionContext[] {
-  const reports: asyncio.ExceptionContext[] = [];
-  loop.setExceptionHandler((_, context) => reports.push(context));
-  return reports;
-}
 
 afterEach(() => {
   loop.setExceptionHandler(null);
@@ -226,7 +220,7 @@ describe("run() at the end", () => {
   });
 
   it("run() reports the errors of tasks that fail then (test_asyncio_run_reports_hanging_tasks_errors)", async () => {
-    const reports = collectReports();
+    const reports = new Reports().all;
     const error = new RangeError("while cleaning up");
     let failing: asyncio.Task<void> | undefined;
     const result = await asyncio.run(async () => {
@@ -248,7 +242,7 @@ describe("run() at the end", () => {
   });
 
   it("run() reports nothing of tasks that had failed before", async () => {
-    const reports = collectReports();
+    const reports = new Reports().all;
     let failed: asyncio.Task<void> | undefined;
     await asyncio.run(async () => {
       failed = asyncio.createTask(async () => {

@@ -7,9 +7,9 @@ import { describe, it } from "node:test";
 import * as asyncio from "contextvars/asyncio";
 import { certificates } from "../support/certificates.ts";
 import { eventually, outcomeOf, portOf, type Role, roles, turns } from "../support/peers.ts";
-import { temporaryFolder } from "../support/protocols.ts";
 import { runtime } from "../support/runtime.ts";
 import { limitOf } from "../support/runtime-limits.ts";
+import { TemporaryFolder } from "../support/temporary-folder.ts";
 import { tlsPeer } from "../support/wire-tls.ts";
 
 const wires = ["TCP", "TLS", "Unix socket"] as const;
@@ -88,7 +88,7 @@ for (const wire of wires) {
       ] as const) {
         const options = { skip: wire === "TLS" && limitOf("reset under TLS") };
         it(`StreamReader gives the data, then throws a ConnectionResetError${how}`, options, async () => {
-          using folder = temporaryFolder();
+          using folder = new TemporaryFolder();
           const [reader, writer, plain] = await connected(wire, role, folder.path);
           const peer = wire === "TLS" ? await secured(role, writer, plain) : plain;
           peer.on("error", () => {});

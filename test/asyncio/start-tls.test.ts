@@ -7,7 +7,6 @@ import { describe, it } from "node:test";
 import * as tls from "node:tls";
 import * as asyncio from "contextvars/asyncio";
 import { certificates } from "../support/certificates.ts";
-import { TemporaryFolder } from "../support/external.ts";
 import {
   type Connection,
   connect,
@@ -21,6 +20,7 @@ import {
   stillWaits,
   turns,
 } from "../support/peers.ts";
+import { TemporaryFolder } from "../support/temporary-folder.ts";
 import { type TlsPeer, tlsPeer, type Version, versions } from "../support/wire-tls.ts";
 
 const MEGABYTE = 2 ** 20;

@@ -8,8 +8,8 @@ import { describe, it } from "node:test";
 import { copyContext } from "contextvars";
 import * as asyncio from "contextvars/asyncio";
 import { certificates } from "../support/certificates.ts";
-import { TemporaryFolder } from "../support/external.ts";
 import { closed, outcomeOf, portOf, Reports, turns } from "../support/peers.ts";
+import { TemporaryFolder } from "../support/temporary-folder.ts";
 
 const HOST = "127.0.0.1";
 const { server: identity } = certificates();

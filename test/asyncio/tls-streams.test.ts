@@ -8,9 +8,9 @@ import * as tls from "node:tls";
 import { ContextVar } from "contextvars";
 import * as asyncio from "contextvars/asyncio";
 import { certificates } from "../support/certificates.ts";
-import { TemporaryFolder } from "../support/external.ts";
 import { eventually, outcomeOf, Reports, rawConnection, roles, serve, stillWaits, turns } from "../support/peers.ts";
 import { limitOf } from "../support/runtime-limits.ts";
+import { TemporaryFolder } from "../support/temporary-folder.ts";
 import { connectTls, versions } from "../support/wire-tls.ts";
 
 const MEGABYTE = 2 ** 20;

@@ -9,8 +9,8 @@ import { framed, linesCodec } from "contextvars/codecs";
 import { checkStreams, MockClock, memoryServer, Sequencer, waitAllTasksBlocked } from "contextvars/testing";
 import { outcomeOf, turns } from "../support/peers.ts";
 import { runProgram } from "../support/programs.ts";
-import { temporaryFolder } from "../support/protocols.ts";
 import { promiseGivers } from "../support/published.ts";
+import { TemporaryFolder } from "../support/temporary-folder.ts";
 
 const HOST = "127.0.0.1";
 const loop = asyncio.getRunningLoop();
@@ -289,7 +289,7 @@ describe("Promises that nobody awaits", () => {
   }
 
   it("what becomes of the error of the user's function", async () => {
-    using folder = temporaryFolder();
+    using folder = new TemporaryFolder();
     const { told, unhandled: ended } = (await runProgram("unasked-errors.js", folder.path)) as {
       told: Record<string, number>;
       unhandled: string[];

@@ -6,7 +6,8 @@ import * as net from "node:net";
 import { describe, it } from "node:test";
 import * as asyncio from "contextvars/asyncio";
 import { closed, outcomeOf, Reports } from "../support/peers.ts";
-import { Recorder, temporaryFolder, until } from "../support/protocols.ts";
+import { Recorder, until } from "../support/protocols.ts";
+import { TemporaryFolder } from "../support/temporary-folder.ts";
 
 const loop = asyncio.getRunningLoop();
 
@@ -31,7 +32,7 @@ async function ask(path: string, text: string): Promise<string> {
 
 /** A folder, and a path in it. */
 function place(): Disposable & { readonly folder: string; readonly path: string } {
-  const folder = temporaryFolder();
+  const folder = new TemporaryFolder();
   return { folder: folder.path, path: `${folder.path}/s`, [Symbol.dispose]: () => folder[Symbol.dispose]() };
 }
 

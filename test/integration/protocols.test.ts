@@ -4,7 +4,8 @@ import { describe, it } from "node:test";
 import { ContextVar } from "contextvars";
 import * as asyncio from "contextvars/asyncio";
 import { freePort, outcomeOf, Peer, portOf, Reports, rawConnection, rawPeer, turns } from "../support/peers.ts";
-import { duplexPair, Recorder, temporaryFolder, until, wire } from "../support/protocols.ts";
+import { duplexPair, Recorder, until, wire } from "../support/protocols.ts";
+import { TemporaryFolder } from "../support/temporary-folder.ts";
 
 const HOST = "127.0.0.1";
 const loop = asyncio.getRunningLoop();
@@ -312,7 +313,7 @@ describe("Protocol that fails", () => {
   });
 
   it("loop.createConnection(), createServer() and the Unix variants refuse a factory that is no function, at once", async () => {
-    using folder = temporaryFolder();
+    using folder = new TemporaryFolder();
     const port = await freePort();
     const path = `${folder.path}/none`;
     for (const wrong of [null, undefined, new Recorder(), Promise.resolve(new Recorder())]) {
@@ -393,7 +394,7 @@ describe("Protocol's Context", () => {
     "createConnection()",
   ]) {
     it(`Protocol of ${how} sees the Context of the call in every method, whoever reads, writes and closes (gh-140947)`, async () => {
-      using folder = temporaryFolder();
+      using folder = new TemporaryFolder();
       const path = `${folder.path}/s`;
       const variable = new ContextVar("v", { default: "default" });
       for (const end of ["close", "abort", "peer"] as const) {

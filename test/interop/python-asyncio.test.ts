@@ -11,7 +11,7 @@ import * as asyncio from "contextvars/asyncio";
 import { missing } from "../support/external.ts";
 import { portOf, Reports, serve } from "../support/peers.ts";
 import { converse, PYTHON_COMMANDS, serveCommands } from "../support/peers-commands.ts";
-import { runPython, startPython } from "../support/peers-python.ts";
+import { runPythonProgram, startPython } from "../support/peers-python.ts";
 import { runtime } from "../support/runtime.ts";
 
 const COMMANDS = ["lines", "frames", "digest", "push", "echo", "partial", "long", "separators", "reset"];
@@ -40,10 +40,10 @@ describe("asyncio in Python as a peer", { skip: missing("python3") }, () => {
   before(async () => {
     await using python = startPython(PYTHON_COMMANDS, "serve");
     const [, port = ""] = await python.printed(/port (\d+)/);
-    seen["Python with Python"] = JSON.parse(await runPython(PYTHON_COMMANDS, "converse", port)) as never;
+    seen["Python with Python"] = JSON.parse(await runPythonProgram(PYTHON_COMMANDS, "converse", port)) as never;
     seen["as a client of Python"] = await converse(Number(port));
     await using serving = await serve(serveCommands);
-    const output = await runPython(PYTHON_COMMANDS, "converse", String(serving.port));
+    const output = await runPythonProgram(PYTHON_COMMANDS, "converse", String(serving.port));
     seen["as a server for Python"] = JSON.parse(output) as never;
     seen["with itself"] = await converse(serving.port);
   });
@@ -63,7 +63,7 @@ describe("asyncio in Python as a peer", { skip: missing("python3") }, () => {
   it("startServer() serves 200 asyncio clients in Python at once", async () => {
     using reports = new Reports();
     await using serving = await serve(serveCommands, { backlog: 500 });
-    assert.equal(await runPython(PYTHON_COMMANDS, "crowd", String(serving.port), "200"), "200\n");
+    assert.equal(await runPythonProgram(PYTHON_COMMANDS, "crowd", String(serving.port), "200"), "200\n");
     assert.deepEqual(reports.all, []);
   });
 
@@ -104,7 +104,7 @@ for line in (b"one\\n", b"end\\n"):
         print(connection.makefile().read(), end="")
 print("status", child.wait())
 `;
-    assert.equal(await runPython(program, ...inherited("serve")), "served one\nserved end\nstatus 0\n");
+    assert.equal(await runPythonProgram(program, ...inherited("serve")), "served one\nserved end\nstatus 0\n");
   });
 
   it("openConnection({ sock: { fd } }) talks over a socket that a Python program made and handed on", async () => {
@@ -124,7 +124,7 @@ print("good day", file=stream, flush=True)
 assert stream.read() == ""
 print("status", child.wait())
 `;
-    assert.equal(await runPython(program, ...inherited("talk")), "good day\nstatus 0\n");
+    assert.equal(await runPythonProgram(program, ...inherited("talk")), "good day\nstatus 0\n");
   });
 
   it("contextvars/asyncio and Python tell each other's end from a reset", async () => {
@@ -157,7 +157,7 @@ asyncio.run(main())
       "127.0.0.1",
       0,
     );
-    await runPython(program, String(portOf(server)));
+    await runPythonProgram(program, String(portOf(server)));
     server.close();
     await server.waitClosed();
     assert.deepEqual(ends.sort(), ["ConnectionResetError", "EOF after 0 bytes"]);

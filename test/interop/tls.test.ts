@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { ContextVar } from "contextvars";
 import * as asyncio from "contextvars/asyncio";
-import { makeCertificate, missing, TemporaryFolder } from "../support/external.ts";
+import { makeCertificate, missing } from "../support/external.ts";
+import { TemporaryFolder } from "../support/temporary-folder.ts";
 
 describe("TLS", { skip: missing("openssl") }, () => {
   let folder: TemporaryFolder;

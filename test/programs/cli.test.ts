@@ -3,9 +3,10 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import * as asyncio from "contextvars/asyncio";
-import { External, TemporaryFolder } from "../support/external.ts";
+import { External } from "../support/external.ts";
 import { packageRoot } from "../support/paths.ts";
 import { portOf } from "../support/peers.ts";
+import { TemporaryFolder } from "../support/temporary-folder.ts";
 
 const CLI = join(packageRoot, "dist/cli/main.js");
 

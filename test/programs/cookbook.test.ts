@@ -2,9 +2,10 @@
 import assert from "node:assert/strict";
 import * as net from "node:net";
 import { describe, it } from "node:test";
-import { type External, makeCertificate, missing, TemporaryFolder } from "../support/external.ts";
+import { type External, makeCertificate, missing } from "../support/external.ts";
 import { closed, freePort, type Peer, portOf, rawPeer } from "../support/peers.ts";
 import { type EndedExample, interrupt, runExample, startExample } from "../support/peers-examples.ts";
+import { TemporaryFolder } from "../support/temporary-folder.ts";
 
 const HOST = "127.0.0.1";
 

@@ -7,7 +7,7 @@ import { describe, it } from "node:test";
 import { External, missing } from "../support/external.ts";
 import { closed, freePort, Peer, portOf, rawPeer } from "../support/peers.ts";
 import { interrupt, runExample, startExample } from "../support/peers-examples.ts";
-import { ECHO_SERVER, LINE_CLIENT, runPython, startPython } from "../support/peers-python.ts";
+import { ECHO_SERVER, LINE_CLIENT, runPythonProgram, startPython } from "../support/peers-python.ts";
 import { request } from "../support/sockets.ts";
 
 const HOST = "127.0.0.1";
@@ -113,7 +113,7 @@ async def main():
     await writer.wait_closed()
 asyncio.run(main())
 `;
-    const [, address = "", echo] = /^(\S+) (.*)\n$/.exec(await runPython(program, String(port))) ?? [];
+    const [, address = "", echo] = /^(\S+) (.*)\n$/.exec(await runPythonProgram(program, String(port))) ?? [];
     assert.equal(echo, "grüße");
     const { lines } = await interrupt(example);
     assert.deepEqual(lines.slice(1), servesAndLogs("grüße", address));
@@ -261,7 +261,7 @@ describe("greeting-echo-server", () => {
 
   it("greeting-echo-server talks to an asyncio client in Python", { skip: missing("python3") }, async () => {
     await using server = await serving();
-    const spoken = await runPython(LINE_CLIENT, String(server.port), "Hello!", "grüße");
+    const spoken = await runPythonProgram(LINE_CLIENT, String(server.port), "Hello!", "grüße");
     const [, address] = /^at (.*)$/m.exec(spoken) ?? [];
     assert.equal(spoken, `at ${address}\nline Hello!\nline grüße\nrest Good bye, client @ ${address}\n`);
   });

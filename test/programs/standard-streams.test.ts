@@ -4,9 +4,10 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { describe, it } from "node:test";
-import { External, TemporaryFolder } from "../support/external.ts";
+import { External } from "../support/external.ts";
 import { programPath } from "../support/paths.ts";
 import { runtime } from "../support/runtime.ts";
+import { TemporaryFolder } from "../support/temporary-folder.ts";
 
 const command = [...(runtime === "deno" ? ["run", "-A", "--no-check"] : []), programPath("shout.js")];
 const lines = Array.from({ length: 50_000 }, (_, i) => `line ${i} with some text in it\n`).join("");

@@ -8,8 +8,9 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { findProgram, TemporaryFolder } from "./external.ts";
+import { findProgram } from "./external.ts";
 import { packageRoot } from "./paths.ts";
+import { TemporaryFolder } from "./temporary-folder.ts";
 
 const KEPT = join(packageRoot, "test/support/certificates");
 const LOCAL = "DNS:localhost,DNS:alternative.test,IP:127.0.0.1,IP:0:0:0:0:0:0:0:1";

@@ -1,14 +1,14 @@
 /** Programs that others wrote, as peers: finding them, running them, and ending them. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { accessSync, constants, existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { accessSync, constants, existsSync, readdirSync } from "node:fs";
 import * as net from "node:net";
-import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { programPath } from "./paths.ts";
 import { runtime } from "./runtime.ts";
+import type { TemporaryFolder } from "./temporary-folder.ts";
 
 const HOST = "127.0.0.1";
 /** Debian has the programs of PostgreSQL in a folder for each version. */
@@ -47,20 +47,6 @@ export function missing(...names: readonly string[]): string | false {
 /** A compiled example, to be run by node. */
 export function examplePath(name: string): string {
   return fileURLToPath(new URL(`../../examples/${name}.js`, import.meta.url));
-}
-
-/** A folder of a test's own; disposing of it removes it. */
-export class TemporaryFolder implements Disposable {
-  // A short path: one of a Unix socket in it has to fit into 107 bytes.
-  readonly path: string = mkdtempSync(join(tmpdir(), "peer-"));
-
-  file(name: string): string {
-    return join(this.path, name);
-  }
-
-  [Symbol.dispose](): void {
-    rmSync(this.path, { recursive: true, force: true });
-  }
 }
 
 const running = new Set<ChildProcess>();
@@ -243,7 +229,7 @@ export interface ServingExample extends AsyncDisposable {
 }
 
 /** Starts a server among the examples, in a process of its own, on a free port. */
-export async function startExample(name: string, ...args: readonly string[]): Promise<ServingExample> {
+export async function serveExample(name: string, ...args: readonly string[]): Promise<ServingExample> {
   const peer = new External(process.execPath, [examplePath(name), HOST, "0", ...args]);
   const [, port] = await peer.printed(/Serving on 127\.0\.0\.1:(\d+)/);
   return { port: Number(port), process: peer, [Symbol.asyncDispose]: () => peer[Symbol.asyncDispose]() };

@@ -1,9 +1,10 @@
 /** Programs that use packages of others, on every runtime, and the servers that those talk to. */
 import { chmodSync, chownSync, copyFileSync, existsSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { External, findProgram, runExternal, TemporaryFolder } from "./external.ts";
+import { External, findProgram, runExternal } from "./external.ts";
 import { packageRoot } from "./paths.ts";
 import { freePort } from "./peers.ts";
+import { TemporaryFolder } from "./temporary-folder.ts";
 
 const HOST = "127.0.0.1";
 const FOLDER = join(packageRoot, ".cache/frameworks");

@@ -7,7 +7,7 @@ export function startPython(program: string, ...args: readonly string[]): Extern
 }
 
 /** Runs a Python program to its end, and gives what it printed. */
-export async function runPython(program: string, ...args: readonly string[]): Promise<string> {
+export async function runPythonProgram(program: string, ...args: readonly string[]): Promise<string> {
   await using python = startPython(program, ...args);
   python.end();
   const status = await python.ended();

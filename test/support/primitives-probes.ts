@@ -13,7 +13,6 @@ import * as fs from "node:fs";
 import * as http from "node:http";
 import * as http2 from "node:http2";
 import * as net from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { finished, PassThrough, pipeline, Readable, Transform } from "node:stream";
@@ -28,6 +27,7 @@ import { turn } from "./latch.ts";
 import { programPath } from "./paths.ts";
 import type { Cell, PrimitiveName } from "./primitives-table.ts";
 import { connect, listen, request } from "./sockets.ts";
+import { TemporaryFolder } from "./temporary-folder.ts";
 
 /** The places that the experiments speak of. */
 export interface Places {
@@ -553,7 +553,7 @@ export const probes: Record<PrimitiveName, () => Promise<string>> = {
     return place;
   },
   async watchFile() {
-    using folder = temporaryFolder();
+    using folder = new TemporaryFolder();
     const file = join(folder.path, "file");
     fs.writeFileSync(file, "");
     const seen = at("R", () => seenBy((callback) => fs.watchFile(file, { interval: 5 }, callback)));
@@ -564,7 +564,7 @@ export const probes: Record<PrimitiveName, () => Promise<string>> = {
     return place;
   },
   async watch() {
-    using folder = temporaryFolder();
+    using folder = new TemporaryFolder();
     const watcher = at("C", () => fs.watch(folder.path));
     const seen = at("R", () => seenBy((callback) => watcher.once("change", callback)));
     const keepOn = setInterval(() => fs.writeFileSync(join(folder.path, "file"), "x"), 10);
@@ -705,12 +705,6 @@ async function post(port: number): Promise<string> {
     body += chunk;
   }
   return body;
-}
-
-/** A folder that goes away with its last reader. */
-function temporaryFolder(): { readonly path: string } & Disposable {
-  const path = fs.mkdtempSync(join(tmpdir(), "contextvars-"));
-  return { path, [Symbol.dispose]: () => fs.rmSync(path, { recursive: true }) };
 }
 
 /** What a server socket's listener, registered in R, sees. */

@@ -1,13 +1,12 @@
 /** Connections as transports and protocols: ours keeps a record of what it is called with, the other end is raw. */
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
 import * as net from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as stream from "node:stream";
 import * as asyncio from "contextvars/asyncio";
 import { turn } from "./latch.ts";
 import { closed, outcomeOf, Peer, portOf } from "./peers.ts";
+import { TemporaryFolder } from "./temporary-folder.ts";
 
 const HOST = "127.0.0.1";
 
@@ -80,17 +79,6 @@ export interface Wired<P> extends AsyncDisposable {
   readonly peer: Peer;
 }
 
-/** A folder that is gone afterwards. */
-export function temporaryFolder(): Disposable & { readonly path: string } {
-  const path = mkdtempSync(join(tmpdir(), "contextvars-"));
-  return {
-    path,
-    [Symbol.dispose]() {
-      rmSync(path, { recursive: true, force: true });
-    },
-  };
-}
-
 /** One end of a two-way stream in memory. */
 class End extends stream.Duplex {
   other!: End;
@@ -131,7 +119,7 @@ export async function wire<P extends Recorder>(
   { reads = true }: { readonly reads?: boolean } = {},
 ): Promise<Wired<P>> {
   const loop = asyncio.getRunningLoop();
-  const folder = temporaryFolder();
+  const folder = new TemporaryFolder();
   const path = join(folder.path, "s");
   const isUnix = medium.startsWith("Unix");
   let protocol: P | null = null;

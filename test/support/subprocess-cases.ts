@@ -6,7 +6,6 @@
  */
 import { closeSync, openSync, readFileSync } from "node:fs";
 import * as asyncio from "contextvars/asyncio";
-import { TemporaryFolder } from "./external.ts";
 
 const { DEVNULL, PIPE, STDOUT } = asyncio;
 
@@ -686,6 +685,8 @@ async def main():
     print(json.dumps(results))
 asyncio.run(main())
 `;
+
+import { TemporaryFolder } from "./temporary-folder.ts";
 
 /** What Python's own asyncio comes to, by the names of the cases. */
 export async function pythonResults(): Promise<Readonly<Record<string, Result>>> {

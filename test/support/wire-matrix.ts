@@ -11,10 +11,10 @@ import { join } from "node:path";
 import type * as tls from "node:tls";
 import * as asyncio from "contextvars/asyncio";
 import { certificates } from "./certificates.ts";
-import { TemporaryFolder } from "./external.ts";
 import { packageRoot } from "./paths.ts";
 import { eventually, type Role } from "./peers.ts";
 import { limitOf } from "./runtime-limits.ts";
+import { TemporaryFolder } from "./temporary-folder.ts";
 import { tlsPeer } from "./wire-tls.ts";
 
 export const transports = ["tcp", "unix", "tls1.2", "tls1.3", "starttls"] as const;

@@ -15,9 +15,9 @@ import {
 import { oneWayChecks, twoWayChecks } from "#dist/testing/stream-checks.js";
 import { halfCloseChecks, waitChecks } from "#dist/testing/stream-wait-checks.js";
 import { certificates } from "../support/certificates.ts";
-import { TemporaryFolder } from "../support/external.ts";
 import { outcomeOf } from "../support/peers.ts";
 import { limitOf } from "../support/runtime-limits.ts";
+import { TemporaryFolder } from "../support/temporary-folder.ts";
 
 type Server = asyncio.Server;
 type Ends = [near: StreamPair, far: StreamPair];

@@ -1,9 +1,10 @@
 /** Clients of Redis, PostgreSQL, HTTP and WebSockets in many tasks at once, on every runtime. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { External, missing, TemporaryFolder } from "../../support/external.ts";
+import { External, missing } from "../../support/external.ts";
 import { missingFrameworks, resultOf, runtimes, startPostgres } from "../../support/frameworks.ts";
 import { freePort } from "../../support/peers.ts";
+import { TemporaryFolder } from "../../support/temporary-folder.ts";
 
 const TASKS = 600;
 const HOST = "127.0.0.1";

@@ -4,9 +4,10 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import * as asyncio from "contextvars/asyncio";
-import { External, makeCertificate, missing, TemporaryFolder } from "../../support/external.ts";
+import { External, makeCertificate, missing } from "../../support/external.ts";
 import { freePort, outcomeOf } from "../../support/peers.ts";
 import { startExample } from "../../support/peers-examples.ts";
+import { TemporaryFolder } from "../../support/temporary-folder.ts";
 
 const HOST = "127.0.0.1";
 

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { describe, it } from "node:test";
-import { missing, runExternal, startExample, TemporaryFolder } from "../../support/external.ts";
+import { missing, runExternal, serveExample } from "../../support/external.ts";
+import { TemporaryFolder } from "../../support/temporary-folder.ts";
 
 function curl(...args: string[]): Promise<{ status: number | null; stdout: string; stderr: string }> {
   return runExternal("curl", ["-s", "--max-time", "20", "--noproxy", "*", ...args]);
@@ -10,7 +11,7 @@ function curl(...args: string[]): Promise<{ status: number | null; stdout: strin
 
 describe("curl", { skip: missing("curl") }, () => {
   it("curl uses one connection for several requests", async () => {
-    await using server = await startExample("http-server");
+    await using server = await serveExample("http-server");
     const url = `http://127.0.0.1:${server.port}/`;
     const { stdout } = await curl("-w", "%{http_code} %{num_connects}\n", url, url, `${url}nothing`);
     assert.equal(stdout, "Hello, World!\n200 1\nHello, World!\n200 0\nNot Found\n404 0\n");
@@ -18,7 +19,7 @@ describe("curl", { skip: missing("curl") }, () => {
 
   it("curl sends bodies with a length, and in chunks, and asks before it sends large ones", async () => {
     using folder = new TemporaryFolder();
-    await using server = await startExample("http-server");
+    await using server = await serveExample("http-server");
     const url = `http://127.0.0.1:${server.port}/echo`;
     const large = "0123456789abcdef".repeat(256 * 1024);
     const file = folder.file("large");
@@ -33,7 +34,7 @@ describe("curl", { skip: missing("curl") }, () => {
   });
 
   it("curl gets an answer to what the server refuses", async () => {
-    await using server = await startExample("http-server");
+    await using server = await serveExample("http-server");
     const url = `http://127.0.0.1:${server.port}/`;
     const code = async (...args: string[]): Promise<string> =>
       (await curl("-o", "/dev/null", "-w", "%{http_code}", ...args, url)).stdout;
@@ -54,7 +55,7 @@ describe("wrk", { skip: missing("wrk") }, () => {
     ["makes a connection for each request", ["-H", "Connection: close"]],
   ] as const) {
     it(`wrk ${name}: every request is answered`, async () => {
-      await using server = await startExample("http-server");
+      await using server = await serveExample("http-server");
       const url = `http://127.0.0.1:${server.port}/`;
       const { status, stdout } = await runExternal("wrk", ["-t", "1", "-c", "100", "-d", "2", ...args, url]);
       assert.equal(status, 0, stdout);

@@ -2,9 +2,10 @@
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { describe, it } from "node:test";
-import { External, missing, TemporaryFolder } from "../../support/external.ts";
+import { External, missing } from "../../support/external.ts";
 import { freePort } from "../../support/peers.ts";
 import { runExample, startExample } from "../../support/peers-examples.ts";
+import { TemporaryFolder } from "../../support/temporary-folder.ts";
 
 const HOST = "127.0.0.1";
 

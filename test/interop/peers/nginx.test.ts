@@ -4,15 +4,9 @@ import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import * as asyncio from "contextvars/asyncio";
-import {
-  External,
-  makeCertificate,
-  missing,
-  runExternal,
-  startExample,
-  TemporaryFolder,
-} from "../../support/external.ts";
+import { External, makeCertificate, missing, runExternal, serveExample } from "../../support/external.ts";
 import { freePort, serve } from "../../support/peers.ts";
+import { TemporaryFolder } from "../../support/temporary-folder.ts";
 
 const HOST = "127.0.0.1";
 /** Where Debian has the part that proxies any bytes; elsewhere it may be built in. */
@@ -203,7 +197,7 @@ describe("nginx as a proxy", { skip: missing("nginx") }, () => {
 
   it("nginx keeps connections to the HTTP server of examples/ alive", { skip: missing("curl") }, async () => {
     using folder = new TemporaryFolder();
-    await using server = await startExample("http-server");
+    await using server = await serveExample("http-server");
     const port = await freePort();
     const upstream = `upstream ours { server ${HOST}:${server.port}; keepalive 4; }`;
     const proxy = 'proxy_pass http://ours; proxy_http_version 1.1; proxy_set_header Connection "";';

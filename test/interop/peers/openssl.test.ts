@@ -5,8 +5,9 @@ import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import * as asyncio from "contextvars/asyncio";
 import { certificates, type Holder } from "../../support/certificates.ts";
-import { type EndedExternal, External, missing, runExternal, TemporaryFolder } from "../../support/external.ts";
+import { type EndedExternal, External, missing, runExternal } from "../../support/external.ts";
 import { eventually, freePort, outcomeOf, Reports, type Serving, serve, stillWaits } from "../../support/peers.ts";
+import { TemporaryFolder } from "../../support/temporary-folder.ts";
 
 const HOST = "127.0.0.1";
 const MEGABYTE = 2 ** 20;

@@ -4,9 +4,10 @@ import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import * as asyncio from "contextvars/asyncio";
 import { PostgresClient, PostgresError, type PostgresOptions } from "../../../examples/postgres-client.ts";
-import { makeCertificate, missing, TemporaryFolder } from "../../support/external.ts";
+import { makeCertificate, missing } from "../../support/external.ts";
 import { startPostgres } from "../../support/frameworks.ts";
 import { runExample } from "../../support/peers-examples.ts";
+import { TemporaryFolder } from "../../support/temporary-folder.ts";
 
 const HOST = "127.0.0.1";
 const PASSWORD = "a pass=word, \u00fc";

@@ -1,13 +1,13 @@
 /** The Redis server of examples/ under the clients that come with Redis. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { missing, runExternal, startExample } from "../../support/external.ts";
+import { missing, runExternal, serveExample } from "../../support/external.ts";
 
 const TESTS = ["ping_inline", "ping_mbulk", "set", "get", "incr", "lpush", "rpush", "lpop", "rpop", "mset"];
 
 describe("redis-benchmark, redis-cli", { skip: missing("redis-benchmark", "redis-cli") }, () => {
   it("redis-benchmark runs to its end with 50 connections and 16 commands at a time", async () => {
-    await using server = await startExample("redis-server");
+    await using server = await serveExample("redis-server");
     const args = ["-p", String(server.port), "-P", "16", "-c", "50", "-n", "10000", "--csv", "-t", TESTS.join(",")];
     const { status, stdout, stderr } = await runExternal("redis-benchmark", args);
     assert.equal(status, 0, stderr);
@@ -22,7 +22,7 @@ describe("redis-benchmark, redis-cli", { skip: missing("redis-benchmark", "redis
   });
 
   it("redis-benchmark makes a connection for each command", async () => {
-    await using server = await startExample("redis-server");
+    await using server = await serveExample("redis-server");
     const args = ["-p", String(server.port), "-k", "0", "-c", "20", "-n", "2000", "--csv", "-t", "ping_mbulk"];
     const { status, stdout, stderr } = await runExternal("redis-benchmark", args);
     assert.equal(status, 0, stderr);
@@ -31,7 +31,7 @@ describe("redis-benchmark, redis-cli", { skip: missing("redis-benchmark", "redis
   });
 
   it("redis-benchmark sends values of a megabyte", async () => {
-    await using server = await startExample("redis-server");
+    await using server = await serveExample("redis-server");
     const args = [
       "-p",
       String(server.port),
@@ -51,7 +51,7 @@ describe("redis-benchmark, redis-cli", { skip: missing("redis-benchmark", "redis
   });
 
   it("redis-cli understands every sort of answer", async () => {
-    await using server = await startExample("redis-server");
+    await using server = await serveExample("redis-server");
     const { port } = server;
     assert.equal((await cli(port, "SET", "key", "value")).stdout, "OK\n");
     assert.equal((await cli(port, "--no-raw", "GET", "key")).stdout, '"value"\n');
@@ -63,7 +63,7 @@ describe("redis-benchmark, redis-cli", { skip: missing("redis-benchmark", "redis
   });
 
   it("redis-cli --pipe inserts 20,000 keys", async () => {
-    await using server = await startExample("redis-server");
+    await using server = await serveExample("redis-server");
     const { port } = server;
     const commands = Array.from({ length: 20_000 }, (_, i) => `SET key:${i} value:${i}\r\n`).join("");
     const { stdout } = await runExternal("redis-cli", ["-p", String(port), "--pipe"], commands);

@@ -5,8 +5,9 @@ import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import * as asyncio from "contextvars/asyncio";
 import { RedisClient, RedisError } from "../../../examples/redis-client.ts";
-import { External, makeCertificate, missing, TemporaryFolder } from "../../support/external.ts";
+import { External, makeCertificate, missing } from "../../support/external.ts";
 import { freePort, outcomeOf } from "../../support/peers.ts";
+import { TemporaryFolder } from "../../support/temporary-folder.ts";
 
 const HOST = "127.0.0.1";
 

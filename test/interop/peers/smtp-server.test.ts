@@ -7,15 +7,15 @@ import {
   missing,
   runExternal,
   type ServingExample,
-  startExample,
-  TemporaryFolder,
+  serveExample,
 } from "../../support/external.ts";
 import { Peer, rawConnection } from "../../support/peers.ts";
+import { TemporaryFolder } from "../../support/temporary-folder.ts";
 
 async function withServer(body: (server: ServingExample, certificate: string) => Promise<void>): Promise<void> {
   using folder = new TemporaryFolder();
   const { key, cert } = await makeCertificate(folder);
-  await using server = await startExample("smtp-server", key, cert);
+  await using server = await serveExample("smtp-server", key, cert);
   await body(server, cert);
   assert.equal(server.process.stderr, "");
 }

@@ -4,8 +4,9 @@ import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import * as asyncio from "contextvars/asyncio";
-import { External, makeCertificate, missing, runExternal, TemporaryFolder } from "../../support/external.ts";
+import { External, makeCertificate, missing, runExternal } from "../../support/external.ts";
 import { freePort, serve } from "../../support/peers.ts";
+import { TemporaryFolder } from "../../support/temporary-folder.ts";
 
 const HOST = "127.0.0.1";
 
