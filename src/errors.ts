@@ -1,9 +1,9 @@
 /**
- * Errors that Python has as built-ins and JavaScript has not.
+ * Python's built-in errors that JavaScript lacks.
  *
- * They have no common base class, because Python's have none that would help: catch the one you expect. Each carries
- * Python's class name as `name`, so that a program can test `error.name` when two copies of the package are installed,
- * and a stable `code` for programs. This file imports nothing.
+ * They have no common base class, because the one that Python's errors share would not help: catch the one you expect.
+ * Each carries Python's class name as `name`, so that a program can test `error.name` when two copies of the package
+ * are installed, and a stable `code` for programs. This file imports nothing.
  */
 
 /** Sets the `name` that stack traces and loggers print, once for the class instead of once for each error. */
@@ -11,23 +11,23 @@ export function named(errorClass: { readonly prototype: Error }, name: string): 
   Object.defineProperty(errorClass.prototype, "name", { value: name, configurable: true, writable: true });
 }
 
-/** What the constructors of this package's errors take besides a message. */
+/** Options of the constructors of this package's errors. */
 export interface CodedErrorOptions extends ErrorOptions {
   /** The stable string for programs. @default depends on the class */
   code?: string | undefined;
 }
 
-/** What {@linkcode LookupError} takes besides a message. */
+/** Options of {@linkcode LookupError}. */
 export interface LookupErrorOptions extends CodedErrorOptions {
   /** The context variable that was looked up. */
   variable?: unknown;
 }
 
 /**
- * A context variable has no value: your code reads it before anybody set it, and it has no default.
+ * A context variable has no value: your code read it before any code set it, and the variable has no default.
  *
- * If it was set elsewhere, the message says in what the code runs that reads it: a task, a `Context.run()`, or outside all
- * tasks, on Node with the kind of callback.
+ * If the variable was set in another Context, the message says where the reading code runs: in a task, in a
+ * `Context.run()`, or outside all tasks (on Node with the kind of callback).
  *
  * Python: `LookupError`. Differs: carries `variable` and `code`.
  */
@@ -48,7 +48,7 @@ export class LookupError extends Error {
 }
 
 /**
- * A Context does not hold the variable: your code asked for it by `getItem()`, which has no default.
+ * A Context does not hold the variable that your code passed to `getItem()`, which ignores defaults.
  *
  * Python: `KeyError`. Differs: carries `key` and `code`.
  */
@@ -136,9 +136,9 @@ export class EOFError extends Error {
   }
 }
 
-/** What the constructors of the {@linkcode OSError} family take besides a message. */
+/** Options of {@linkcode OSError} and its subclasses. */
 export interface OSErrorOptions extends CodedErrorOptions {
-  /** The operating system's error number, negative as Node gives it. */
+  /** The operating system's error number, negative as in Node. */
   errno?: number | undefined;
   /** The system call that failed, such as `connect`. */
   syscall?: string | undefined;
@@ -149,9 +149,9 @@ export interface OSErrorOptions extends CodedErrorOptions {
 }
 
 /**
- * The operating system refused something: outside circumstances, not your code.
+ * The operating system refused something. The cause is outside your code.
  *
- * `code` is Node's own (`ECONNREFUSED`, `EADDRINUSE`), `cause` is Node's error where there was one.
+ * `code` is Node's own (`ECONNREFUSED`, `EADDRINUSE`), and `cause` is Node's error if there was one.
  *
  * Python: `OSError`. Differs: `code` is a string; `errno` has Node's sign.
  */
@@ -161,7 +161,7 @@ export class OSError extends Error {
   }
   /** Node's error code, such as `ECONNREFUSED`. */
   readonly code: string;
-  /** The operating system's error number, negative as Node gives it; `undefined` where there was none. */
+  /** The operating system's error number, negative as in Node; `undefined` if there was none. */
   readonly errno: number | undefined;
   /** The system call that failed. */
   readonly syscall: string | undefined;
@@ -187,7 +187,7 @@ export class ConnectionError extends OSError {
   }
 }
 
-/** The peer reset the connection, or it is already gone. Python: `ConnectionResetError`. */
+/** The peer reset the connection, or the connection is already lost. Python: `ConnectionResetError`. */
 export class ConnectionResetError extends ConnectionError {
   static {
     named(this, "ConnectionResetError");
@@ -198,7 +198,7 @@ export class ConnectionResetError extends ConnectionError {
   }
 }
 
-/** Nobody listens at the address. Python: `ConnectionRefusedError`. */
+/** No server listens at the address. Python: `ConnectionRefusedError`. */
 export class ConnectionRefusedError extends ConnectionError {
   static {
     named(this, "ConnectionRefusedError");
@@ -209,7 +209,7 @@ export class ConnectionRefusedError extends ConnectionError {
   }
 }
 
-/** The connection was given up on this side. Python: `ConnectionAbortedError`. */
+/** This side aborted the connection. Python: `ConnectionAbortedError`. */
 export class ConnectionAbortedError extends ConnectionError {
   static {
     named(this, "ConnectionAbortedError");
@@ -220,7 +220,7 @@ export class ConnectionAbortedError extends ConnectionError {
   }
 }
 
-/** Written to a connection whose other end reads no more. Python: `BrokenPipeError`. */
+/** A write to a connection whose other end no longer reads. Python: `BrokenPipeError`. */
 export class BrokenPipeError extends ConnectionError {
   static {
     named(this, "BrokenPipeError");
@@ -242,7 +242,7 @@ export class FileNotFoundError extends OSError {
   }
 }
 
-/** The operating system forbids it. Python: `PermissionError`. */
+/** The operating system does not permit the operation. Python: `PermissionError`. */
 export class PermissionError extends OSError {
   static {
     named(this, "PermissionError");
@@ -264,7 +264,7 @@ export class ProcessLookupError extends OSError {
   }
 }
 
-/** Something took longer than it was allowed to. Python: `TimeoutError`. */
+/** An operation took longer than its time limit. Python: `TimeoutError`. */
 export class TimeoutError extends OSError {
   static {
     named(this, "TimeoutError");
@@ -302,7 +302,7 @@ export class SSLError extends OSError {
 }
 
 /**
- * The peer's certificate is not to be trusted: unknown issuer, wrong name, expired.
+ * The peer's certificate cannot be trusted: unknown issuer, wrong name, expired.
  *
  * Python: `ssl.SSLCertVerificationError`. Differs: `code` is Node's.
  */

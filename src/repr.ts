@@ -1,15 +1,15 @@
 /**
  * Python's `repr()`, as far as error messages and `String(x)` of this package need it.
  *
- * It is written here instead of taken from `node:util` because the `contextvars` entry touches no Node module but
- * `node:async_hooks`, and because `util.inspect` shows a value as JavaScript writes it, over several lines.
+ * `util.inspect` is not used because the `contextvars` entry imports no Node module except `node:async_hooks`, and
+ * because `util.inspect` prints values in JavaScript's notation, over several lines.
  */
 
 const inspectCustom: unique symbol = Symbol.for("nodejs.util.inspect.custom") as never;
 
 export { inspectCustom };
 
-/** The containers that are being printed right now: one that contains itself prints as `...`. */
+/** The containers that are being printed right now: a container inside itself prints as `...`. */
 const printing = new Set<object>();
 
 const namedEscapes: Readonly<Record<number, string>> = { 9: "\\t", 10: "\\n", 13: "\\r", 39: "\\'", 92: "\\\\" };
@@ -17,7 +17,7 @@ const namedEscapes: Readonly<Record<number, string>> = { 9: "\\t", 10: "\\n", 13
 const addresses = new WeakMap<object, number>();
 let nextAddress = 0x7f00_0000_1000;
 
-/** The text `0x7f0000001000`: stands for the object's address, the same each time for the same object. */
+/** A text such as `0x7f0000001000` in place of the object's address, always the same for the same object. */
 export function addressOf(object: object): string {
   let address = addresses.get(object);
   if (address === undefined) {
@@ -28,7 +28,10 @@ export function addressOf(object: object): string {
   return `0x${address.toString(16)}`;
 }
 
-/** The text that the function makes of the object, or `again` while it is being made already: objects refer to each other. */
+/**
+ * Returns the object's text, made by the function; or `again` if that text is already being made, since objects may
+ * refer to each other.
+ */
 export function unlessPrinting(object: object, again: string, text: () => string): string {
   if (printing.has(object)) {
     return again;
@@ -41,11 +44,11 @@ export function unlessPrinting(object: object, again: string, text: () => string
   }
 }
 
-/** So much is shown of a value that may be of any size, as by Python's `reprlib`. */
+/** How much is shown of a value of any size, as in Python's `reprlib`: characters of text, items of an array. */
 const SHORT_TEXT = 30;
 const SHORT_LIST = 6;
 
-/** As `repr()`, but for a value whose text cannot be made, as by Python's `reprlib`: its class and its address. */
+/** Like `repr()`, but returns the class and address of a value whose `repr()` throws, as Python's `reprlib` does. */
 export function safeRepr(value: unknown, print: (value: unknown) => string = repr): string {
   try {
     return print(value);
@@ -55,7 +58,7 @@ export function safeRepr(value: unknown, print: (value: unknown) => string = rep
   }
 }
 
-/** As `repr()`, but never long: the beginning and the end. */
+/** Like `repr()`, but a long text is reduced to its beginning and end. */
 export function shortRepr(value: unknown): string {
   if (Array.isArray(value)) {
     return unlessPrinting(value, "[...]", () => {
@@ -80,12 +83,12 @@ function ends(value: string | Uint8Array, before: number, after: number): string
   return typeof start === "string" ? `${start}${end}` : new Uint8Array([...start, ...(end as Uint8Array)]);
 }
 
-/** The function's name, without the word that `bind()` puts before it; or the text for a function without a name. */
+/** The function's name without the prefix that `bind()` adds, or `nameless` if it has no name. */
 export function functionName(named: { readonly name: unknown }, nameless = "anonymous"): string {
   return nameOf(named)?.replace(/^(?:bound )+/, "") || nameless;
 }
 
-/** The `name`, if it is a string: it may be anything, and the getter of it, or a Proxy, may throw. */
+/** The `name` if it is a string, otherwise `undefined`: a name may be any value, and reading it may throw. */
 export function nameOf(named: { readonly name: unknown }): string | undefined {
   try {
     const { name } = named;
@@ -95,7 +98,7 @@ export function nameOf(named: { readonly name: unknown }): string | undefined {
   }
 }
 
-/** The name of the object's class, or `object` where it has none. */
+/** The name of the object's class, or `object` if it has none. */
 export function className(object: object): string {
   try {
     return functionName(object.constructor, "object");
@@ -104,7 +107,7 @@ export function className(object: object): string {
   }
 }
 
-/** As `value instanceof someClass`, except that a Proxy, which a program may throw, cannot make it throw. */
+/** Like `value instanceof someClass`, but returns `false` if the test throws, as it may for a Proxy. */
 export function isA<T>(value: unknown, someClass: abstract new (...args: never) => T): value is T {
   try {
     return value instanceof someClass;
@@ -113,7 +116,7 @@ export function isA<T>(value: unknown, someClass: abstract new (...args: never) 
   }
 }
 
-/** The name of an error, or the type of what was thrown instead of one. */
+/** The name of an error, or the `typeof` of a thrown value that is not an error. */
 export function errorName(error: unknown): string {
   return (isA(error, Error) ? nameOf(error) : undefined) ?? typeof error;
 }
@@ -134,7 +137,10 @@ export function repr(value: unknown): string {
   }
 }
 
-/** Single quotes unless only double quotes save escaping, and escapes for what does not print, as Python chooses them. */
+/**
+ * Quotes a text as Python does: in single quotes, unless double quotes avoid escaping, and with unprintable characters
+ * escaped.
+ */
 function quoted(text: string, escapeThese = /(?! )[\\'\p{C}\p{Z}]/gu): string {
   const quote = text.includes("'") && !text.includes('"') ? '"' : "'";
   const escaped = text.replace(escapeThese, (character) =>

@@ -1,25 +1,25 @@
 /**
  * AsyncContext.Variable and AsyncContext.Snapshot.
  *
- * The details are those of a built-in: receivers are checked, functions that are no constructors cannot be constructed,
- * property attributes are as if the engine had made them.
+ * The details are those of a built-in: receivers are checked, functions other than constructors cannot be constructed,
+ * and property attributes are the same as if the engine had defined them.
  */
 import { type Context, ContextVar, copyContext } from "../contextvars/index.ts";
 import { runScoped } from "../contextvars/scope.ts";
 
-/** What `AsyncContext.Variable` takes. */
+/** Options of `AsyncContext.Variable`. */
 export interface VariableOptions<T> {
   /** A name for people to read. @default "" */
   name?: string | undefined;
-  /** What `get()` returns outside of `run()`. @default undefined */
+  /** The value that `get()` returns outside of `run()`. @default undefined */
   defaultValue?: T | undefined;
 }
 
 /**
- * A value for the length of a call and for all that the call starts.
+ * A value for the duration of a call and for everything that the call starts.
  *
- * Such a variable is one of our own (`ContextVar`) without a `set()`: it goes wherever a Context goes. In a task,
- * `ContextVar.set()` in a function that `run()` calls is seen after it, as after any call.
+ * Such a variable behaves like a `ContextVar` without `set()`: a Context carries its value. In a task, the effect of
+ * `ContextVar.set()` in a function called by `run()` remains after the call, as after any call.
  *
  * @typeParam T - The type of the values.
  *
@@ -47,7 +47,7 @@ class Variable<T> {
     let name = "";
     let defaultValue: T | undefined;
     if (isObject(options)) {
-      // A template turns a symbol into an error, as the proposal wants it.
+      // The template throws for a symbol, as the proposal requires.
       name = "name" in options ? `${options.name}` : "";
       defaultValue = options.defaultValue;
     }
@@ -60,13 +60,13 @@ class Variable<T> {
     return this.#name;
   }
 
-  /** The value of the `run()` that is under way or that started the running code; otherwise the default value. */
+  /** The value of the `run()` that is in progress or that started the running code; otherwise the default value. */
   get(): T | undefined {
     return this.#variable.get();
   }
 
   /**
-   * Calls the function with the arguments and returns its result; it and all it starts see the value.
+   * Calls the function with the arguments and returns its result; the function and everything it starts see the value.
    *
    * @throws {TypeError} If `callable` is not a function.
    */
@@ -76,9 +76,9 @@ class Variable<T> {
 }
 
 /**
- * The values of all variables at the moment it is made, also those of `ContextVar`.
+ * The values of all variables when the snapshot is created, including those of `ContextVar`.
  *
- * What code in a snapshot sets with `ContextVar.set()` stays in that call.
+ * A value that code in a snapshot sets with `ContextVar.set()` lasts for that call only.
  *
  * @example
  * ```ts
@@ -113,16 +113,16 @@ class Snapshot {
   }
 
   /**
-   * A function that runs each call in the snapshot of now; `this`, arguments, result and errors pass through.
+   * Returns a function that runs each call in a snapshot taken now; `this`, arguments, result and errors pass through.
    *
-   * @throws {TypeError} If `fn` is not a function. What reading its `length` or `name` throws comes out as it is.
+   * @throws {TypeError} If `fn` is not a function. An error from reading its `length` or `name` is thrown unchanged.
    */
   static wrap<F extends (...args: never[]) => unknown>(fn: F): F {
     if (typeof fn !== "function") {
       throw new TypeError(`AsyncContext.Snapshot.wrap() needs a function, got ${typeof fn}`);
     }
     const context = copyContext();
-    // A method, because a function of the language's own cannot be constructed either.
+    // A method, because a built-in function cannot be constructed either.
     const holder = {
       wrapped(this: unknown, ...args: never[]): unknown {
         return runIn(context, fn, this, args);
@@ -137,7 +137,7 @@ class Snapshot {
   }
 }
 
-/** The namespace of the proposal; nothing of it is on `globalThis`. */
+/** The proposal's namespace; it is not put on `globalThis`. */
 export const AsyncContext: {
   readonly Variable: typeof Variable;
   readonly Snapshot: typeof Snapshot;
@@ -157,7 +157,7 @@ export declare namespace AsyncContext {
   export type Snapshot = OneSnapshot;
 }
 
-/** Several calls may be under way in one snapshot at a time, so each has a copy. */
+/** Several calls may run in one snapshot at the same time, so each has a copy. */
 function runIn<A extends unknown[], R>(context: Context, callable: (...args: A) => R, thisArg: unknown, args: A): R {
   return context.copy().run(() => Reflect.apply(callable, thisArg, args));
 }
@@ -166,7 +166,7 @@ function tag(prototype: object, value: string): void {
   Object.defineProperty(prototype, Symbol.toStringTag, { value, configurable: true });
 }
 
-/** A class falls back to Object.prototype where `new.target` has no prototype; a built-in falls back to its own. */
+/** If `new.target` has no prototype, a class falls back to Object.prototype, but a built-in to its own prototype. */
 function setDefaultPrototype(made: object, { prototype }: { prototype?: unknown }, of: { prototype: object }): void {
   if (!isObject(prototype)) {
     Object.setPrototypeOf(made, of.prototype);
@@ -177,7 +177,7 @@ function isObject(value: unknown): value is object {
   return (typeof value === "object" && value !== null) || typeof value === "function";
 }
 
-/** What the specification makes of the length of a function that stands for another one. */
+/** The length that the specification defines for a function that wraps another one. */
 function lengthOf(length: unknown): number {
   return typeof length === "number" ? Math.max(0, Math.trunc(length) || 0) : 0;
 }

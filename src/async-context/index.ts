@@ -1,8 +1,8 @@
 /**
  * TC39's AsyncContext over our Contexts: `AsyncContext.Variable` and `AsyncContext.Snapshot`.
  *
- * Follows the text of the proposal (stage 2, June 2026), but for what the runtime decides: a generator sees the values of
- * whoever calls its `next()`. Nothing is put on `globalThis`.
+ * Follows the text of the proposal (stage 2, June 2026), except for one thing that the runtime decides: a generator
+ * sees the values of the code that calls its `next()`. Nothing is put on `globalThis`.
  *
  * @example
  * ```ts

@@ -10,7 +10,7 @@ import { ValueError } from "../errors.ts";
 import { safeRepr as repr } from "../repr.ts";
 import { isThenable } from "./exceptions.ts";
 
-/** Refuses options that the function does not have, as Python refuses keyword arguments. */
+/** Throws if there is an option that the function does not have, as Python does for keyword arguments. */
 export function checkOptions(caller: string, options: unknown, known: readonly string[]): void {
   if (options === undefined) {
     return;
@@ -25,14 +25,14 @@ export function checkOptions(caller: string, options: unknown, known: readonly s
   }
 }
 
-/** Refuses arguments where there are none: options of another library's class, or Python's `loop`. */
+/** Throws if there are arguments where none are allowed: options of another library's class, or Python's `loop`. */
 export function checkNoArguments(caller: string, given: readonly unknown[]): void {
   if (given.length > 0) {
     throw new TypeError(`${caller} takes no arguments, got ${repr(given[0])}`);
   }
 }
 
-/** Refuses everything but a Context, of whatever copy of the package; `undefined` means none. */
+/** Throws unless the value is a Context, from any copy of the package; `undefined` means none. */
 export function checkContext(caller: string, context: unknown): void {
   if (context !== undefined && !isContext(context)) {
     throw new TypeError(`${caller}: context must be a Context, got ${repr(context)}`);
@@ -56,7 +56,7 @@ export function checkString(name: string, value: unknown): void {
   }
 }
 
-/** Refuses everything but a function, and a method of the library that was taken off its object. */
+/** Throws unless the value is a function, or if it is a method of the library without its object. */
 export function checkFunction(caller: string, given: unknown): void {
   if (typeof given !== "function") {
     throw functionNeeded(caller, given);
@@ -64,7 +64,10 @@ export function checkFunction(caller: string, given: unknown): void {
   checkAttached(caller, given);
 }
 
-/** The error for a value given instead of a function; for a promise, which Python's users pass, it says what to write. */
+/**
+ * The error for a value passed in place of a function. For a promise, which Python users tend to pass, it says what to
+ * write.
+ */
 export function functionNeeded(caller: string, given: unknown): TypeError {
   return new TypeError(
     isThenable(given)

@@ -1,29 +1,36 @@
 /**
- * The stack of an error that ends a wait: that of the code that awaits.
+ * Gives an error that ends a wait the stack of the code that awaits.
  *
- * Theory of operation. Such an error is made in an event of a socket or in the ready queue, where no function of the
- * program is on the stack. V8 knows who awaits: while it runs a reaction of a promise, the stack of an Error goes on to the
- * async function that waits for the promise which the reaction settles, to the one that waits for that one, and so on.
+ * Theory of operation. Such an error is created in a socket event or in the ready queue, where no function of the
+ * program is on the stack. V8 knows the awaiting functions: while it runs a promise reaction, the stack of an Error
+ * continues with the async function that awaits the promise settled by the reaction, then with the function that awaits
+ * that one, and so on.
  *
- * So the promise of a wait is not rejected but resolved with a second one, whose reaction takes the stack and throws. The
- * second one is settled two microtasks later, when the first follows it. Nothing of this is done where a wait ends well.
+ * So a wait's promise is not rejected but resolved with a second promise, whose reaction captures the stack and throws.
+ * The second promise is settled two microtasks later, when the first follows it. A wait that succeeds needs none of
+ * this.
  *
- * The *probe* asks the same of a wait that goes on: its promise follows one whose reaction takes the stack, and which then
- * becomes what the promise of the wait was. It is made when somebody asks; the outcome of the wait comes a microtask later
- * than it would have, which is still within the same step of its task. What comes while the probe is under way is kept.
+ * The *probe* captures the stack of a wait that is still in progress: the wait's promise follows a second promise,
+ * whose reaction captures the stack, and which then takes the role of the wait's promise. A probe is made only on
+ * request; it delays the outcome of the wait by a microtask, which is still within the same step of its task. An
+ * outcome that arrives during the probe is kept.
  *
- * V8 goes on from a promise only where it has one reaction. A promise that the program awaits must not have one of ours
- * beside it; the one that keeps a rejection from ending the process is added when the stack has been taken.
+ * V8 continues from a promise only if it has a single reaction. So a promise that the program awaits must not have a
+ * second reaction of ours; the one that keeps a rejection from ending the process is added after the stack was
+ * captured.
  */
 import { stackNow } from "./debug/frames.ts";
 import { ON_BUN } from "./runtime.ts";
 
 export function noop(): void {}
 
-/** So many functions of the library may stand between a wait and the program, whose frames are to have their number. */
+/**
+ * How many functions of the library may lie between a wait and the program; the stack is captured with that many extra
+ * frames.
+ */
 const OWN_FRAMES = 12;
 
-/** Gives the error the stack of what runs now, without the function. */
+/** Gives the error the current stack, without the frames above and including the function `without`. */
 function takeFrames(error: object, without: () => unknown): void {
   const wanted = Error.stackTraceLimit;
   Error.stackTraceLimit = wanted + OWN_FRAMES;
@@ -33,10 +40,10 @@ function takeFrames(error: object, without: () => unknown): void {
 
 const settled: Promise<void> = Promise.resolve();
 
-/** Errors that were made where no function of the program is on the stack, and have not come to any yet. */
+/** Errors that were created where no function of the program is on the stack, and that have not reached one yet. */
 const withoutFrames = new WeakSet<object>();
 
-/** Notes that the error was made just now, in a callback: it gets the stack of the code that it comes to first. */
+/** Marks an error that was just created in a callback: it gets the stack of the code that it reaches first. */
 export function fromCallback<E>(error: E): E {
   if (typeof error === "object" && error !== null && !ON_BUN) {
     withoutFrames.add(error);
@@ -44,7 +51,7 @@ export function fromCallback<E>(error: E): E {
   return error;
 }
 
-/** Rejects the promise that belongs to the two functions. The rejection may go unnoticed. */
+/** Rejects the promise that belongs to the two functions. The rejection may remain unhandled. */
 export function rejectAwaited(
   promise: Promise<unknown>,
   resolve: (value: never) => void,
@@ -64,7 +71,7 @@ export function rejectAwaited(
   resolve(failing as never);
 }
 
-/** What a promise follows that is to be settled by the two functions. */
+/** The second promise, which the first follows, with the functions that settle it. */
 interface Replacing {
   then(resolve: (value: never) => void, reject: (error: unknown) => void): void;
 }
@@ -76,17 +83,17 @@ export interface Settling {
 }
 
 /**
- * Has the stack told of the code that awaits a promise.
+ * Returns the stack of the code that awaits a promise.
  *
- * @param settling - What settles the promise; of no more use from here on.
- * @param onReplaced - Gets what settles it from then on.
+ * @param settling - The functions that settle the promise; they have no effect afterwards.
+ * @param onReplaced - Called with the functions that settle it from then on.
  */
 export function probeAwaited(settling: Settling, onReplaced: (settling: Settling) => void): Promise<string> {
   return new Promise((tell) => {
     const probing = settled.then(noop).then(() => {
       tell(stackNow());
       const replacing: Replacing = {
-        // biome-ignore lint/suspicious/noThenProperty: what it is called with settles the promise from now on
+        // biome-ignore lint/suspicious/noThenProperty: its arguments settle the promise from now on
         then(resolve: (value: never) => void, reject: (error: unknown) => void): void {
           onReplaced({ resolve, reject });
         },
@@ -97,7 +104,7 @@ export function probeAwaited(settling: Settling, onReplaced: (settling: Settling
   });
 }
 
-/** The error, which is thrown here: a stack that is still to come is that of the code that runs. */
+/** Returns an error that is about to be thrown here; if it has no stack yet, it gets that of the running code. */
 export function thrownHere<E>(error: E): E {
   if (withoutFrames.delete(error as object)) {
     takeFrames(error as object, thrownHere as () => unknown);
@@ -105,7 +112,7 @@ export function thrownHere<E>(error: E): E {
   return error;
 }
 
-/** A rejected promise that may go unnoticed. */
+/** A rejected promise that may remain unhandled. */
 export function rejected(error: unknown): Promise<never> {
   const promise = Promise.reject(thrownHere(error));
   promise.catch(noop);
@@ -113,9 +120,10 @@ export function rejected(error: unknown): Promise<never> {
 }
 
 /**
- * A promise of the same, whose rejection may go unnoticed. Whoever awaits it awaits the given one, for V8.
+ * A promise with the same outcome, whose rejection may remain unhandled. For V8, code that awaits it awaits the given
+ * promise.
  *
- * @param onRejected - Called when it is rejected.
+ * @param onRejected - Called when the promise is rejected.
  */
 export function quiet<T>(promise: Promise<T>, onRejected: (error: unknown) => void = noop): Promise<T> {
   const followed = new Promise<T>((resolve, reject) => {

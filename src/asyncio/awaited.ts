@@ -1,16 +1,16 @@
-/** Promises that notice whether somebody awaits them. */
+/** Promises that notice whether they are awaited. */
 import { isCancelled } from "./exceptions.ts";
 import { Future } from "./futures.ts";
 import { quiet } from "./waits.ts";
 
-/** What can be awaited as a promise, and notices that it is. */
+/** A promise that notices when it is awaited. */
 abstract class Noticing<T> implements Promise<T> {
   readonly [Symbol.toStringTag] = "Promise";
 
-  /** The promise; called each time that somebody asks for its outcome. */
+  /** Returns the underlying promise; called each time that code asks for the outcome. */
   abstract _asked(): Promise<T>;
 
-  // biome-ignore lint/suspicious/noThenProperty: to be awaited is what it is for
+  // biome-ignore lint/suspicious/noThenProperty: the class exists to be awaited
   then<R1 = T, R2 = never>(
     onFulfilled?: ((value: T) => R1 | PromiseLike<R1>) | null,
     onRejected?: ((reason: unknown) => R2 | PromiseLike<R2>) | null,
@@ -27,7 +27,7 @@ abstract class Noticing<T> implements Promise<T> {
   }
 }
 
-/** A promise of what the function gives, which is called when the promise is awaited for the first time. */
+/** A promise with the outcome of the function, which is called when the promise is awaited for the first time. */
 export class WhenAwaited<T> extends Noticing<T> {
   readonly #start: () => Promise<T>;
   #promise: Promise<T> | null = null;
@@ -44,13 +44,13 @@ export class WhenAwaited<T> extends Noticing<T> {
 }
 
 /**
- * A promise whose error goes to the loop's exception handler when this is garbage and nobody has awaited it: the error may
- * be one of the user's own code. A cancellation is told to nobody.
+ * A promise whose error is reported to the loop's exception handler if the promise is garbage-collected without having
+ * been awaited: the error may come from user code. A cancellation is not reported.
  */
 export class ReportedUnlessAwaited<T> extends Noticing<T> {
   readonly #promise: Promise<T>;
   #isAwaited = false;
-  /** Has the error while nobody has asked for it. A Future of which that is true reports it once it is garbage. */
+  /** Holds the error until code asks for it. A Future whose error was not retrieved reports it when it is collected. */
   #unasked: Future<never> | null = null;
 
   constructor(promise: Promise<T>) {

@@ -1,19 +1,19 @@
 /**
  * The clock and timers of the runtime, as they were when the library was loaded.
  *
- * Test runners put fakes in the place of the global functions. A loop that waited for a fake would stand still for the
- * whole process once the fake is taken away, so every module of asyncio takes these functions from here. They are
- * variables of the module: `replaceClock` puts others in their place, and reading them costs nothing.
+ * Test runners replace the global functions with fakes. A loop that waited for a fake would stop for the whole process
+ * once the fake is removed, so every module of asyncio imports these functions from here. They are variables of the
+ * module: `replaceClock` assigns others, and reading them costs nothing.
  */
 import { timersBeneathMocks } from "./deno-timers.ts";
 import { ON_DENO } from "./runtime.ts";
 
-/** What the loop needs of a runtime. */
+/** The functions of a runtime that the loop needs. */
 export interface Clock {
   readonly setTimeout: typeof globalThis.setTimeout;
   readonly clearTimeout: typeof globalThis.clearTimeout;
   readonly setImmediate: typeof globalThis.setImmediate;
-  /** Seconds since some fixed moment, never going back. */
+  /** Seconds since an arbitrary time, never decreasing. */
   readonly time: () => number;
 }
 
@@ -33,10 +33,13 @@ export let clearTimeout: Clock["clearTimeout"] = realClock.clearTimeout;
 export let setImmediate: Clock["setImmediate"] = realClock.setImmediate;
 export let time: Clock["time"] = realClock.time;
 
-/** No clock has another one: it waits for nothing but the code that runs. */
+/** The same for every clock, since it waits only for the running code. */
 export const queueMicrotask: typeof globalThis.queueMicrotask = globalThis.queueMicrotask;
 
-/** Puts another clock in the place of the runtime's, or takes it away again. What was set before stays with its own. */
+/**
+ * Replaces the runtime's clock, or with `null` restores it. Timers that were set before stay with the clock they were
+ * set on.
+ */
 export function replaceClock(clock: Clock | null): void {
   ({ setTimeout, clearTimeout, setImmediate, time } = clock ?? realClock);
 }

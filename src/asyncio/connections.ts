@@ -1,4 +1,6 @@
-/** Connecting: from a host and a port, or a path, to a transport and a protocol, or a reader and a writer. */
+/**
+ * Connecting to a host and a port, or to a path. The result is a transport and a protocol, or a reader and a writer.
+ */
 import { statSync } from "node:fs";
 import { Socket, type TcpNetConnectOpts } from "node:net";
 import { Duplex } from "node:stream";
@@ -43,29 +45,38 @@ import { noop, quiet, Wait } from "./waits.ts";
 /** A connected socket, any two-way stream, or a file descriptor of a connected socket. */
 export type ConnectedSocket = Socket | Duplex | { readonly fd: number };
 
-/** Options of every connection that is made from this side. */
+/** Options of every client connection. */
 export interface ConnectionOptions extends TlsOptions {
-  /** A socket that is connected already, instead of an address. The connection owns it from now on. */
+  /** A connected socket to use instead of an address. The connection owns it from then on. */
   sock?: ConnectedSocket | undefined;
   /** TLS: `true`, options of `node:tls`, or a `tls.SecureContext`. @default no TLS */
   ssl?: SSLContext | true | undefined;
-  /** After so long without a byte in or out the connection is ended with a TimeoutError, in seconds. @default never */
+  /**
+   * Aborts the connection with a TimeoutError after this many seconds without traffic in either direction. @default
+   * never
+   */
   idleTimeout?: number | undefined;
 }
 
 /** Options of `loop.createConnection()`. */
 export interface CreateConnectionOptions extends ConnectionOptions {
-  /** Which addresses to look for: 0 any, 4 or 6. @default 0 */
+  /** Which addresses to look up: 4, 6, or 0 for both. @default 0 */
   family?: Family | undefined;
-  /** 0 or 6, which is TCP. @default 0 */
+  /** The protocol number: 0, or 6 for TCP. @default 0 */
   proto?: number | undefined;
-  /** Flags of the name look-up: `ADDRCONFIG`, `V4MAPPED`, `ALL` of `node:dns`. @default 0 */
+  /** Flags for the name look-up: `ADDRCONFIG`, `V4MAPPED`, `ALL` of `node:dns`. @default 0 */
   flags?: number | undefined;
-  /** Host and port to connect from. @default the system chooses */
+  /** The host and port to connect from. @default the system's choice */
   localAddr?: readonly [host: string, port: number] | undefined;
-  /** After so long the next address is tried, too, in seconds: "Happy Eyeballs". @default when one has failed */
+  /**
+   * How long to wait, in seconds, before the next address is tried in parallel ("Happy Eyeballs"). @default the next
+   * address is tried only after the previous one has failed
+   */
   happyEyeballsDelay?: number | undefined;
-  /** How many addresses of the first family to try before one of the other. @default 1 with a delay, else the system's order */
+  /**
+   * How many addresses of the first family to try before one of the other. @default 1 with `happyEyeballsDelay`,
+   * otherwise the system's order
+   */
   interleave?: number | undefined;
   /** Whether to throw the errors of all addresses, as an ExceptionGroup. @default false */
   allErrors?: boolean | undefined;
@@ -100,19 +111,20 @@ const TCP_OPTIONS = [
 /**
  * Connects to a host and a port.
  *
- * The addresses that the host stands for are tried one after the other, or with `happyEyeballsDelay` in a race. After a
- * cancellation no socket is left behind. With `ssl`, the server's certificate is checked, and its name against the host.
+ * Tries the host's addresses one after the other, or in parallel with `happyEyeballsDelay`. A cancellation closes all
+ * sockets. With `ssl`, the server's certificate is verified, and its name is checked against the host.
  *
  * Python: `asyncio.open_connection()`.
  *
  * @param host - A name or an IP address.
  * @param port - A number, or the name of a well-known service.
  * @returns The reader and the writer of the connection.
- * @throws {ConnectionRefusedError} If nobody listens there.
+ * @throws {ConnectionRefusedError} If no server listens there.
  * @throws {gaierror} If the host or the service does not resolve.
- * @throws {OSError} If the connection fails otherwise; of several different failures, one error with all their texts.
- * @throws {SSLError} If TLS fails; {@linkcode SSLCertVerificationError} if the server is not to be trusted.
- * @throws {ValueError} If there is neither host and port nor `sock`, or both; if options do not go together.
+ * @throws {OSError} If the connection fails for another reason. Several different failures are thrown as one error with
+ * all their texts.
+ * @throws {SSLError} If TLS fails; {@linkcode SSLCertVerificationError} if the server cannot be trusted.
+ * @throws {ValueError} If neither a host and port nor `sock` is given, or both; or if options exclude each other.
  *
  * @example
  * ```ts
@@ -152,11 +164,11 @@ export function openConnection(
  *
  * Python: `asyncio.open_unix_connection()`.
  *
- * @param path - Of the socket; one that begins with a zero byte is in Linux' abstract name space.
+ * @param path - The socket's path; a path that begins with a zero byte is in Linux's abstract namespace.
  * @returns The reader and the writer of the connection.
  * @throws {FileNotFoundError} If there is no such path.
- * @throws {ConnectionRefusedError} If nobody listens there.
- * @throws {ValueError} If there is neither path nor `sock`, or both; if `ssl` is given without `serverHostname`.
+ * @throws {ConnectionRefusedError} If no server listens there.
+ * @throws {ValueError} If neither a path nor `sock` is given, or both; or if `ssl` is given without `serverHostname`.
  */
 export function openUnixConnection(
   path: string,
@@ -210,7 +222,7 @@ export function connectAcceptedSocket<P extends BaseProtocol>(
   });
 }
 
-/** The error of the factory, which is the user's, is not lost where nobody awaits the promise. */
+/** An error of the user's protocol factory is reported even if no code awaits the promise. */
 function withProtocol<P extends BaseProtocol>(
   caller: string,
   protocolFactory: () => P,
@@ -239,7 +251,7 @@ async function openStream(
   return streamsOf(reader, protocol, await connect(() => protocol));
 }
 
-/** A reader and a writer over a stream that is connected, at once. */
+/** Returns a reader and a writer over a connected stream, without waiting. */
 export function streamsOver(
   socket: Duplex,
   reader: StreamReader,
@@ -337,7 +349,7 @@ async function connectUnix(
   }
   checkPath(path);
   const socket = newSocket();
-  // In this order: a cancellation that is still to be delivered destroys the socket, and connecting would revive it.
+  // The order matters: a pending cancellation destroys the socket, and connecting would revive it.
   socket.connect({ path });
   const message = `Connect call failed ${repr(path)}`;
   const what = (): string => `${caller} ${path}`;
@@ -347,7 +359,7 @@ async function connectUnix(
   return await connected(protocolFactory, socket, request, { ...options, peername: path, sockname: "", what });
 }
 
-/** Why the path leads nowhere, which Bun does not tell; `null` if there is something. */
+/** The error for a path that does not exist, which Bun does not report; `null` if the path exists. */
 function pathError(path: string, message: string): unknown {
   try {
     statSync(path);
@@ -358,7 +370,7 @@ function pathError(path: string, message: string): unknown {
 }
 
 interface Connected {
-  /** Who connects to what, for messages. */
+  /** The call and the address it connects to, for messages. */
   readonly what: () => string;
   readonly idleTimeout?: number | undefined;
   readonly host?: string | undefined;
@@ -386,7 +398,7 @@ async function connected(
   });
 }
 
-/** The protocol for the stream, which is given up if there comes none. */
+/** Creates the protocol for the stream; destroys the stream if the factory throws. */
 function madeFor(stream: Duplex, makeProtocol: () => BaseProtocol): BaseProtocol {
   try {
     return makeProtocol();
@@ -397,7 +409,7 @@ function madeFor(stream: Duplex, makeProtocol: () => BaseProtocol): BaseProtocol
   }
 }
 
-/** A socket made elsewhere, connected. */
+/** Returns a socket that other code created, once it is connected. */
 async function adopted(sock: ConnectedSocket, caller: string): Promise<Duplex> {
   if (sock instanceof Duplex) {
     const socket = sock as Duplex & Partial<Socket>;
@@ -424,10 +436,10 @@ async function adopted(sock: ConnectedSocket, caller: string): Promise<Duplex> {
 function socketOf(fd: number): Socket {
   try {
     const socket = new Socket({ ...SOCKET_OPTIONS, fd });
-    // Bun needs to be told a second time.
+    // Bun needs the second call.
     return ON_BUN ? socket.connect({ fd } as object as TcpNetConnectOpts) : socket;
   } catch (cause) {
-    // A socket for datagrams, for one.
+    // A datagram socket, for example.
     throw new ValueError(`A Stream Socket was expected, got ${repr({ fd })}`, { cause });
   }
 }

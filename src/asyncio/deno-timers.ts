@@ -1,8 +1,9 @@
 /**
  * Deno's timers, out of reach of the `mock.timers` of its `node:test`.
  *
- * While those are enabled, even a function that was taken before gives a fake. Its class tells: then it is taken back, and
- * the class of the timers that are real, which Deno has from Node's sources, makes one.
+ * While mocks are enabled, even a function that was captured earlier creates a fake timer, which is recognized by its
+ * class. It is then cleared, and a real timer is created by the class of real timers, which Deno has from Node's
+ * sources.
  */
 
 type TimeoutClass = new (
@@ -21,7 +22,7 @@ interface Timers {
   readonly setImmediate: typeof globalThis.setImmediate;
 }
 
-/** The timers of the runtime as they are now, whatever comes. */
+/** Returns the runtime's timer functions; they create real timers even while mocks are enabled. */
 export function timersBeneathMocks(): Timers {
   const { setTimeout, clearTimeout, setImmediate, clearImmediate } = globalThis;
   const timer = setTimeout(() => {}, 0);
@@ -53,7 +54,7 @@ export function timersBeneathMocks(): Timers {
   };
   return {
     setTimeout: realTimeout as Timers["setTimeout"],
-    // The function would look among the fakes.
+    // The mocked clearTimeout would search only the fakes.
     clearTimeout: (made) => {
       if (typeof made === "object") {
         made.close();

@@ -1,9 +1,9 @@
 /**
- * The event loop's own part: callbacks, timers, and what becomes of errors that nobody catches.
+ * The event loop's own part: callbacks, timers, and the reports of uncaught errors.
  *
- * Node has one event loop for the process, so there is one scheduler; in which order things run is in `ready.ts`, and in
- * `timers.ts`. Every callback runs in a Context: the one given, or a copy of the one that was current when it was
- * scheduled. It belongs to no task.
+ * Node has one event loop for the process, so there is one scheduler; `ready.ts` and `timers.ts` define the order.
+ * Every callback runs in a Context: the given one, or a copy of the one that was current when it was scheduled. A
+ * callback belongs to no task.
  */
 import { type Context, copyContext } from "../contextvars/context.ts";
 import { Flow, isEntered, runInFlow } from "../contextvars/current.ts";
@@ -13,13 +13,13 @@ import { creationStack } from "./debug/debug.ts";
 import { soon } from "./ready.ts";
 import { addTimer, nextTimerOrder, removeTimer, time } from "./timers.ts";
 
-/** Options of everything that calls back. */
+/** Options of all functions that schedule a callback. */
 export interface CallbackOptions {
-  /** The Context to call it in. @default a copy of the current one */
+  /** The Context to call the callback in. @default a copy of the current one */
   context?: Context | undefined;
 }
 
-/** What an exception handler is told: always a message, and what else is known. */
+/** The argument of an exception handler: always a message, and any other known details. */
 export interface ExceptionContext {
   message: string;
   exception?: unknown;
@@ -27,7 +27,7 @@ export interface ExceptionContext {
 }
 
 /**
- * A callback that is scheduled, and can be cancelled.
+ * A scheduled callback, which can be cancelled.
  *
  * Python: `asyncio.Handle`. Differs: `cancelled()` and `cancel()` only.
  */
@@ -36,10 +36,10 @@ export class Handle {
   readonly _flow: Flow;
   /** @internal */
   readonly _callback: () => unknown;
-  /** @internal The function that messages name: the program's, where a function of the library's stands around it. */
+  /** @internal The function that messages name: the program's own, even if a function of the library wraps it. */
   readonly _named: { readonly name: unknown };
   #cancelled = false;
-  /** @internal In debug mode, where it was scheduled. */
+  /** @internal In debug mode, the stack where it was scheduled. */
   readonly _stack: string | undefined = creationStack();
 
   /** @internal */
@@ -49,12 +49,12 @@ export class Handle {
     this._flow = new Flow(context, null, false, null);
   }
 
-  /** Takes the callback back, if it has not run yet. Python: `Handle.cancel()`. */
+  /** Cancels the callback if it has not run yet. Python: `Handle.cancel()`. */
   cancel(): void {
     this.#cancelled = true;
   }
 
-  /** Whether it was cancelled. Python: `Handle.cancelled()`. */
+  /** Whether the callback was cancelled. Python: `Handle.cancelled()`. */
   cancelled(): boolean {
     return this.#cancelled;
   }
@@ -89,7 +89,7 @@ export class Handle {
   }
 }
 
-/** An error of a callback goes to the exception handler, in the callback's Context; the loop goes on. */
+/** Reports an error of a callback to the exception handler, in the callback's Context; the loop continues. */
 function callReporting(handle: Handle): void {
   const { _callback: callback } = handle;
   try {
@@ -105,7 +105,7 @@ function callReporting(handle: Handle): void {
 }
 
 /**
- * A callback that is scheduled for a moment, and can be cancelled.
+ * A callback that is scheduled for a given time, and can be cancelled.
  *
  * Python: `asyncio.TimerHandle`.
  */
@@ -122,7 +122,7 @@ export class TimerHandle extends Handle {
     this.#when = when;
   }
 
-  /** The moment it runs at, in seconds of the loop's clock. Python: `TimerHandle.when()`. */
+  /** The time it is scheduled for, in seconds of the loop's clock. Python: `TimerHandle.when()`. */
   when(): number {
     return this.#when;
   }
@@ -171,7 +171,7 @@ export function contextFor(caller: string, options: CallbackOptions | undefined)
   return options?.context ?? copyContext();
 }
 
-/** Called with the loop and what is known of an error that nobody caught. */
+/** Called with the details of an uncaught error. */
 export type SchedulerExceptionHandler = (context: ExceptionContext) => unknown;
 
 let exceptionHandler: SchedulerExceptionHandler | null = null;
@@ -181,9 +181,9 @@ export function replaceExceptionHandler(handler: SchedulerExceptionHandler | nul
 }
 
 /**
- * Tells the exception handler of an error that nobody caught, in the Context of what has failed. Never throws.
+ * Reports an uncaught error to the exception handler, in the Context of the code that failed. Never throws.
  *
- * @param runIn - That Context, where none of the things in `context` has it.
+ * @param runIn - That Context, if no object in `context` has it.
  */
 export function callExceptionHandler(context: ExceptionContext, runIn?: Context): void {
   const handler = exceptionHandler;
@@ -206,13 +206,13 @@ export function callExceptionHandler(context: ExceptionContext, runIn?: Context)
   }
 }
 
-/** The Context of the task or callback that is named there. A Future has none, but a task may stand in its place. */
+/** The Context of the reported task or callback. A Future has none, but `future` may be a task. */
 function contextOf({ task, future, handle }: ExceptionContext): Context | undefined {
   const failed = (task ?? future ?? handle) as { getContext?: () => Context } | null | undefined;
   try {
     return typeof failed?.getContext === "function" ? failed.getContext() : undefined;
   } catch {
-    // It is whatever the program has named so.
+    // A program may put anything there.
     return undefined;
   }
 }
@@ -225,10 +225,10 @@ function write(context: ExceptionContext, failure: string): void {
   }
 }
 
-/** Known of an error as text already, which is not quoted. */
+/** Details that are already text, and are not quoted. */
 const texts = new Set(["future", "sourceTraceback", "task"]);
 
-/** Writes the error and what is known of it to the standard error stream. */
+/** Writes the error and its details to standard error. */
 export function defaultExceptionHandler(context: ExceptionContext): void {
   const { message, exception, ...known } = context;
   const lines = [message || "Unhandled exception in event loop"];
@@ -248,7 +248,7 @@ function print(text: string, error: unknown): void {
   try {
     console.error(text, error);
   } catch {
-    // It cannot be looked at: a getter, or a Proxy, throws.
+    // The value cannot be inspected: a getter or a Proxy threw.
     console.error(text, safeRepr(error));
   }
 }

@@ -1,13 +1,12 @@
-/** The errors of asyncio, and the test for the one that must never be swallowed. */
+/** asyncio's errors, and `isCancelled()`, the test for the one that must never be swallowed. */
 import { EOFError, named, RuntimeError } from "../errors.ts";
 import { safeRepr } from "../repr.ts";
 import { ABORT_REASON, hasBrand } from "./brands.ts";
 
 /**
- * The task was cancelled: somebody called `cancel()` on it, or on something it waits for.
+ * The task was cancelled: code called `cancel()` on it, or on something it waits for.
  *
- * JavaScript's `catch` cannot leave it out, as Python's `except Exception` does: re-throw it, see
- * {@linkcode isCancelled}.
+ * JavaScript's `catch` also catches it, unlike Python's `except Exception`: rethrow it, see {@linkcode isCancelled}.
  *
  * Python: `asyncio.CancelledError`. Differs: an ordinary Error; the message is also in `reason`.
  */
@@ -17,18 +16,18 @@ export class CancelledError extends Error {
   }
   /** `ERR_CANCELLED`. */
   readonly code = "ERR_CANCELLED" as const;
-  /** What was given to `cancel()`; `undefined` where nothing was. */
+  /** The message passed to `cancel()`; `undefined` if there was none. */
   readonly reason: string | undefined;
 
   constructor(reason?: string, options?: ErrorOptions) {
-    // A program without types may give `cancel()` anything, a Symbol for one.
+    // An untyped program may pass anything to `cancel()`, such as a Symbol.
     const text: unknown = reason ?? "";
     super(typeof text === "string" ? text : safeRepr(text), options);
     this.reason = reason;
   }
 }
 
-/** Why an AbortSignal was aborted; stands in the place of the message where the signal cancels a task. */
+/** The reason of an aborted AbortSignal; takes the place of the message when the signal cancels a task. */
 export class AbortReason {
   static {
     Object.defineProperty(this.prototype, ABORT_REASON, { value: true });
@@ -40,10 +39,10 @@ export class AbortReason {
   }
 }
 
-/** What a cancellation carries to everything that it cancels. */
+/** The message that a cancellation passes to everything that it cancels. */
 export type CancelMessage = string | AbortReason | undefined;
 
-/** A new error for a cancellation. */
+/** Creates the error for a cancellation. */
 export function cancelledError(message: CancelMessage): CancelledError {
   return hasBrand(message, ABORT_REASON)
     ? new CancelledError(undefined, { cause: (message as AbortReason).cause })
@@ -51,14 +50,14 @@ export function cancelledError(message: CancelMessage): CancelledError {
 }
 
 /**
- * Whether the error is a cancellation, which a `catch` has to pass on.
+ * Whether the error is a cancellation, which a `catch` has to rethrow.
  *
- * Also true for a CancelledError of another copy of the package, and for an AbortError that was caused by one. Not true
- * for an error of another library that has the same name.
+ * Also true for a CancelledError of another copy of the package, and for an AbortError caused by one. False for an
+ * error of another library with the same name.
  *
  * Python: has no such function; there `except Exception` does not catch a CancelledError.
  *
- * @example Handling every error but a cancellation
+ * @example Handling every error except a cancellation
  * ```ts
  * import * as asyncio from "contextvars/asyncio";
  * import assert from "node:assert/strict";
@@ -80,16 +79,16 @@ export function isCancelled(error: unknown): boolean {
   return cancellationIn(error) !== null;
 }
 
-/** AbortErrors that caused one another are followed this far: a `cause` may lead back to its error. */
+/** How many AbortErrors that caused one another are followed: a `cause` may lead back to its error. */
 const MOST_CAUSES = 16;
 
-/** The CancelledError that the error is, or that has caused it where it is an AbortError; otherwise `null`. */
+/** The error itself if it is a CancelledError, or the CancelledError that caused an AbortError; otherwise `null`. */
 export function cancellationIn(error: unknown): CancelledError | null {
   try {
     let each = error;
     for (let i = 0; i < MOST_CAUSES && each !== null && typeof each === "object"; i++) {
       if (each instanceof CancelledError || isOfOtherCopy(each)) {
-        // The task will ask for it, and is not to fail then.
+        // The task will read it, and must not fail then.
         void (each as CancelledError).reason;
         return each as CancelledError;
       }
@@ -99,7 +98,7 @@ export function cancellationIn(error: unknown): CancelledError | null {
       each = (each as Error).cause;
     }
   } catch {
-    // A getter or a Proxy threw: the error is none of this library's.
+    // A getter or a Proxy threw, so the error is not one of this library's.
   }
   return null;
 }
@@ -108,7 +107,7 @@ function isOfOtherCopy(error: object): boolean {
   return (error as Error).name === "CancelledError" && (error as CancelledError).code === "ERR_CANCELLED";
 }
 
-/** Whether the error is what functions throw that were given an aborted AbortSignal. */
+/** Whether the error is an AbortError, as thrown by functions whose AbortSignal is aborted. */
 export function isAbortError(error: unknown): boolean {
   try {
     return (error as Error | null | undefined)?.name === "AbortError";
@@ -117,7 +116,7 @@ export function isAbortError(error: unknown): boolean {
   }
 }
 
-/** The error as a CancelledError, given that a cancellation has caused it: the very error where it is one. */
+/** Returns the error as a CancelledError, given that a cancellation caused it: the same error if it is one. */
 export function asCancelledError(error: unknown, message: CancelMessage): CancelledError {
   const cancellation = cancellationIn(error);
   if (cancellation !== null && cancellation === error) {
@@ -142,7 +141,8 @@ export class KeyboardInterrupt extends Error {
 }
 
 /**
- * A Future or Task was asked for something that its state does not allow: its result before it is done, a second result.
+ * The operation is not possible in the Future's or Task's state: reading a result before it is done, or setting a
+ * second result.
  *
  * Python: `asyncio.InvalidStateError`. Differs: carries `code`.
  */
@@ -155,7 +155,7 @@ export class InvalidStateError extends Error {
 }
 
 /**
- * The stream ended before everything that was asked for had arrived: the peer closed it too early.
+ * The stream ended before all requested bytes had arrived: the peer closed it too early.
  *
  * Python: `asyncio.IncompleteReadError`. Differs: `expected` is `null` where Python has `None`.
  */
@@ -163,9 +163,9 @@ export class IncompleteReadError extends EOFError {
   static {
     named(this, "IncompleteReadError");
   }
-  /** What had arrived; it is no longer in the buffer. */
+  /** The bytes that had arrived; they are no longer in the buffer. */
   readonly partial: Buffer;
-  /** How many bytes were asked for; `null` where that is not a number: `readuntil()`. */
+  /** The number of requested bytes; `null` for `readuntil()`, where it is unknown. */
   readonly expected: number | null;
 
   constructor(partial: Buffer, expected: number | null) {
@@ -178,7 +178,7 @@ export class IncompleteReadError extends EOFError {
 }
 
 /**
- * The separator did not come within the limit of the reader: the peer sends more in one piece than you allow.
+ * No separator was found within the reader's limit: the peer sends longer pieces than you allow.
  *
  * The bytes are still in the buffer.
  *
@@ -190,9 +190,9 @@ export class LimitOverrunError extends Error {
   }
   /** `ERR_LIMIT_OVERRUN`. */
   readonly code = "ERR_LIMIT_OVERRUN" as const;
-  /** How many bytes can be read before the separator, or before the place where it may begin. */
+  /** How many bytes can be read before the separator, or before the position where it may begin. */
   readonly consumed: number;
-  /** How many bytes were allowed. Python: has no such attribute. */
+  /** The limit, in bytes. Python: has no such attribute. */
   readonly limit: number | undefined;
 
   constructor(message: string, consumed: number, limit?: number) {
@@ -203,7 +203,7 @@ export class LimitOverrunError extends Error {
 }
 
 /**
- * `getNowait()` on a queue that is empty.
+ * `getNowait()` was called on an empty queue.
  *
  * Python: `asyncio.QueueEmpty`. Differs: carries `code`.
  */
@@ -216,7 +216,7 @@ export class QueueEmpty extends Error {
 }
 
 /**
- * `putNowait()` on a queue that is full.
+ * `putNowait()` was called on a full queue.
  *
  * Python: `asyncio.QueueFull`. Differs: carries `code`.
  */
@@ -229,7 +229,7 @@ export class QueueFull extends Error {
 }
 
 /**
- * The queue was shut down: nothing can be put into it any more, or everything was taken out of it.
+ * The queue was shut down: no item can be put into it, or no item is left to take.
  *
  * Python: `asyncio.QueueShutDown`. Differs: carries `code`.
  */
@@ -242,7 +242,7 @@ export class QueueShutDown extends Error {
 }
 
 /**
- * Others that wait at the barrier will not get through: it was aborted or reset.
+ * The barrier was aborted or reset, so the tasks that wait at it do not get through.
  *
  * Python: `asyncio.BrokenBarrierError`. Differs: carries `code`.
  */
@@ -257,7 +257,7 @@ export class BrokenBarrierError extends RuntimeError {
 }
 
 /**
- * Several tasks of a group failed; all their errors are in `exceptions`.
+ * Tasks of a group failed; `exceptions` contains all their errors.
  *
  * Python: `ExceptionGroup`. Differs: an AggregateError, whose `errors` are the same; no `except*`.
  */
@@ -272,7 +272,7 @@ export class ExceptionGroup extends AggregateError {
     super(exceptions, `${message} (${exceptions.length} sub-exception${exceptions.length === 1 ? "" : "s"})`);
   }
 
-  /** The errors, in the order in which they came. */
+  /** The errors, in the order in which they occurred. */
   get exceptions(): readonly unknown[] {
     return this.errors;
   }
@@ -286,7 +286,7 @@ export function isThenable(value: unknown): boolean {
   try {
     return typeof (value as { then?: unknown }).then === "function";
   } catch {
-    // A getter or a Proxy threw, as it would for `await`.
+    // A getter or a Proxy threw, as it would in `await`.
     return true;
   }
 }

@@ -1,9 +1,9 @@
 /**
  * Locks: Lock, Event, Condition, Semaphore, BoundedSemaphore, Barrier.
  *
- * Theory of operation. Who has to wait stands in a queue; the first in the queue is woken first. A waiter that was woken
- * still stands in the queue until its turn, which is how others know that the lock is promised to it. When it is cancelled
- * in between, it passes the wake-up on: no wake-up is lost.
+ * Theory of operation. Waiters form a queue, and the first in the queue is woken first. A woken waiter stays in the
+ * queue until its turn, so that other tasks know that the lock is promised to it. If it is cancelled in between, it
+ * passes the wake-up on: no wake-up is lost.
  */
 import { knowMethodsOf } from "../contextvars/detached.ts";
 import { RuntimeError, ValueError } from "../errors.ts";
@@ -19,14 +19,14 @@ function described(object: object, state: string, waiters: number): string {
   return `<asyncio.locks.${className(object)} object at ${addressOf(object)} [${state}${waiting}]>`;
 }
 
-/** What can be held for the time of a block. */
+/** A lock that can be held for the duration of a function. */
 abstract class Holdable {
   abstract acquire(): Promise<true>;
   abstract release(): void;
   abstract toString(): string;
 
   /**
-   * Acquires it, runs the function, and releases it, also when the function throws.
+   * Acquires the lock, runs the function, and releases the lock, even if the function throws.
    *
    * Python: `async with lock:`. Differs: a method.
    */
@@ -52,7 +52,7 @@ abstract class Holdable {
 }
 
 /**
- * Lets one task at a time through, first come, first served.
+ * Lets one task through at a time, in the order of their `acquire()` calls.
  *
  * Python: `asyncio.Lock`. Differs: `with()` instead of `async with`.
  *
@@ -68,7 +68,7 @@ abstract class Holdable {
  */
 export class Lock extends Holdable {
   #locked = false;
-  /** The task that has taken it, for messages. */
+  /** The task that holds the lock, for messages. */
   #holder: WaitingTask | null = null;
   readonly #waiters = new Waiters();
 
@@ -77,13 +77,13 @@ export class Lock extends Holdable {
     checkNoArguments("Lock()", none);
   }
 
-  /** Whether a task holds it. Python: `Lock.locked()`. */
+  /** Whether the lock is held. Python: `Lock.locked()`. */
   locked(): boolean {
     return this.#locked;
   }
 
   /**
-   * Waits for the lock and takes it. A cancellation leaves it as it was.
+   * Waits until the lock is free and takes it. A cancelled `acquire()` does not change the lock.
    *
    * Python: `Lock.acquire()`.
    */
@@ -96,11 +96,11 @@ export class Lock extends Holdable {
   }
 
   /**
-   * Gives the lock back; the task that waits longest gets it.
+   * Releases the lock; the task that has waited longest gets it.
    *
    * Python: `Lock.release()`.
    *
-   * @throws {RuntimeError} If nobody holds it.
+   * @throws {RuntimeError} If the lock is not held.
    */
   release(): void {
     if (!this.#locked) {
@@ -122,16 +122,16 @@ export class Lock extends Holdable {
     this.#holder = holder;
   }
 
-  /** @internal Wakes the first unless it is locked. */
+  /** @internal Wakes the first waiter unless the lock is held. */
   _wakeFirst(): void {
-    // Only the first: one that was woken already is on its way to take the lock.
+    // Only the first waiter is considered: if it was already woken, it is about to take the lock.
     const { first } = this.#waiters;
     if (!this.#locked && first?.isPending) {
       first.wake();
     }
   }
 
-  /** @internal Who holds it, for messages. */
+  /** @internal The task that holds the lock, for messages. */
   _heldBy(): string {
     if (!this.#locked || this.#holder === null) {
       return this.#locked ? " locked" : "";
@@ -163,7 +163,7 @@ class LockWaiter extends Waiter<true> {
 }
 
 /**
- * Tells any number of tasks that something has happened.
+ * Notifies any number of tasks that something has happened.
  *
  * Python: `asyncio.Event`.
  */
@@ -175,12 +175,12 @@ export class Event {
     checkNoArguments("Event()", none);
   }
 
-  /** Whether it is set. Python: `Event.is_set()`. */
+  /** Whether the event is set. Python: `Event.is_set()`. */
   isSet(): boolean {
     return this.#value;
   }
 
-  /** Sets it: all that wait go on, and nobody has to wait until `clear()`. Python: `Event.set()`. */
+  /** Sets the event: all waiting tasks continue, and no task has to wait until `clear()`. Python: `Event.set()`. */
   set(): void {
     if (this.#value) {
       return;
@@ -191,12 +191,12 @@ export class Event {
     }
   }
 
-  /** Unsets it. Python: `Event.clear()`. */
+  /** Clears the event. Python: `Event.clear()`. */
   clear(): void {
     this.#value = false;
   }
 
-  /** Waits until it is set; not at all if it is. Python: `Event.wait()`. */
+  /** Waits until the event is set; returns immediately if it already is. Python: `Event.wait()`. */
   wait(): Promise<true> {
     return this.#value ? Promise.resolve(true) : new EventWaiter(this, this.#waiters).wait();
   }
@@ -217,7 +217,7 @@ export class Event {
   }
 }
 
-/** Waits for an Event, or a Condition. */
+/** A waiter for an Event or a Condition. */
 class EventWaiter extends Waiter<true> {
   readonly #event: { _what(): string };
 
@@ -236,7 +236,7 @@ class EventWaiter extends Waiter<true> {
 }
 
 /**
- * A lock, and a way to wait while not holding it until another task says that something has changed.
+ * A lock whose holder can release it while waiting for another task to report a change.
  *
  * Python: `asyncio.Condition`. Differs: `with()` instead of `async with`.
  */
@@ -258,20 +258,20 @@ export class Condition extends Holdable {
     return this.#lock.locked();
   }
 
-  /** As `Lock.acquire()`. Python: `Condition.acquire()`. */
+  /** Like `Lock.acquire()`. Python: `Condition.acquire()`. */
   acquire(): Promise<true> {
     return this.#lock.acquire();
   }
 
-  /** As `Lock.release()`. Python: `Condition.release()`. */
+  /** Like `Lock.release()`. Python: `Condition.release()`. */
   release(): void {
     this.#lock.release();
   }
 
   /**
-   * Releases the lock, waits for a `notify()`, and takes the lock again, which it holds also after a cancellation.
+   * Releases the lock, waits for a `notify()`, and takes the lock again, even after a cancellation.
    *
-   * May return without a `notify()`: check what you wait for, or use `waitFor()`.
+   * It may return without a `notify()`: check your condition afterwards, or use `waitFor()`.
    *
    * Python: `Condition.wait()`.
    *
@@ -282,7 +282,7 @@ export class Condition extends Holdable {
   }
 
   /**
-   * Waits until the predicate is true, and gives its value.
+   * Waits until the predicate returns a true value, and returns that value.
    *
    * Python: `Condition.wait_for()`.
    *
@@ -294,7 +294,7 @@ export class Condition extends Holdable {
   }
 
   /**
-   * Wakes the `n` tasks that wait longest; they go on when the lock is free.
+   * Wakes the `n` tasks that have waited longest; they continue when the lock is free.
    *
    * Python: `Condition.notify()`.
    *
@@ -307,7 +307,7 @@ export class Condition extends Holdable {
     this.#notify(n);
   }
 
-  /** Wakes all. Python: `Condition.notify_all()`. */
+  /** Wakes all waiting tasks. Python: `Condition.notify_all()`. */
   notifyAll(): void {
     this.notify(this.#waiters.size);
   }
@@ -330,13 +330,13 @@ export class Condition extends Holdable {
       }
       return true;
     } catch (error) {
-      // It may have been woken before it was cancelled: then the wake-up is for another one.
+      // The waiter may have been woken before it was cancelled: then the wake-up goes to another one.
       this.#notify(1);
       throw error;
     }
   }
 
-  /** Takes the lock whatever comes; a cancellation on the way is thrown afterwards. */
+  /** Takes the lock in any case; a cancellation that arrives meanwhile is thrown afterwards. */
   async #acquireAgain(): Promise<void> {
     let cancelled: { readonly error: unknown } | null = null;
     for (;;) {
@@ -366,7 +366,7 @@ export class Condition extends Holdable {
     if (isThenable(value)) {
       throw new TypeError(
         "Condition.waitFor() needs a predicate that returns a value, got a promise, which is always true; " +
-          "await it before, and test what it gives",
+          "await it before, and test its result",
       );
     }
     return value;
@@ -389,17 +389,17 @@ export class Condition extends Holdable {
 }
 
 /**
- * Lets a number of tasks through at a time, first come, first served.
+ * Lets a limited number of tasks through at a time, in the order of their `acquire()` calls.
  *
  * Python: `asyncio.Semaphore`. Differs: `with()` instead of `async with`.
  */
 export class Semaphore extends Holdable {
-  /** How many may still come through. */
+  /** How many tasks may still acquire it. */
   protected value: number;
   readonly #waiters = new Waiters();
 
   /**
-   * @param value - How many may hold it at a time.
+   * @param value - How many tasks may hold it at a time.
    * @throws {ValueError} If `value` is negative.
    */
   constructor(value = 1) {
@@ -416,7 +416,10 @@ export class Semaphore extends Holdable {
     return this.value === 0 || this.#waiters.areWanted();
   }
 
-  /** Waits for its turn. A cancellation leaves it as it was. Python: `Semaphore.acquire()`. */
+  /**
+   * Waits until a place is free and takes it. A cancelled `acquire()` does not change the semaphore. Python:
+   * `Semaphore.acquire()`.
+   */
   acquire(): Promise<true> {
     if (this.locked()) {
       return new SemaphoreWaiter(this, this.#waiters).wait();
@@ -425,7 +428,7 @@ export class Semaphore extends Holdable {
     return Promise.resolve(true);
   }
 
-  /** Lets one more through. Python: `Semaphore.release()`. */
+  /** Lets one more task through. Python: `Semaphore.release()`. */
   release(): void {
     this.value += 1;
     this.#wakeNext();
@@ -436,13 +439,16 @@ export class Semaphore extends Holdable {
     return described(this, this.locked() ? "locked" : `unlocked, value:${this.value}`, this.#waiters.size);
   }
 
-  /** @internal One is through, or gives its place back: those who came meanwhile had to queue behind it. */
+  /**
+   * @internal Called when a waiter has acquired, or gives its place back. Tasks that came meanwhile had to queue behind
+   * it.
+   */
   _leftQueue(givesBack: boolean): void {
     if (givesBack) {
       this.value += 1;
     }
     while (this.value > 0 && this.#wakeNext()) {
-      // Each turn lets one through.
+      // Each turn lets one waiter through.
     }
   }
 
@@ -456,7 +462,7 @@ export class Semaphore extends Holdable {
     if (waiter === null) {
       return false;
     }
-    // The place is taken at once, so that nobody slips in before the woken task runs.
+    // The place is taken immediately, so that no other task takes it before the woken task runs.
     this.value -= 1;
     waiter.wake();
     return true;
@@ -499,11 +505,11 @@ export class BoundedSemaphore extends Semaphore {
   }
 
   /**
-   * Lets one more through.
+   * Lets one more task through.
    *
    * Python: `BoundedSemaphore.release()`.
    *
-   * @throws {ValueError} If nobody holds it.
+   * @throws {ValueError} If it is released more often than it was acquired.
    */
   override release(): void {
     if (this.value >= this.#bound) {
@@ -513,7 +519,7 @@ export class BoundedSemaphore extends Semaphore {
   }
 }
 
-/** The Condition of a Barrier, whose waits are those of the Barrier. */
+/** The Condition of a Barrier; messages name its waits as the Barrier's. */
 class BarrierCondition extends Condition {
   readonly #barrier: Barrier;
 
@@ -532,7 +538,7 @@ class BarrierCondition extends Condition {
 type BarrierState = "filling" | "draining" | "resetting" | "broken";
 
 /**
- * Lets tasks through when a number of them have come.
+ * Makes tasks wait until a given number of them have arrived.
  *
  * Python: `asyncio.Barrier`. Differs: `with()` instead of `async with`.
  */
@@ -544,8 +550,8 @@ export class Barrier {
   #count = 0;
 
   /**
-   * @param parties - How many have to come.
-   * @throws {ValueError} If it is less than one.
+   * @param parties - How many tasks have to arrive.
+   * @throws {ValueError} If `parties` is less than 1.
    */
   constructor(parties: number) {
     checkWholeNumber("Barrier(): parties", parties);
@@ -555,35 +561,35 @@ export class Barrier {
     this.#parties = parties;
   }
 
-  /** How many have to come. Python: `Barrier.parties`. */
+  /** How many tasks have to arrive. Python: `Barrier.parties`. */
   get parties(): number {
     return this.#parties;
   }
 
-  /** How many wait for the others. Python: `Barrier.n_waiting`. */
+  /** How many tasks wait for the others. Python: `Barrier.n_waiting`. */
   get nWaiting(): number {
     return this.#state === "filling" ? this.#count : 0;
   }
 
-  /** Whether it was aborted. Python: `Barrier.broken`. */
+  /** Whether the barrier was aborted. Python: `Barrier.broken`. */
   get broken(): boolean {
     return this.#state === "broken";
   }
 
   /**
-   * Waits until all have come.
+   * Waits until all tasks have arrived.
    *
    * Python: `Barrier.wait()`.
    *
-   * @returns A number from 0 to `parties - 1`, another one for each task.
-   * @throws {BrokenBarrierError} If it is aborted, or reset meanwhile.
+   * @returns A number from 0 to `parties - 1`, a different one for each task.
+   * @throws {BrokenBarrierError} If the barrier is aborted, or is reset during the wait.
    */
   wait(): Promise<number> {
     return quiet(this.#condition._with(() => this.#wait()));
   }
 
   /**
-   * Waits until all have come, then runs the function with the task's number.
+   * Waits until all tasks have arrived, then runs the function with the task's number.
    *
    * Python: `async with barrier as position:`. Differs: a method.
    */
@@ -591,7 +597,7 @@ export class Barrier {
     return new ReportedUnlessAwaited(this.#with(body));
   }
 
-  /** Sends all that wait away with a BrokenBarrierError, and begins anew. Python: `Barrier.reset()`. */
+  /** Restores an empty barrier: every task that waits at it gets a BrokenBarrierError. Python: `Barrier.reset()`. */
   reset(): Promise<void> {
     return quiet(
       this.#condition._with(() => {
@@ -601,7 +607,10 @@ export class Barrier {
     );
   }
 
-  /** Sends all away with a BrokenBarrierError, who wait and who will come. Python: `Barrier.abort()`. */
+  /**
+   * Breaks the barrier: every task that waits at it, now or later, gets a BrokenBarrierError until `reset()`. Python:
+   * `Barrier.abort()`.
+   */
   abort(): Promise<void> {
     return quiet(
       this.#condition._with(() => {
@@ -628,7 +637,7 @@ export class Barrier {
   }
 
   async #wait(): Promise<number> {
-    // Those of the round before have to be out first.
+    // The tasks of the previous round have to leave first.
     await this.#condition._waitFor(() => this.#state !== "draining" && this.#state !== "resetting");
     if (this.#state === "broken") {
       throw new BrokenBarrierError("Barrier aborted");

@@ -39,16 +39,16 @@ interface StartTlsOptions extends TlsOptions {
   serverSide?: boolean | undefined;
 }
 
-/** Called with the loop and what is known of an error that nobody caught. */
+/** Called with the loop and the details of an uncaught error. */
 export type ExceptionHandler = (loop: EventLoop, context: ExceptionContext) => unknown;
 
 /**
- * The event loop: what is called when.
+ * The event loop: schedules callbacks, and creates tasks, connections and servers.
  *
- * It is Node's own. There is one for the process, got by {@linkcode getRunningLoop}; it needs no starting, and cannot be
- * stopped.
+ * It is Node's own loop. There is one for the process, returned by {@linkcode getRunningLoop}; it is always running and
+ * cannot be stopped.
  *
- * Python: `asyncio.AbstractEventLoop`. Differs: callbacks take no arguments, close over them instead.
+ * Python: `asyncio.AbstractEventLoop`. Differs: callbacks take no arguments; use a closure instead.
  */
 export class EventLoop {
   #exceptionHandler: ExceptionHandler | null = null;
@@ -61,9 +61,9 @@ export class EventLoop {
   }
 
   /**
-   * Has the function called in the next turn of the loop, after what was scheduled before it.
+   * Calls the function in the next turn of the loop, after the callbacks that were scheduled earlier.
    *
-   * What it throws goes to the exception handler.
+   * If the function throws, the error is reported to the exception handler.
    *
    * Python: `loop.call_soon()`. Differs: no arguments for the callback.
    *
@@ -74,11 +74,11 @@ export class EventLoop {
   }
 
   /**
-   * Has the function called after the delay, in seconds. A delay of any length will do.
+   * Calls the function after the delay, in seconds. The delay may be of any length.
    *
    * Python: `loop.call_later()`. Differs: no arguments for the callback.
    *
-   * @throws {TypeError} If `callback` is not a function, or `delay` no number.
+   * @throws {TypeError} If `callback` is not a function, or `delay` is not a number.
    * @throws {ValueError} If `delay` is NaN.
    */
   callLater(delay: number, callback: () => unknown, options?: CallbackOptions): TimerHandle {
@@ -86,11 +86,11 @@ export class EventLoop {
   }
 
   /**
-   * Has the function called at a moment of the loop's clock, in seconds.
+   * Calls the function at the given time of the loop's clock, in seconds.
    *
    * Python: `loop.call_at()`. Differs: no arguments for the callback.
    *
-   * @throws {TypeError} If `callback` is not a function, or `when` no number.
+   * @throws {TypeError} If `callback` is not a function, or `when` is not a number.
    * @throws {ValueError} If `when` is NaN.
    */
   callAt(when: number, callback: () => unknown, options?: CallbackOptions): TimerHandle {
@@ -102,7 +102,7 @@ export class EventLoop {
     return time();
   }
 
-  /** As {@linkcode createTask}. Python: `loop.create_task()`. Differs: takes a function. */
+  /** Like {@linkcode createTask}. Python: `loop.create_task()`. Differs: takes a function. */
   createTask<T>(callable: () => T | PromiseLike<T>, options?: TaskOptions): Task<Awaited<T>> {
     return createTask(callable, options);
   }
@@ -113,13 +113,13 @@ export class EventLoop {
   }
 
   /**
-   * Connects to a host and a port, and hands the connection to a protocol; see `openConnection()` for the arguments.
+   * Connects to a host and a port, and gives the connection to a protocol; see `openConnection()` for the arguments.
    *
-   * The protocol is made, and called, in a copy of the current Context.
+   * The protocol is created and called in a copy of the current Context.
    *
    * Python: `loop.create_connection()`. Differs: the local address is `localAddr`.
    *
-   * @param protocolFactory - Makes the protocol when the connection is there.
+   * @param protocolFactory - Creates the protocol once the connection is established.
    * @returns The transport and the protocol.
    */
   createConnection<P extends BaseProtocol>(
@@ -132,11 +132,11 @@ export class EventLoop {
   }
 
   /**
-   * Hands a connection to a protocol that something else has accepted. The transport owns the socket from now on.
+   * Gives a protocol a connection that other code has accepted. The transport owns the socket from then on.
    *
    * Python: `loop.connect_accepted_socket()`.
    *
-   * @param protocolFactory - Makes the protocol, when TLS is there if `ssl` asks for it.
+   * @param protocolFactory - Creates the protocol; with `ssl`, after the TLS handshake.
    * @returns The transport and the protocol.
    * @throws {ValueError} If `sock` is not a connected stream socket.
    * @throws {SSLError} If TLS fails.
@@ -150,9 +150,10 @@ export class EventLoop {
   }
 
   /**
-   * Hands what a source gives to a protocol; see `StreamReader.from()` for the sources.
+   * Passes the bytes of a source to a protocol; see `StreamReader.from()` for the sources.
    *
-   * The transport ends with the source, whatever `eofReceived()` returns. `getExtraInfo("pipe")` is the source.
+   * The transport closes at the end of the source, whatever `eofReceived()` returns. `getExtraInfo("pipe")` is the
+   * source.
    *
    * Python: `loop.connect_read_pipe()`. Differs: takes any source of bytes, not a file.
    *
@@ -166,7 +167,7 @@ export class EventLoop {
   /**
    * Gives a protocol a transport that writes to a sink; see `StreamWriter.from()` for the sinks.
    *
-   * The transport ends with the sink, and with `writeEof()`. `getExtraInfo("pipe")` is the sink.
+   * The transport closes when the sink ends, and after `writeEof()`. `getExtraInfo("pipe")` is the sink.
    *
    * Python: `loop.connect_write_pipe()`. Differs: takes any sink of bytes, not a file.
    *
@@ -178,12 +179,12 @@ export class EventLoop {
   }
 
   /**
-   * Returns all addresses that a host name stands for, in the order of the system.
+   * Returns all addresses of a host name, in the system's order.
    *
    * Python: `loop.getaddrinfo()`. Differs: TCP only; a {@linkcode SocketAddress} instead of a tuple for each.
    *
    * @param port - A number, or the name of a well-known service; 0 or `null` for none.
-   * @throws {gaierror} If there are none.
+   * @throws {gaierror} If the name has no address.
    */
   getaddrinfo(
     host: string,
@@ -194,7 +195,7 @@ export class EventLoop {
   }
 
   /**
-   * Returns the host name and the name of the service that an address stands for.
+   * Returns the host name and the service name of an address.
    *
    * Python: `loop.getnameinfo()`. Differs: no flags.
    *
@@ -215,7 +216,7 @@ export class EventLoop {
     return false;
   }
 
-  /** As `createConnection()`, to a Unix socket. Python: `loop.create_unix_connection()`. */
+  /** Like `createConnection()`, to a Unix socket. Python: `loop.create_unix_connection()`. */
   createUnixConnection<P extends BaseProtocol>(
     protocolFactory: () => P,
     path?: string | null,
@@ -225,9 +226,9 @@ export class EventLoop {
   }
 
   /**
-   * Starts a server that makes a protocol for each connection; see `startServer()` for the arguments.
+   * Starts a server that creates a protocol for each connection; see `startServer()` for the arguments.
    *
-   * Every protocol is made, and called, in a copy of the Context that was current when the server was made.
+   * Every protocol is created and called in its own copy of the Context that was current when the server was created.
    *
    * Python: `loop.create_server()`.
    */
@@ -240,7 +241,7 @@ export class EventLoop {
     return createServer(protocolFactory, host, port, options);
   }
 
-  /** As `createServer()`, on a Unix socket. Python: `loop.create_unix_server()`. */
+  /** Like `createServer()`, on a Unix socket. Python: `loop.create_unix_server()`. */
   createUnixServer(
     protocolFactory: () => BaseProtocol,
     path?: string | null,
@@ -250,11 +251,11 @@ export class EventLoop {
   }
 
   /**
-   * Puts TLS on the connection of a transport, and hands it to the protocol.
+   * Starts TLS on a transport's connection, and gives the transport to the protocol.
    *
-   * Python: `loop.start_tls()`. Differs: gives the same transport, not a new one.
+   * Python: `loop.start_tls()`. Differs: returns the same transport, not a new one.
    *
-   * @param ssl - Options of `node:tls`, or a `tls.SecureContext`; a client may say `true`.
+   * @param ssl - Options of `node:tls`, or a `tls.SecureContext`; a client may also pass `true`.
    * @throws As `StreamWriter.startTls()` does.
    */
   startTls(
@@ -267,7 +268,7 @@ export class EventLoop {
   }
 
   /**
-   * Sets the function that is told of errors nobody caught; `null` brings the default back.
+   * Sets the function that receives reports of uncaught errors; `null` restores the default.
    *
    * Python: `loop.set_exception_handler()`.
    *
@@ -291,14 +292,15 @@ export class EventLoop {
     events.defaultExceptionHandler(context);
   }
 
-  /** Tells the exception handler of an error. Never throws. Python: `loop.call_exception_handler()`. */
+  /** Reports an error to the exception handler. Never throws. Python: `loop.call_exception_handler()`. */
   callExceptionHandler(context: ExceptionContext): void {
     events.callExceptionHandler(context);
   }
 
   /**
-   * Switches debug mode: slow callbacks and steps of tasks are warned of, tasks that were collected before they were
-   * done, and tasks that swallowed a cancellation; messages tell where a task or callback was made.
+   * Switches debug mode on or off. Debug mode warns about slow callbacks and task steps, about tasks that were
+   * garbage-collected before they were done, and about tasks that swallowed a cancellation; messages include the place
+   * where the task or callback was created.
    *
    * Python: `loop.set_debug()`.
    */
@@ -311,7 +313,10 @@ export class EventLoop {
     return isDebug();
   }
 
-  /** What is slow in debug mode, in seconds. Python: `loop.slow_callback_duration`. */
+  /**
+   * How long a callback or step may take in debug mode before a warning, in seconds. Python:
+   * `loop.slow_callback_duration`.
+   */
   get slowCallbackDuration(): number {
     return getSlowCallbackDuration();
   }
@@ -321,14 +326,14 @@ export class EventLoop {
   }
 
   /**
-   * Has the function called when the process gets the signal, instead of what would happen else.
+   * Calls the function when the process receives the signal, in place of the signal's default action.
    *
-   * It is called in a turn of the loop, in a copy of the current Context. A second one for the same signal takes the place
-   * of the first; one for SIGINT takes the place of what `run()` does at Ctrl-C.
+   * The function is called in a turn of the loop, in a copy of the current Context. A second handler for the same
+   * signal replaces the first; a handler for SIGINT also replaces the Ctrl-C handling of `run()`.
    *
    * Python: `loop.add_signal_handler()`. Differs: signals by their names; no arguments for the callback.
    *
-   * @param signal - Such as `"SIGTERM"`.
+   * @param signal - The signal's name, such as `"SIGTERM"`.
    * @throws {RuntimeError} If the signal cannot be caught.
    * @throws {ValueError} If there is no such signal.
    * @throws {TypeError} If `callback` is not a function.
@@ -338,11 +343,11 @@ export class EventLoop {
   }
 
   /**
-   * Takes the function for the signal back; what happens then is Node's default.
+   * Removes the function for the signal and restores Node's default action.
    *
    * Python: `loop.remove_signal_handler()`.
    *
-   * @returns Whether there was one.
+   * @returns Whether there was a function to remove.
    */
   removeSignalHandler(signal: NodeJS.Signals): boolean {
     return removeSignalHandler(signal);

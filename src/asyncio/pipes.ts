@@ -1,4 +1,4 @@
-/** `loop.connectReadPipe()` and `loop.connectWritePipe()`: streams that are no sockets, for protocols. */
+/** `loop.connectReadPipe()` and `loop.connectWritePipe()`: streams other than sockets, for protocols. */
 import { copyContext } from "../contextvars/context.ts";
 import { checkFunction } from "./arguments.ts";
 import { ReportedUnlessAwaited } from "./awaited.ts";

@@ -1,9 +1,9 @@
 /**
  * Queues: Queue, PriorityQueue, LifoQueue.
  *
- * Theory of operation. A task that has to wait stands in a list to be told to look again, not as the receiver of an item:
- * an item is taken when the turn of the task has come, so none is lost when a waiting task is cancelled. One that was woken
- * and cancelled before its turn wakes the next.
+ * Theory of operation. A waiting task is woken to check the queue again; it is not handed an item. A task takes an item
+ * only when its turn comes, so no item is lost when a waiting task is cancelled. A task that is woken, and cancelled
+ * before its turn, wakes the next one.
  */
 import { knowMethodsOf } from "../contextvars/detached.ts";
 import { ValueError } from "../errors.ts";
@@ -14,7 +14,7 @@ import { Event } from "./locks.ts";
 import { Waiter, Waiters } from "./waiters.ts";
 import { quiet, rejected } from "./waits.ts";
 
-/** How the items of a queue are kept. */
+/** The storage of a queue's items. */
 interface Store<T> {
   readonly size: number;
   put(item: T): void;
@@ -22,7 +22,7 @@ interface Store<T> {
   list(): readonly T[];
 }
 
-/** First in, first out: an array and the place of the first item, so that taking is as cheap as putting. */
+/** First in, first out: an array and the index of the first item, so that taking is as cheap as putting. */
 class Fifo<T> implements Store<T> {
   #items: (T | undefined)[] = [];
   #first = 0;
@@ -72,7 +72,7 @@ class Lifo<T> implements Store<T> {
   }
 }
 
-/** Smallest first: a binary heap, in which no item is smaller than its parent at half its place. */
+/** Smallest first: a binary heap, in which no item is smaller than its parent at half its index. */
 class Heap<T> implements Store<T> {
   readonly #items: T[] = [];
 
@@ -98,7 +98,7 @@ class Heap<T> implements Store<T> {
     return this.#items;
   }
 
-  /** Lets the item rise from the place, which is free, to where its parent is not greater. */
+  /** Moves the item up from the free place `from` until its parent is not greater. */
   #rise(item: T, from: number): void {
     const items = this.#items;
     let place = from;
@@ -114,8 +114,8 @@ class Heap<T> implements Store<T> {
   }
 
   /**
-   * Puts the item at the top, in Python's way, so that equal items leave in Python's order: all the way down along the
-   * smaller children, then up.
+   * Inserts the item at the top by Python's algorithm, so that equal items are returned in Python's order: first down
+   * to the bottom along the smaller children, then up.
    */
   #sink(item: T): void {
     const items = this.#items;
@@ -148,7 +148,7 @@ function isLess(a: unknown, b: unknown): boolean {
 }
 
 /**
- * Hands items from tasks to tasks, first in, first out.
+ * Passes items between tasks, first in, first out.
  *
  * Python: `asyncio.Queue`.
  *
@@ -187,7 +187,7 @@ export class Queue<T> {
   #unfinished = 0;
   #shutDown = false;
 
-  /** @param maxsize - How many items fit in; 0 or less: any number. */
+  /** @param maxsize - The maximum number of items; 0 or less for no limit. */
   constructor(maxsize = 0) {
     if (typeof maxsize !== "number" || Number.isNaN(maxsize)) {
       throw new TypeError(`${className(this)}(): maxsize must be a number, got ${repr(maxsize)}`);
@@ -197,28 +197,28 @@ export class Queue<T> {
     this.#finished.set();
   }
 
-  /** How many items fit in. Python: `Queue.maxsize`. */
+  /** The maximum number of items. Python: `Queue.maxsize`. */
   get maxsize(): number {
     return this.#maxsize;
   }
 
-  /** How many items are in it. Python: `Queue.qsize()`. */
+  /** The number of items in the queue. Python: `Queue.qsize()`. */
   qsize(): number {
     return this.#store.size;
   }
 
-  /** Whether there is no item. Python: `Queue.empty()`. */
+  /** Whether the queue is empty. Python: `Queue.empty()`. */
   empty(): boolean {
     return this.#store.size === 0;
   }
 
-  /** Whether no more items fit in. Python: `Queue.full()`. */
+  /** Whether the queue is full. Python: `Queue.full()`. */
   full(): boolean {
     return this.#maxsize > 0 && this.#store.size >= this.#maxsize;
   }
 
   /**
-   * Puts an item in; waits while the queue is full. After a cancellation the item is not in it.
+   * Puts an item into the queue; waits while the queue is full. After a cancellation the item is not in the queue.
    *
    * Python: `Queue.put()`. Differs: no Future can be an item.
    *
@@ -241,11 +241,11 @@ export class Queue<T> {
   }
 
   /**
-   * Puts an item in.
+   * Puts an item into the queue without waiting.
    *
    * Python: `Queue.put_nowait()`. Differs: no Future can be an item.
    *
-   * @throws {QueueFull} If no more fit in.
+   * @throws {QueueFull} If the queue is full.
    * @throws {QueueShutDown} If the queue was shut down.
    * @throws {TypeError} If `item` is a promise, a Future or a Task: `putNowait({ reply })`.
    */
@@ -266,11 +266,11 @@ export class Queue<T> {
   }
 
   /**
-   * Takes an item out; waits while the queue is empty. After a cancellation no item is lost.
+   * Takes an item from the queue; waits while the queue is empty. After a cancellation no item is lost.
    *
    * Python: `Queue.get()`.
    *
-   * @throws {QueueShutDown} If the queue was shut down, and is empty.
+   * @throws {QueueShutDown} If the queue was shut down and is empty.
    */
   get(): Promise<T> {
     if (this.empty() && !this.#shutDown) {
@@ -284,12 +284,12 @@ export class Queue<T> {
   }
 
   /**
-   * Takes an item out.
+   * Takes an item from the queue without waiting.
    *
    * Python: `Queue.get_nowait()`.
    *
-   * @throws {QueueEmpty} If there is none.
-   * @throws {QueueShutDown} If there is none and the queue was shut down.
+   * @throws {QueueEmpty} If the queue is empty.
+   * @throws {QueueShutDown} If the queue is empty and was shut down.
    */
   getNowait(): T {
     if (this.empty()) {
@@ -301,11 +301,11 @@ export class Queue<T> {
   }
 
   /**
-   * Says that an item that was taken out has been dealt with.
+   * Reports that an item taken from the queue has been processed.
    *
    * Python: `Queue.task_done()`.
    *
-   * @throws {ValueError} If it was said more often than items were put in.
+   * @throws {ValueError} If it is called more often than items were put into the queue.
    */
   taskDone(): void {
     if (this.#unfinished <= 0) {
@@ -314,17 +314,18 @@ export class Queue<T> {
     this.#oneFinished();
   }
 
-  /** Waits until all items that were put in have been dealt with. Python: `Queue.join()`. */
+  /** Waits until all items that were put into the queue have been processed. Python: `Queue.join()`. */
   join(): Promise<void> {
     return this.#unfinished > 0 ? quiet(this.#join()) : Promise.resolve();
   }
 
   /**
-   * Ends the queue: nothing can be put in any more, and `get()` throws when it is empty, or at once.
+   * Shuts the queue down: `put()` throws from now on, and `get()` throws once the queue is empty. With `immediate`, the
+   * remaining items are dropped, so `get()` throws right away.
    *
    * Python: `Queue.shutdown()`.
    *
-   * @param immediate - Whether to drop what is in it.
+   * @param immediate - Whether to drop the remaining items.
    */
   shutdown(immediate = false): void {
     this.#shutDown = true;
@@ -364,17 +365,17 @@ export class Queue<T> {
     return new Fifo();
   }
 
-  /** @internal Whether it was shut down. */
+  /** @internal Whether the queue was shut down. */
   get _isShutDown(): boolean {
     return this.#shutDown;
   }
 
-  /** @internal How many items have not been dealt with. */
+  /** @internal The number of items that have not been processed. */
   get _unfinished(): number {
     return this.#unfinished;
   }
 
-  /** @internal What its `get()`, or `put()`, is while it waits, for messages. */
+  /** @internal The text for a waiting `get()` or `put()`, for messages. */
   _what(method: "get()" | "put()"): string {
     const size = this.#maxsize > 0 ? `${this.qsize()}/${this.#maxsize}` : `${this.qsize()}`;
     return `${className(this)}.${method} of ${size}`;
@@ -392,7 +393,7 @@ export class Queue<T> {
   }
 }
 
-/** Waits for an item. */
+/** A waiting `get()`. */
 class Getter<T> extends Waiter<T> {
   readonly #queue: Queue<T>;
   readonly #getters: Waiters;
@@ -409,7 +410,7 @@ class Getter<T> extends Waiter<T> {
 
   protected goOn(): void {
     if (this.#queue.empty() && !this.#queue._isShutDown) {
-      // Another one was faster.
+      // Another task has taken the item.
       void this.wait();
     } else {
       this.fulfil(this.#queue.getNowait());
@@ -423,7 +424,7 @@ class Getter<T> extends Waiter<T> {
   }
 }
 
-/** Waits for room for its item. */
+/** A waiting `put()`. */
 class Putter<T> extends Waiter<void> {
   readonly #queue: Queue<T>;
   readonly #putters: Waiters;
@@ -456,7 +457,7 @@ class Putter<T> extends Waiter<void> {
   }
 }
 
-/** Set while all items of the queue have been dealt with. */
+/** Set while all items of the queue have been processed. */
 class QueueFinished extends Event {
   readonly #queue: { readonly _unfinished: number };
 
@@ -482,9 +483,9 @@ function wakeNext(waiters: Waiters): void {
 }
 
 /**
- * A queue that gives the smallest item first.
+ * A queue that returns the smallest item first.
  *
- * Items are compared by `<`; arrays as Python's tuples are: `[priority, item]`.
+ * Items are compared with `<`; arrays, such as `[priority, item]`, are compared like Python's tuples.
  *
  * Python: `asyncio.PriorityQueue`.
  */
@@ -496,7 +497,7 @@ export class PriorityQueue<T> extends Queue<T> {
 }
 
 /**
- * A queue that gives the newest item first.
+ * A queue that returns the newest item first.
  *
  * Python: `asyncio.LifoQueue`.
  */

@@ -1,62 +1,65 @@
 /**
- * The ready queue: what runs next, in which order.
+ * The ready queue: the items that run next, in order.
  *
- * Theory of operation. asyncio's loop runs in iterations: it looks for input and output, then runs the callbacks that
- * are ready, those that were there at the beginning of the iteration, first come first served. A step of a task, up to
- * its next wait, is one such callback, and is never interleaved with another. Programs come to depend on that order, so
- * it is kept here exactly:
+ * Theory of operation. asyncio's loop runs in iterations: it polls for input and output, then runs the callbacks that
+ * were ready when the iteration began, in order. A task's step, up to its next wait, is one such callback, and steps
+ * are never interleaved. Programs depend on that order, so it is reproduced here exactly:
  *
- * - A step of a task goes on in microtasks. The next item runs from `process.nextTick`, asked for from a microtask: Node,
- *   Bun and Deno run that when no microtask is left. So the step has come to its end by then, however deep its awaits.
- * - An iteration begins with a turn of the event loop (`setImmediate`) when one of its items asked for that: `sleep(0)`
- *   and `callSoon` let input and output in, as in asyncio. Where there are only starts and wake-ups it begins at once,
- *   which costs a tenth of a turn; after many such iterations a turn comes all the same.
- * - Timers come last in their iteration, which is the first one after their moment.
+ * - A task's step continues in microtasks. The next item runs from a `process.nextTick` that is requested in a
+ *   microtask: Node, Bun and Deno run it when no microtask is left. So the step has ended by then, no matter how deep
+ *   its awaits are.
+ * - An iteration begins with a turn of the event loop (`setImmediate`) if one of its items requested that: `sleep(0)`
+ *   and `callSoon` let input and output happen first, as in asyncio. An iteration of only starts and wake-ups begins
+ *   without one, which costs a tenth of a turn; after many such iterations a turn is made anyway.
+ * - Timers come last in their iteration, which is the first one after they are due.
  */
 
-// Imported: the global `process` would be looked up each time.
+// Imported, because the global `process` would be looked up each time.
 import { nextTick } from "node:process";
 import { setImmediate, time } from "./clock.ts";
 
-/** Something that can be run next. */
+/** An item that can be queued. */
 export interface Ready {
-  /** Runs it; never throws. True when code goes on in microtasks, which have to end before the next item runs. */
+  /**
+   * Runs the item; never throws. Returns `true` if it continues in microtasks, which have to end before the next item
+   * runs.
+   */
   _step(): boolean;
 }
 
 /** A timer. */
 export interface Due extends Ready {
-  /** The moment it runs at, in seconds of the loop's clock. */
+  /** The time at which it is due, in seconds of the loop's clock. */
   when(): number;
 }
 
-/** So many iterations may follow each other before input and output are let in. */
+/** How many iterations may follow each other without a turn of the event loop. */
 const ITERATIONS_PER_TURN = 256;
 
-/** So many places of items that have run may be in the queue before it is made shorter. */
+/** How many places of finished items the queue may have before it is shortened. */
 const SPENT_ITEMS_KEPT = 1024;
 
 const settled: Promise<void> = Promise.resolve();
 
 let queue: (Ready | undefined)[] = [];
-/** Where the next one goes; the array is used again, because one that grows makes room for many. */
+/** The place of the next new item. The array is reused, because a growing array reserves room for many. */
 let tail = 0;
 /** Timers for the next iteration. */
 let due: Due[] = [];
-/** The next item; what is before it has run. */
+/** The place of the next item to run; earlier places are finished. */
 let head = 0;
-/** How many items are left of the iteration that is under way. */
+/** How many items of the current iteration are left. */
 let left = 0;
-/** Whether an item behind those asked for a turn first. */
+/** Whether an item after those requires a turn first. */
 let turnWanted = false;
 let iterations = 0;
 let state: "idle" | "scheduled" | "running" = "idle";
 
-/** Told how long each step took, in debug mode. */
+/** Called with the duration of each step, in debug mode. */
 type StepWatcher = (item: Ready, seconds: number) => void;
 let watcher: StepWatcher | null = null;
 
-/** Has the function told of each step, or nobody. */
+/** Sets the function that is called after each step; `null` for none. */
 export function watchSteps(newWatcher: StepWatcher | null): void {
   watcher = newWatcher;
 }
@@ -64,7 +67,7 @@ export function watchSteps(newWatcher: StepWatcher | null): void {
 /**
  * Appends an item to the queue.
  *
- * @param turnFirst - Whether the iteration that runs it has to begin with a turn of the event loop.
+ * @param turnFirst - Whether the iteration that runs the item has to begin with a turn of the event loop.
  */
 export function soon(item: Ready, turnFirst = false): void {
   queue[tail] = item;
@@ -74,8 +77,8 @@ export function soon(item: Ready, turnFirst = false): void {
 }
 
 /**
- * Puts a timer whose moment has come where asyncio does: behind all that will be ready when the next iteration begins,
- * which is that of all timers whose moment has come by then, in the order of their moments.
+ * Queues a due timer in asyncio's place: after all items that are ready when the next iteration begins. That iteration
+ * runs all timers that are due by then, in the order of their times.
  */
 export function soonDue(item: Due): void {
   due.push(item);
@@ -84,8 +87,8 @@ export function soonDue(item: Due): void {
 }
 
 /**
- * Whether nothing is ready and no turn was asked for. Code of a step may still run in microtasks: ask from a callback of
- * `setImmediate`, when these have ended.
+ * Whether nothing is ready and no turn was requested. A step may still continue in microtasks: call this from a
+ * `setImmediate` callback, when those have ended.
  */
 export function isIdle(): boolean {
   return state === "idle";
@@ -99,8 +102,8 @@ function wake(): void {
 }
 
 /**
- * Appends an item that a step leaves behind with the last thing it does. If none is before it, it runs at once: the step
- * has ended, and a tick would only be waited for.
+ * Queues an item as the last action of a step. If the queue is empty, the item runs immediately: the step is over, and
+ * waiting for a tick would gain nothing.
  */
 export function soonAtStepEnd(item: Ready): void {
   if (state === "idle" && watcher === null) {
@@ -128,7 +131,7 @@ function runTurn(): void {
 function beginIteration(): void {
   iterations += 1;
   if (head >= SPENT_ITEMS_KEPT) {
-    // Tasks that keep each other busy never let the queue become empty.
+    // Tasks that wake each other never let the queue become empty.
     queue = queue.slice(head, tail);
     tail -= head;
     head = 0;
@@ -145,7 +148,7 @@ function beginIteration(): void {
   runItems();
 }
 
-/** Runs items until one goes on in microtasks. */
+/** Runs items until one continues in microtasks. */
 function runItems(): void {
   state = "running";
   try {
@@ -192,7 +195,7 @@ function scheduleNext(): void {
   }
 }
 
-/** Called in a microtask: a tick that is asked for here comes when all microtasks have run. */
+/** Called in a microtask: a tick requested here comes when all microtasks have run. */
 function runWhenQuiet(): void {
   nextTick(run);
 }

@@ -1,4 +1,4 @@
-/** relay: two connections, each of which gets what the other sends. */
+/** relay: passes the data of two connections to each other. */
 import { repr } from "../repr.ts";
 import { gather } from "./combinators.ts";
 import type { ReadBuffer, Taker } from "./streams/read-buffer.ts";
@@ -7,22 +7,22 @@ import { StreamWriter } from "./streams/writer.ts";
 import { createTask } from "./tasks.ts";
 import { quiet } from "./waits.ts";
 
-/** The reader and the writer of a connection, or of two pipes that are taken for one. */
+/** The reader and the writer of a connection, or of two pipes used as one. */
 export type StreamPair = readonly [reader: StreamReader, writer: StreamWriter];
 
 /**
- * Sends to each of two connections what the other one sends, until both have sent their EOF.
+ * Sends the data of each connection to the other one, until both have sent their EOF.
  *
- * The EOF of one side is passed on, and the other direction continues. A side that takes its data slowly slows the other
- * one down. Both connections are closed afterwards, and `relay()` ends when all that was written has been sent. An error
- * of one direction ends both at once; the connections are closed, and what was written to the other side is still sent.
- * A cancellation does the same. Meanwhile nothing else can read from them.
+ * The EOF of one side is passed on, and the other direction continues. A side that receives slowly slows the other one
+ * down. Both connections are closed afterwards, and `relay()` ends when everything written has been sent. An error in
+ * one direction ends both immediately; the connections are closed, and bytes written to the other side are still sent.
+ * A cancellation does the same. While `relay()` runs, no other code can read from the connections.
  *
  * Python: has no such function.
  *
- * @returns How many bytes went from the first to the second, and from the second to the first.
+ * @returns The number of bytes sent from the first to the second, and from the second to the first.
  * @throws The error of the connection that fails.
- * @throws {RuntimeError} If something else reads from one of them, or they are the same.
+ * @throws {RuntimeError} If other code reads from one of them, or both are the same.
  * @throws {TypeError} If a side is not an array of a StreamReader and a StreamWriter.
  *
  * @example A proxy
@@ -79,7 +79,7 @@ async function join(first: StreamPair, second: StreamPair): Promise<[number, num
   const tasks = [
     createTask(() => direction(reader1, writer2)),
     createTask(() => direction(reader2, writer1)),
-    // A connection may be lost while both directions wait for the other one.
+    // A connection may be lost while both directions wait for the other connection.
     createTask(() => writer1.waitClosed()),
     createTask(() => writer2.waitClosed()),
   ] as const;
@@ -96,7 +96,7 @@ async function join(first: StreamPair, second: StreamPair): Promise<[number, num
   }
 }
 
-/** Sends what the one reads to the other, and the EOF; returns the number of bytes. */
+/** Sends everything from the reader to the writer, then an EOF; returns the number of bytes. */
 async function pump(reader: StreamReader, writer: StreamWriter): Promise<number> {
   const passing = new Passing(writer, reader._hasReadTimeout);
   while ((await reader._lockedTake(passing)) !== "ended") {

@@ -1,9 +1,9 @@
 /**
- * Runner and run: the main task, from its start until everything it started has ended.
+ * Runner and run: the main task, from its start until all tasks that it started have ended.
  *
- * Theory of operation. Node ends a process when nothing is left that could wake it, also while a main task waits. So
- * while one is under way, or is cleaned up after, the process's own events are listened to: `beforeExit` tells that
- * nothing is left, `exit` that nothing has changed that. A program that calls `process.exit()` has no `beforeExit`.
+ * Theory of operation. Node ends a process when nothing is left that could wake it, even while a main task waits. So
+ * while a main task or its cleanup runs, the Runner listens to the process's events: `beforeExit` reports that nothing
+ * is left, and `exit` that this has not changed. A program that calls `process.exit()` gets no `beforeExit`.
  */
 
 import { type Context, copyContext } from "../contextvars/context.ts";
@@ -24,32 +24,34 @@ import { noop, quiet } from "./waits.ts";
 /** Options of {@linkcode Runner} and {@linkcode run}. */
 export interface RunnerOptions {
   /**
-   * Debug mode while it is at work, see `loop.setDebug()`; Ctrl-\ (SIGQUIT) then prints where all tasks are.
+   * Debug mode while the Runner is active, see `loop.setDebug()`; Ctrl-\ (SIGQUIT) then prints where all tasks are.
    *
-   * @default as it is, or `ASYNCIO_DEBUG` says
+   * @default unchanged; `ASYNCIO_DEBUG` may have switched it on
    */
   debug?: boolean | undefined;
 }
 
 /** Options of {@linkcode Runner.run}. */
 export interface RunnerRunOptions {
-  /** The Context of the main task. @default the Runner's own: a copy of the one that was current when it began */
+  /**
+   * The Context of the main task. @default the Runner's own, a copy of the one that was current when the Runner began
+   */
   context?: Context | undefined;
 }
 
-/** The Runner that is at work: there is one loop in the process, and its tasks cannot be told apart. */
+/** The active Runner: there is one loop in the process, and its tasks cannot be told apart. */
 let active: object | null = null;
 
-/** Whether a Runner is at work. */
+/** Whether a Runner is active. */
 export function isRunnerActive(): boolean {
   return active !== null;
 }
 
 /**
- * Runs main functions one after the other, all in one Context, and cleans up after them.
+ * Runs main functions one after the other in the same Context, and cleans up after them.
  *
- * Python: `asyncio.Runner`. Differs: `await using` or `close()` instead of `with`; tasks that were there before the
- * Runner began are not its own, and are left alone.
+ * Python: `asyncio.Runner`. Differs: `await using` or `close()` instead of `with`; the Runner does not cancel tasks
+ * that existed before it began.
  *
  * @example
  * ```ts
@@ -64,10 +66,10 @@ export function isRunnerActive(): boolean {
 export class Runner {
   #state: "created" | "active" | "closed" = "created";
   #context: Context | null = null;
-  /** Whether a main task is under way. */
+  /** Whether a main task is running. */
   #running = false;
   #closing: Promise<void> | null = null;
-  /** Stands for this Runner while it is the active one. */
+  /** Identifies this Runner while it is active. */
   readonly #session = {};
   #before: Set<Task<unknown>> = new Set();
   #processesBefore: ReadonlySet<Process> = new Set();
@@ -82,18 +84,18 @@ export class Runner {
   }
 
   /**
-   * Runs the function as the main task, to its end.
+   * Runs the function as the main task and returns its result.
    *
-   * Ctrl-C cancels the main task; a second one ends the process, as it does without a Runner. A program that has its own
-   * listener for SIGINT keeps it instead. When the process ends because nothing is left that could wake a task, it says
-   * which tasks wait for what, and its exit status is 13.
+   * Ctrl-C cancels the main task; a second one ends the process, as it does without a Runner. If the program has its
+   * own listener for SIGINT, that listener is called instead. When the process ends because nothing is left that could
+   * wake a task, it prints which tasks wait for what, and its exit status is 13.
    *
-   * Python: `Runner.run()`. Differs: gives a promise; tasks go on until `close()`.
+   * Python: `Runner.run()`. Differs: returns a promise; other tasks continue until `close()`.
    *
    * @param main - What to run.
-   * @throws {RuntimeError} If it is called in a task, while another Runner is at work, or after `close()`.
+   * @throws {RuntimeError} If it is called in a task, while another Runner is active, or after `close()`.
    * @throws {TypeError} If `main` is not a function.
-   * @throws {KeyboardInterrupt} If Ctrl-C cancelled the main task. If nobody catches it, the exit status is 130.
+   * @throws {KeyboardInterrupt} If Ctrl-C cancelled the main task. If it is not caught, the exit status is 130.
    */
   async run<T>(main: () => T | PromiseLike<T>, options: RunnerRunOptions = {}): Promise<Awaited<T>> {
     checkFunction("run()", main);
@@ -144,9 +146,9 @@ export class Runner {
   /**
    * Cancels all tasks that were started since the Runner began, and waits until they have ended.
    *
-   * What they throw is told to the loop's exception handler. A Runner that was not used yet stays as it is.
+   * Their errors are reported to the loop's exception handler. Closing an unused Runner has no effect.
    *
-   * Python: `Runner.close()`. Differs: gives a promise.
+   * Python: `Runner.close()`. Differs: returns a promise.
    */
   close(): Promise<void> {
     if (this.#state === "active") {
@@ -175,7 +177,10 @@ export class Runner {
     }
   }
 
-  /** @internal Ends it, whatever its tasks do: one that waits for a promise of others may never end. */
+  /**
+   * @internal Ends the Runner without waiting for its tasks: a task that waits for another library's promise may never
+   * end.
+   */
   _end(): void {
     if (active === this.#session) {
       this.#state = "closed";
@@ -218,13 +223,13 @@ function closed(): RuntimeError {
   return new RuntimeError("Runner is closed", { code: "ERR_RUNNER_CLOSED" });
 }
 
-/** That of Node for a top-level `await` that can never end. */
+/** Node's own exit status for a top-level `await` that can never end. */
 const STUCK_STATUS = 13;
 
 /**
- * From here on, a process that ends because nothing is left that could wake a task says so, and fails.
+ * From now on, a process that ends because nothing is left that could wake a task prints a report and fails.
  *
- * @param isAtWork - Whether anybody still waits for the end.
+ * @param isAtWork - Returns whether the main task or its cleanup is still running.
  * @returns A function that ends that.
  */
 function reportIfStuck(isAtWork: () => boolean): () => void {
@@ -234,7 +239,7 @@ function reportIfStuck(isAtWork: () => boolean): () => void {
       return;
     }
     report = "";
-    // It takes microtasks only, which still run before the process ends.
+    // Creating the report takes only microtasks, which still run before the process ends.
     void tasksReport(allTasks()).then((text) => {
       report = text;
     });
@@ -254,7 +259,7 @@ function reportIfStuck(isAtWork: () => boolean): () => void {
 }
 
 /**
- * From here on, Ctrl-\ (SIGQUIT) has the process say what its tasks wait for, and go on.
+ * From now on, Ctrl-\ (SIGQUIT) makes the process print what its tasks wait for, and continue.
  *
  * @returns A function that ends that.
  */
@@ -284,22 +289,22 @@ async function cancelAll(tasks: readonly Task<unknown>[]): Promise<void> {
 }
 
 /**
- * Runs the function as the main task and cleans up after it: the way to start a program.
+ * Runs the function as the main task and cleans up after it: the usual way to start a program.
  *
  * When the main task has ended, all tasks it started are cancelled and awaited. Ctrl-C cancels the main task, so that
  * its `finally` blocks run; a second one ends the process. The main task has a copy of the current Context.
  *
- * When the process ends because nothing is left that could wake a task, it says which tasks wait for what, and its exit
- * status is 13.
+ * When the process ends because nothing is left that could wake a task, it prints which tasks wait for what, and its
+ * exit status is 13.
  *
- * Python: `asyncio.run()`. Differs: takes a function, gives a promise.
+ * Python: `asyncio.run()`. Differs: takes a function, and returns a promise.
  *
  * @param main - What to run.
- * @returns What `main` returns.
- * @throws {RuntimeError} If it is called in a task, or while another `run()` is at work.
+ * @returns The result of `main`.
+ * @throws {RuntimeError} If it is called in a task, or while another `run()` is active.
  * @throws {TypeError} If `main` is not a function.
- * @throws {KeyboardInterrupt} If Ctrl-C cancelled the main task; the exit status is 130 if nobody catches it. Any error
- * of `main` is thrown as it is.
+ * @throws {KeyboardInterrupt} If Ctrl-C cancelled the main task; if it is not caught, the exit status is 130. Any other
+ * error of `main` is thrown unchanged.
  *
  * @example
  * ```ts

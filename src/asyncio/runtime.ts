@@ -1,15 +1,15 @@
-/** What runtime this is, and what it can do. */
+/** The current runtime and its abilities. */
 const { node = "0", bun, deno } = process.versions as Record<string, string | undefined>;
 
-/** Bun and Deno read and write in ways of their own; only what is public is known of those. */
+/** Bun and Deno implement input and output differently; code for them uses only public interfaces. */
 export const ON_NODE: boolean = bun === undefined && deno === undefined;
 export const ON_BUN: boolean = bun !== undefined;
 export const ON_DENO: boolean = deno !== undefined;
 
-/** Whether the runtime does what `reusePort` asks for. Node 20 takes the option and does nothing about it. */
+/** Whether the runtime supports `reusePort`. Node 20 accepts the option and ignores it. */
 export const HEEDS_REUSE_PORT: boolean = heedsReusePort();
 
-/** Whether a reset that comes together with data reads as an EOF: libuv before 1.52, on Node 20 and 22. */
+/** Whether a reset that arrives together with data looks like an EOF: libuv before 1.52, on Node 20 and 22. */
 export const HIDES_RESETS: boolean = ON_NODE && hidesResets(process.versions["uv"] ?? "");
 
 function hidesResets(uv: string): boolean {

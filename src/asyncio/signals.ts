@@ -8,7 +8,7 @@ import { KeyboardInterrupt } from "./exceptions.ts";
 
 const handlers = new Map<NodeJS.Signals, () => void>();
 
-/** What `run()` has listen to Ctrl-C. */
+/** The listener that `run()` adds for Ctrl-C. */
 let interruptListener: (() => void) | null = null;
 
 export function addSignalHandler(signal: NodeJS.Signals, callback: () => unknown): void {
@@ -39,10 +39,10 @@ export function removeSignalHandler(signal: NodeJS.Signals): boolean {
   return true;
 }
 
-/** What a shell reports of a program that Ctrl-C has ended: 128 and the number of the signal. */
+/** The exit status that a shell reports for a program ended by Ctrl-C: 128 plus the signal's number. */
 const INTERRUPTED_STATUS = 128 + constants.signals.SIGINT;
 
-/** Has the process end with this status when nobody catches a KeyboardInterrupt. */
+/** Makes the process exit with this status if a KeyboardInterrupt is not caught. */
 export function exitIfInterruptUncaught(): void {
   if (!process.listeners("uncaughtExceptionMonitor").includes(exitIfInterrupt)) {
     process.on("uncaughtExceptionMonitor", exitIfInterrupt);
@@ -57,9 +57,9 @@ function exitIfInterrupt(error: unknown): void {
 }
 
 /**
- * Has the function called at Ctrl-C, once: the second one finds no listener and ends the process.
+ * Calls the function at Ctrl-C, once: a second Ctrl-C finds no listener and ends the process.
  *
- * A program that listens to SIGINT itself keeps that.
+ * Has no effect if the program listens to SIGINT itself.
  *
  * @returns A function that stops listening.
  */

@@ -1,17 +1,17 @@
-/** socketpair: two sockets that are connected with each other. */
+/** socketpair: two sockets that are connected to each other. */
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { SOCKET_OPTIONS } from "./transports/node-sockets.ts";
 import { eventError } from "./transports/os-errors.ts";
 import { Wait } from "./waits.ts";
 
 /**
- * Two connected sockets: what is written to the one arrives at the other.
+ * Returns two connected sockets: bytes written to one arrive at the other.
  *
- * They are connected over the loopback address, and end each side by itself.
+ * They are connected over the loopback address. Ending one socket does not end the other.
  *
- * Python: `socket.socketpair()`. Differs: gives a promise; JavaScript has no such function of its own.
+ * Python: `socket.socketpair()`. Differs: returns a promise.
  *
- * @throws {OSError} If the system gives no sockets.
+ * @throws {OSError} If the system cannot create the sockets.
  */
 export function socketpair(): Promise<[Socket, Socket]> {
   const options = { ...SOCKET_OPTIONS, noDelay: true };
@@ -31,7 +31,7 @@ export function socketpair(): Promise<[Socket, Socket]> {
     stop();
     wait.reject(eventError(error));
   };
-  /** The runtimes do not agree on which end is told first, and somebody else may have found the port. */
+  /** The runtimes report the two ends in different orders, and another program may have connected to the port. */
   const match = (): void => {
     const one = near;
     const other = one?.connecting === false && accepted.find(({ remotePort }) => remotePort === one.localPort);
@@ -52,7 +52,7 @@ export function socketpair(): Promise<[Socket, Socket]> {
   });
   server.on("listening", () => {
     if (stopped) {
-      // Closing does nothing to a server that is only about to listen.
+      // Closing a server that does not listen yet has no effect.
       server.close();
       return;
     }

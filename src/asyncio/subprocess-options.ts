@@ -1,56 +1,59 @@
-/** Arguments of `createSubprocessExec()` and `createSubprocessShell()`: which are refused, and what Node's `spawn()` gets. */
+/**
+ * Arguments of `createSubprocessExec()` and `createSubprocessShell()`: their checks, and the arguments of Node's
+ * `spawn()`.
+ */
 import type { SpawnOptions, StdioOptions } from "node:child_process";
 import { ValueError } from "../errors.ts";
 import { repr } from "../repr.ts";
 import { checkBooleans, checkOptions, checkWholeNumber } from "./arguments.ts";
 
-/** A new pipe, whose other end the Process has. Python: `asyncio.subprocess.PIPE`. */
+/** A new pipe, whose other end belongs to the Process. Python: `asyncio.subprocess.PIPE`. */
 export const PIPE = -1;
 /** For `stderr`: the same as `stdout`. Python: `asyncio.subprocess.STDOUT`. */
 export const STDOUT = -2;
-/** Nothing: reads are at EOF, what is written is dropped. Python: `asyncio.subprocess.DEVNULL`. */
+/** No input or output: reads return EOF, and written bytes are dropped. Python: `asyncio.subprocess.DEVNULL`. */
 export const DEVNULL = -3;
 
 /**
- * What a child process has for its input or output: `PIPE`, `DEVNULL`, an open file by its descriptor or as an object that
- * has one, such as a `FileHandle`; `null` for what this process has.
+ * A child's input or output: `PIPE`, `DEVNULL`, the descriptor of an open file, an object that has one, such as a
+ * `FileHandle`, or `null` for this process's own.
  */
 export type Redirection = number | { readonly fd: number } | null;
 
 /** Options of {@linkcode createSubprocessExec} and {@linkcode createSubprocessShell}. */
 export interface SubprocessOptions {
-  /** What the child reads from. @default what this process has */
+  /** The child's input. @default this process's own */
   stdin?: Redirection | undefined;
-  /** What the child writes to. @default what this process has */
+  /** The child's output. @default this process's own */
   stdout?: Redirection | undefined;
-  /** What the child writes errors to; `STDOUT` for the same as `stdout`. @default what this process has */
+  /** The child's error output; `STDOUT` for the same as `stdout`. @default this process's own */
   stderr?: Redirection | undefined;
   /** The limit of `stdout` and `stderr`, in bytes; see StreamReader. @default 65536 */
   limit?: number | undefined;
-  /** The folder that the child starts in. @default that of this process */
+  /** The folder that the child starts in. @default this process's current folder */
   cwd?: string | undefined;
-  /** The environment of the child. @default that of this process */
+  /** The child's environment. @default this process's own */
   env?: Readonly<Record<string, string | undefined>> | undefined;
-  /** Whether the child leads a session of its own, which a Ctrl-C does not reach. @default false */
+  /** Whether the child leads its own session, which a Ctrl-C does not reach. @default false */
   startNewSession?: boolean | undefined;
-  /** The user to run as, by number. @default that of this process */
+  /** The user to run as, by number. @default this process's own */
   user?: number | undefined;
-  /** The group to run as, by number. @default that of this process */
+  /** The group to run as, by number. @default this process's own */
   group?: number | undefined;
 }
 
 const KNOWN = ["stdin", "stdout", "stderr", "limit", "cwd", "env", "startNewSession", "user", "group"];
 
-/** What `spawn()` gets, but for the program. */
+/** The arguments of `spawn()`, except for the program. */
 export interface Spawning {
   readonly options: SpawnOptions;
-  /** Whether both outputs go into one pipe, which `spawn()` cannot make. */
+  /** Whether both outputs go into one pipe, which `spawn()` cannot arrange. */
   readonly mergesOutputs: boolean;
 }
 
 /**
  * @throws {TypeError} If an option does not exist, or is of the wrong type.
- * @throws {ValueError} If a redirection is none.
+ * @throws {ValueError} If a redirection is not valid.
  */
 export function checkedSpawning(caller: string, options: SubprocessOptions): Spawning {
   checkOptions(caller, options, KNOWN);
@@ -87,7 +90,7 @@ export function checkedSpawning(caller: string, options: SubprocessOptions): Spa
   };
 }
 
-/** Refuses what cannot be part of a command. */
+/** Throws if the text cannot be part of a command. */
 export function checkText(name: string, text: unknown): void {
   if (typeof text !== "string") {
     throw new TypeError(`${name} must be a string, got ${repr(text)}`);
@@ -97,7 +100,7 @@ export function checkText(name: string, text: unknown): void {
   }
 }
 
-/** Refuses arguments that are no array of strings. */
+/** Throws unless the arguments are an array of strings. */
 export function checkArguments(given: unknown): void {
   if (!Array.isArray(given)) {
     throw new TypeError(`createSubprocessExec(): the arguments of the program must be an array, got ${repr(given)}`);

@@ -1,7 +1,7 @@
 /**
  * Child processes: `createSubprocessExec()`, `createSubprocessShell()`, Process.
  *
- * The pipes of a child are streams of Node, taken as any others are (`StreamReader.from()`, `StreamWriter.from()`).
+ * A child's pipes are Node streams, wrapped like any others by `StreamReader.from()` and `StreamWriter.from()`.
  * `node:child_process` is loaded by the first call, since most programs start no process.
  */
 import type { ChildProcess } from "node:child_process";
@@ -31,26 +31,26 @@ import { nodeChildProcess, nodeFs } from "./transports/on-demand.ts";
 import { eventError, systemError, toOSError } from "./transports/os-errors.ts";
 import { quiet, type Wait, WaitOn } from "./waits.ts";
 
-/** What `communicate()` returns: the output and the errors, `null` for one that is no pipe. */
+/** The result of `communicate()`: the output and the error output, each `null` if it is not a pipe. */
 export type Communicated = [stdout: Buffer | null, stderr: Buffer | null];
 
 /** Every child that was started and has not ended. */
 const running = new Set<Process>();
 
 /**
- * A child process, made by {@linkcode createSubprocessExec} or {@linkcode createSubprocessShell}.
+ * A child process, created by {@linkcode createSubprocessExec} or {@linkcode createSubprocessShell}.
  *
- * Python: `asyncio.subprocess.Process`. Differs: `wait()` returns when the process has ended, though its children may still
- * hold its pipes.
+ * Python: `asyncio.subprocess.Process`. Differs: `wait()` returns when the process has ended, even if its own children
+ * still hold its pipes.
  */
 export class Process {
-  /** The number of the process. */
+  /** The process ID. */
   readonly pid: number;
   /** Writes to the child's input; `null` unless `stdin` was `PIPE`. */
   readonly stdin: StreamWriter | null;
   /** Reads the child's output; `null` unless `stdout` was `PIPE`. */
   readonly stdout: StreamReader | null;
-  /** Reads the child's errors; `null` unless `stderr` was `PIPE`. */
+  /** Reads the child's error output; `null` unless `stderr` was `PIPE`. */
   readonly stderr: StreamReader | null;
   readonly #child: ChildProcess;
   #returncode: number | null = null;
@@ -68,7 +68,7 @@ export class Process {
   }
 
   /**
-   * The exit status; negative if a signal has ended the process: -15 for SIGTERM. `null` while it runs.
+   * The exit status; negative if a signal ended the process, such as -15 for SIGTERM. `null` while the process runs.
    *
    * Python: `Process.returncode`.
    */
@@ -79,8 +79,8 @@ export class Process {
   /**
    * Waits until the process has ended, and returns `returncode`.
    *
-   * A child whose output nobody reads may never end: use `communicate()`, or read meanwhile. What it has written can still
-   * be read afterwards. A cancellation does nothing to the process.
+   * A child whose output is not read may never end: use `communicate()`, or read while you wait. Output that it has
+   * written can still be read afterwards. A cancellation does not affect the process.
    *
    * Python: `Process.wait()`.
    */
@@ -94,7 +94,7 @@ export class Process {
       () => this.#waits.delete(wait),
     );
     this.#waits.add(wait);
-    // run() may have left the process behind.
+    // The process may have been left running at the end of run().
     this.#child.ref();
     return wait.begin();
   }
@@ -102,13 +102,13 @@ export class Process {
   /**
    * Sends `input` to the child, closes its input, reads everything it writes, and waits until it has ended.
    *
-   * All at the same time, so that no pipe stays full. A child that reads no input, or closes it early, is no error. What the
-   * child writes is kept in memory, whatever `limit` is. After a cancellation the process runs on, and what had arrived can
-   * still be read.
+   * It does all of this at the same time, so that no pipe stays full. It does not throw if the child reads no input or
+   * closes it early. The child's output is kept in memory, regardless of `limit`. After a cancellation the process
+   * continues, and the output that had arrived can still be read.
    *
-   * Python: `Process.communicate()`. Differs: takes strings, as UTF-8.
+   * Python: `Process.communicate()`. Differs: accepts strings, which are encoded as UTF-8.
    *
-   * @param input - What to send. If `stdin` is not `PIPE`, it is not sent.
+   * @param input - The bytes or text to send. Ignored if `stdin` is not `PIPE`.
    */
   communicate(input?: Uint8Array | string | null): Promise<Communicated> {
     return quiet(this.#communicate(input ?? null));
@@ -127,38 +127,40 @@ export class Process {
   /**
    * Sends a signal to the process.
    *
-   * Python: `Process.send_signal()`. Differs: takes names as well.
+   * Python: `Process.send_signal()`. Differs: accepts names as well.
    *
-   * @param signal - Its name or its number.
+   * @param signal - The signal's name or number.
    * @throws {ProcessLookupError} If the process has ended.
    * @throws {PermissionError} If the process belongs to another user.
    * @throws {ValueError} If there is no such signal.
    */
   sendSignal(signal: NodeJS.Signals | number): void {
     if (this.#returncode !== null) {
-      throw new ProcessLookupError(`${this} has ended with ${this.#returncode}; look at returncode before`);
+      throw new ProcessLookupError(`${this} has ended with ${this.#returncode}; check returncode first`);
     }
     if (!isSignal(signal)) {
       throw new ValueError(`sendSignal(): signal must be the name or the number of a signal, got ${repr(signal)}`);
     }
     try {
-      // Not by the child's own method: Deno takes the signal for what ends the process, though it may be caught.
+      // The child's own method is not used: Deno assumes that the signal ends the process, although it may be caught.
       process.kill(this.pid, signal);
     } catch (error) {
       const translated = toOSError(error);
-      // It has ended, and this is not known yet: no error in Python either.
+      // The process has ended, but this was not reported yet: Python throws no error here either.
       if (!(translated instanceof ProcessLookupError)) {
         throw translated;
       }
     }
   }
 
-  /** Asks the process to end, by SIGTERM. Python: `Process.terminate()`. @throws As `sendSignal()` does. */
+  /**
+   * Sends SIGTERM, which asks the process to end. Python: `Process.terminate()`. @throws The errors of `sendSignal()`.
+   */
   terminate(): void {
     this.sendSignal("SIGTERM");
   }
 
-  /** Ends the process, by SIGKILL. Python: `Process.kill()`. @throws As `sendSignal()` does. */
+  /** Sends SIGKILL, which ends the process. Python: `Process.kill()`. @throws The errors of `sendSignal()`. */
   kill(): void {
     this.sendSignal("SIGKILL");
   }
@@ -173,7 +175,7 @@ export class Process {
     return this.toString();
   }
 
-  /** @internal From now on the process does not keep this one from ending. */
+  /** @internal From now on, the child does not keep this process alive. */
   _unref(): void {
     this.#child.unref();
     for (const pipe of this.#child.stdio) {
@@ -215,8 +217,8 @@ export class Process {
  *
  * @param program - A path, or a name that is looked up in PATH.
  * @param args - The arguments of the program.
- * @throws {FileNotFoundError} If there is no such program, or no folder `cwd`.
- * @throws {PermissionError} If it may not be run.
+ * @throws {FileNotFoundError} If the program or the folder `cwd` does not exist.
+ * @throws {PermissionError} If the program may not be executed.
  * @throws {OSError} If the process cannot be started for another reason.
  * @throws {TypeError} If an argument or an option is of the wrong type.
  *
@@ -262,8 +264,9 @@ async function exec(program: string, args: readonly string[], options: Subproces
  *
  * Python: `asyncio.create_subprocess_shell()`.
  *
- * @param command - What the shell runs. Text of others in it is run, too: quote it, or use `createSubprocessExec()`.
- * @throws {FileNotFoundError} If there is no folder `cwd`.
+ * @param command - The command for the shell. Untrusted text in it is executed as well: quote it, or use
+ * `createSubprocessExec()`.
+ * @throws {FileNotFoundError} If the folder `cwd` does not exist.
  * @throws {OSError} If the process cannot be started for another reason.
  * @throws {TypeError} If an argument or an option is of the wrong type.
  *
@@ -291,12 +294,12 @@ async function shell(command: string, options: SubprocessOptions): Promise<Proce
   return started(command, [], { ...spawning.options, shell: true }, options);
 }
 
-/** Those that run, for `run()`, which warns of those that it leaves behind. */
+/** The running child processes, for `run()`, which warns about those that it leaves behind. */
 export function runningProcesses(): Set<Process> {
   return new Set(running);
 }
 
-/** Warns of every process that runs and is not one of those, and has none of them keep this process from ending. */
+/** Warns about every running child that is not in `before`, and keeps none of them from letting this process end. */
 export function leaveProcesses(before: ReadonlySet<Process>): void {
   for (const process of running) {
     if (!before.has(process)) {
@@ -327,7 +330,7 @@ async function started(
   }
   const process = new Process(child, limit);
   try {
-    // As in Python, the task can be cancelled here; a process that nobody has got must not run on.
+    // As in Python, the task can be cancelled here; a process that was never returned must not continue.
     await sleep(0);
   } catch (error) {
     process.kill();
@@ -343,7 +346,7 @@ function failure(child: ChildProcess): Promise<unknown> {
   });
 }
 
-/** Why a program could not be started, in Python's words: with the file that is missing. */
+/** The error for a program that could not be started, in Python's words: it names the missing file. */
 function spawnError(error: unknown, program: string, { cwd }: Spawning["options"]): unknown {
   const translated = toOSError(error);
   if (!(translated instanceof OSError)) {
@@ -354,9 +357,9 @@ function spawnError(error: unknown, program: string, { cwd }: Spawning["options"
   return eventError(error, `${text}: ${repr(isOfFolder ? cwd : program)}`);
 }
 
-/** What the shell does first so that both outputs go into one pipe. */
+/** The shell command that first joins both outputs into one pipe. */
 function joinOutputs({ options: { env } }: Spawning): string {
-  // The shell sets PWD, also where the environment is not to have it.
+  // The shell sets PWD even if the environment should not contain it.
   return `${env?.["PWD"] === undefined ? "unset PWD; " : ""}exec 2>&1; `;
 }
 
@@ -368,7 +371,7 @@ function checkHasShell(caller: string): void {
   }
 }
 
-/** Throws what the start of the program would: the shell that starts it has only an exit status to say so. */
+/** Throws the error that starting the program would throw: a shell that starts it reports only an exit status. */
 function checkProgram(program: string, { options: { cwd = ".", env } }: Spawning): void {
   const { accessSync, constants: access, existsSync, statSync } = nodeFs();
   const folders = program.includes("/") ? [cwd] : (env?.["PATH"] ?? "/usr/bin:/bin").split(":");
@@ -385,7 +388,7 @@ function checkProgram(program: string, { options: { cwd = ".", env } }: Spawning
         return;
       }
     } catch {
-      // Not there, or not to be run: the next folder may have it.
+      // Missing or not executable; the next folder may have it.
     }
   }
   const error = systemError(found ? "EACCES" : "ENOENT", `spawn ${program}`);

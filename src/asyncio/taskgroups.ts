@@ -1,9 +1,9 @@
 /**
  * TaskGroup: tasks that end together.
  *
- * Theory of operation. The group belongs to the task that enters it. When a task of the group fails, the others are
- * cancelled, and so is the body; that cancellation is the group's own, which is taken back on exit. A cancellation from
- * outside cancels the tasks and goes on its way when they have ended, unless one of them failed: errors come first.
+ * Theory of operation. The group belongs to the task that enters it. When a task of the group fails, the other tasks
+ * and the body are cancelled; that cancellation is the group's own, and is withdrawn on exit. A cancellation from
+ * outside cancels the tasks, and propagates when they have ended, unless one of them failed: errors take precedence.
  */
 import { knowMethodsOf } from "../contextvars/detached.ts";
 import { RuntimeError } from "../errors.ts";
@@ -15,7 +15,7 @@ import { ExceptionGroup, KeyboardInterrupt } from "./exceptions.ts";
 import { type Future, InnerFuture } from "./futures.ts";
 import { createTask, currentTask, type Task, type TaskOptions } from "./tasks.ts";
 
-/** What the body of a group ended with. */
+/** The error with which a group's body ended. */
 type Failure = { readonly error: unknown } | null;
 
 /**
@@ -41,13 +41,13 @@ export class TaskGroup {
   #parent: Task<unknown> | null = null;
   readonly #tasks = new Set<Task<unknown>>();
   #errors: unknown[] = [];
-  /** The first KeyboardInterrupt, which comes out by itself. */
+  /** The first KeyboardInterrupt, which is thrown without the other errors. */
   #interrupt: KeyboardInterrupt | null = null;
-  // The body is left: nothing but the tasks is waited for. Aborting: the tasks were cancelled, no more may be made.
-  // Both can only become true; aborting may come first.
+  // After the body has ended, only the tasks are waited for. Aborting: the tasks were cancelled, and no more may be
+  // created. Both can only become true; aborting may come first.
   #exiting = false;
   #aborting = false;
-  /** The group itself has cancelled its parent, and has to take that back. */
+  /** Whether the group itself has cancelled its parent, and has to withdraw that. */
   #parentCancelRequested = false;
   #cancelOnEntry = false;
   #allDone: Future<void> | null = null;
@@ -57,7 +57,8 @@ export class TaskGroup {
    *
    * Python: `TaskGroup.create_task()`. Differs: takes a function.
    *
-   * @throws {RuntimeError} Before `with()`, when all tasks have ended after it, and while the tasks are being cancelled.
+   * @throws {RuntimeError} Before `with()`, after it when all tasks have ended, and while the tasks are being
+   * cancelled.
    * @throws {TypeError} If `callable` is not a function.
    */
   createTask<T>(callable: () => T | PromiseLike<T>, options?: TaskOptions): Task<Awaited<T>> {
@@ -74,7 +75,7 @@ export class TaskGroup {
     this.#tasks.add(task as Task<unknown>);
     task._observe(() => this.#taskDone(task as Task<unknown>), "TaskGroup()", this.#parent);
     if (this.#aborting) {
-      // It was started eagerly and has cancelled the group before it belonged to it.
+      // The task started eagerly and cancelled the group before it belonged to it.
       task.cancel();
     }
     return task;
@@ -83,7 +84,7 @@ export class TaskGroup {
   /**
    * Cancels all tasks of the group and its body; `with()` then ends without an error.
    *
-   * Before `with()`, it takes effect on entry. More than once is as once.
+   * A call before `with()` takes effect on entry. Further calls have no effect.
    *
    * Python: `TaskGroup.cancel()`, since 3.15.
    */
@@ -106,12 +107,12 @@ export class TaskGroup {
    *
    * Python: `async with asyncio.TaskGroup() as tg:`. Differs: a method.
    *
-   * @param body - Gets this group.
-   * @returns What the function returns.
-   * @throws {ExceptionGroup} If tasks or the body failed: all errors that are no cancellations.
-   * @throws {KeyboardInterrupt} If a task or the body threw it: then without the other errors.
+   * @param body - Called with this group.
+   * @returns The function's result.
+   * @throws {ExceptionGroup} If tasks or the body failed; it contains all errors except cancellations.
+   * @throws {KeyboardInterrupt} If a task or the body threw it; the other errors are then dropped.
    * @throws {CancelledError} If the current task was cancelled, and nothing failed.
-   * @throws {RuntimeError} If the group was entered before, or there is no current task.
+   * @throws {RuntimeError} If the group was already entered, or there is no current task.
    */
   with<T>(body: (group: this) => T | PromiseLike<T>): Promise<Awaited<T>> {
     return new ReportedUnlessAwaited(this.#with(body));
@@ -128,7 +129,7 @@ export class TaskGroup {
       failure = { error };
     }
     await this.#exit(parent, failure);
-    // A body that the group itself has cancelled has no result.
+    // A body that the group itself cancelled has no result.
     return result as Awaited<T>;
   }
 
@@ -179,7 +180,7 @@ export class TaskGroup {
       this.#abort();
     }
     let latest: Failure = null;
-    // More than once, because the parent may be cancelled while it waits, and again.
+    // Repeated, because the parent may be cancelled several times while it waits.
     while (this.#tasks.size > 0) {
       this.#allDone ??= new InnerFuture(() => `TaskGroup.with() ${this.#tasks.size} tasks left`);
       try {
@@ -197,7 +198,7 @@ export class TaskGroup {
       throw this.#interrupt;
     }
     if (this.#parentCancelRequested) {
-      // At zero nobody else wants the parent cancelled. Otherwise somebody does, perhaps only since the body has ended.
+      // At zero no other code has cancelled the parent. Otherwise other code has, perhaps only since the body ended.
       cancelled = parent.uncancel() === 0 ? null : (cancelled ?? latest);
     }
     const errors = this.#errors;
@@ -212,7 +213,7 @@ export class TaskGroup {
       return;
     }
     if (parent.cancelling() > 0) {
-      // The errors take the place of the CancelledError, which is to come again at the next wait.
+      // The errors replace the CancelledError, which is thrown again at the next wait.
       parent.uncancel();
       parent.cancel();
     }

@@ -1,12 +1,12 @@
 /**
- * timeout and timeoutAt: a limit of time for a block of code.
+ * timeout and timeoutAt: a time limit for a block of code.
  *
- * Theory of operation. At the deadline the task is cancelled. Whether the CancelledError that comes out of the block is
- * that one is told by counting: the task's `cancelling()` was noted on entry, and `uncancel()` on exit must lead back to
- * it. If it leads to more, somebody else wants the task cancelled, too, and the CancelledError goes on its way.
+ * Theory of operation. At the deadline the task is cancelled. Counting decides whether the CancelledError that leaves
+ * the block belongs to this deadline: the task's `cancelling()` is recorded on entry, and `uncancel()` on exit must
+ * return that number. If it returns more, other code has cancelled the task as well, and the CancelledError propagates.
  *
- * A promise that is not the library's is not interrupted. A block that has waited for one beyond the deadline may return
- * as if nothing had happened; its cancellation is then still to be delivered, and the exit makes a TimeoutError of it.
+ * Promises that are not the library's are not interrupted. A block that waits for one beyond the deadline may return
+ * normally; its cancellation is then still pending, and the exit throws a TimeoutError for it.
  */
 import { knowMethodsOf } from "../contextvars/detached.ts";
 import { RuntimeError, TimeoutError } from "../errors.ts";
@@ -20,7 +20,7 @@ import { time } from "./timers.ts";
 type State = "created" | "active" | "expiring" | "expired" | "finished";
 
 /**
- * A limit of time; made by {@linkcode timeout} or {@linkcode timeoutAt}, used by `with()`, once.
+ * A time limit; created by {@linkcode timeout} or {@linkcode timeoutAt}, and used once, by `with()`.
  *
  * Python: `asyncio.Timeout`. Differs: `with()` instead of `async with`.
  */
@@ -29,9 +29,9 @@ export class Timeout {
   #state: State = "created";
   #task: Task<unknown> | null = null;
   #handle: Handle | null = null;
-  /** How many requests to end the task had on entry. */
+  /** The task's number of cancellation requests on entry. */
   #cancelling = 0;
-  /** Whether one of those was still to be delivered. */
+  /** Whether one of those requests was not delivered yet. */
   #mustCancelOnEntry = false;
 
   /** @internal */
@@ -44,7 +44,7 @@ export class Timeout {
     return this.#when;
   }
 
-  /** Whether the deadline was reached inside. Python: `Timeout.expired()`. */
+  /** Whether the deadline was reached inside the block. Python: `Timeout.expired()`. */
   expired(): boolean {
     return this.#state === "expiring" || this.#state === "expired";
   }
@@ -55,7 +55,7 @@ export class Timeout {
    * Python: `Timeout.reschedule()`.
    *
    * @param when - In seconds of the loop's clock; `null` for none.
-   * @throws {RuntimeError} Before `with()`, after it, and once the deadline was reached.
+   * @throws {RuntimeError} Before or after `with()`, and once the deadline was reached.
    */
   reschedule(when: number | null): void {
     if (this.#state === "created") {
@@ -75,15 +75,15 @@ export class Timeout {
   }
 
   /**
-   * Runs the function, in the current task, until it returns or the deadline is reached; then it is cancelled.
+   * Runs the function in the current task, and cancels it if it has not returned by the deadline.
    *
    * Python: `async with asyncio.timeout(delay) as t:`. Differs: a method.
    *
-   * @param body - Gets this Timeout.
-   * @returns What the function returns.
-   * @throws {TimeoutError} If the deadline was reached and the function ended with the CancelledError, which is the cause,
-   * or returned without any wait of its having got the CancelledError: it waited for a promise that is not the library's.
-   * @throws {RuntimeError} If it was entered before, or there is no current task.
+   * @param body - Called with this Timeout.
+   * @returns The function's result.
+   * @throws {TimeoutError} If the deadline was reached, and the function ended with the CancelledError (which is the
+   * `cause`), or returned without receiving it because it waited for a promise that is not the library's.
+   * @throws {RuntimeError} If the Timeout was already entered, or there is no current task.
    */
   with<T>(body: (timeout: this) => T | PromiseLike<T>): Promise<Awaited<T>> {
     return new ReportedUnlessAwaited(this._with(body));
@@ -140,7 +140,9 @@ export class Timeout {
     return task;
   }
 
-  /** Leaves the block. True when the cancellation that ended it is this Timeout's own, and no other is pending. */
+  /**
+   * Leaves the block. Returns `true` if the cancellation that ended it is this Timeout's own and no other is pending.
+   */
   #exit(task: Task<unknown>): boolean {
     this.#handle?.cancel();
     this.#handle = null;
@@ -168,18 +170,19 @@ export class Timeout {
 }
 
 /**
- * A limit of time for a block of code, from the moment of this call on.
+ * Returns a time limit for a block of code, which starts now.
  *
  * ```text
  * await asyncio.timeout(5).with(async (t) => { ... });
  * ```
  *
  * Timeouts can be nested. At the deadline the library's waits inside the block are cancelled. Other promises are not
- * interrupted: `with()` throws when the block has ended.
+ * interrupted: `with()` then throws when the block has ended.
  *
  * Python: `asyncio.timeout()`. Differs: `with()` instead of `async with`.
  *
- * @param delay - In seconds; 0 or less: at the first wait; `null`: no limit, until `reschedule()`.
+ * @param delay - In seconds. If it is 0 or less, the first wait is cancelled; `null` means no limit, until
+ * `reschedule()`.
  * @throws {ValueError} If `delay` is NaN.
  *
  * @example
@@ -200,11 +203,11 @@ export function timeout(delay: number | null): Timeout {
 }
 
 /**
- * A limit of time for a block of code, until a moment of the loop's clock.
+ * Returns a time limit for a block of code, as a time of the loop's clock.
  *
  * Python: `asyncio.timeout_at()`. Differs: `with()` instead of `async with`.
  *
- * @param when - In seconds of `getRunningLoop().time()`; `null`: no limit.
+ * @param when - In seconds of `getRunningLoop().time()`; `null` for no limit.
  * @throws {ValueError} If `when` is NaN.
  */
 export function timeoutAt(when: number | null): Timeout {

@@ -1,53 +1,54 @@
 /**
- * The timers of the loop, in the order of their moments.
+ * The loop's timers, in the order of their times.
  *
- * Theory of operation. Those that wait are in a binary heap, the earliest first; of one moment, the one that was made
- * first. One timer of Node stands for the earliest. When it fires, all whose moment has come become ready, in their order:
- * timers of Node would count whole milliseconds each by itself, and those of one moment could overtake each other.
+ * Theory of operation. Waiting timers are in a binary heap, the earliest first; timers with the same time are ordered
+ * by creation. One Node timer, the alarm, is set for the earliest. When it fires, all due timers become ready in order.
+ * With a Node timer for each, which counts whole milliseconds, timers of the same time could overtake each other.
  *
- * The alarm is set by whoever happens to change what is earliest, and must not keep that task alive: so it is set outside
- * any flow, except for the only timer there is, which goes with its task. An alarm that is too early because its timer was
- * taken away stays, and is set again when it fires: limits of time are made and taken away all the time.
+ * The alarm is set by the code that happens to change the earliest timer, and must not keep that code's task alive: so
+ * it is set outside any flow, except for a single timer, whose alarm is removed with it. An alarm that is too early
+ * because its timer was removed stays, and is set again when it fires, because programs create and cancel time limits
+ * constantly.
  */
 import { runInNoFlow } from "../contextvars/current.ts";
 import { clearTimeout, setTimeout, time } from "./clock.ts";
 import { type Due, soonDue } from "./ready.ts";
 
-/** `setTimeout` fires at once for a delay that does not fit 31 bits. */
+/** The longest delay of `setTimeout`, which fires immediately for a delay that does not fit into 31 bits. */
 export const LONGEST_TIMEOUT: number = 2 ** 31 - 1; // milliseconds
 
-/** Something that is to be run at some moment. */
+/** An item that runs at a given time. */
 export interface Timer extends Due {
-  /** @internal Where it is in the heap; -1 where it is not. */
+  /** @internal Its place in the heap; -1 if it is not in the heap. */
   _place: number;
-  /** @internal Its place among the timers of the same moment. */
+  /** @internal Its rank among timers with the same time. */
   readonly _order: number;
 }
 
 let timersMade = 0;
 
-/** The place of a new timer among those of the same moment. */
+/** The rank of a new timer among timers with the same time. */
 export function nextTimerOrder(): number {
   timersMade += 1;
   return timersMade;
 }
 
-/** The loop's clock: seconds since some fixed moment, never going back. */
+/** The loop's clock: seconds since an arbitrary time, never decreasing. */
 export { time } from "./clock.ts";
 
 const heap: Timer[] = [];
 let alarm: NodeJS.Timeout | undefined;
-/** What the alarm is set to, if it is. */
+/** The time that the alarm is set for; `null` if it is not set. */
 let alarmAt: number | null = null;
-/** Whether it was set outside any flow, and so may stay when its timer is taken away. */
+/** Whether the alarm was set outside any flow, and so may stay when its timer is removed. */
 let alarmMayStay = false;
 
-/** When the earliest timer is due, in seconds of the loop's clock; `null` where none waits. */
+/** When the earliest timer is due, in seconds of the loop's clock; `null` if there is none. */
 export function nextMoment(): number | null {
   return heap[0]?.when() ?? null;
 }
 
-/** Forgets all timers, and returns them. */
+/** Removes all timers and returns them. */
 export function dropTimers(): Timer[] {
   const dropped = heap.splice(0).sort((a, b) => (isBefore(a, b) ? -1 : 1));
   for (const timer of dropped) {
@@ -57,12 +58,12 @@ export function dropTimers(): Timer[] {
   return dropped;
 }
 
-/** Makes the timer ready when its moment comes. */
+/** Makes the timer ready when it is due. */
 export function addTimer(timer: Timer): void {
   heap.push(timer);
   rise(timer, heap.length - 1);
   if (timer.when() <= time()) {
-    // With those before it whose moment has come meanwhile; and a timer of Node would take a millisecond.
+    // Together with earlier timers that are due by now; a Node timer would take a millisecond.
     ring();
   } else if (heap.length === 1) {
     setAlarm();
@@ -72,7 +73,7 @@ export function addTimer(timer: Timer): void {
   }
 }
 
-/** Takes the timer away, if it still waits. */
+/** Removes the timer if it still waits. */
 export function removeTimer(timer: Timer): void {
   const place = timer._place;
   if (place < 0) {
@@ -84,9 +85,10 @@ export function removeTimer(timer: Timer): void {
   }
 }
 
-/** Makes those ready whose moment has come. */
+/** Makes all due timers ready. */
 export function alarmed(): void {
-  // It may be early by a fraction of a millisecond, or a part of a long time; then it has to be set again.
+  // The alarm may be early, by a fraction of a millisecond or because the delay was too long for one; then it is set
+  // again.
   forgetAlarm();
   ring();
 }
@@ -100,7 +102,7 @@ function ring(): void {
   resetAlarm();
 }
 
-/** Sets the alarm for others than the timer of the code that runs. */
+/** Sets the alarm for timers other than that of the running code. */
 function resetAlarm(): void {
   const first = heap[0];
   if (first === undefined) {
@@ -125,7 +127,7 @@ function setAlarm(): void {
   }
 }
 
-/** One that has rung, too, would keep the task alive that set it. */
+/** Drops the reference to the alarm: even an alarm that has fired would keep the task that set it alive. */
 function forgetAlarm(): void {
   alarm = undefined;
   alarmAt = null;
@@ -136,7 +138,7 @@ function isBefore(a: Timer, b: Timer): boolean {
   return difference < 0 || (difference === 0 && a._order < b._order);
 }
 
-/** Takes out what is at the place; the last one fills it. */
+/** Removes the timer at the place; the last timer fills it. */
 function take(place: number): void {
   (heap[place] as Timer)._place = -1;
   const last = heap.pop() as Timer;
@@ -147,7 +149,7 @@ function take(place: number): void {
   sink(last, last._place);
 }
 
-/** Puts the timer at the place, or above it, where it belongs. */
+/** Inserts the timer at the place or above it. */
 function rise(timer: Timer, from: number): void {
   let place = from;
   while (place > 0) {
@@ -162,7 +164,7 @@ function rise(timer: Timer, from: number): void {
   put(timer, place);
 }
 
-/** The same, downwards. */
+/** Inserts the timer at the place or below it. */
 function sink(timer: Timer, from: number): void {
   let place = from;
   for (;;) {

@@ -1,11 +1,12 @@
 /**
- * Errors of Futures that nobody asks for: reported when the Future is garbage, or when the process ends.
+ * Unretrieved errors of Futures: reported when the Future is garbage-collected, or when the process ends.
  *
- * Theory of operation. What is reported of a Future that is garbage has to be held from outside. But an error may lead
- * back to its Future, by a property or a cause, and so may a variable of the Context it is reported in. Held from outside,
- * they would keep the Future, which would never be garbage. So only the Future holds them. From outside is held what leads
- * nowhere: texts, and the error if all its properties lead nowhere, otherwise a copy without the others. Objects are also
- * held weakly: the error and the values of variables that something else keeps are in the report as they are.
+ * Theory of operation. The report about a collected Future has to be stored outside the Future. But an error may refer
+ * back to its Future, by a property or a cause, and so may a variable of the Context it is reported in. Stored outside,
+ * they would keep the Future alive forever. So only the Future holds them. Outside, only data that refers to nothing
+ * else is stored: texts, and the error if all its properties are such data, otherwise a copy without the other
+ * properties. Objects are also held weakly, so that the report contains the original error and variable values if other
+ * code keeps them alive.
  */
 import { types } from "node:util";
 import { Context } from "../contextvars/context.ts";
@@ -15,13 +16,13 @@ import { callExceptionHandler } from "./events.ts";
 import type { Ready } from "./ready.ts";
 import { ON_DENO } from "./runtime.ts";
 
-/** What is reported of a Future that failed. */
+/** The report about a failed Future. */
 export interface Failure {
   readonly message: string;
   readonly exception: unknown;
   /** The Future's text. */
   readonly future: string;
-  /** In debug mode, where the Future was made. */
+  /** In debug mode, the stack where the Future was created. */
   readonly stack: string | undefined;
   /** The Context to report it in. */
   readonly context: Context | undefined;
@@ -32,9 +33,9 @@ interface Failed {
   _failure(): Failure;
 }
 
-/** What is held of a failure from outside. */
+/** The part of a report that is stored outside the Future. */
 interface Remnant extends Omit<Failure, "context"> {
-  /** The error itself, held weakly, where `exception` is a copy of it. */
+  /** The error itself, held weakly, if `exception` is a copy of it. */
   readonly original: unknown;
   readonly variables: readonly (readonly [ContextVar<unknown>, unknown])[] | undefined;
 }
@@ -43,7 +44,7 @@ const remnants = new Set<Remnant>();
 
 const collected = new FinalizationRegistry<Remnant>(report);
 
-/** The failure of a Future, which is reported unless somebody asks for the error. Only the Future holds it. */
+/** The failure of a Future, which is reported unless the error is retrieved. Only the Future refers to this object. */
 export class Unretrieved implements Ready {
   readonly #future: Failed;
   #remnant: Remnant | null = null;
@@ -53,7 +54,7 @@ export class Unretrieved implements Ready {
     this.#future = future;
   }
 
-  /** Somebody has asked for the error. */
+  /** Called when the error was retrieved. */
   forget(): void {
     this.#isForgotten = true;
     if (this.#remnant !== null) {
@@ -61,7 +62,7 @@ export class Unretrieved implements Ready {
     }
   }
 
-  /** Those that waited for the Future have had their turn. */
+  /** Runs after all code that waited for the Future has had its turn. */
   _step(): boolean {
     if (!this.#isForgotten) {
       this.#remnant = remnantOf(this.#future._failure());
@@ -112,7 +113,7 @@ function reportAll(): void {
   }
 }
 
-/** A Context of the variables whose values are still there. */
+/** A Context with the variables whose values still exist. */
 function contextWith(variables: readonly (readonly [ContextVar<unknown>, unknown])[]): Context {
   const context = new Context();
   context.run(() => {
@@ -130,22 +131,21 @@ function isObject(value: unknown): value is object {
   return (typeof value === "object" && value !== null) || typeof value === "function";
 }
 
-/** A reference that does not keep the value, if it is an object. */
+/** A reference that does not keep the value alive, if it is an object. */
 function weakly(value: unknown): unknown {
   return isObject(value) ? new WeakRef(value) : value;
 }
 
-/** Stands for a value that may lead back. */
+/** Replaces a value that may refer back to the Future. */
 const LEFT_OUT: unique symbol = Symbol("left out");
 
-/** So many objects are looked at, that one error may lead to; the others are left out. */
+/** How many of the objects that an error refers to are examined; the others are left out. */
 const MOST_OBJECTS = 1000;
 
 /**
- * The value if it leads to nothing but plain data and errors; otherwise a copy without the properties that may lead
- * elsewhere, or `LEFT_OUT`.
+ * The value if it refers only to plain data and errors; otherwise a copy without the other properties, or `LEFT_OUT`.
  *
- * @param seen - The objects that were met on the way. One that leads to itself is left out there.
+ * @param seen - The objects that were already visited. A reference back to one of them is left out.
  */
 function detached(value: unknown, seen: Set<object>): unknown {
   if (!isObject(value) || ArrayBuffer.isView(value)) {
@@ -162,7 +162,7 @@ function detached(value: unknown, seen: Set<object>): unknown {
       return LEFT_OUT;
     }
     const [properties, isWhole] = detachedProperties(value, isError, seen);
-    // In Deno an error keeps what the methods on its stack were called on.
+    // In Deno an error keeps the objects alive whose methods are on its stack.
     if (isWhole && !(isError && ON_DENO)) {
       return value;
     }
@@ -174,14 +174,14 @@ function detached(value: unknown, seen: Set<object>): unknown {
   }
 }
 
-/** The properties that lead nowhere, and whether those are all. */
+/** The properties that refer to plain data only, and whether these are all. */
 function detachedProperties(value: object, isError: boolean, seen: Set<object>): [PropertyDescriptorMap, boolean] {
   const properties: PropertyDescriptorMap = {};
   let isWhole = true;
   for (const key of Reflect.ownKeys(value)) {
     const descriptor = Object.getOwnPropertyDescriptor(value, key) as PropertyDescriptor;
     if (isError && key === "stack") {
-      // V8 keeps what the methods on the stack were called on until it is asked for the text.
+      // V8 keeps the objects alive whose methods are on the stack until the stack's text is read.
       properties[key] = { value: String((value as Error).stack), configurable: true, writable: true };
       continue;
     }

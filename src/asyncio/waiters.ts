@@ -1,14 +1,14 @@
 /**
- * Waiters: those that wait for a lock, or for a queue to change, in the order in which they came.
+ * Waiters: the list of waits for a lock or a queue, in order of arrival.
  *
- * Theory of operation. They are a doubly linked list: whatever is done with it costs the same, however many wait. (A Set
- * is no queue: whoever asks for its first makes V8 pass over all that were deleted before it.)
+ * Theory of operation. It is a doubly linked list, in which every operation takes constant time. (A Set is not suitable
+ * as a queue: to find its first element, V8 passes over all elements deleted before it.)
  *
- * Whoever is woken or cancelled goes into the ready queue, as asyncio's Futures do, and what it was woken for is done when
- * its turn comes. A `cancel()` of its task in between still wins.
+ * A waiter that is woken or cancelled enters the ready queue, as asyncio's Futures do, and acts when its turn comes. A
+ * `cancel()` of its task in between takes precedence.
  *
- * One that was woken or cancelled stays in the list until its turn, when it is taken out. So that nobody looks at all of
- * these again and again, the list knows how far it has looked: what is done stays done, what is cancelled stays cancelled.
+ * A woken or cancelled waiter stays in the list until its turn. To avoid examining all of these repeatedly, the list
+ * remembers how far it has searched: a waiter that was woken or cancelled stays so.
  */
 import { repr } from "../repr.ts";
 import { fromCallback } from "./async-stacks.ts";
@@ -16,7 +16,7 @@ import { type CancelMessage, cancelledError } from "./exceptions.ts";
 import { type Ready, soon } from "./ready.ts";
 import { type Cancellable, Settleable, type WaitingTask, waitingTask } from "./waits.ts";
 
-/** One that waits, with its place in the list. */
+/** A wait, with its place in the list. */
 export abstract class Waiter<T> extends Settleable<T> implements Cancellable, Ready {
   readonly #list: Waiters;
   /** The task that waits, if there is one. */
@@ -33,16 +33,22 @@ export abstract class Waiter<T> extends Settleable<T> implements Cancellable, Re
     this.#list = list;
   }
 
-  /** What waits, and what for, for messages. */
+  /** A description of the wait, for messages. */
   abstract what(): string;
 
-  /** Its turn has come, and it is out of the list: fulfils the promise, or waits again. What it throws, the wait throws. */
+  /**
+   * Called when its turn has come, after it was removed from the list: resolves the promise, or waits again. The wait
+   * throws any error that this throws.
+   */
   protected abstract goOn(): void;
 
-  /** It is out of the list, and gets an error. @param wasWoken - Whether it had been woken before it was cancelled. */
+  /**
+   * Called when it ends with an error, after it was removed from the list. @param wasWoken - Whether it had been woken
+   * before it was cancelled.
+   */
   protected gaveUp(_wasWoken: boolean): void {}
 
-  /** Stands at the end of the list, until woken. */
+  /** Appends itself to the list and waits until it is woken. */
   wait(): Promise<T> {
     this.#state = "waiting";
     this.#list.add(this as Waiter<unknown>);
@@ -50,7 +56,7 @@ export abstract class Waiter<T> extends Settleable<T> implements Cancellable, Re
     return this.promise;
   }
 
-  /** Whether it was neither woken nor cancelled. */
+  /** Whether the waiter was neither woken nor cancelled. */
   get isPending(): boolean {
     return this.#state === "waiting";
   }
@@ -104,9 +110,9 @@ export abstract class Waiter<T> extends Settleable<T> implements Cancellable, Re
 export class Waiters {
   #first: Waiter<unknown> | null = null;
   #last: Waiter<unknown> | null = null;
-  /** All before it were woken or cancelled; `null`: all were. */
+  /** All waiters before this one were woken or cancelled; `null` if all in the list were. */
   #maybePending: Waiter<unknown> | null = null;
-  /** All before it are cancelled; `null`: all are. */
+  /** All waiters before this one are cancelled; `null` if all in the list are. */
   #maybeWanted: Waiter<unknown> | null = null;
   #size = 0;
 
@@ -118,7 +124,7 @@ export class Waiters {
     return this.#first;
   }
 
-  /** Puts it at the end. */
+  /** Appends the waiter. */
   add(waiter: Waiter<unknown>): void {
     waiter._before = this.#last;
     if (this.#last === null) {
@@ -132,7 +138,7 @@ export class Waiters {
     this.#size += 1;
   }
 
-  /** Takes it out, if it is in. */
+  /** Removes the waiter if it is in the list. */
   delete(waiter: Waiter<unknown>): void {
     const { _before: before, _behind: behind } = waiter;
     if (before === null && this.#first !== waiter) {
@@ -159,7 +165,7 @@ export class Waiters {
     this.#size -= 1;
   }
 
-  /** The first that was neither woken nor cancelled. */
+  /** The first waiter that was neither woken nor cancelled. */
   firstPending(): Waiter<unknown> | null {
     while (this.#maybePending?.isPending === false) {
       this.#maybePending = this.#maybePending._behind;
@@ -167,7 +173,7 @@ export class Waiters {
     return this.#maybePending;
   }
 
-  /** Whether there is one that was not cancelled. */
+  /** Whether any waiter was not cancelled. */
   areWanted(): boolean {
     while (this.#maybeWanted?.isCancelled) {
       this.#maybeWanted = this.#maybeWanted._behind;

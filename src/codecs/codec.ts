@@ -1,26 +1,29 @@
-/** Codec: how frames stand in the bytes, and what the codecs of this entry point have in common. */
+/** Codec: the interface of codecs, and helpers that the codecs of this entry point share. */
 import { Buffer } from "node:buffer";
 import { checkOptions } from "../asyncio/arguments.ts";
 import { LimitOverrunError, ValueError } from "../asyncio/index.ts";
 import { repr } from "../repr.ts";
 
-/** What `decode()` found: a frame, and how many bytes it takes, with everything around it. */
+/** The result of `decode()`: a frame, and the number of bytes it takes, including everything around it. */
 export interface Decoded<Frame> {
-  /** What the frame says; not `null`, which stands for the end of the stream. */
+  /** The content of the frame; not `null`, which means the end of the stream. */
   readonly frame: Frame;
-  /** How many bytes the frame takes, head and separator included. */
+  /** How many bytes the frame takes, including head and separator. */
   readonly size: number;
 }
 
-/** What becomes of a frame that is longer than the limit: `error` throws, `skip` drops the frame and goes on behind it. */
+/**
+ * The treatment of a frame that is longer than the limit: `error` throws, `skip` drops the frame and continues after
+ * it.
+ */
 export type OnOverrun = "error" | "skip";
 
 /**
- * How one protocol puts frames into bytes. The same codec can serve any number of connections: it keeps no state.
+ * Encodes and decodes the frames of a protocol. A codec keeps no state, so any number of connections can share it.
  *
  * Python: has no such thing.
  *
- * @example A codec of one's own: a type of one byte, a length of two, then the body
+ * @example Your own codec: a type of one byte, a length of two bytes, then the body
  * ```ts
  * import * as asyncio from "contextvars/asyncio";
  * import { type Codec, framed } from "contextvars/codecs";
@@ -55,31 +58,35 @@ export type OnOverrun = "error" | "skip";
  * ```
  */
 export interface Codec<In, Out = In> {
-  /** How many bytes a frame may take, its head included. There is no codec without a limit. */
+  /** How many bytes a frame may take, including its head. Every codec has a limit. */
   readonly maxLength: number;
-  /** What becomes of a frame that is longer. @default "error" */
+  /** The treatment of a longer frame. @default "error" */
   readonly onOverrun?: OnOverrun | undefined;
 
   /**
-   * Looks for a frame at the beginning of the bytes, which hold everything that has arrived, or as much as was asked for.
+   * Decodes the frame at the beginning of the bytes. The bytes are everything that has arrived, or as many as were
+   * requested.
    *
-   * If the frame is not complete, returns how many bytes it takes, or how many are needed to know that; `null` if that
-   * cannot be told. A number is better: after `null`, every chunk that arrives is looked at together with all bytes
-   * before it. A number above `maxLength` is a frame that is too long. The bytes may be kept, not changed.
+   * If the frame is not complete, returns how many bytes it takes, or how many are needed to determine that; `null` if
+   * that is unknown. Prefer a number: after `null`, `decode()` is called for every chunk that arrives, with all bytes
+   * before it. A number above `maxLength` means that the frame is too long. The bytes may be kept but not changed.
    *
-   * @throws {ValueError} For bytes that no frame can begin with; best with the code `ERR_FRAME_LENGTH`. `receive()` throws
-   * what `decode()` throws, and the bytes stay in the reader.
+   * @throws {ValueError} If no frame can begin with the bytes; use the code `ERR_FRAME_LENGTH`. `receive()` throws the
+   * same error, and the bytes stay in the reader.
    */
   decode(bytes: Buffer): Decoded<In> | number | null;
 
-  /** Returns the bytes of a frame, in one piece or several. `send()` throws what this throws, and sends nothing. */
+  /**
+   * Returns the bytes of a frame, in one piece or several. If this throws, `send()` throws the same error and sends
+   * nothing.
+   */
   encode(item: Out): Uint8Array | string | readonly (Uint8Array | string)[];
 }
 
-/** How many bytes a frame may have unless said otherwise: as many as a line of a StreamReader. */
+/** The default limit of a frame: the same as that of a line in a StreamReader. */
 export const DEFAULT_MAX_LENGTH: number = 64 * 1024; // bytes
 
-/** Returns a limit. @throws {ValueError} Unless it is a positive number of bytes. */
+/** Returns the limit. @throws {ValueError} Unless it is a positive number of bytes. */
 export function checkedLimit(name: string, limit: number): number {
   if (!Number.isSafeInteger(limit) || limit <= 0) {
     throw new ValueError(`${name} must be a positive integer, a number of bytes, got ${repr(limit)}`);
@@ -87,7 +94,7 @@ export function checkedLimit(name: string, limit: number): number {
   return limit;
 }
 
-/** Returns a number of bytes within bounds. @throws {ValueError} If it is another one. */
+/** Returns the number of bytes. @throws {ValueError} Unless it is an integer within the bounds. */
 export function checkedSize(name: string, size: number, least: number, most: number): number {
   if (!Number.isSafeInteger(size) || size < least || size > most) {
     throw new ValueError(`${name} must be an integer from ${least} to ${most}, got ${repr(size)}`);
@@ -95,7 +102,7 @@ export function checkedSize(name: string, size: number, least: number, most: num
   return size;
 }
 
-/** Returns what becomes of frames that are too long, by default an error. @throws {ValueError} If it is anything else. */
+/** Returns the option, by default `error`. @throws {ValueError} If it is another value. */
 export function checkedOnOverrun(onOverrun: OnOverrun = "error"): OnOverrun {
   if (onOverrun !== "error" && onOverrun !== "skip") {
     throw new ValueError(`onOverrun must be "error" or "skip", got ${repr(onOverrun)}`);
@@ -103,12 +110,12 @@ export function checkedOnOverrun(onOverrun: OnOverrun = "error"): OnOverrun {
   return onOverrun;
 }
 
-/** Refuses options that the codec does not have. */
+/** Throws if there is an option that the codec does not have. */
 export function checkCodecOptions(codec: string, options: object, known: readonly string[]): void {
   checkOptions(`${codec}()`, options, [...known, "onOverrun"]);
 }
 
-/** The bytes of what was given to `send()`. */
+/** Returns the bytes of the argument of `send()`. */
 export function bytesOf(item: Uint8Array | string): Uint8Array {
   if (typeof item === "string") {
     return Buffer.from(item);
@@ -119,12 +126,12 @@ export function bytesOf(item: Uint8Array | string): Uint8Array {
   return item;
 }
 
-/** The error for a head that no frame can have. */
+/** The error for an invalid head. */
 export function badHead(message: string): ValueError {
   return new ValueError(message, { code: "ERR_FRAME_LENGTH" });
 }
 
-/** The error for a frame that arrives and is longer than allowed; `size` with everything around it. */
+/** The error for a received frame that is longer than allowed; `size` includes everything around it. */
 export function overrun(length: number, option: string, limit: number, size: number): LimitOverrunError {
   return new LimitOverrunError(
     `a frame of ${length} bytes is longer than ${option}, ${limit}; give a larger ${option}, or onOverrun: "skip"`,
@@ -133,7 +140,7 @@ export function overrun(length: number, option: string, limit: number, size: num
   );
 }
 
-/** Refuses to send what the other side, with the same limit, would not take. */
+/** Throws if the other side, with the same limit, would not accept the frame. */
 export function checkSendable(length: number, option: string, limit: number): void {
   if (length > limit) {
     throw badHead(`send(): a frame of ${length} bytes is longer than ${option}, ${limit}; give a larger ${option}`);

@@ -1,4 +1,4 @@
-/** framed(): frames in place of bytes, over a reader and a writer. */
+/** framed(): receiving and sending frames over a reader and a writer. */
 import { StreamReader, StreamWriter } from "../asyncio/index.ts";
 import { quiet, rejected } from "../asyncio/waits.ts";
 import { RuntimeError } from "../errors.ts";
@@ -9,10 +9,11 @@ import { Arrival, END, type FrameTaker, takerFor } from "./takers.ts";
 /**
  * Receives and sends frames over a reader and a writer.
  *
- * Bytes that no frame has taken stay in the reader, so other reads can go on behind the last frame, and `startTls()` finds
- * what it has to refuse. Frames are Buffers, strings or values, as the codec has them; a Buffer is a view of what arrived.
+ * Bytes that no frame has taken stay in the reader, so other reads can continue after the last frame, and `startTls()`
+ * finds the plaintext that it has to reject. The codec decides whether frames are Buffers, strings or other values; a
+ * Buffer is a view of the bytes that arrived.
  *
- * Made by {@linkcode framed}. Python: has no such thing.
+ * Created by {@linkcode framed}. Python: has no such thing.
  */
 export class Framed<In, Out = In> implements AsyncIterable<In> {
   readonly #reader: StreamReader | null;
@@ -31,16 +32,18 @@ export class Framed<In, Out = In> implements AsyncIterable<In> {
   }
 
   /**
-   * Waits for the next frame, and returns it; `null` at EOF.
+   * Waits for the next frame and returns it; returns `null` at EOF.
    *
-   * A frame that is too long throws an error and stays in the reader, or is dropped, as the codec's `onOverrun` says. After
-   * a cancellation everything that has arrived is still in the reader. One task receives at a time.
+   * If a frame is too long, the codec's `onOverrun` decides: either `receive()` throws an error and the frame stays in
+   * the reader, or the frame is dropped. After a cancellation everything that has arrived is still in the reader. Only
+   * one task may receive at a time.
    *
-   * @throws {IncompleteReadError} If the stream ends within a frame; what had arrived is in `partial`, the reader is empty.
-   * @throws {LimitOverrunError} If a frame is longer than the codec allows; every further call throws it again.
-   * @throws {ValueError} If the bytes are no frame. The codec says whether they stay in the reader.
+   * @throws {IncompleteReadError} If the stream ends within a frame; `partial` contains the bytes that had arrived, and
+   * the reader is then empty.
+   * @throws {LimitOverrunError} If a frame is longer than the codec allows; every further call throws the error again.
+   * @throws {ValueError} If the bytes are not a valid frame. The codec decides whether they stay in the reader.
    * @throws {RuntimeError} If another task is already waiting for data, or there is no reader.
-   * @throws The error that the connection was lost with, behind the last frame that had arrived.
+   * @throws The error with which the connection was lost, after the last frame that had arrived.
    */
   receive(): Promise<In | null> {
     let frame: In | null | typeof END;
@@ -53,10 +56,10 @@ export class Framed<In, Out = In> implements AsyncIterable<In> {
   }
 
   /**
-   * Returns the next frame if it is there: as `receive()`, without a promise.
+   * Returns the next frame if it has arrived: like `receive()`, but without a promise.
    *
-   * @returns `null` where `receive()` would wait, and at EOF, which `receive()` tells.
-   * @throws What `receive()` throws.
+   * @returns The frame; `null` if `receive()` would wait, and at EOF. Call `receive()` to distinguish the two.
+   * @throws The errors of `receive()`.
    *
    * @example Every frame that has arrived, then one wait
    * ```ts
@@ -83,11 +86,12 @@ export class Framed<In, Out = In> implements AsyncIterable<In> {
   /**
    * Sends a frame, then waits as `drain()` does.
    *
-   * The frame is written before `send()` returns, so frames of several tasks never mix; a cancellation does not take it
-   * back.
+   * The frame is written before `send()` returns its promise, so frames of several tasks never mix; a cancellation does
+   * not undo the write.
    *
-   * @throws {ValueError} If the codec cannot send the item, or it is longer than the codec allows; nothing is written.
-   * @throws {RuntimeError} If there is no writer. What `write()` and `drain()` throw.
+   * @throws {ValueError} If the codec cannot encode the item, or the frame is longer than the codec allows; nothing is
+   * written.
+   * @throws {RuntimeError} If there is no writer. Also throws the errors of `write()` and `drain()`.
    */
   send(item: Out): Promise<void> {
     try {
@@ -100,26 +104,32 @@ export class Framed<In, Out = In> implements AsyncIterable<In> {
   }
 
   /**
-   * Sends frames, and waits where `drain()` would, so that any number of them can be sent.
+   * Sends any number of frames, and waits between them when `drain()` would wait.
    *
    * @param items - An iterable or an async iterable.
-   * @throws What `send()` throws, and what the iterable throws. Frames before that are sent.
+   * @throws The errors of `send()` and of the iterable. Earlier frames are sent.
    */
   sendAll(items: Iterable<Out> | AsyncIterable<Out>): Promise<void> {
     return quiet(Symbol.asyncIterator in items ? this.#sendEach(items) : this.#sendEvery(items));
   }
 
-  /** Iterates over the frames; ends at EOF, throws what `receive()` throws. Leaving the loop closes nothing. */
+  /**
+   * Iterates over the frames; ends at EOF, and throws the errors of `receive()`. Leaving the loop does not close
+   * anything.
+   */
   [Symbol.asyncIterator](): AsyncIterator<In> {
     return { next: () => this.#next() };
   }
 
-  /** Closes the writer when everything is sent, and waits until it is closed. Never throws for a peer that is dead. */
+  /**
+   * Closes the writer after everything has been sent, and waits until it is closed. Does not throw if the connection
+   * was lost.
+   */
   close(): Promise<void> {
     return this.#writer === null ? Promise.resolve() : quiet(this.#writer[Symbol.asyncDispose]());
   }
 
-  /** Closes as `close()` does: `await using`. */
+  /** Calls `close()`: `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
@@ -150,7 +160,7 @@ export class Framed<In, Out = In> implements AsyncIterable<In> {
     }
   }
 
-  /** The next step of an iteration; where the frame is there already, without a second promise. */
+  /** The next step of an iteration; creates no second promise if the frame has arrived. */
   #next(): Promise<IteratorResult<In>> {
     let frame: In | null | typeof END;
     try {
@@ -161,7 +171,7 @@ export class Framed<In, Out = In> implements AsyncIterable<In> {
     return frame === null ? quiet(this.#waitForFrame().then(iteratorResult)) : Promise.resolve(iteratorResult(frame));
   }
 
-  /** The next frame, `END` at EOF, `null` where it has to be waited for. */
+  /** The next frame, `END` at EOF, or `null` if the frame has not arrived. */
   #take(): In | typeof END | null {
     return this.#source()._tryRead<In | typeof END>(this.#taker);
   }
@@ -192,14 +202,14 @@ export class Framed<In, Out = In> implements AsyncIterable<In> {
 }
 
 /**
- * Receives and sends frames over a reader and a writer, as the codec puts frames into bytes.
+ * Returns a Framed that receives and sends frames over a reader and a writer, encoded by the codec.
  *
  * Python: has no such thing.
  *
- * @param reader - What frames are received from; `null` where none are.
- * @param writer - What frames are sent to; `null` where none are.
- * @param codec - One of this module's, or your own.
- * @throws {TypeError} If an argument is something else.
+ * @param reader - The reader to receive frames from, or `null` to only send.
+ * @param writer - The writer to send frames to, or `null` to only receive.
+ * @param codec - A codec of this module, or your own.
+ * @throws {TypeError} If an argument has another type.
  * @throws {ValueError} If the codec has no limit.
  *
  * @example A server that answers each line of JSON

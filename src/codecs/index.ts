@@ -1,10 +1,10 @@
 /**
- * Frames over streams: lines, JSON lines, netstrings, frames with their length before them, and codecs of your own.
+ * Frames over streams: lines, JSON lines, netstrings, frames that begin with their length, and your own codecs.
  *
- * `framed()` puts a codec over a reader and a writer. Every codec has a limit, every chunking of the same bytes gives the
- * same frames, and a frame that has arrived costs no promise (`tryReceive()`).
+ * `framed()` combines a codec with a reader and a writer. Every codec has a limit, the same bytes yield the same frames
+ * however they are split into chunks, and a frame that has arrived needs no promise (`tryReceive()`).
  *
- * @example Frames with their length before them
+ * @example Frames that begin with their length
  * ```ts
  * import * as asyncio from "contextvars/asyncio";
  * import { framed, lengthDelimitedCodec } from "contextvars/codecs";

@@ -1,4 +1,4 @@
-/** Codecs whose frames begin with their length: as a number of some bytes, as a varint, as decimal digits. */
+/** Codecs whose frames begin with their length: as a fixed-size number, as a varint, or as decimal digits. */
 import { Buffer } from "node:buffer";
 import { checkBooleans } from "../asyncio/arguments.ts";
 import { ValueError } from "../asyncio/index.ts";
@@ -17,11 +17,14 @@ import {
   overrun,
 } from "./codec.ts";
 
-/** The most bytes that a length, or what stands around it, may take. */
+/** The maximum size of the length field, and of the bytes around it. */
 const MAX_HEAD = 64 * 1024; // bytes
-/** The most digits of a number that is exact in JavaScript, whatever the digits. */
+/** The number of decimal digits that JavaScript always represents exactly. */
 const MAX_DIGITS = 15;
-/** Up to this size a frame is copied behind its head, to leave in one piece: the pieces cost more than the copy. */
+/**
+ * A frame of at most this size is copied after its head and sent as one piece: two pieces would cost more than the
+ * copy.
+ */
 const COPIED = 1024; // bytes
 const COMMA = 44;
 const COLON = 58;
@@ -31,7 +34,7 @@ const DIGIT_0 = 48;
 export interface LengthDelimitedCodecOptions {
   /** How many bytes the length takes, from 1 to 8. @default 4 */
   lengthFieldLength?: number | undefined;
-  /** How many bytes stand before the length. @default 0 */
+  /** How many bytes precede the length. @default 0 */
   lengthFieldOffset?: number | undefined;
   /** Added to the length to get the number of bytes that follow the skipped ones. @default 0 */
   lengthAdjustment?: number | undefined;
@@ -39,7 +42,7 @@ export interface LengthDelimitedCodecOptions {
   numSkip?: number | undefined;
   /** Whether the length has its lowest byte first. @default false */
   littleEndian?: boolean | undefined;
-  /** How many bytes a frame may have, without the skipped ones. @default 8388608 */
+  /** The maximum size of a frame in bytes, without the skipped ones. @default 8388608 */
   maxFrameLength?: number | undefined;
   /** What becomes of a longer frame. @default "error" */
   onOverrun?: OnOverrun | undefined;
@@ -47,7 +50,7 @@ export interface LengthDelimitedCodecOptions {
 
 /** Options of {@linkcode varintCodec}. */
 export interface VarintCodecOptions {
-  /** How many bytes a frame may have, without its length. @default 4194304 */
+  /** The maximum size of a frame in bytes, without its length. @default 4194304 */
   maxFrameLength?: number | undefined;
   /** How many bytes the length may take, from 1 to 10. @default 8 */
   maxLengthLength?: number | undefined;
@@ -57,20 +60,23 @@ export interface VarintCodecOptions {
 
 /** Options of {@linkcode netstringCodec}. */
 export interface NetstringCodecOptions {
-  /** How many bytes a frame may have, without its length and the comma. @default 65536 */
+  /** The maximum size of a frame in bytes, without its length and the comma. @default 65536 */
   maxLength?: number | undefined;
   /** What becomes of a longer frame. @default "error" */
   onOverrun?: OnOverrun | undefined;
 }
 
-/** Where a frame was found: how many bytes it takes, and which of them it consists of. */
+/** The place of a frame: how many bytes it takes, and which of them are its content. */
 export interface Place {
   readonly size: number;
   readonly from: number;
   readonly to: number;
 }
 
-/** A codec that decodes where the bytes lie: a view of all of them for each frame would cost as much as the frame's. */
+/**
+ * A codec that decodes within a larger Buffer: an extra view of all bytes for each frame would cost as much as the
+ * frame's own view.
+ */
 export abstract class PrefixedCodec implements Codec<Buffer, Uint8Array | string> {
   abstract readonly maxLength: number;
   readonly onOverrun: OnOverrun;
@@ -84,22 +90,23 @@ export abstract class PrefixedCodec implements Codec<Buffer, Uint8Array | string
     return typeof found === "number" ? found : { frame: bytes.subarray(found.from, found.to), size: found.size };
   }
 
-  /** As `decode()`, for a frame that begins at `start`. */
+  /** Like `decode()`, for a frame that begins at `start`. */
   abstract _placeAt(bytes: Buffer, start: number): Place | number;
 
   abstract encode(item: Uint8Array | string): Uint8Array | readonly Uint8Array[];
 }
 
 /**
- * Frames that begin with their length, a number of one to eight bytes.
+ * Returns a codec for frames that begin with their length, a number of one to eight bytes.
  *
- * `receive()` returns Buffers: views of what arrived. A length that is negative after `lengthAdjustment` throws a
- * `ValueError` with the code `ERR_FRAME_LENGTH`. `send()` writes the skipped bytes as zeros, with the length among them;
- * where `numSkip` leaves the length in the frame, an item has to contain it, as a received frame does.
+ * `receive()` returns Buffers, which are views of the bytes that arrived. If a length is negative after
+ * `lengthAdjustment`, `receive()` throws a `ValueError` with the code `ERR_FRAME_LENGTH`. `send()` writes the skipped
+ * bytes as zeros, with the length among them; if `numSkip` leaves the length in the frame, an item has to contain it,
+ * as a received frame does.
  *
  * Python: has no such thing. The options are those of tokio's `LengthDelimitedCodec`.
  *
- * @throws {ValueError} For an option out of its range.
+ * @throws {ValueError} If an option is out of range.
  *
  * @example
  * ```ts
@@ -131,12 +138,12 @@ class LengthDelimitedCodec extends PrefixedCodec {
   readonly #maxFrameLength: number;
   readonly #fieldStart: number;
   readonly #fieldEnd: number;
-  /** The least number that is too large for the length. */
+  /** The smallest number that does not fit into the length field. */
   readonly #fieldLimit: number;
   readonly #adjustment: number;
   readonly #skip: number;
   readonly #littleEndian: boolean;
-  /** How many bytes have to be there before the length of a frame is known. */
+  /** How many bytes have to arrive before the length of a frame is known. */
   readonly #head: number;
 
   constructor(options: LengthDelimitedCodecOptions) {
@@ -193,14 +200,14 @@ class LengthDelimitedCodec extends PrefixedCodec {
     const from = start + this.#fieldStart;
     const to = start + this.#fieldEnd;
     let value = 0;
-    // Beyond 2 ** 53 the number is not exact, but larger than any limit.
+    // Above 2 ** 53 the number is not exact, but it exceeds any limit.
     for (let i = from; i < to; i++) {
       value = value * 256 + (bytes[this.#littleEndian ? from + to - 1 - i : i] as number);
     }
     return value;
   }
 
-  /** Writes the skipped bytes, with the length among them. Where it is in the frame, it has to be right. */
+  /** Writes the skipped bytes, with the length among them. A length that is part of the frame has to be correct. */
   #writeHead(head: Buffer, field: number, item: Uint8Array): void {
     const fieldLength = this.#fieldEnd - this.#fieldStart;
     if (this.#fieldStart > 0 || this.#skip !== this.#fieldEnd) {
@@ -212,7 +219,7 @@ class LengthDelimitedCodec extends PrefixedCodec {
       }
       return;
     }
-    // Bits are those of the lowest 32.
+    // Bitwise operators use only the lowest 32 bits.
     const high = Math.floor(field / 2 ** 32);
     for (let i = 0; i < fieldLength; i++) {
       const byte = i < 4 ? field >>> (8 * i) : high >>> (8 * (i - 4));
@@ -222,14 +229,14 @@ class LengthDelimitedCodec extends PrefixedCodec {
 }
 
 /**
- * Frames that begin with their length as a varint, as Protocol Buffers write messages one after the other.
+ * Returns a codec for frames that begin with their length as a varint, as in a stream of Protocol Buffers messages.
  *
- * `receive()` returns Buffers: views of what arrived. A length of more than `maxLengthLength` bytes throws a `ValueError`
- * with the code `ERR_FRAME_LENGTH`.
+ * `receive()` returns Buffers, which are views of the bytes that arrived. If a length takes more than `maxLengthLength`
+ * bytes, `receive()` throws a `ValueError` with the code `ERR_FRAME_LENGTH`.
  *
  * Python: has no such thing.
  *
- * @throws {ValueError} For an option out of its range.
+ * @throws {ValueError} If an option is out of range.
  *
  * @example
  * ```ts
@@ -301,14 +308,15 @@ class VarintCodec extends PrefixedCodec {
 }
 
 /**
- * Netstrings: the length in decimal digits, a colon, the bytes, a comma.
+ * Returns a codec for netstrings: the length in decimal digits, a colon, the bytes, a comma.
  *
- * `receive()` returns Buffers: views of what arrived. A length with a leading zero, anything else but digits, or a comma
- * that is not where it has to be throws a `ValueError` with the code `ERR_FRAME_LENGTH`.
+ * `receive()` returns Buffers, which are views of the bytes that arrived. If a length has a leading zero or contains
+ * anything except digits, or if the comma is missing, `receive()` throws a `ValueError` with the code
+ * `ERR_FRAME_LENGTH`.
  *
  * Python: has no such thing.
  *
- * @throws {ValueError} For an option out of its range.
+ * @throws {ValueError} If an option is out of range.
  *
  * @example
  * ```ts

@@ -1,4 +1,4 @@
-/** Codecs whose frames end with a separator: lines, JSON lines, frames between separators of one's own. */
+/** Codecs whose frames end with a separator: lines, JSON lines, and frames with your own separators. */
 import { Buffer } from "node:buffer";
 import { LimitOverrunError, type Separator, ValueError } from "../asyncio/index.ts";
 import { toSeparators } from "../asyncio/streams/read-arguments.ts";
@@ -19,7 +19,7 @@ import {
 const NEWLINE = toSeparators("\n");
 const NEWLINE_BYTE = 10;
 const RETURN_BYTE = 13;
-/** What Node decodes bytes to that are not UTF-8. */
+/** The character that Node decodes invalid UTF-8 to. */
 const REPLACEMENT = "\ufffd";
 
 /** Options of {@linkcode linesCodec}. */
@@ -34,7 +34,7 @@ export interface LinesCodecOptions {
 
 /** Options of {@linkcode delimiterCodec}. */
 export interface DelimiterCodecOptions {
-  /** How many bytes a frame may have, without its separator. @default 65536 */
+  /** The maximum size of a frame in bytes, without its separator. @default 65536 */
   maxLength?: number | undefined;
   /** What becomes of a longer frame. @default "error" */
   onOverrun?: OnOverrun | undefined;
@@ -48,20 +48,20 @@ export interface JsonLinesCodecOptions {
   onOverrun?: OnOverrun | undefined;
 }
 
-/** What differs between the codecs of this file. */
+/** The differences between the codecs of this file. */
 interface Kind<In, Out> {
   readonly separators: ReturnType<typeof toSeparators>;
-  /** Whether what stands behind the last separator at EOF is a frame. */
+  /** Whether the bytes after the last separator at EOF are a frame. */
   readonly endIsSeparator: boolean;
-  /** What a frame says; the bytes end with the separator, except at EOF. */
+  /** Returns the content of a frame; the bytes end with the separator, except at EOF. */
   parse(bytes: Buffer): In;
-  /** The bytes of a frame, without the separator. */
+  /** Returns the bytes of a frame, without the separator. */
   format(item: Out): Uint8Array | string;
-  /** What is written behind each frame. */
+  /** The bytes written after each frame. */
   readonly terminator: Uint8Array | string;
 }
 
-/** A codec whose frames the reader's own search finds, which goes over no byte twice. */
+/** A codec whose frames are found by the reader's own search, which examines no byte twice. */
 export class SeparatedCodec<In, Out> implements Codec<In, Out> {
   readonly maxLength: number;
   readonly onOverrun: OnOverrun;
@@ -88,7 +88,7 @@ export class SeparatedCodec<In, Out> implements Codec<In, Out> {
     return typeof text === "string" && typeof terminator === "string" ? text + terminator : [text, terminator];
   }
 
-  /** Takes the next frame with its separator; `null` if that has not arrived. */
+  /** Takes the next frame with its separator; returns `null` if the separator has not arrived. */
   take(buffer: ReadBuffer): Buffer | null {
     const { separators } = this.kind;
     const line = separators === NEWLINE ? buffer.lineAtHand(this.maxLength) : null;
@@ -104,18 +104,19 @@ export class SeparatedCodec<In, Out> implements Codec<In, Out> {
 }
 
 /**
- * Lines of text: a newline ends a line, and neither the newline nor a carriage return before it is part of the line.
+ * Returns a codec for lines of text. A newline ends a line; neither the newline nor a carriage return before it is part
+ * of the line.
  *
- * `receive()` returns strings. At EOF, what follows the last newline is a line, too. Bytes that are not UTF-8 throw a
- * `ValueError` with the code `ERR_FRAME_CONTENT`; the next call goes on behind that line. `send()` appends `\n`; for a
- * protocol that wants `\r\n`, end the line with `\r`.
+ * `receive()` returns strings. At EOF, text after the last newline is a line as well. If a line is not UTF-8,
+ * `receive()` throws a `ValueError` with the code `ERR_FRAME_CONTENT`; the next call continues after that line.
+ * `send()` appends `\n`; for a protocol that requires `\r\n`, end the line with `\r`.
  *
- * With `onOverrun: "error"` a line that is too long throws a `LimitOverrunError`, and stays in the reader; with `"skip"`
- * the line is dropped up to its newline.
+ * If a line is too long, `receive()` throws a `LimitOverrunError` with `onOverrun: "error"`, and the line stays in the
+ * reader; with `"skip"` the line is dropped including its newline.
  *
  * Python: has no such thing; `readline()` returns bytes with their newline.
  *
- * @throws {ValueError} For an option out of its range.
+ * @throws {ValueError} If an option is out of range.
  *
  * @example
  * ```ts
@@ -165,16 +166,17 @@ export function linesCodec(options: LinesCodecOptions = {}): Codec<string> {
 }
 
 /**
- * Frames that end with a separator of your own, or with one of several.
+ * Returns a codec for frames that end with your own separator, or with one of several.
  *
- * `receive()` returns Buffers, without the separator. Of several separators the one that ends first ends the frame, and
- * the longest of those that end at the same place. An EOF behind bytes without a separator throws an
- * `IncompleteReadError`. `send()` appends the first separator; an item that contains one throws a `ValueError`.
+ * `receive()` returns Buffers without the separator. Of several separators, the one that ends first ends the frame, and
+ * the longest of those that end at the same place. If EOF follows bytes without a separator, `receive()` throws an
+ * `IncompleteReadError`. `send()` appends the first separator, and throws a `ValueError` if the item contains a
+ * separator.
  *
  * Python: has no such thing; `readuntil()` returns bytes with their separator.
  *
  * @param separators - Bytes, a string, or an array of them.
- * @throws {ValueError} If a separator is empty, there is none, or an option is out of its range.
+ * @throws {ValueError} If a separator is empty, the array is empty, or an option is out of range.
  *
  * @example
  * ```ts
@@ -195,7 +197,7 @@ export function delimiterCodec(
 ): Codec<Buffer, Uint8Array | string> {
   checkCodecOptions("delimiterCodec", options, ["maxLength"]);
   const shortestFirst = toSeparators(separators);
-  // Of those that end at the same place, the search finds the first in the list.
+  // Of separators that end at the same place, the search finds the first in the list.
   const needles = { ...shortestFirst, needles: [...shortestFirst.needles].reverse() };
   const parse = (bytes: Buffer): Buffer => {
     const ending = needles.needles.find((each) => endsWith(bytes, each));
@@ -210,7 +212,7 @@ export function delimiterCodec(
       parse,
       format(item) {
         const bytes = bytesOf(item);
-        // A separator may also begin in the item and end in the one behind it.
+        // A separator may also begin in the item and end in the separator after it.
         const received = new ReadBuffer(Number.POSITIVE_INFINITY);
         received.push(Buffer.concat([bytes, terminator]));
         const frame = received.until(needles);
@@ -225,15 +227,16 @@ export function delimiterCodec(
 }
 
 /**
- * JSON Lines: a JSON value in each line.
+ * Returns a codec for JSON Lines: a JSON value in each line.
  *
- * `receive()` returns the parsed value. At EOF, what follows the last newline is a line, too. A line that is not UTF-8,
- * not JSON, or `null`, which stands for EOF, throws a `ValueError` with the code `ERR_FRAME_CONTENT`; the next call goes
- * on behind that line. `send()` refuses what JSON cannot say, and `null`.
+ * `receive()` returns the parsed value. At EOF, text after the last newline is a line as well. If a line is not UTF-8,
+ * is not JSON, or is `null` (which would mean EOF), `receive()` throws a `ValueError` with the code
+ * `ERR_FRAME_CONTENT`; the next call continues after that line. `send()` throws for `null`, and for values that JSON
+ * cannot represent.
  *
  * Python: has no such thing.
  *
- * @throws {ValueError} For an option out of its range.
+ * @throws {ValueError} If an option is out of range.
  *
  * @example
  * ```ts
@@ -315,7 +318,7 @@ function tooLong({ consumed, limit }: LimitOverrunError): LimitOverrunError {
   );
 }
 
-/** The error for a frame that is well separated, but says nothing. */
+/** The error for a complete frame whose content is invalid. */
 function badContent(message: string, cause?: unknown): ValueError {
   return new ValueError(message, { code: "ERR_FRAME_CONTENT", ...(cause === undefined ? {} : { cause }) });
 }

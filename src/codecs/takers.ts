@@ -1,13 +1,13 @@
 /**
- * Takers: how Framed gets a frame out of a reader's buffer.
+ * Takers: they take Framed's frames from a reader's buffer.
  *
- * Theory of operation. A taker is a read of the StreamReader, beside `readline()` and `readexactly()`, which never waits: it
- * takes a frame, or leaves the bytes in the reader and notes how many are needed. An Arrival is a read that waits for so
- * many bytes, and takes none. `receive()` is the two in turn. So a cancelled `receive()` loses nothing, other reads see
- * every byte that no frame has taken, a codec runs in the task that receives and in its Context, and the reader's rules
- * for back-pressure, time limits and lost connections hold.
+ * Theory of operation. A taker is a kind of read, like `readline()` and `readexactly()`, that never waits: it takes a
+ * frame, or leaves the bytes in the reader and records how many are needed. An Arrival is a read that waits for that
+ * many bytes and takes none. `receive()` alternates between the two. So a cancelled `receive()` loses nothing, other
+ * reads see every byte that no frame has taken, a codec runs in the receiving task and its Context, and the reader's
+ * rules for back-pressure, time limits and lost connections apply.
  *
- * A frame that is dropped because it is too long is never in the buffer as a whole: its bytes are dropped as they arrive.
+ * A frame that is dropped because it is too long is never buffered as a whole: its bytes are dropped as they arrive.
  */
 import { Buffer } from "node:buffer";
 import { IncompleteReadError, LimitOverrunError } from "../asyncio/index.ts";
@@ -17,15 +17,15 @@ import { type Codec, type Decoded, overrun } from "./codec.ts";
 import { PrefixedCodec } from "./prefixed.ts";
 import { SeparatedCodec } from "./separated.ts";
 
-/** What a taker takes at a clean EOF; `null` means that it has to wait. */
+/** The result of a taker at a clean EOF; `null` means that it has to wait. */
 export const END: unique symbol = Symbol("end");
 
-/** A taker, which knows how many bytes it needs when it has returned `null`. */
+/** A taker that knows how many bytes it needs after it has returned `null`. */
 export interface FrameTaker extends Taker {
   readonly needed: number;
 }
 
-/** Waits until the bytes that a frame needs have arrived, or the end has. */
+/** Waits until the bytes that a frame needs have arrived, or EOF. */
 export class Arrival implements Taker {
   readonly method = "receive";
   readonly owner = "Framed.";
@@ -40,7 +40,7 @@ export class Arrival implements Taker {
   }
 }
 
-/** The taker that suits the codec. */
+/** Creates the taker for the codec. */
 export function takerFor(codec: Codec<unknown, never>): FrameTaker {
   if (codec instanceof SeparatedCodec) {
     return new SeparatedTaker(codec);
@@ -48,7 +48,7 @@ export function takerFor(codec: Codec<unknown, never>): FrameTaker {
   return codec instanceof PrefixedCodec ? new PrefixedTaker(codec) : new ViewTaker(codec);
 }
 
-/** Takes frames whose size the codec tells. The bytes of one are put together if they lie in several chunks. */
+/** Takes frames whose size the codec reports. The bytes of a frame are joined if they lie in several chunks. */
 abstract class SizedTaker<C extends Codec<unknown, never>> implements FrameTaker {
   readonly method = "receive";
   readonly owner = "Framed.";
@@ -75,7 +75,7 @@ abstract class SizedTaker<C extends Codec<unknown, never>> implements FrameTaker
 
   protected abstract next(buffer: ReadBuffer): unknown;
 
-  /** There is no whole frame: has the frame wait for more bytes, unless no more will arrive. */
+  /** Called for an incomplete frame: requests more bytes, unless no more will arrive. */
   protected wait(buffer: ReadBuffer, needed: number, expected: number | null): typeof END | null {
     if (!buffer.ended()) {
       this.needed = needed;
@@ -87,7 +87,7 @@ abstract class SizedTaker<C extends Codec<unknown, never>> implements FrameTaker
     throw new IncompleteReadError(buffer.takeAll(), expected);
   }
 
-  /** Has the frame dropped that the error is about, if that is wanted; throws the error otherwise. */
+  /** Begins to drop the frame that is too long, if the codec requests that; otherwise throws the error. */
   protected dropOrThrow(error: unknown): null {
     if (!(error instanceof LimitOverrunError && this.codec.onOverrun === "skip")) {
       throw error;
@@ -96,7 +96,7 @@ abstract class SizedTaker<C extends Codec<unknown, never>> implements FrameTaker
     return null;
   }
 
-  /** Drops what has arrived of a frame that is too long, and returns whether that was all of it. */
+  /** Drops the part of an overlong frame that has arrived, and returns whether that was the rest of it. */
   #drop(buffer: ReadBuffer): boolean {
     const size = Math.min(this.#toDrop, buffer.length);
     buffer.drop(size);
@@ -129,7 +129,7 @@ class PrefixedTaker extends SizedTaker<PrefixedCodec> {
   }
 }
 
-/** For codecs of users, which get a view of the bytes. */
+/** For users' own codecs, which get a view of the bytes. */
 class ViewTaker extends SizedTaker<Codec<unknown, never>> {
   protected override next(buffer: ReadBuffer): unknown {
     const { maxLength } = this.codec;
@@ -145,7 +145,7 @@ class ViewTaker extends SizedTaker<Codec<unknown, never>> {
       }
       if (found === null) {
         if (view.length >= maxLength) {
-          // Nobody knows where the frame ends, so it cannot be skipped.
+          // The end of the frame is unknown, so the frame cannot be skipped.
           throw overrun(view.length, "maxLength", maxLength, view.length);
         }
         needed = Math.max(view.length + 1, Math.min(buffer.length, maxLength));
@@ -212,14 +212,14 @@ class SeparatedTaker implements FrameTaker {
     return kind.parse(buffer.takeAll());
   }
 
-  /** Drops what has arrived of a frame that is too long, and returns whether that was all of it. */
+  /** Drops the part of an overlong frame that has arrived, and returns whether that was the rest of it. */
   #drop(buffer: ReadBuffer): boolean {
     const { separators, endIsSeparator } = this.#codec.kind;
     if (buffer.through(separators, Number.POSITIVE_INFINITY) !== null) {
       this.#isDropping = false;
       return true;
     }
-    // The last bytes may be the beginning of a separator.
+    // The last bytes may begin a separator.
     buffer.drop(buffer.length - separators.longest + 1);
     if (!buffer.ended()) {
       this.needed = buffer.length + 1;
@@ -234,7 +234,10 @@ class SeparatedTaker implements FrameTaker {
   }
 }
 
-/** The size of what `decode()` found. Refuses a frame that is not there, and a wait for bytes that are. */
+/**
+ * Returns the size that `decode()` reported. Throws if a frame is larger than the bytes, or if the bytes to wait for
+ * have already arrived.
+ */
 function checkedFrameSize(found: Decoded<unknown> | number, seen: number): number {
   const isWhole = typeof found === "object";
   const size = isWhole ? found.size : found;

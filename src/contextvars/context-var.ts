@@ -1,12 +1,13 @@
 /**
  * ContextVar: reading and changing one variable of the current Context.
  *
- * Theory of operation. A variable remembers the map it last looked into and what it found there. Maps never change, so
- * "the same map again" is the whole test of that memory, and `get()` costs little more than finding the current flow.
+ * Theory of operation. A variable caches the map that it last looked into and the value that it found there. Maps never
+ * change, so the cache is valid if the map is the same again, and `get()` costs little more than finding the current
+ * flow.
  *
- * The memory would keep the value of a finished request alive until the next `get()`. So every variable that remembers
- * something stands in a list, and after each full garbage collection (told by a FinalizationRegistry that watches
- * objects nobody holds) all of them forget: what a finished Context held outlives it by one collection at most.
+ * The cache would keep the value of a finished request alive until the next `get()`. So every variable with a cached
+ * value is in a list, and after each full garbage collection all of them drop their caches. A FinalizationRegistry that
+ * watches unreferenced objects reports the collection. Thus a value outlives its Context by at most one collection.
  */
 import { LookupError, RuntimeError, ValueError } from "../errors.ts";
 import { addressOf, inspectCustom, repr } from "../repr.ts";
@@ -16,35 +17,38 @@ import { Token } from "./token.ts";
 
 let forget: (variable: ContextVar<unknown>) => void;
 
-/** The variables that remember something. */
+/** The variables that have a cached value. */
 const remembering: ContextVar<unknown>[] = [];
 
-/** Watches one object for each of them: Bun may take an old trace of a single one on the stack for a reference. */
+/**
+ * Watches one object for each variable: Bun may mistake an old copy of a single object's address on the stack for a
+ * reference.
+ */
 const collections = new FinalizationRegistry<undefined>(() => {
   remembering.forEach(forget);
   remembering.length = 0;
 });
 
-/** What {@linkcode ContextVar} takes besides the name. */
+/** Options of {@linkcode ContextVar}. */
 export interface ContextVarOptions<T> {
-  /** The value where none is set. `{ default: undefined }` is a default too. @default none: `get()` throws */
+  /** The value if none is set. `{ default: undefined }` is a default as well. @default none: `get()` throws */
   default?: T;
 }
 
 /**
  * A variable whose value belongs to the running task, request or connection.
  *
- * Make it once, at the top of a module: Contexts hold on to the variables that are set in them. In a task and inside
- * `Context.run()` a `set()` is seen by everything of that task, functions it awaits and functions that await it;
- * a new task starts with a copy. Outside both, a `set()` reaches the asynchronous flow it is called in and what that
- * starts, never another one.
+ * Create each variable once, at the top of a module: Contexts keep the variables that are set in them alive. In a task
+ * or a `Context.run()`, a `set()` is visible to the whole task, both to the functions that it awaits and to the
+ * functions that await the one that called `set()`; a new task starts with a copy. Outside both, a `set()` affects the
+ * rest of the asynchronous flow it is called in and everything that flow starts afterwards, but no other flow.
  *
  * Python: `contextvars.ContextVar`. Differs: the default is in an options object; outside tasks, see above; the class
- * cannot be subclassed, which shows when a subclass is constructed.
+ * cannot be subclassed: constructing a subclass throws.
  *
  * @typeParam T - The type of the values.
  *
- * @example A request's user, read by a function that is not handed it
+ * @example A request's user, read by a function that does not receive it as an argument
  * ```ts
  * import { ContextVar } from "contextvars";
  * import * as asyncio from "contextvars/asyncio";
@@ -80,7 +84,7 @@ export class ContextVar<T> {
   readonly _hash: number;
   #seenMap: Mapping | null = null;
   #seenValue: unknown = undefined;
-  /** Whether it ever had a value, anywhere. */
+  /** Whether the variable was ever set, in any Context. */
   #wasSet = false;
 
   constructor(name: string, options: ContextVarOptions<T> = {}) {
@@ -116,11 +120,12 @@ export class ContextVar<T> {
   /**
    * The variable's value in the current Context.
    *
-   * Where it is not set there: the fallback, if one is given; else the default of the variable; else an error.
+   * If the variable is not set there, returns the fallback, or else the variable's default. If there is neither, throws
+   * an error.
    *
    * Python: `ContextVar.get()`.
    *
-   * @param fallback - What to return where the variable is not set. `undefined` is a fallback too.
+   * @param fallback - The value to return if the variable is not set. `undefined` is a fallback as well.
    * @throws {LookupError} If the variable is not set, and there is neither fallback nor default.
    */
   get(this: ContextVar<unknown>): T;
@@ -159,7 +164,7 @@ export class ContextVar<T> {
   }
 
   /**
-   * Brings back what the variable was before the `set()` that made the token: its value, or no value.
+   * Restores the variable to its state before the `set()` that returned the token: its old value, or no value.
    *
    * A token can be used once. Tokens may be used in any order.
    *
@@ -168,7 +173,8 @@ export class ContextVar<T> {
    *
    * @throws {TypeError} If `token` is not a Token.
    * @throws {RuntimeError} If the token has been used already.
-   * @throws {ValueError} If another variable made it, or if it was made in another Context. The token stays unused.
+   * @throws {ValueError} If the token belongs to another variable, or if it was created in another Context. The token
+   * stays unused.
    */
   reset(this: ContextVar<unknown>, token: Token<T>): void;
   reset(token: Token<T>): void {
@@ -208,7 +214,7 @@ export class ContextVar<T> {
     return `<ContextVar name=${repr(this.#name)}${shown} at ${addressOf(this)}>`;
   }
 
-  /** Python's `repr()`, which is not a way to store a variable: there is none. */
+  /** Python's `repr()`. A variable cannot be serialized. */
   toJSON(): string {
     return this.toString();
   }
@@ -252,14 +258,14 @@ export class ContextVar<T> {
   }
 }
 
-/** Whether it is a variable, of this copy of the package or another. */
+/** Whether the value is a ContextVar, from this copy of the package or another. */
 export function isContextVar(value: unknown): value is ContextVar<unknown> {
   return (
     value instanceof ContextVar || (typeof value === "object" && value !== null && "_hash" in value && "reset" in value)
   );
 }
 
-/** Whether both are one Context, or scopes before it; `null` is outside of all. */
+/** Whether both are the same Context, or scopes in front of it; `null` stands for no Context. */
 function isSameContext(a: MapHolder | null, b: MapHolder | null): boolean {
   return a === b || (a?._root ?? a) === (b?._root ?? b);
 }

@@ -1,8 +1,8 @@
 /**
  * Context: a mutable holder of an immutable map.
  *
- * `copy()` shares the map and costs one small object; `set()` swaps the map of the Context that is current. What PEP 567
- * calls the thread's current context is the Flow of `current.ts`.
+ * `copy()` shares the map and costs one small object; `set()` replaces the current Context's map. The Flow in
+ * `current.ts` takes the place of PEP 567's current context of a thread.
  */
 import { KeyError, RuntimeError } from "../errors.ts";
 import { addressOf, inspectCustom, repr } from "../repr.ts";
@@ -12,15 +12,15 @@ import { checkAttached, knowMethodsOf } from "./detached.ts";
 import { ABSENT, EMPTY, entries, find, type Mapping } from "./mapping.ts";
 
 /**
- * A mapping of context variables to their values, and a place to run code in.
+ * A mapping of context variables to their values, in which code can be run.
  *
  * A new Context is empty. Code that runs in it, synchronous or asynchronous, reads and sets the variables of this
- * Context only; to the outside it is a read-only mapping, live while code runs in it. A default of a variable is not
- * part of the mapping.
+ * Context only. For other code, the Context is a read-only mapping that shows those changes as they happen. A
+ * variable's default is not part of the mapping.
  *
  * Python: `contextvars.Context`. Differs: `has`, `size` and `getItem` instead of `in`, `len()` and `ctx[var]`; `keys`,
- * `values` and `items` are arrays, snapshots of the moment; the class cannot be subclassed, which shows when a subclass
- * is constructed.
+ * `values` and `items` return arrays, which do not change afterwards; the class cannot be subclassed: constructing a
+ * subclass throws.
  *
  * @example Setting variables for one call only
  * ```ts
@@ -49,19 +49,19 @@ export class Context {
   }
 
   /**
-   * Calls the function in this Context and gives back what it returns; what it throws comes out as it is.
+   * Calls the function in this Context and returns its result. If the function throws, `run()` throws the same error.
    *
-   * While the function runs, and in everything asynchronous that it starts, this is the current Context: `set()` changes
-   * it, and the changes stay in it when the function has returned. The caller's Context is untouched.
+   * While the function runs, and in everything asynchronous that it starts, this is the current Context: `set()`
+   * changes it, and the changes remain in it after the function has returned. The caller's Context does not change.
    *
-   * Python: `Context.run()`. Differs: an async function runs in this Context to its end, not only until the coroutine
-   * object is made.
+   * Python: `Context.run()`. Differs: the whole of an async function runs in this Context, while Python's `run()` only
+   * creates the coroutine in it.
    *
    * @param callable - The function to call.
    * @param args - Its arguments.
-   * @throws {RuntimeError} If the Context is entered already: by the running code itself, or by a `run` that called it.
-   * @throws {TypeError} If `callable` is not a function, or a method without its object: write `run(() => variable.set(1))`
-   * for Python's `run(variable.set, 1)`.
+   * @throws {RuntimeError} If the Context is already entered, by the running code or by a `run()` around it.
+   * @throws {TypeError} If `callable` is not a function, or is a method of this package without its object: write
+   * `run(() => variable.set(1))` for Python's `run(variable.set, 1)`.
    */
   run<A extends unknown[], R>(callable: (this: void, ...args: A) => R, ...args: A): R {
     if (typeof callable !== "function") {
@@ -85,15 +85,15 @@ export class Context {
       checkAttached("Context.run()", callable, error);
       throw error;
     } finally {
-      // Asynchronous code goes on in the flow, but its caller is no longer inside: its Context may be entered again.
+      // Asynchronous code continues in the flow, but the caller has left it, so the Context may be entered again.
       flow.outer = null;
     }
   }
 
   /**
-   * A new Context with the same values, in constant time however many there are.
+   * Returns a new Context with the same values, in constant time.
    *
-   * Later changes of the one do not show in the other.
+   * Later changes to either Context do not affect the other.
    *
    * Python: `Context.copy()`.
    */
@@ -113,7 +113,7 @@ export class Context {
   }
 
   /**
-   * The variable's value in this Context; `undefined`, or the fallback, where it is not set.
+   * Returns the variable's value in this Context. If it is not set, returns the fallback, or `undefined`.
    *
    * The variable's own default plays no part.
    *
@@ -151,7 +151,7 @@ export class Context {
     return this._map.size;
   }
 
-  /** The variables that are set, in no order to rely on. Python: `Context.keys()`. Differs: an array. */
+  /** The variables that are set, in no particular order. Python: `Context.keys()`. Differs: an array. */
   keys(): ContextVar<unknown>[] {
     return this.items().map(([variable]) => variable);
   }
@@ -166,17 +166,17 @@ export class Context {
     return entries<ContextVar<unknown>>(this._map);
   }
 
-  /** Iterates over the variables, as they were when the iteration began. Python: `iter(context)`. */
+  /** Iterates over the variables that were set when the iteration began. Python: `iter(context)`. */
   [Symbol.iterator](): IterableIterator<ContextVar<unknown>> {
     return this.keys()[Symbol.iterator]();
   }
 
   /**
-   * Whether the other one is a Context in which the same variables have the same values.
+   * Whether `other` is a Context in which the same variables have the same values.
    *
-   * Values are compared by `===`, and NaN equals itself. No code of the values is called.
+   * Values are compared with `===`, and NaN equals itself. The values' own methods are not called.
    *
-   * Python: `context == other`. Differs: a method; values are not asked whether they are equal.
+   * Python: `context == other`. Differs: a method; the values' own equality is not used.
    */
   equals(other: unknown): boolean {
     if (!isContext(other)) {
@@ -195,7 +195,7 @@ export class Context {
     return `<_contextvars.Context object at ${addressOf(this)}>`;
   }
 
-  /** Python's `repr()`, which is not a way to store a Context: there is none. */
+  /** Python's `repr()`. A Context cannot be serialized. */
   toJSON(): string {
     return this.toString();
   }
@@ -209,13 +209,13 @@ export class Context {
 knowMethodsOf({ Context, ContextVar });
 
 /**
- * A copy of the current Context, in constant time however many variables are set.
+ * Returns a copy of the current Context, in constant time.
  *
- * Changes made afterwards, here or there, do not show in the other.
+ * Later changes to either Context do not affect the other.
  *
  * Python: `contextvars.copy_context()`.
  *
- * @example Running a callback later with the values of now
+ * @example Running a callback later with the present values
  * ```ts
  * import { ContextVar, copyContext } from "contextvars";
  * import assert from "node:assert/strict";
@@ -231,14 +231,14 @@ export function copyContext(): Context {
   return contextOf(currentMap());
 }
 
-/** A new Context around the map. */
+/** A new Context that holds the map. */
 export function contextOf(map: Mapping): Context {
   const context = new Context();
   context._map = map;
   return context;
 }
 
-/** Whether it is a Context, of this copy of the package or another. */
+/** Whether the value is a Context, from this copy of the package or another. */
 export function isContext(value: unknown): value is Context {
   return (
     value instanceof Context || (typeof value === "object" && value !== null && "_map" in value && "getItem" in value)

@@ -1,19 +1,19 @@
 /**
  * Which Context is current: the only file that imports `node:async_hooks`.
  *
- * Theory of operation. One AsyncLocalStorage serves all variables; what it holds is a Flow. A Flow names the Context that
- * is current and the owner of the running code (a task; this layer never looks inside). There are two sorts:
+ * Theory of operation. One AsyncLocalStorage serves all variables; its store is a Flow. A Flow names the current
+ * Context and the owner of the running code (a task; this layer never looks inside). There are two kinds:
  *
- * - entered: made by `Context.run` and by every task. Its Context is mutable and shared by all that runs in the flow, so
- *   that an awaited function's `set()` is seen by its caller, as in Python.
- * - ambient: everything else. Its Context is never changed once made; `set()` enters a new ambient flow instead, which
- *   reaches the code that follows and what that starts, and no other: two requests of a bare server cannot meet in it.
+ * - entered: made by `Context.run` and by every task. Its Context is mutable and shared by all code that runs in the
+ *   flow, so that a caller sees the `set()` of a function that it awaits, as in Python.
+ * - ambient: everything else. Its Context never changes; `set()` enters a new ambient flow instead, which holds for the
+ *   code that follows and for everything that code starts. So two requests of a plain server cannot share one.
  *
- * The storage is made when the package is loaded but not used before the program itself makes a variable or enters a
- * Context: on Node 20 and 22 the first use makes every await of the process dearer, and importing must not.
+ * The storage is created when the package is loaded, but is not used before the program creates a variable or enters a
+ * Context: on Node 20 and 22 the first use makes every await of the process slower, and an import must not.
  *
- * All copies of the package in a process share one slot on `globalThis`, so that they agree on what is current. Its key
- * has a version: a copy that would have to change the shape of the slot, of Flow or of Mapping takes the next version.
+ * All copies of the package in a process share one slot on `globalThis`, so that they agree on the current Context. The
+ * slot's key has a version, which changes whenever the shape of the slot, of Flow or of Mapping changes.
  */
 import {
   type AsyncHook,
@@ -27,7 +27,7 @@ import type { Context } from "./context.ts";
 import { keepEventsApart } from "./deno-emitters.ts";
 import { EMPTY, type Mapping } from "./mapping.ts";
 
-/** What a Context is to this layer: the holder of the current map. */
+/** A Context as this layer sees it: the holder of the current map. */
 export interface MapHolder {
   _map: Mapping;
   /** The Context behind a scope (`scope.ts`). */
@@ -37,10 +37,12 @@ export interface MapHolder {
 /** The current Context and the owner of the code that runs in it. */
 export class Flow {
   readonly context: MapHolder;
-  /** The task, or whatever else the layer above wants to find again. */
+  /** The task, or any other object that the layer above wants to find again. */
   readonly owner: unknown;
   readonly ambient: boolean;
-  /** While a synchronous `run` is under way, the flow that called it: the way to all Contexts that are entered. */
+  /**
+   * During a synchronous `run()`, the flow that called it. Following `outer` leads to all Contexts that are entered.
+   */
   outer: Flow | null;
 
   constructor(context: MapHolder, owner: unknown, ambient: boolean, outer: Flow | null) {
@@ -53,13 +55,13 @@ export class Flow {
 
 interface Slot {
   readonly storage: AsyncLocalStorage<Flow>;
-  /** The flow of code that nobody put into another one. */
+  /** The flow of code that has not entered another one. */
   readonly root: Flow;
-  /** Variables of all copies take their hashes from here, so that no two share one. */
+  /** The next hash for a variable of any copy of the package, so that no two variables share one. */
   nextHash: number;
-  /** What is to be put back, by the number Node gives the resource; see `borrowResource`. */
+  /** The resources to restore, by Node's number of the resource; see `borrowResource`. */
   readonly borrowed: Map<number, Borrowed>;
-  /** Enabled while there is something to be put back. */
+  /** Enabled while there is a resource to restore. */
   watcher: AsyncHook | null;
 }
 
@@ -68,13 +70,13 @@ interface Borrowed {
   readonly resource: Record<symbol, unknown>;
   /** The flows that were entered on it. */
   entered: Entered | null;
-  /** The same of the callback that this one interrupted, where both have the same resource. */
+  /** The record of the callback that this one interrupted, if both have the same resource. */
   readonly outer: Borrowed | null;
-  /** What that one had there when it was interrupted. */
+  /** The store that the interrupted callback had on the resource. */
   readonly aside: unknown;
 }
 
-/** A flow that was entered, what the resource held before, and the flow that was entered earlier. */
+/** A flow that was entered, the store that the resource held before, and the flow that was entered earlier. */
 interface Entered {
   flow: Flow;
   readonly before: unknown;
@@ -95,7 +97,7 @@ function sharedSlot(): Slot {
   return global[slotKey];
 }
 
-/** A storage that is switched off: Node 24 and later, with `--no-async-context-frame`, make one that is on. */
+/** Creates a storage and disables it: Node 24 and later create an enabled one with `--no-async-context-frame`. */
 function newStorage(): AsyncLocalStorage<Flow> {
   const storage = new AsyncLocalStorage<Flow>();
   if ("kResourceStore" in storage) {
@@ -107,12 +109,12 @@ function newStorage(): AsyncLocalStorage<Flow> {
 const slot = sharedSlot();
 const { storage, root, borrowed } = slot;
 
-/** The flow that is running. */
+/** The current flow. */
 export function currentFlow(): Flow {
   return storage.getStore() ?? root;
 }
 
-/** The map of the Context that is current. */
+/** The current Context's map. */
 export function currentMap(): Mapping {
   return (storage.getStore() ?? root).context._map;
 }
@@ -120,8 +122,8 @@ export function currentMap(): Mapping {
 /**
  * A number that no other variable of the process has: unsigned, 32 bits.
  *
- * The first one switches the storage on where it needs that (Node 20 and 22): an `await` that began before cannot be
- * told from another one, and what one of them sets would be seen by the rest.
+ * The first call enables the storage on runtimes that require it (Node 20 and 22). An `await` that began earlier cannot
+ * be told from others that did, so a value set after one of them would be visible after the rest.
  */
 export function newHash(): number {
   if (slot.nextHash === 0) {
@@ -141,15 +143,15 @@ function prepareRuntime(): void {
   }
 }
 
-/** Calls the function in the flow; what it starts stays in the flow. */
+/** Calls the function in the flow; everything that the function starts stays in the flow. */
 export function runInFlow<A extends unknown[], R>(flow: Flow, callable: (...args: A) => R, ...args: A): R {
   return storage.run(flow, callable, ...args);
 }
 
 /**
- * The same for a caller that has nothing left to do in a flow of its own: what it does afterwards may be in this one.
+ * Like `runInFlow()`, for a caller that does nothing else in its own flow: its remaining code may run in this one.
  *
- * Cheaper where a flow lives in a frame of the runtime, which is copied once instead of twice.
+ * Cheaper on a runtime that keeps the flow in a frame, because the frame is copied once instead of twice.
  */
 export function moveIntoFlow<A>(flow: Flow, callable: (argument: A) => void, argument: A): void {
   if (hasFrames) {
@@ -160,12 +162,12 @@ export function moveIntoFlow<A>(flow: Flow, callable: (argument: A) => void, arg
   }
 }
 
-/** Calls the function in the flow of the process, so that what it starts holds no other. */
+/** Calls the function in the root flow, so that nothing it starts keeps another flow alive. */
 export function runInNoFlow<R>(callable: () => R): R {
   return storage.run(root, callable);
 }
 
-/** Whether the Context is entered: by the running code itself or by a `run` that called it. */
+/** Whether the Context is entered, by the running code or by a `run()` around it. */
 export function isEntered(context: Context, flow: Flow | null = currentFlow()): boolean {
   for (let entered = flow; entered !== null; entered = entered.outer) {
     if (entered.context === context) {
@@ -175,7 +177,7 @@ export function isEntered(context: Context, flow: Flow | null = currentFlow()): 
   return false;
 }
 
-/** In what the running code runs, for messages; on Node also what Node called it for. */
+/** Where the current code runs, for messages; on Node with the kind of callback. */
 export function runningPlace(): string {
   const { owner, ambient } = currentFlow();
   if (owner !== null) {
@@ -188,36 +190,39 @@ export function runningPlace(): string {
   return kind === undefined || kind === "Object" ? "outside all tasks" : `outside all tasks, in a callback of ${kind}`;
 }
 
-/** Makes the map current, in an ambient flow, for the code that follows in the running callback and what it starts. */
+/** Makes the map current, in an ambient flow, for the rest of the running callback and everything that it starts. */
 export function enterAmbient(map: Mapping): void {
   enterFlow(new Flow({ _map: map }, currentFlow().owner, true, null));
 }
 
-/** Makes the flow current for the code that follows in the running callback and what it starts. */
+/** Makes the flow current for the rest of the running callback and everything that it starts. */
 export function enterFlow(flow: Flow): void {
   borrowResource(flow);
   storage.enterWith(flow);
 }
 
-/** The same for a caller that switches back before it returns. */
+/** Like `enterFlow()`, for a caller that switches back before it returns. */
 export function switchFlow(flow: Flow): void {
   storage.enterWith(flow);
 }
 
 /**
  * Node 20 and 22 keep the store on the resource whose callback is running, under this key; so do Node 24 and later with
- * `--no-async-context-frame`. Otherwise, also on Node 22 with `--experimental-async-context-frame`, in Bun and in Deno,
- * each callback has the store it was registered with: there is no key, and nothing below is ever done.
+ * `--no-async-context-frame`. Otherwise (and on Node 22 with `--experimental-async-context-frame`, in Bun and in Deno)
+ * each callback has the store it was registered with: there is no key, and none of the code below runs.
  *
  * One resource serves many callbacks: a listening socket its connections, a parser its requests, an interval its ticks.
- * So a value set in one callback would be seen by the next, and the resource has to be put back when the callback ends.
+ * So a value set in one callback would be visible in the next, unless the resource is restored when the callback ends.
  */
 const { kResourceStore: storeKey } = storage as { kResourceStore?: symbol };
 
-/** As it was found: fakes of a test runner are not to keep anything from being put back. */
+/** Captured at load, so that a test runner's fake does not prevent resources from being restored. */
 const nextTick = process.nextTick.bind(process);
 
-/** Node, where a callback has its store. In Bun entering and leaving costs nothing, in Deno entering alone costs more. */
+/**
+ * Whether this is Node with a store for each callback. Entering and leaving costs nothing in Bun; in Deno, entering
+ * alone costs more.
+ */
 const hasFrames = storeKey === undefined && !("bun" in process.versions) && !("deno" in process.versions);
 
 function borrowResource(flow: Flow): void {
@@ -238,7 +243,7 @@ function borrowResource(flow: Flow): void {
   }
 }
 
-/** Begins to watch the resource of the running callback; `null` if there is no need. */
+/** Begins to watch the running callback's resource; returns `null` if there is no need. */
 function borrow(id: number, key: symbol): Borrowed | null {
   const resource = executionAsyncResource() as Record<symbol, unknown>;
   // A promise runs one reaction only.
@@ -250,17 +255,17 @@ function borrow(id: number, key: symbol): Borrowed | null {
   slot.watcher ??= createHook({ before: putAside, after: putBack });
   slot.watcher.enable();
   if (id <= 1) {
-    // The program's own top level: no callback, hence no end that could be watched.
+    // The program's top level is not a callback, so it has no end to watch.
     nextTick(putBack, id);
   }
   return entry;
 }
 
 /**
- * What the resource held when the callback began.
+ * The store that the resource held when the callback began.
  *
- * Not simply what it held when the first flow was entered: that may have been inside a `run`, which has ended and has put
- * back what it found.
+ * This is not simply the store it held when the first flow was entered: that may have happened inside a `run()`, which
+ * has ended since and has restored the earlier store.
  */
 function original({ resource, entered }: Borrowed, key: symbol): unknown {
   let store = resource[key];
@@ -273,8 +278,8 @@ function original({ resource, entered }: Borrowed, key: symbol): unknown {
 }
 
 /**
- * What the store of the running resource is a property of: the resource, on Node 20 and 22. Later ones have an object on
- * the resource for all stores, which the first store makes.
+ * The object whose property is the store: the resource itself on Node 20 and 22. Later versions keep one object for all
+ * stores on the resource, which the first store creates.
  */
 function holderOf(resource: Record<symbol, unknown>, key: symbol): Record<symbol, unknown> {
   storage.enterWith(currentFlow());

@@ -1,15 +1,15 @@
 /**
- * Deno, outside tasks: what a listener sets ends with its event.
+ * Deno, outside tasks: values set by a listener last until its event ends.
  *
- * Deno calls the listeners of sockets, servers, requests, datagrams, child processes and ports out of its own loops, and
- * what one of them entered stays current there. The next event, which may belong to another connection, would see it. No
- * hook tells when such a callback ends. But these events all go through one method of a few classes: when it returns,
- * what was current before is put back.
+ * Deno calls the listeners of sockets, servers, requests, datagrams, child processes and ports from its own loops, and
+ * a flow that one listener entered stays current there. The next event, which may belong to another connection, would
+ * see it. No hook reports the end of such a callback. But all these events go through one method of a few classes: when
+ * that method returns, the earlier flow is restored.
  *
- * Only these classes are changed. A listener of any other emitter shares its flow with the code that emits.
+ * Only these classes are changed. A listener on any other emitter shares the flow of the code that emits.
  */
 
-/** The part of an AsyncLocalStorage that is needed here. */
+/** The methods of an AsyncLocalStorage that are needed here. */
 interface Storage<T> {
   getStore(): T | undefined;
   enterWith(store: T | undefined): void;
@@ -17,7 +17,7 @@ interface Storage<T> {
 
 type Classes = Readonly<Record<string, { readonly prototype: Record<string, (...args: unknown[]) => unknown> }>>;
 
-/** The classes whose events come out of Deno's loops. Subclasses, as that of TLS sockets, inherit the method. */
+/** The classes whose events come from Deno's loops. Subclasses, such as TLSSocket, inherit the method. */
 const MODULES: Readonly<Record<string, readonly string[]>> = {
   net: ["Server", "Socket"],
   http: ["IncomingMessage", "ClientRequest"],
@@ -26,7 +26,7 @@ const MODULES: Readonly<Record<string, readonly string[]>> = {
   worker_threads: ["Worker"],
 };
 
-/** Makes the events of these classes put back what was current in the storage. */
+/** Makes the events of these classes restore the storage's earlier store. */
 export function keepEventsApart<T>(storage: Storage<T>): void {
   for (const [module, names] of Object.entries(MODULES)) {
     const classes = process.getBuiltinModule(`node:${module}`) as unknown as Classes;

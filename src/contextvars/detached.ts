@@ -1,15 +1,16 @@
 /**
- * Methods that were taken off their objects.
+ * Methods that were passed on without their objects.
  *
- * `context.run(variable.set, 1)` is right in Python, where `variable.set` knows its variable. In JavaScript the method is
- * called without one, and would fail over its first private field, with a message about the library's inner parts.
+ * `context.run(variable.set, 1)` is right in Python, where `variable.set` knows its variable. In JavaScript the method
+ * is called without its variable, and would throw at its first private field, with a message about the library's
+ * internals.
  */
 import { nameOf } from "../repr.ts";
 
 /** The methods, and the names of their classes. */
 const owners = new Map<unknown, string>();
 
-/** Makes the methods of the classes known to {@linkcode checkAttached}. The keys are the names of the classes. */
+/** Registers the classes' methods for {@linkcode checkAttached}. The keys are the names of the classes. */
 export function knowMethodsOf(classes: Readonly<Record<string, { readonly prototype: object }>>): void {
   for (const [owner, { prototype }] of Object.entries(classes)) {
     for (const [name, { value }] of Object.entries(Object.getOwnPropertyDescriptors(prototype))) {
@@ -21,9 +22,9 @@ export function knowMethodsOf(classes: Readonly<Record<string, { readonly protot
 }
 
 /**
- * Refuses a method without its object.
+ * Throws a TypeError if the function is a registered method, which was passed without its object.
  *
- * @param cause - What calling it has led to, if it was called.
+ * @param cause - The error that calling it threw, if it was called.
  */
 export function checkAttached(caller: string, given: { readonly name: unknown }, cause?: unknown): void {
   const owner = owners.get(given);

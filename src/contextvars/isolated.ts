@@ -4,13 +4,14 @@ import { copyContext } from "./context.ts";
 import { checkAttached } from "./detached.ts";
 
 /**
- * A function that runs each of its calls in a Context of its own.
+ * Returns a function that runs each of its calls in its own Context.
  *
- * Every call starts from a fresh copy of the Context that was current when `isolated()` was called: what one call sets,
- * no other call sees, nor does the code around. Arguments, `this`, the result and what is thrown pass through.
+ * Every call starts from a fresh copy of the Context that was current when `isolated()` was called: values set in one
+ * call are visible neither in other calls nor in the surrounding code. Arguments, `this`, the result and errors pass
+ * through unchanged.
  *
- * Use it for callbacks that a task hands to Node (a request handler, a listener), which otherwise share the Context of
- * that task. The library's own callbacks need no wrapper.
+ * Use it for callbacks that a task passes to Node (a request handler, a listener), which otherwise share that task's
+ * Context. Callbacks passed to this library need no wrapper.
  *
  * Python: has no such function; it is for callbacks that know nothing of Contexts.
  *
@@ -42,11 +43,11 @@ export function isolated<F extends (...args: never[]) => unknown>(callable: F): 
     return captured.copy().run(() => Reflect.apply(callable, this, args));
   }
   try {
-    // The number of parameters matters to whoever takes the function: a middleware with four is an error handler.
+    // Callers may look at the number of parameters: a middleware with four is an error handler.
     Object.defineProperty(isolatedCall, "length", { value: callable.length, configurable: true });
     Object.defineProperty(isolatedCall, "name", { value: callable.name, configurable: true });
   } catch {
-    // A getter or a Proxy threw: the function is as good without.
+    // A getter or a Proxy threw. The function works without the name and length.
   }
   return isolatedCall as F;
 }

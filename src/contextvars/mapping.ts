@@ -1,22 +1,23 @@
 /**
  * The immutable map behind a Context.
  *
- * Theory of operation. A map never changes: `insert` and `remove` give a new one that shares all it can with the old,
- * so that a copy of a Context is one pointer, and the identity of a map says everything about its content (the cache of
- * a ContextVar rests on that). Two layouts share one class, so that the reading code sees one shape:
+ * Theory of operation. A map never changes: `insert` and `remove` return a new one that shares as much as possible with
+ * the old one. So copying a Context copies one pointer, and a map that is identical has the same content, which the
+ * cache of a ContextVar relies on. Two layouts share one class, so that the reading code sees one shape:
  *
  *     flat (bitmap 0, up to FLAT_MAX pairs)      slots: key, value, key, value, ...
  *     trie (bitmap not 0)                        slots: two for each bit that is set, in bit order
  *                                                       key,  value   a pair
  *                                                       null, Mapping a branch, five bits of the hash further down
  *
- * Few variables are the rule, and a scan of a short array beats hashing; from about ten on the trie wins, and each
- * change copies one node of up to 32 pairs on each of its log32(n) levels. A trie goes back to flat when it has shrunk
- * to half of FLAT_MAX, not at once: a program that sets and resets around the border does not rebuild it every time.
+ * Most programs have few variables, and scanning a short array is faster than hashing; from about ten variables on, the
+ * trie is faster, and each change copies one node of up to 32 pairs on each of its log32(n) levels. A trie becomes flat
+ * again only when it has shrunk to half of FLAT_MAX, so that a program that sets and resets variables around FLAT_MAX
+ * does not rebuild the map every time.
  *
- * Hashes are numbers given out in turn, one to each variable of the process, so two keys never share one: there are no
- * collision nodes. Counting up is also the best spread there is: neighbours differ in the lowest five bits, which
- * choose the place in the root.
+ * Hashes are consecutive numbers, one for each variable of the process, so two keys never share one and there are no
+ * collision nodes. Consecutive numbers also spread best: neighbours differ in the lowest five bits, which choose the
+ * place in the root.
  */
 
 /** A key of the map: its hash is unique among all keys, and is an unsigned 32-bit number. */
@@ -24,7 +25,7 @@ export interface Key {
   readonly _hash: number;
 }
 
-/** Up to this many pairs lie flat. */
+/** A map with at most this many pairs is flat. */
 const FLAT_MAX = 8;
 /** A trie that has shrunk to this many pairs becomes flat again. */
 const FLATTEN_AT = FLAT_MAX / 2;
@@ -33,9 +34,9 @@ const MASK = 31;
 
 /** One immutable map, and also one node of a trie. Made by {@linkcode insert} and {@linkcode remove}. */
 export class Mapping {
-  /** 0: flat. Otherwise the places of this trie node that are taken. */
+  /** 0 if the map is flat; otherwise one bit for each place of this trie node that is in use. */
   readonly bitmap: number;
-  /** How many pairs it holds, branches included. */
+  /** The number of pairs, including those in branches. */
   readonly size: number;
   readonly slots: readonly unknown[];
 
@@ -46,10 +47,10 @@ export class Mapping {
   }
 }
 
-/** The map without pairs. */
+/** The empty map. */
 export const EMPTY: Mapping = new Mapping(0, 0, []);
 
-/** What {@linkcode find} gives for a key that is not there; any other value can be stored. */
+/** The result of {@linkcode find} for a key that is not in the map; any other value can be stored. */
 export const ABSENT: unique symbol = Symbol("absent");
 
 /** The value stored for the key, or {@linkcode ABSENT}. */
@@ -76,7 +77,7 @@ export function find(map: Mapping, key: Key): unknown {
   }
 }
 
-/** A map with the pair in it. The same map when the very same value is stored for the key already. */
+/** Returns a map that contains the pair: the same map if it already has this very value for the key. */
 export function insert(map: Mapping, key: Key, value: unknown): Mapping {
   if (map.bitmap !== 0) {
     return insertInTrie(map, key, key._hash, 0, value);
@@ -100,7 +101,7 @@ export function insert(map: Mapping, key: Key, value: unknown): Mapping {
   return trie;
 }
 
-/** A map without the key. The same map when the key is not there. */
+/** Returns a map without the key: the same map if the key is not in it. */
 export function remove(map: Mapping, key: Key): Mapping {
   if (map.bitmap === 0) {
     const index = flatIndex(map.slots, key);
@@ -116,7 +117,7 @@ export function remove(map: Mapping, key: Key): Mapping {
   return new Mapping(0, smaller.size, entries(smaller).flat());
 }
 
-/** All pairs, in no order to rely on. */
+/** All pairs, in no particular order. */
 export function entries<K extends Key>(map: Mapping): [K, unknown][] {
   const pairs: [K, unknown][] = [];
   collect(map, pairs);
@@ -157,7 +158,7 @@ function insertInTrie(node: Mapping, key: Key, hash: number, shift: number, valu
     return Object.is(stored, value) ? node : new Mapping(bitmap, node.size, replaced(slots, index + 1, value));
   }
   const below = shift + BITS;
-  // A pair in the way moves one level down; the branch that then stands in its place takes both.
+  // A pair that is already in this place moves one level down, into a branch that takes both pairs.
   const branch = found === null ? (stored as Mapping) : pairNode(found as Key, stored, below);
   const grown = insertInTrie(branch, key, hash >>> BITS, below, value);
   if (grown === branch) {
@@ -188,7 +189,7 @@ function removeFromTrie(node: Mapping, key: Key, hash: number): Mapping {
     return node;
   }
   const copy = slots.slice();
-  // A branch with one pair left gives it back: a branch always holds two or more.
+  // A branch always holds two or more pairs, so the last pair moves back up.
   const single = smaller.size === 1;
   copy[index] = single ? smaller.slots[0] : null;
   copy[index + 1] = single ? smaller.slots[1] : smaller;
@@ -199,7 +200,7 @@ function pairNode(key: Key, value: unknown, shift: number): Mapping {
   return new Mapping(1 << ((key._hash >>> shift) & MASK), 1, [key, value]);
 }
 
-/** Where the pair of a bit begins: two slots for each bit below it. */
+/** The index of the bit's pair: two slots for each lower bit that is set. */
 function slotOf(bitmap: number, bit: number): number {
   let count = bitmap & (bit - 1);
   count -= (count >>> 1) & 0x5555_5555;
@@ -213,7 +214,7 @@ function replaced(slots: readonly unknown[], index: number, value: unknown): unk
   return copy;
 }
 
-/** Arrays are made in their final size: a push would reserve room that an immutable map never uses. */
+/** The array is created in its final size: a push would reserve room that an immutable map never uses. */
 function withPair(slots: readonly unknown[], index: number, key: Key, value: unknown): unknown[] {
   if (slots.length === 0) {
     return [key, value];

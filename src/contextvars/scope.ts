@@ -1,27 +1,28 @@
 /**
- * The scoped flow: a function, and all it starts, sees one variable otherwise; everything else stays as it is.
+ * The scoped flow: a function, and everything it starts, sees another value in one variable; nothing else changes.
  *
- * Theory of operation. OpenTelemetry's `with()` and AsyncContext's `run()` need a value for the length of a call.
- * `copyContext().run()` would be wrong for them: what the function sets in a task would be lost to the task. A `set()`
- * before and a `reset()` after would be wrong too: the task shares its Context with callbacks that run in between.
+ * Theory of operation. OpenTelemetry's `with()` and AsyncContext's `run()` need a value for the duration of a call.
+ * `copyContext().run()` would be wrong: values that the function sets in a task would be lost to the task. A `set()`
+ * before and a `reset()` after would be wrong as well: the task shares its Context with callbacks that run in between.
  *
- * So in a task and inside `Context.run` the function runs in a flow of its own whose Context is a Scope: it shows the map
- * of the Context behind it with some variables put in, and passes every other change on to that Context. A scope in a
- * scope stands before the same Context, so scopes never form a chain, however deep they nest or however long code that
- * was started in one goes on. Outside tasks maps never change, and a flow with the variable put into the map will do.
+ * So in a task and inside `Context.run` the function runs in its own flow, whose Context is a Scope. A Scope shows the
+ * map of the Context behind it with some variables replaced, and passes every other change on to that Context. A scope
+ * within a scope has the same Context behind it, so scopes never form a chain, no matter how deeply they nest or how
+ * long the code started in them runs. Outside tasks maps never change, and a flow whose map has the variable replaced
+ * is enough.
  *
- * A scoped variable is private to the entry point that scopes it: nobody calls its `set()`.
+ * A scoped variable is private to the entry point that scopes it, so its `set()` is never called.
  */
 import { currentFlow, enterAmbient, enterFlow, Flow, type MapHolder, switchFlow } from "./current.ts";
 import { ABSENT, EMPTY, entries, find, insert, type Key, type Mapping, remove } from "./mapping.ts";
 
-/** Stands before a Context for one flow. */
+/** Replaces some variables of a Context, for one flow. */
 class Scope implements MapHolder {
   /** The Context behind it: never another Scope. */
   readonly _root: MapHolder;
-  /** The variables that are otherwise here. */
+  /** The variables that are replaced, with their values here. */
   _scoped: Mapping;
-  /** The map of the Context, and what it is here, when last asked for. */
+  /** The Context's map when it was last read, and below it the map that the scope makes of it. */
   _below: Mapping;
   _current: Mapping;
 
@@ -57,9 +58,10 @@ class Scope implements MapHolder {
 }
 
 /**
- * Calls the function with `this` and the arguments; it and all it starts see the value in the variable.
+ * Calls the function with `this` and the arguments. The function, and everything it starts, sees the value in the
+ * variable.
  *
- * What the function sets in other variables, its caller sees as after any call.
+ * Values that the function sets in other variables are visible to its caller, as after any call.
  */
 export function runScoped<A extends unknown[], R>(
   variable: Key,
@@ -83,9 +85,10 @@ export function runScoped<A extends unknown[], R>(
 }
 
 /**
- * Has the code that follows in the running callback, and what it starts, see the value in the variable.
+ * Gives the variable the value for the rest of the running callback and everything that it starts.
  *
- * @returns Brings back the value from before, once, where the attached one is current; does nothing elsewhere.
+ * @returns A function that restores the earlier value, once, if the attached value is current where it is called;
+ * otherwise it does nothing.
  */
 export function attachScoped(variable: Key, value: unknown): () => void {
   const flow = currentFlow();
@@ -101,14 +104,14 @@ export function attachScoped(variable: Key, value: unknown): () => void {
   };
 }
 
-/** The flow with the variable otherwise; ABSENT takes the variable out. */
+/** The flow with another value in the variable; ABSENT removes the variable. */
 function scopedFlow(flow: Flow, variable: Key, value: unknown): Flow {
   const { context, owner } = flow;
   if (flow.ambient) {
     return new Flow({ _map: withValue(context._map, variable, value) }, owner, true, null);
   }
   const outer = context._root === undefined ? null : (context as Scope);
-  // A scoped flow has the flow it was made from as its outer one: the way to all Contexts that are entered.
+  // The outer flow of a scoped flow is the flow it was made from, which leads to all Contexts that are entered.
   const base = outer === null ? flow : (flow.outer as Flow);
   const scoped = withValue(outer === null ? EMPTY : outer._scoped, variable, value);
   const current = withValue(context._map, variable, value);

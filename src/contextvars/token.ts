@@ -1,16 +1,16 @@
-/** Token: what `ContextVar.set()` gives, to undo it. */
+/** Token: the result of `ContextVar.set()`, for undoing it. */
 import { RuntimeError } from "../errors.ts";
 import { addressOf, inspectCustom } from "../repr.ts";
 import type { ContextVar } from "./context-var.ts";
 import type { MapHolder } from "./current.ts";
 
-/** Only this module can hand it to the constructor. */
+/** Only this module can pass it to the constructor. */
 const madeBySet: unique symbol = Symbol("made by ContextVar.set()");
 
 /**
- * Remembers what a variable was before a `set()`, so that `reset()` can bring it back, once.
+ * Remembers a variable's state before a `set()`, so that `reset()` can restore it, once.
  *
- * With `using`, the variable is reset at the end of the block, also when the block throws.
+ * With `using`, the variable is reset at the end of the block, even if the block throws.
  *
  * Python: `contextvars.Token`. Differs: `using` instead of `with`; `oldValue` instead of `old_value`.
  *
@@ -33,7 +33,7 @@ export class Token<T> {
 
   readonly #variable: ContextVar<T>;
   readonly #oldValue: T | typeof Token.MISSING;
-  /** @internal The Context it was made in; `null` outside tasks and `Context.run`. */
+  /** @internal The Context in which the token was created; `null` outside tasks and `Context.run`. */
   readonly _context: MapHolder | null;
   /** @internal */
   _used = false;
@@ -64,7 +64,7 @@ export class Token<T> {
     return this.#variable;
   }
 
-  /** The value before the `set()`, or `Token.MISSING` where there was none. Python: `Token.old_value`. */
+  /** The value before the `set()`, or `Token.MISSING` if there was none. Python: `Token.old_value`. */
   get oldValue(): T | typeof Token.MISSING {
     return this.#oldValue;
   }
@@ -74,8 +74,8 @@ export class Token<T> {
    *
    * Python: `Token.__exit__()`.
    *
-   * @throws {RuntimeError} If the token has been used already.
-   * @throws {ValueError} If the current Context is not the one the token was made in.
+   * @throws {RuntimeError} If the token has already been used.
+   * @throws {ValueError} If the current Context is not the one in which the token was created.
    */
   [Symbol.dispose](): void {
     this.#variable.reset(this);
@@ -86,7 +86,7 @@ export class Token<T> {
     return `<Token${this._used ? " used" : ""} var=${this.#variable} at ${addressOf(this)}>`;
   }
 
-  /** Python's `repr()`, which is not a way to store a token: there is none. */
+  /** Python's `repr()`. A token cannot be serialized. */
   toJSON(): string {
     return this.toString();
   }

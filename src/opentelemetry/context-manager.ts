@@ -6,15 +6,15 @@ import { attachScoped, runScoped } from "../contextvars/scope.ts";
 import { bindEmitter } from "./emitters.ts";
 import { type ContextStore, storeOf } from "./store.ts";
 
-// biome-ignore lint/suspicious/noExplicitAny: what OpenTelemetry hands over may be any function
+// biome-ignore lint/suspicious/noExplicitAny: OpenTelemetry may pass any function
 type AnyFunction = (...args: any[]) => any;
 
 /**
  * A ContextManager for OpenTelemetry that keeps the active context in the current Context.
  *
- * So whatever carries our variables carries the span: tasks, `callSoon`, connections, `copyContext()` and the Context it
- * returns, `isolated`. While a function runs in `with()`, only OpenTelemetry's context is another one: variables that the
- * function sets are set for its caller, too.
+ * So everything that carries our variables also carries the span: tasks, `callSoon`, connections, `copyContext()` and
+ * the Context it returns, `isolated`. `with()` changes only OpenTelemetry's context: variables that the function sets
+ * are set for its caller as well.
  *
  * Instances are independent of each other; a program needs one, given to `NodeSDK`, to `NodeTracerProvider.register()` or
  * to `context.setGlobalContextManager()`.
@@ -46,24 +46,24 @@ export class ContextVarsContextManager implements ContextManager {
   /**
    * The active context under the interface of an `AsyncLocalStorage`, for `bindStore()` of `node:diagnostics_channel`.
    *
-   * `channel.bindStore(manager.asyncLocalStorage, toContext)` has what the channel runs see the context that `toContext`
-   * returned.
+   * After `channel.bindStore(manager.asyncLocalStorage, toContext)`, functions that the channel runs see the context
+   * that `toContext` returned.
    */
   get asyncLocalStorage(): ContextStore {
     return this.#store;
   }
 
-  /** The active context; `ROOT_CONTEXT` where there is none. */
+  /** The active context; `ROOT_CONTEXT` if there is none. */
   active(): Context {
     return this.#variable.get() ?? ROOT_CONTEXT;
   }
 
   /**
-   * Calls the function in the context and returns its result; what it throws comes out as it is.
+   * Calls the function in the context and returns its result. If the function throws, `with()` throws the same error.
    *
-   * The context is active in the function and in all that it starts, after each `await`, too.
+   * The context is active in the function and in everything that it starts, including after each `await`.
    *
-   * @param context - The context that is to be active.
+   * @param context - The context to make active.
    * @param fn - The function to call.
    * @param thisArg - Its `this`.
    * @param args - Its arguments.
@@ -82,11 +82,11 @@ export class ContextVarsContextManager implements ContextManager {
   }
 
   /**
-   * Binds a function or an `EventEmitter` to the context; returns anything else as it is.
+   * Binds a function or an `EventEmitter` to the context; returns any other value unchanged.
    *
-   * A function comes back as another one that runs each call in the context. An emitter comes back itself: the listeners
-   * that are added from then on run in the context. It can be bound once by each manager; a second call does nothing.
-   * `listeners()` and `removeListener()` go on working with the functions that were added.
+   * For a function, returns another one that runs each call in the context. For an emitter, returns the emitter itself:
+   * listeners added from then on run in the context. Each manager can bind an emitter once; a second call does nothing.
+   * `listeners()` and `removeListener()` still work with the functions that were added.
    */
   bind<T>(context: Context, target: T): T {
     if (target instanceof EventEmitter) {
@@ -98,15 +98,15 @@ export class ContextVarsContextManager implements ContextManager {
     return typeof target === "function" ? (this.#bound(context, target as AnyFunction & T) as T) : target;
   }
 
-  /** Does nothing: the manager works from the beginning. Returns the manager. */
+  /** Does nothing, because the manager is always enabled. Returns the manager. */
   enable(): this {
     return this;
   }
 
   /**
-   * Forgets the active contexts: `ROOT_CONTEXT` is active everywhere. Returns the manager.
+   * Drops the active contexts: `ROOT_CONTEXT` is then active everywhere. Returns the manager.
    *
-   * What is called afterwards works as before, so there is nothing to enable again.
+   * Later calls work as before, so nothing has to be enabled again.
    */
   disable(): this {
     this.#variable = newVariable();
@@ -114,13 +114,13 @@ export class ContextVarsContextManager implements ContextManager {
   }
 
   /**
-   * Makes the context active for the code that follows in the running callback or task, and for what it starts.
+   * Makes the context active for the rest of the running callback or task, and for everything that it starts.
    *
-   * Another task, or another callback of the same task, never sees it. Code that called the running function goes on in
-   * the context; `with()` is better where a function can be given.
+   * Other tasks, and other callbacks of the same task, never see it. The caller of the running function continues in
+   * the context as well; prefer `with()` if you can pass a function.
    *
-   * @returns A token. Its `dispose()` brings back what was active before, once; it does nothing where another context
-   * than the attached one is active.
+   * @returns A token. Its `dispose()` restores the earlier context, once; it does nothing if the attached context is
+   * not the active one.
    */
   attach(context: Context): { dispose(): void } {
     return { dispose: attachScoped(this.#variable, context) };

@@ -1,10 +1,10 @@
 /**
  * Listeners that run in a context.
  *
- * Theory of operation. The five methods that add listeners are replaced on the emitter; each hands on a function that
- * stands for the listener and names it in its property `listener`. That is how Node's own `once()` marks its functions,
- * so `removeListener()` finds them by the listener, `listeners()` shows the listener, and a listener that was added twice
- * can be removed twice, without any bookkeeping here.
+ * Theory of operation. The five methods that add listeners are replaced on the emitter; each adds a function that wraps
+ * the listener and refers to it in its property `listener`. Node's own `once()` marks its functions in the same way, so
+ * `removeListener()` finds them by the listener, `listeners()` returns the listener, and a listener that was added
+ * twice can be removed twice, without any bookkeeping here.
  */
 import type { EventEmitter } from "node:events";
 
@@ -14,15 +14,15 @@ type Listener = ((...args: any[]) => unknown) & { listener?: unknown; [original]
 /** Calls a listener in a context. */
 type Call = (listener: Listener, thisArg: unknown, args: unknown[]) => unknown;
 
-/** Marks what stands for a listener already; other copies of the package know it, too. */
+/** Marks a function that already wraps a listener; all copies of the package share the mark. */
 const original: unique symbol = Symbol.for("contextvars.opentelemetry.listener") as never;
 
 const ADDING = ["on", "addListener", "prependListener", "once", "prependOnceListener"] as const;
 
-/** How the listeners of an emitter are called: one way for each manager. */
+/** How each manager calls the listeners of an emitter. */
 const callsOf = new WeakMap<EventEmitter, Map<object, Call>>();
 
-/** Has the listeners that are added from now on called in this way, unless the manager has bound the emitter before. */
+/** Calls the listeners that are added from now on by `call`, unless the manager has already bound the emitter. */
 export function bindEmitter(emitter: EventEmitter, manager: object, call: Call): void {
   const known = callsOf.get(emitter);
   if (known !== undefined) {
@@ -48,7 +48,7 @@ function bound(listener: Listener, calls: ReadonlyMap<object, Call>): Listener {
   }
   const inner = listener.listener as Listener | undefined;
   if (typeof inner === "function" && inner[original] !== undefined) {
-    // The emitter's once() was given a function of ours, and adds its own, which names ours.
+    // The emitter's once() received a function of ours, and adds its own, which refers to ours.
     return standingFor(listener, inner[original]);
   }
   const called = [...calls.values()].reduce<Listener>(

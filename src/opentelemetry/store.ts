@@ -1,24 +1,24 @@
 /** The active context under the interface of an AsyncLocalStorage. */
 import type { Context } from "@opentelemetry/api";
 
-/** The methods of `AsyncLocalStorage`, as far as they concern one storage. */
+/** The instance methods of `AsyncLocalStorage`. */
 export interface ContextStore {
   readonly name: string;
-  /** The active context; `undefined` where there is none. */
+  /** The active context; `undefined` if there is none. */
   getStore(): Context | undefined;
   /** Calls the function in the context. */
   run<R, A extends unknown[]>(context: Context | undefined, callable: (...args: A) => R, ...args: A): R;
   /** Calls the function with no context active. */
   exit<R, A extends unknown[]>(callable: (...args: A) => R, ...args: A): R;
-  /** Makes the context active for the code that follows and what it starts. */
+  /** Makes the context active for the rest of the running callback and everything that it starts. */
   enterWith(context: Context | undefined): void;
-  /** The same, until the scope is disposed of. */
+  /** Like `enterWith()`, until the scope is disposed. */
   withScope(context: Context | undefined): { dispose(): void; [Symbol.dispose](): void };
-  /** Forgets the active contexts. */
+  /** Drops the active contexts. */
   disable(): void;
 }
 
-/** Makes one of the functions that do the work. */
+/** Creates a store from the functions that implement it. */
 export function storeOf(
   getStore: () => Context | undefined,
   call: <A extends unknown[], R>(context: Context | undefined, callable: (...args: A) => R, args: A) => R,

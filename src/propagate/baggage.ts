@@ -1,10 +1,10 @@
 /** W3C's `baggage` header: a list of `key=value;property`, separated by commas. Pure: imports nothing. */
 
-/** What every platform has to pass on; what is beyond may be dropped on the way. */
+/** The limits that every platform has to pass on; members beyond them may be dropped on the way. */
 export const MAX_MEMBERS = 64;
 export const MAX_BYTES = 8192;
 
-/** A member of the list, as it stands there. */
+/** A member of the list, as written in the header. */
 export interface Member {
   readonly key: string;
   /** Percent-encoded, without the properties. */
@@ -18,7 +18,7 @@ export function isKey(text: string): boolean {
   return /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(text);
 }
 
-/** The members of a header, in their order; a part that is not `key=value` is left out. Takes linear time. */
+/** Returns the members of a header in order; parts that are not `key=value` are skipped. Takes linear time. */
 export function parse(header: string): Member[] {
   return header.split(",").flatMap((part) => {
     const text = part.trim();
@@ -32,7 +32,7 @@ export function parse(header: string): Member[] {
   });
 }
 
-/** How many bytes the members take in a header, in UTF-8, the commas included. */
+/** The size of the members in a header, in bytes of UTF-8, including the commas. */
 export function bytesOf(members: readonly Member[]): number {
   const encoder = new TextEncoder();
   return members.reduce((sum, { text }) => sum + encoder.encode(text).length, Math.max(0, members.length - 1));

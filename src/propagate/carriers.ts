@@ -1,10 +1,10 @@
-/** Carriers: what values travel in, and how one is read and written. */
+/** Carriers: the objects that transport values, and how they are read and written. */
 
 /** Reads a carrier; the same shape as OpenTelemetry's `TextMapGetter`. */
 export interface Getter<C> {
-  /** The value under the key: one text, several, or none. */
+  /** Returns the value under the key: one text, several, or none. */
   get(carrier: C, key: string): string | string[] | undefined;
-  /** All keys of the carrier. */
+  /** Returns all keys of the carrier. */
   keys(carrier: C): string[];
 }
 
@@ -13,19 +13,22 @@ export interface Setter<C> {
   set(carrier: C, key: string, value: string): void;
 }
 
-/** `Headers`, a `Map`, or anything else with their two methods. */
+/** `Headers`, a `Map`, or any other object with their two methods. */
 interface MapLike {
   get(key: string): unknown;
   set(key: string, value: string): unknown;
 }
 
 /**
- * What `inject()` and `extract()` handle without a setter or getter: a plain object, `Headers`, a `Map`, the `headers` of
- * an `IncomingMessage`, `process.env`.
+ * The carriers that `inject()` and `extract()` support without a setter or getter: a plain object, `Headers`, a `Map`,
+ * the `headers` of an `IncomingMessage`, `process.env`.
  */
 export type Carrier = MapLike | { [key: string]: string | readonly string[] | undefined };
 
-/** Names of a plain object are found in any case, as HTTP's are; a new name is in lower case, in upper case in `process.env`. */
+/**
+ * Names of a plain object are matched in any case, like HTTP headers; a new name is written in lower case, or in upper
+ * case in `process.env`.
+ */
 export const carrierGetter: Getter<unknown> = {
   get(carrier, key) {
     const value = isMapLike(carrier)
@@ -51,7 +54,7 @@ export const carrierSetter: Setter<unknown> = {
   },
 };
 
-/** One text of what a getter returned; several headers of one name are a list. */
+/** Joins the result of a getter into one text; several headers with the same name form a list. */
 export function textOf(value: string | readonly string[] | null | undefined): string {
   return typeof value === "string" ? value : (value ?? []).join(",");
 }

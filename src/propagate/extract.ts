@@ -1,4 +1,4 @@
-/** extract(): a Context with the values that a carrier brought. */
+/** extract(): a Context with the values of a carrier. */
 import { channel } from "node:diagnostics_channel";
 import { type Context, copyContext } from "../contextvars/index.ts";
 import { parse } from "./baggage.ts";
@@ -6,15 +6,15 @@ import { type Carrier, carrierGetter, type Getter, textOf } from "./carriers.ts"
 import { contextWithTrace } from "./opentelemetry-global.ts";
 import { type Entry, registered } from "./registry.ts";
 
-/** How `extract()` reads. */
+/** Options of `extract()`. */
 export interface ExtractOptions<C> {
   /** Reads carriers of another kind. @default objects, `Headers`, maps and `process.env` */
   getter?: Getter<C> | undefined;
 }
 
-/** What subscribers of the channel `contextvars:propagate:rejected` get: a value that was not taken over, and why. */
+/** The message on the channel `contextvars:propagate:rejected`: a value that was not accepted, and why. */
 export interface Rejected {
-  /** The key in `baggage`; `null` where the carrier itself could not be read. */
+  /** The key in `baggage`; `null` if the carrier itself could not be read. */
   readonly key: string | null;
   /** The encoded value. */
   readonly value: string | null;
@@ -24,10 +24,10 @@ export interface Rejected {
 const rejections = channel("contextvars:propagate:rejected");
 
 /**
- * Returns a copy of the current Context in which the propagated variables have the values that the carrier brought.
+ * Returns a copy of the current Context in which the propagated variables have the values of the carrier.
  *
  * Never throws, whatever the carrier holds: a value that is longer than the variable's `maxLength` or that its codec
- * cannot decode leaves the variable as it was, and is published on the channel `contextvars:propagate:rejected` of
+ * cannot decode leaves the variable unchanged, and is published on the channel `contextvars:propagate:rejected` of
  * `node:diagnostics_channel`. Keys that no variable has are ignored. The work is linear in the length of `baggage`. If
  * `@opentelemetry/api` has a propagator registered and OpenTelemetry uses the context manager of
  * `contextvars/opentelemetry`, the Context also carries the remote span.
@@ -36,7 +36,7 @@ const rejections = channel("contextvars:propagate:rejected");
  *
  * @param carrier - An object, `Headers`, a `Map`, the `headers` of an `IncomingMessage`, or `process.env`.
  *
- * @example A request handler that runs with what the request brought
+ * @example A request handler that runs with the request's values
  * ```ts
  * import { ContextVar } from "contextvars";
  * import { extract, propagated } from "contextvars/propagate";
@@ -54,7 +54,7 @@ export function extract(carrier: unknown, options?: ExtractOptions<unknown>): Co
   const getter = options?.getter ?? carrierGetter;
   const context = attempt(null, null, () => contextWithTrace(carrier, getter)) ?? copyContext();
   const header = attempt(null, null, () => textOf(getter.get(carrier, "baggage"))) ?? "";
-  // The last member of a key counts, as OpenTelemetry has it.
+  // The last member with a key counts, as in OpenTelemetry.
   const values = new Map(parse(header).map(({ key, value }) => [key, value]));
   for (const entry of registered.values()) {
     const value = values.get(entry.key);
@@ -75,7 +75,7 @@ function decode({ codec, maxLength }: Entry, value: string): unknown {
   return codec.decode(decodeURIComponent(value));
 }
 
-/** The function's result; nothing where it throws, which subscribers are told. */
+/** Returns the function's result. If the function throws, publishes the error and returns `undefined`. */
 function attempt<R>(key: string | null, value: string | null, f: () => R): R | undefined {
   try {
     return f();

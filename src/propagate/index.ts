@@ -1,9 +1,9 @@
 /**
  * Context variables across processes: over HTTP headers, messages, worker data and the environment.
  *
- * Nothing crosses unless it was named: `propagated()` names a variable, `inject()` writes the values of the named
- * variables into a carrier, `extract()` reads them into a Context. The format is W3C's `baggage`, so every service that
- * speaks OpenTelemetry sees the same values.
+ * Only named variables cross: `propagated()` names a variable, `inject()` writes the values of the named variables into
+ * a carrier, `extract()` reads them into a Context. The format is W3C's `baggage`, so every service that speaks
+ * OpenTelemetry sees the same values.
  *
  * @example A value that crosses to another process by HTTP headers
  * ```ts

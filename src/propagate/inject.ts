@@ -5,29 +5,29 @@ import { type Carrier, carrierGetter, carrierSetter, type Setter, textOf } from 
 import { injectTrace } from "./opentelemetry-global.ts";
 import { type Entry, registered } from "./registry.ts";
 
-/** How `inject()` writes. */
+/** Options of `inject()`. */
 export interface InjectOptions<C> {
   /** Writes carriers of another kind. @default objects, `Headers`, maps and `process.env` */
   setter?: Setter<C> | undefined;
 }
 
-/** Keys that were left out, so that each is warned about once. */
+/** Keys that were left out, to warn about each only once. */
 const warned = new Set<string>();
 
 /**
  * Writes the current values of the propagated variables into the carrier's `baggage`, and returns the carrier.
  *
  * Variables that are not set in the current Context are left out; a default does not count. Members of other programs
- * that the carrier's `baggage` already holds stay, and so do their properties. `baggage` may hold 64 members and 8,192
- * bytes: beyond that, members of this process are left out, the last registered first, and a `RuntimeWarning` says so
- * once for each key. If `@opentelemetry/api` has a propagator and a context manager registered, the propagator writes
- * into the same carrier.
+ * that are already in the carrier's `baggage` stay, including their properties. `baggage` may hold 64 members and 8,192
+ * bytes: beyond that, members of this process are left out, the last registered first, with one `RuntimeWarning` for
+ * each key. If `@opentelemetry/api` has a propagator and a context manager registered, the propagator writes into the
+ * same carrier.
  *
  * Python: has no counterpart; OpenTelemetry's `propagate.inject()` has the same form.
  *
- * @param carrier - An object, `Headers`, a `Map` or `process.env`; a new object unless given.
+ * @param carrier - An object, `Headers`, a `Map` or `process.env`; by default a new object.
  * @throws {ValueError} If a value cannot be encoded, or its encoded form is longer than the variable's `maxLength`. The
- * `cause` is what the codec threw. The carrier's `baggage` is unchanged then.
+ * `cause` is the codec's error. The carrier's `baggage` is then unchanged.
  *
  * @example A worker thread that starts with the values of its creator
  * ```ts
@@ -82,7 +82,7 @@ function memberOf({ key, variable, codec, maxLength }: Entry, value: unknown): M
   }
 }
 
-/** As many of our members, from the first, as the limits of `baggage` leave room for. */
+/** As many of our members, beginning with the first, as the limits of `baggage` allow. */
 function fitting(ours: readonly Member[], others: readonly Member[]): Member[] {
   const kept = [...ours];
   while (kept.length > 0 && exceeds([...others, ...kept])) {

@@ -1,8 +1,8 @@
 /**
- * OpenTelemetry's propagator, where a program has registered one.
+ * OpenTelemetry's propagator, if a program has registered one.
  *
- * Theory of operation. `@opentelemetry/api` keeps what was registered in one object on `globalThis`, whichever copy of it
- * is loaded. Reading that object needs no import, so a program without OpenTelemetry pays nothing.
+ * Theory of operation. All copies of `@opentelemetry/api` keep the registered objects in one object on `globalThis`.
+ * Reading that object needs no import, so a program without OpenTelemetry pays nothing.
  */
 import { type Context, copyContext } from "../contextvars/index.ts";
 import type { Getter, Setter } from "./carriers.ts";
@@ -22,7 +22,7 @@ function registered(): Registered {
   return (globalThis as { [key: symbol]: Registered | undefined })[Symbol.for("opentelemetry.js.api.1")] ?? {};
 }
 
-/** Has the registered propagator write the active trace into the carrier. */
+/** Writes the active trace into the carrier with the registered propagator. */
 export function injectTrace(carrier: unknown, setter: Setter<unknown>): void {
   const { propagation, context } = registered();
   if (propagation !== undefined && context !== undefined) {
@@ -31,8 +31,8 @@ export function injectTrace(carrier: unknown, setter: Setter<unknown>): void {
 }
 
 /**
- * A copy of the current Context. Where OpenTelemetry's context lives in our Contexts (`contextvars/opentelemetry`), the
- * copy also carries the trace that the registered propagator finds in the carrier.
+ * Returns a copy of the current Context. If OpenTelemetry's context is kept in our Contexts
+ * (`contextvars/opentelemetry`), the copy also carries the trace that the registered propagator finds in the carrier.
  */
 export function contextWithTrace(carrier: unknown, getter: Getter<unknown>): Context {
   const { propagation, context } = registered();

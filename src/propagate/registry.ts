@@ -1,18 +1,18 @@
-/** Which variables cross, under which key, and in which form. */
+/** The registry of the variables that cross, with their keys and codecs. */
 import { type ContextVar, copyContext, ValueError } from "../contextvars/index.ts";
 import { isKey } from "./baggage.ts";
 
-/** Turns a value into text and back. Either function may throw: the value cannot be written, or the text is no value. */
+/** Converts a value to text and back. A function throws if the value cannot be written, or the text is not a value. */
 export interface Codec<T> {
   encode(value: T): string;
   decode(text: string): T;
 }
 
-/** How a variable crosses. */
+/** Options of `propagated()`. */
 export interface PropagatedOptions<T> {
   /** The name in the carrier: letters, digits and ``!#$%&'*+-.^_`|~``. @default the variable's name */
   key?: string | undefined;
-  /** `"text"` for a variable of strings, `"json"` for what JSON can write, or functions of your own. @default "text" */
+  /** `"text"` for strings, `"json"` for values that JSON can represent, or your own functions. @default "text" */
   codec?: "text" | "json" | Codec<T> | undefined;
   /** The longest encoded value, in bytes. @default 1024 */
   maxLength?: number | undefined;
@@ -32,7 +32,7 @@ export const registered: Map<string, Entry> = new Map();
 const textCodec: Codec<unknown> = {
   encode(value) {
     if (typeof value !== "string") {
-      throw new TypeError(`codec "text" needs a string, got ${typeof value}; use codec "json" or one of your own`);
+      throw new TypeError(`codec "text" needs a string, got ${typeof value}; use codec "json" or your own codec`);
     }
     return value;
   },
@@ -53,7 +53,7 @@ const jsonCodec: Codec<unknown> = {
 /**
  * Names a variable that crosses to other processes, and returns the variable.
  *
- * From then on `inject()` writes its value where it is set, and `extract()` reads it. Never name a variable that holds a
+ * From then on `inject()` writes its value if it is set, and `extract()` reads it. Never name a variable that holds a
  * secret: its value leaves the process.
  *
  * Python: has no counterpart.
@@ -62,7 +62,7 @@ const jsonCodec: Codec<unknown> = {
  * @throws {ValueError} If the key is not a token of RFC 7230, if it is taken (code `ERR_KEY_TAKEN`), or if `maxLength` is
  * not a whole number above 0.
  *
- * @example A variable that is no string
+ * @example A variable whose values are not strings
  * ```ts
  * import { ContextVar } from "contextvars";
  * import { extract, propagated } from "contextvars/propagate";
@@ -74,7 +74,7 @@ const jsonCodec: Codec<unknown> = {
  * ```
  */
 export function propagated<T>(variable: ContextVar<T>, options: PropagatedOptions<T> = {}): ContextVar<T> {
-  // Throws for what is no ContextVar, of whichever installed copy.
+  // Throws unless the argument is a ContextVar, from any installed copy.
   copyContext().has(variable as ContextVar<unknown>);
   checkOptions(options);
   const { key = variable.name, codec = "text", maxLength = 1024 } = options;

@@ -1,10 +1,11 @@
 /**
- * asyncioTest: a test function that is run as the main task of a Runner of its own, and leaves nothing behind.
+ * asyncioTest: a test function that runs as the main task of its own Runner and leaves nothing behind.
  *
- * Theory of operation. There is one loop in the process, and one Runner can be at work: tests that a runner starts side by
- * side wait for each other. The limit of time is one of the real clock, since the test may have another; when it has
- * passed, the tasks are asked where they are before they are cancelled. What a test has left open when it ends is given a
- * moment to end by itself, because the other side of a connection hears of its end a few turns later.
+ * Theory of operation. There is one loop in the process, and only one Runner can be active: tests that a test runner
+ * starts concurrently wait for each other. The time limit uses the real clock, since the test may have another one;
+ * when it has passed, the report of the tasks is made before they are cancelled. Connections and tasks that are still
+ * open when a test ends get a moment to end by themselves, because the other side of a connection notices its end a few
+ * turns later.
  */
 import { allTasks, currentTask, Runner, type Task, TimeoutError } from "../asyncio/index.ts";
 import {
@@ -22,39 +23,44 @@ import { MockClock } from "./mock-clock.ts";
 
 /** Options of {@linkcode asyncioTest}. */
 export interface AsyncioTestOptions {
-  /** How long the test may take, in real seconds; then it fails with a report of its tasks. @default 10 */
+  /** How long the test may take, in real seconds, before it fails with a report of its tasks. @default 10 */
   timeout?: number | undefined;
-  /** A clock for the test to run by. @default the real one */
+  /** The clock of the test. @default the real one */
   clock?: MockClock | undefined;
 }
 
-/** What a test runner is given: it takes what the runner passes on, and has no parameters of its own to be taken for a callback. */
+/**
+ * A function for a test runner. It accepts the runner's arguments, but declares no parameters, which a runner would
+ * mistake for a callback.
+ */
 export type TestFunction<A extends unknown[]> = (...given: A) => Promise<void>;
 
-/** How long what is left of a test may take to end by itself, in looks of so many real seconds. */
+/**
+ * How many times a test's leftovers are checked until they have ended by themselves, and the interval in real seconds.
+ */
 const LOOKS = 20;
 const LOOK_INTERVAL = 0.005;
-/** How long a main task may take to end when it was cancelled because of the limit, in real seconds. */
+/** How long a main task may take to end after it was cancelled at the time limit, in real seconds. */
 const LAST_WORDS = 1;
 
-/** The end of the test before, in whatever way. */
+/** Resolves when the previous test has ended, in whatever way. */
 let before: Promise<void> = Promise.resolve();
 
 /**
- * Makes a function for any test runner's `it()`, which runs `f` as a main task.
+ * Returns a function for any test runner's `it()`, which runs `f` as a main task.
  *
- * Each call has a Runner and a Context of its own. The test fails if it leaves tasks, connections or servers behind; the
- * error names them, and they are cancelled and closed. When it takes too long, it fails with a report of where each of
- * its tasks is, and is cancelled. Tests that a runner starts side by side run one after the other.
+ * Each call has its own Runner and Context. The test fails if it leaves tasks, connections or servers behind; the error
+ * names them, and they are cancelled and closed. If the test takes too long, it is cancelled and fails with a report of
+ * where each of its tasks is. Tests that a test runner starts concurrently run one after the other.
  *
- * It works with every runner whose tests may be functions that give a promise: node:test, Vitest, Jest, bun test, Deno.
+ * It works with every test runner whose tests may return a promise: node:test, Vitest, Jest, bun test, Deno.
  *
  * Python: has no such function; `unittest.IsolatedAsyncioTestCase`.
  *
- * @param f - Gets what the runner passes on.
- * @returns A function whose promise is rejected with what `f` throws; with a TimeoutError after `timeout` seconds; with a
- * RuntimeError if something is left behind, or if it is called in a task.
- * @throws {TypeError} If `f` is not a function, `clock` no MockClock, or there is another option.
+ * @param f - Called with the test runner's arguments.
+ * @returns A function whose promise is rejected with the error of `f`; with a TimeoutError after `timeout` seconds; or
+ * with a RuntimeError if the test leaves anything behind or is called in a task.
+ * @throws {TypeError} If `f` is not a function, `clock` is not a MockClock, or there is an unknown option.
  * @throws {ValueError} If `timeout` is not above 0.
  *
  * @example
@@ -84,7 +90,7 @@ export function asyncioTest<A extends unknown[]>(
   return (...given) => runTest(() => f(...given), options);
 }
 
-/** Checks what a test is made of. */
+/** Checks the arguments of a test. */
 export function checkTest(caller: string, f: unknown, options: AsyncioTestOptions): void {
   checkFunction(caller, f);
   checkOptions(caller, options, ["timeout", "clock"]);
@@ -94,7 +100,7 @@ export function checkTest(caller: string, f: unknown, options: AsyncioTestOption
   }
 }
 
-/** Runs a test, after those before it. @param context - That of its main task. */
+/** Runs a test after all earlier ones. @param context - The Context of its main task. */
 export async function runTest(
   f: () => unknown,
   { timeout = 10, clock }: AsyncioTestOptions,
@@ -164,17 +170,17 @@ class Test {
     }
   }
 
-  /** Its tasks but the main one. */
+  /** The test's tasks except the main one. */
   #tasks(): Task<unknown>[] {
     return [...allTasks()].filter((task) => !this.#tasksBefore.has(task));
   }
 
-  /** What is left, by name. */
+  /** The descriptions of everything that is left. */
   #leftovers(): string[] {
     return [...this.#tasks().filter((task) => task !== currentTask()), ...this.#open].map(String);
   }
 
-  /** Waits for the main task, within the limit of the test. */
+  /** Waits for the main task, within the test's time limit. */
   async #limited(ended: Promise<void>): Promise<void> {
     const timer = new RealTimer(this.#timeout);
     try {
@@ -194,7 +200,7 @@ class Test {
     throw error;
   }
 
-  /** Waits for the end, in whatever way, but not for ever: a promise of others may never be settled. */
+  /** Waits for the end, in whatever way, but not forever: another library's promise may never settle. */
   async #ended(ended: Promise<void>): Promise<void> {
     const timer = new RealTimer(LAST_WORDS);
     await Promise.race([ended.catch(() => {}), timer.passed]);
@@ -204,7 +210,7 @@ class Test {
 
 const PASSED = Symbol("passed");
 
-/** A limit of real time. */
+/** A time limit in real time. */
 class RealTimer {
   readonly passed: Promise<typeof PASSED>;
   #timer: NodeJS.Timeout | undefined;

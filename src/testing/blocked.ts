@@ -1,21 +1,21 @@
-/** Waiting until nothing more happens by itself. */
+/** waitAllTasksBlocked: waits until nothing more happens by itself. */
 import { checkOptions, checkSeconds, quiet, WaitOn } from "../asyncio/seam.ts";
 import { ValueError } from "../contextvars/index.ts";
 import { Quiet, Watch } from "./stillness.ts";
 
 /** Options of {@linkcode waitAllTasksBlocked}. */
 export interface WaitAllTasksBlockedOptions {
-  /** For how long nothing has to happen on top of that, in real seconds. @default 0 */
+  /** How much longer nothing may happen, in real seconds. @default 0 */
   cushion?: number | undefined;
 }
 
-/** Between two looks while a cushion passes, in real seconds. */
+/** The interval between two checks during a cushion, in real seconds. */
 const LOOK_INTERVAL = 0.001;
 
 /** How many calls wait. */
 let waiting = 0;
 
-/** Whether somebody waits until all tasks are blocked. */
+/** Whether any code waits until all tasks are blocked. */
 export function isAwaited(): boolean {
   return waiting > 0;
 }
@@ -23,8 +23,8 @@ export function isAwaited(): boolean {
 /**
  * Waits until all other tasks wait: nothing is ready to run, over two turns of Node's loop.
  *
- * A test calls it to let the tasks that it has started come to where they wait. A task that waits for a socket counts as
- * one that waits; for its answer to arrive, give a `cushion`. A `MockClock` does not jump before this has returned.
+ * A test calls it to let the tasks that it has started reach their waits. A task that waits for a socket counts as
+ * waiting; pass a `cushion` to let its answer arrive. A `MockClock` does not jump before this returns.
  *
  * Python: has no such function; trio has `trio.testing.wait_all_tasks_blocked()`.
  *

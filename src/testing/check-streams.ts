@@ -1,4 +1,4 @@
-/** checkStreams: whether readers and writers keep what asyncio's promise, check by check. */
+/** checkStreams: checks whether readers and writers behave like asyncio's. */
 import { AssertionError } from "node:assert";
 import * as asyncio from "../asyncio/index.ts";
 import {
@@ -17,36 +17,36 @@ import { halfCloseChecks, waitChecks } from "./stream-wait-checks.ts";
 /** Options of {@linkcode checkStreams}. */
 export interface CheckStreamsOptions {
   /**
-   * Makes two ends of which the first has been written to until its `drain()` waits.
+   * Creates two ends, of which the first has been written to until its `drain()` waits.
    *
-   * @default a pair of `maker`, into which so much is written
+   * @default a pair from `maker`, which is then written to
    */
   clogged?: StreamMaker | undefined;
-  /** Whether `writeEof()` is to work, and the other direction to go on then. @default true */
+  /** Whether to expect that `writeEof()` works and the other direction continues afterwards. @default true */
   halfClose?: boolean | undefined;
-  /** That of the readers, in bytes. @default 65536 */
+  /** The readers' limit, in bytes. @default 65536 */
   limit?: number | undefined;
-  /** How long one check may take, in seconds of the loop's clock; then it has failed. @default 10 */
+  /** How long one check may take before it fails, in seconds of the loop's clock. @default 10 */
   timeout?: number | undefined;
 }
 
 /**
- * Checks that the streams keep what asyncio's promise: about a hundred checks, each with a pair of its own, in both
- * directions.
+ * Checks that the streams behave like asyncio's: about a hundred checks, each with its own pair, in both directions.
  *
- * They are those of trio's contract checker in asyncio's terms: what reads and writes take and give, EOF, closing and
- * resets from either side, back-pressure, half-close, bytes both ways at once, and that every wait ends. On top: every split
- * of the input gives the same reads, what an error leaves in the buffer, that a cancelled read keeps all bytes, limits.
+ * They are trio's stream checks in asyncio's terms: arguments and results of reads and writes, EOF, closing and resets
+ * from either side, back-pressure, half-close, bytes in both directions at the same time, and that every wait ends. In
+ * addition: every split of the input gives the same reads, the bytes that an error leaves in the buffer, that a
+ * cancelled read keeps all bytes, and limits.
  *
- * By a `MockClock` with connections in memory, a check that hangs fails at once.
+ * With a `MockClock` and connections in memory, a check that hangs fails immediately.
  *
  * Python: has no such function; trio has `trio.testing.check_half_closeable_stream()`.
  *
- * @param maker - Makes two ends that are connected with each other. They are aborted after each check.
+ * @param maker - Creates two ends that are connected to each other. They are aborted after each check.
  * @throws {AssertionError} Of `node:assert`, at the first check that fails; the message begins with its name.
  * @throws {TypeError} If `maker` is not a function, or an option has the wrong type or an unknown name.
  * @throws {ValueError} If `limit` or `timeout` is not above 0.
- * @throws What `maker` throws.
+ * @throws The errors of `maker`.
  *
  * @example A pair of sockets
  * ```ts
@@ -111,7 +111,7 @@ function endsOf([reader, writer]: StreamPair, [farReader, farWriter]: StreamPair
   return { reader, writer, farReader, farWriter };
 }
 
-/** The error with the name of the check in front. */
+/** Returns the error with the name of the check as a prefix. */
 function named(name: string, error: unknown, timeout: number): AssertionError {
   const text =
     error instanceof AssertionError

@@ -1,4 +1,4 @@
-/** A server in memory: its clients are made by itself. */
+/** A server in memory, which creates its own clients. */
 import { EventEmitter } from "node:events";
 import {
   type ClientConnectedCb,
@@ -21,7 +21,7 @@ import {
 import { MEMORY, MemorySocket, type WireOptions } from "./memory-socket.ts";
 import { MEMORY_OPTIONS, type MemoryOptions, type StreamPair, wireOptions } from "./memory-streams.ts";
 
-/** Options of {@linkcode memoryServer}: those of `startServer()` that mean something without a port. */
+/** Options of {@linkcode memoryServer}: those of `startServer()` that have a meaning without a port. */
 export interface MemoryServerOptions
   extends Pick<
       ServerOptions,
@@ -39,7 +39,7 @@ const SERVER_OPTIONS = [
   "idleTimeout",
 ] as const;
 
-/** Options of {@linkcode MemoryServer.connect}: those of `openConnection()` that mean something without an address. */
+/** Options of {@linkcode MemoryServer.connect}: those of `openConnection()` that have a meaning without an address. */
 export type MemoryConnectOptions = Pick<
   OpenConnectionOptions,
   "limit" | "readTimeout" | "idleTimeout" | "ssl" | "serverHostname" | "sslHandshakeTimeout" | "sslShutdownTimeout"
@@ -54,7 +54,7 @@ const CONNECT_OPTIONS = [
   ...READER_OPTIONS,
 ] as const;
 
-/** What a Server listens with, as far as it asks. */
+/** The listener of a MemoryServer, with the members that a Server uses. */
 class MemoryListener extends EventEmitter {
   isOpen = true;
 
@@ -63,7 +63,7 @@ class MemoryListener extends EventEmitter {
   }
 }
 
-/** A `Server` whose connections are made by {@linkcode MemoryServer.connect}; made by {@linkcode memoryServer}. */
+/** A `Server` whose connections come from {@linkcode MemoryServer.connect}; created by {@linkcode memoryServer}. */
 export class MemoryServer extends Server {
   readonly #listener: MemoryListener;
   readonly #wire: WireOptions;
@@ -76,7 +76,7 @@ export class MemoryServer extends Server {
   }
 
   /**
-   * Connects to the server, as `openConnection()` does to one that listens at a port.
+   * Connects to the server, as `openConnection()` connects to a server at a port.
    *
    * @returns The reader and the writer of the connection.
    * @throws {ConnectionRefusedError} If the server is closed.
@@ -99,14 +99,15 @@ export class MemoryServer extends Server {
 }
 
 /**
- * A server without a port: the handler is run for each connection that {@linkcode MemoryServer.connect} makes.
+ * Creates a server without a port: the handler runs for each connection made by {@linkcode MemoryServer.connect}.
  *
- * It is a `Server` as `startServer()` makes one: each connection has a Context and a task of its own, `maxConnections` and
- * `idleTimeout` hold, `close()`, `waitClosed()` and `shutdown()` do what they do. It keeps no process alive.
+ * It works like a `Server` from `startServer()`: each connection has its own Context and task, `maxConnections` and
+ * `idleTimeout` apply, and `close()`, `waitClosed()` and `shutdown()` behave the same. It does not keep the process
+ * alive.
  *
  * Python: has no such function.
  *
- * @param clientConnectedCb - Gets the reader and the writer of a connection.
+ * @param clientConnectedCb - Called with the reader and the writer of each connection.
  * @throws {TypeError} If the handler is not a function, or an option is unknown.
  * @throws {ValueError} If an option is out of range.
  *

@@ -1,35 +1,35 @@
 /**
- * MemorySocket: one end of a connection in memory, for a transport to stand on as on a socket of the system.
+ * MemorySocket: one end of a connection in memory, which a transport uses like a system's socket.
  *
- * Theory of operation. A connection has two ends, and a wire in each direction. What is written goes into the wire, cut
- * into pieces where that was asked for, and arrives piece by piece: each in an iteration of the loop of its own, as what
- * comes from a socket does, so that a program sees the same arrivals in the same order whenever it runs. With a delay it
- * arrives so many seconds of the loop's clock later.
+ * Theory of operation. A connection has two ends, and a wire in each direction. Written bytes go into the wire, cut
+ * into pieces if requested, and arrive piece by piece, each in its own iteration of the loop, as from a socket. So a
+ * program sees the same arrivals in the same order whenever it runs. With a delay, a piece arrives that many seconds of
+ * the loop's clock later.
  *
- * A wire is a window: the writer's next batch is taken when no more than `highWater` bytes are under way. A piece waits
- * in it while the other end has its own buffer full, or, in lockstep, while nobody waits in a read there.
+ * A wire is a window: it takes the writer's next batch when no more than `highWater` bytes are in transit. A piece
+ * stays in the wire while the other end's buffer is full, or, in lockstep, while no read waits there.
  *
- * The end is that of TCP. An EOF comes behind the bytes. An end that is aborted, or that is written to when it is gone, has
- * the other end fail with ECONNRESET; what had been sent before arrives first.
+ * Connections end as in TCP. An EOF arrives after the bytes. If an end is aborted, or receives bytes after it was
+ * closed, the other end fails with ECONNRESET; bytes sent earlier arrive first.
  */
 import { Duplex } from "node:stream";
 import { getRunningLoop } from "../asyncio/index.ts";
 import { systemError } from "../asyncio/seam.ts";
 import { type Context, copyContext, ValueError } from "../contextvars/index.ts";
 
-/** How bytes travel. */
+/** How a wire transports bytes. */
 export interface WireOptions {
-  /** How many bytes may be under way, in bytes. */
+  /** How many bytes may be in transit. */
   readonly highWater: number;
-  /** Of what is left of a write, how many bytes the next piece has; `null`: all. */
+  /** Returns the size of the next piece for the number of bytes left of a write; `null` to not cut. */
   readonly cut: ((left: number) => number) | null;
-  /** How long a piece is under way, in seconds. */
+  /** How long a piece is in transit, in seconds. */
   readonly delay: number;
-  /** Whether a piece arrives only where somebody waits in a read. */
+  /** Whether a piece arrives only while a read waits. */
   readonly lockstep: boolean;
 }
 
-/** What is under way: bytes, or the end. */
+/** An item in transit: bytes, or the end. */
 interface Item {
   what: Buffer | "eof" | "reset";
   /** When it may arrive, in seconds of the loop's clock. */
@@ -41,12 +41,12 @@ class Wire {
   readonly #options: WireOptions;
   readonly #from: MemorySocket;
   readonly #to: MemorySocket;
-  /** Arrivals belong to no task and no test: they have the Context in which the connection was made. */
+  /** Arrivals belong to no task and no test: they run in the Context in which the connection was created. */
   readonly #context: Context;
   #items: Item[] = [];
-  /** How many bytes are under way. */
+  /** How many bytes are in transit. */
   #size = 0;
-  /** Tells the writer that there is room again. */
+  /** Notifies the writer that there is room again. */
   #onRoom: (() => void) | null = null;
   #arrivalScheduled = false;
 
@@ -73,12 +73,12 @@ class Wire {
     this.#put(what);
   }
 
-  /** The other end takes more. */
+  /** Called when the other end accepts more bytes. */
   wanted(): void {
     this.#schedule();
   }
 
-  /** The other end is gone: what is under way is lost, and this end told of it. */
+  /** Called when the other end has closed: bytes in transit are lost, and this end gets a reset. */
   drop(): void {
     if (this.#size > 0) {
       this.#refuse();
@@ -88,7 +88,7 @@ class Wire {
     this.#onRoom = null;
   }
 
-  /** The answer to what is written to an end that is gone. */
+  /** Answers bytes for a closed end with a reset. */
   #refuse(): void {
     this.#from._incoming.sendEnd("reset");
   }
@@ -116,7 +116,10 @@ class Wire {
     }
   }
 
-  /** Bytes need room; a reset takes the bytes before it along, as one of TCP tells of itself while nobody reads. */
+  /**
+   * Bytes need room. A reset and the bytes before it do not, because a TCP reset is reported even if the program does
+   * not read.
+   */
   #mayArrive({ what }: Item): boolean {
     return typeof what === "string" || this.#to._takesMore || this.#items.at(-1)?.what === "reset";
   }
@@ -128,7 +131,7 @@ class Wire {
       try {
         this.#deliver(next);
       } catch (error) {
-        // What the function threw that cuts: it belongs to whoever has written.
+        // The error of the `chunks` function goes to the end that wrote.
         this.#items = [];
         this.#size = 0;
         this.#from._resetAndDestroy(error as Error);
@@ -173,29 +176,29 @@ function checkedPiece(size: number, left: number): number {
   return Math.min(size, left);
 }
 
-/** The name of both ends, as `getExtraInfo("peername")` gives it. */
+/** The name of both ends, as returned by `getExtraInfo("peername")`. */
 export const MEMORY = "memory";
 
 export class MemorySocket extends Duplex {
-  /** @internal What stands for the addresses of both ends. */
+  /** @internal The name in place of both ends' addresses. */
   readonly _name: string = MEMORY;
-  /** Both are there as soon as the pair is. */
+  /** Both are set when the pair is created. */
   #outgoing: Wire | null = null;
   #incoming: Wire | null = null;
-  /** Whether its buffer has room, as the stream says. */
+  /** Whether the stream's buffer has room. */
   #hasRoom = false;
-  /** Whether bytes arrive only where somebody waits in a read. */
+  /** Whether bytes arrive only while a read waits. */
   readonly isLockstep: boolean;
   #isAwaited = false;
   #isReset = false;
 
   private constructor({ highWater, lockstep }: WireOptions) {
-    // With a size of 0 the stream would never ask for bytes by itself; one byte fills a buffer of size 1.
+    // With a size of 0 the stream would never request bytes by itself; one byte fills a buffer of size 1.
     super({ allowHalfOpen: true, highWaterMark: Math.max(1, highWater) });
     this.isLockstep = lockstep;
   }
 
-  /** The two ends of one connection. */
+  /** Creates the two ends of a connection. */
   static pair(options: WireOptions): [MemorySocket, MemorySocket] {
     const near = new MemorySocket(options);
     const far = new MemorySocket(options);
@@ -219,7 +222,7 @@ export class MemorySocket extends Duplex {
     return this.#hasRoom && (this.#isAwaited || !this.isLockstep);
   }
 
-  /** @internal Somebody waits in a read, or nobody does any more: for lockstep. */
+  /** @internal Records whether a read waits, for lockstep. */
   _setAwaited(isAwaited: boolean): void {
     this.#isAwaited = isAwaited;
     if (isAwaited) {
@@ -232,13 +235,13 @@ export class MemorySocket extends Duplex {
     this.#hasRoom = this.push(bytes);
   }
 
-  /** @internal What a transport does that is aborted. */
+  /** @internal Called by a transport that is aborted. */
   _resetAndDestroy(error?: Error): void {
     this.#isReset = true;
     this.destroy(error);
   }
 
-  /** @internal The other end has sent its EOF, or is gone. */
+  /** @internal Called when the other end has sent its EOF or has been aborted. */
   _end(what: "eof" | "reset"): void {
     if (what === "eof") {
       this.push(null);

@@ -1,23 +1,23 @@
-/** Two pairs of reader and writer that are connected with each other, in memory. */
+/** Two pairs of a reader and a writer that are connected to each other in memory. */
 import { type StreamReader, StreamReaderProtocol, type StreamWriter } from "../asyncio/index.ts";
 import { checkOptions, checkWholeNumber, HIGH_WATER, readerWith, streamsOver } from "../asyncio/seam.ts";
 import { ValueError } from "../contextvars/index.ts";
 import { MemorySocket, type WireOptions } from "./memory-socket.ts";
 
-/** How bytes travel in memory. */
+/** Options of connections in memory. */
 export interface MemoryOptions {
   /**
-   * What is written arrives in pieces of at most so many bytes, each by itself. A function gets how many bytes of a write
-   * are left, and returns how many the next piece has, at least 1.
+   * The maximum size of the pieces in which written bytes arrive. A function is called with the number of bytes left of
+   * a write, and returns the size of the next piece, at least 1.
    *
-   * @default a write arrives whole, up to `highWater` bytes
+   * @default a write arrives as a whole, up to `highWater` bytes
    */
   chunks?: number | ((left: number) => number) | undefined;
-  /** How long bytes are under way, in seconds of the loop's clock. @default 0: until the next turn of the loop */
+  /** How long bytes are in transit, in seconds of the loop's clock. @default 0, until the next turn of the loop */
   delay?: number | undefined;
   /**
-   * How many bytes may be under way, and how many wait to be sent before `drain()` waits, in bytes. A reader that nobody
-   * reads from takes more on top: twice its limit.
+   * How many bytes may be in transit, and how many may wait to be sent before `drain()` waits. A reader that is not
+   * read accepts further bytes, up to twice its limit.
    *
    * @default 65536
    */
@@ -26,7 +26,7 @@ export interface MemoryOptions {
 
 /** Options of {@linkcode memoryStreamPair}. */
 export interface MemoryStreamPairOptions extends MemoryOptions {
-  /** Of both readers, in bytes. @default 65536 */
+  /** The limit of both readers, in bytes. @default 65536 */
   limit?: number | undefined;
 }
 
@@ -39,21 +39,21 @@ export type StreamPair = [reader: StreamReader, writer: StreamWriter];
 export const MEMORY_OPTIONS: readonly string[] = ["chunks", "delay", "highWater"];
 
 /**
- * A connection in memory: what is written at one end is read at the other.
+ * Creates a connection in memory: bytes written at one end are read at the other.
  *
- * The readers and writers are those of any connection, over a transport that works as one of TCP does, without a port and
- * without the system: limits, marks and back-pressure, half-close by `writeEof()`, a reset by `writer.transport.abort()`,
- * `startTls()`. Bytes arrive in the next turn of the loop, in the same order whenever the program runs. The extra info
- * `"peername"` and `"sockname"` is `"memory"`.
+ * The readers and writers are the usual ones, over a transport that works like one for TCP, but without a port and
+ * without the system: limits, write buffer limits and back-pressure, half-close by `writeEof()`, a reset by
+ * `writer.transport.abort()`, `startTls()`. Bytes arrive in the next turn of the loop, in the same order whenever the
+ * program runs. The extra info `"peername"` and `"sockname"` is `"memory"`.
  *
- * A connection in memory keeps no process alive.
+ * A connection in memory does not keep the process alive.
  *
  * Python: has no such function.
  *
  * @returns The two ends.
- * @throws {ValueError} If `limit`, `chunks`, `delay` or `highWater` is out of range. If a function given as `chunks` returns
- * no whole number above 0, the end that writes is lost with a ValueError.
- * @throws {TypeError} If there is an option that it does not have, or an option of the wrong type.
+ * @throws {ValueError} If `limit`, `chunks`, `delay` or `highWater` is out of range. If a `chunks` function does not
+ * return a whole number above 0, the writing end is lost with a ValueError.
+ * @throws {TypeError} If an option is unknown or has the wrong type.
  *
  * @example A protocol whose messages arrive byte by byte
  * ```ts
@@ -76,16 +76,16 @@ export function memoryStreamPair(options: MemoryStreamPairOptions = {}): [Stream
 }
 
 /**
- * A connection in memory without a buffer: bytes move only while the other end waits in a read.
+ * Creates a connection in memory without a buffer: bytes move only while a read waits at the other end.
  *
- * So `drain()` after a write waits until somebody has asked for the bytes: all of them have arrived at a reader that
- * waited. What a read leaves of a piece that has arrived stays in its reader. The `tryRead...` methods do not wait, and
- * find nothing but that. For `startTls()` use {@linkcode memoryStreamPair}: nobody waits in a read during a handshake.
+ * So `drain()` after a write waits until reads at the other end have received all the bytes. If a read takes only part
+ * of a piece, the rest stays in its reader. The `tryRead...` methods do not wait, and find only such a rest. For
+ * `startTls()` use {@linkcode memoryStreamPair}, because no read waits during a handshake.
  *
  * Python: has no such function.
  *
  * @returns The two ends.
- * @throws As `memoryStreamPair()` does.
+ * @throws The errors of `memoryStreamPair()`.
  *
  * @example
  * ```ts
@@ -119,7 +119,7 @@ function streamsAt(socket: MemorySocket, { limit }: { limit?: number | undefined
   return streams;
 }
 
-/** Tells the connection whether somebody waits in a read. */
+/** Reports to the connection whether a read waits. */
 class LockstepProtocol extends StreamReaderProtocol {
   readonly #socket: MemorySocket;
 
@@ -140,7 +140,7 @@ class LockstepProtocol extends StreamReaderProtocol {
   }
 }
 
-/** Checks how bytes are to travel. */
+/** Checks the options of a connection. */
 export function wireOptions(caller: string, { chunks, delay = 0, highWater = HIGH_WATER }: MemoryOptions): WireOptions {
   checkWholeNumber("highWater", highWater);
   if (highWater < 0) {
@@ -154,7 +154,7 @@ export function wireOptions(caller: string, { chunks, delay = 0, highWater = HIG
 
 function cutter(caller: string, chunks: MemoryOptions["chunks"], highWater: number): WireOptions["cut"] {
   if (chunks === undefined) {
-    // No more arrives at once than may be under way.
+    // No piece is larger than the number of bytes that may be in transit.
     return highWater === 0 ? null : (left) => Math.min(left, highWater);
   }
   if (typeof chunks === "function") {

@@ -1,13 +1,13 @@
 /**
- * MockClock: time that goes on when there is nothing else to do.
+ * MockClock: a clock that advances when there is nothing else to do.
  *
- * Theory of operation. It takes the place of the runtime's clock, by the seam in `asyncio/clock.ts`: the loop's timers and
- * those of connections are its own while it is at work. Whenever one is set it watches until nothing is ready any more, and
- * then asks what the tasks wait for. If all of them wait for what only the library can end, the next thing to happen is the
- * earliest timer: it makes that moment the present. If one waits for a socket, or for a promise of which the library knows
- * nothing, something else may happen first; then nothing has to happen for `autojumpThreshold` real seconds.
+ * Theory of operation. It replaces the runtime's clock through `asyncio/clock.ts`: while it is active, the loop's
+ * timers and those of connections are its own. Whenever a timer is set, it watches until nothing is ready any more, and
+ * then checks what the tasks wait for. If only the library can end all these waits, the next event is the earliest
+ * timer, and the clock jumps to that time. If a task waits for a socket, or for a promise that is not the library's,
+ * another event may come first; then nothing may happen for `autojumpThreshold` real seconds before the clock jumps.
  *
- * A jump changes nothing about the order: the timers that are due become ready as with the real clock.
+ * A jump does not change the order: due timers become ready as with the real clock.
  */
 import { allTasks, type Task } from "../asyncio/index.ts";
 import {
@@ -31,24 +31,24 @@ import { Quiet, tasksWaits, Watch } from "./stillness.ts";
 /** Options of {@linkcode MockClock}. */
 export interface MockClockOptions {
   /**
-   * How long nothing has to happen before the clock jumps while a task waits for a socket, a file or a promise of others,
-   * in real seconds. `Infinity`: it does not jump then. `null`: it never jumps by itself, only by `jump()`.
+   * How long nothing may happen, in real seconds, before the clock jumps while a task waits for a socket, a file or
+   * another library's promise. With `Infinity`, it does not jump then. With `null`, it jumps only by `jump()`.
    *
    * @default 0.05
    */
   autojumpThreshold?: number | null | undefined;
 }
 
-/** Between two looks at tasks that wait for something from outside, in real seconds. */
+/** The interval between two checks of tasks that wait for something outside the library, in real seconds. */
 const LOOK_INTERVAL = 0.005;
 
-/** A timer that is not the loop's alarm: of a connection. */
+/** A timer other than the loop's alarm, such as that of a connection. */
 interface Timer {
   readonly when: number;
   readonly ring: () => void;
 }
 
-/** The clock that is at work: there is one loop in the process. */
+/** The active clock: there is one loop in the process. */
 let installed: MockClock | null = null;
 
 function setInstalled(clock: MockClock | null): void {
@@ -56,15 +56,15 @@ function setInstalled(clock: MockClock | null): void {
 }
 
 /**
- * A clock for tests: timers of any length fire at once, in their order, when nothing else is left to do.
+ * A clock for tests: timers of any length fire immediately, in their order, when nothing else is left to do.
  *
- * It jumps to the next timer when every task waits for what only the library can end: a sleep, a Future, a lock, a queue, a
- * connection in memory. A task that waits for a socket, a file, or any promise that is not the library's holds the clock,
- * until nothing has happened for `autojumpThreshold` real seconds. `Promise.race()` hides from the library what else a task
- * waits for: make tasks of its parts, and use `asyncio.wait()`.
+ * It jumps to the next timer when only the library can end every task's wait: a sleep, a Future, a lock, a queue, a
+ * connection in memory. A task that waits for a socket, a file, or any promise that is not the library's stops the
+ * clock until nothing has happened for `autojumpThreshold` real seconds. `Promise.race()` hides the waits of its parts
+ * from the library: make tasks of the parts, and use `asyncio.wait()`.
  *
- * All timers of the library go by it: `sleep()`, `timeout()`, `callLater()`, `idleTimeout`, `readTimeout`, the limits of
- * handshakes and of `shutdown()`. It begins at 0.
+ * All timers of the library use it: `sleep()`, `timeout()`, `callLater()`, `idleTimeout`, `readTimeout`, and the time
+ * limits of handshakes and of `shutdown()`. It starts at 0.
  *
  * Python: has no such class; trio has `trio.testing.MockClock`.
  *
@@ -90,16 +90,16 @@ export class MockClock {
   readonly #threshold: number | null;
   #now = 0;
   #timers = new Set<Timer>();
-  /** Futures that something from outside settles. */
+  /** Futures that are settled from outside the library. */
   readonly #outside = new Set<{ done(): boolean }>();
-  /** Those that were there before are none of its business. */
+  /** Tasks that existed before are ignored. */
   #before: ReadonlySet<Task<unknown>> = new Set();
   readonly #quiet = new Quiet();
   readonly #watch = new Watch(() => this.#still());
 
   /**
    * @throws {ValueError} If `autojumpThreshold` is negative or NaN.
-   * @throws {TypeError} If it is neither a number nor `null`, or there is another option.
+   * @throws {TypeError} If it is neither a number nor `null`, or there is an unknown option.
    */
   constructor(options: MockClockOptions = {}) {
     checkOptions("MockClock()", options, ["autojumpThreshold"]);
@@ -110,13 +110,13 @@ export class MockClock {
     this.#threshold = autojumpThreshold;
   }
 
-  /** Its time, in seconds; what `loop.time()` returns while it is at work. Python: has no such method. */
+  /** The clock's time in seconds, which `loop.time()` returns while the clock is active. Python: has no such method. */
   time(): number {
     return this.#now;
   }
 
   /**
-   * Lets so many seconds pass at once. Timers that are due become ready in their order, before this returns.
+   * Advances the clock by this many seconds. Due timers become ready in their order before this returns.
    *
    * Python: has no such method; trio's `MockClock.jump()`.
    *
@@ -131,18 +131,18 @@ export class MockClock {
   }
 
   /**
-   * Calls the function while this clock is in the place of the real one, until its promise is settled.
+   * Calls the function with this clock in place of the real one, until the function's promise settles.
    *
-   * Call `asyncio.run()` in it, or run the test by `asyncioTest`: what is awaited outside tasks the clock cannot see. Where
-   * no Runner is at work it jumps only after `autojumpThreshold` seconds of quiet. Afterwards the real clock goes on.
+   * Call `asyncio.run()` in it, or run the test with `asyncioTest`: the clock cannot see waits outside tasks. Without
+   * an active Runner it jumps only after nothing has happened for `autojumpThreshold` seconds. Afterwards the real
+   * clock is restored.
    *
    * Python: has no such method.
    *
-   * @returns What the function returns.
-   * Callbacks and timers of connections that are left then never run.
+   * @returns The function's result. Callbacks and connection timers that are left then never run.
    *
-   * @throws {RuntimeError} If another clock is at work, a Runner has begun before, or timers of the loop wait already; and
-   * in the end, if somebody is left asleep who would never wake, unless the function throws itself.
+   * @throws {RuntimeError} If another clock is active, a Runner has already begun, or the loop already has timers; and
+   * afterwards, unless the function throws, if a `sleep()` is left that would never end.
    * @throws {TypeError} If `f` is not a function.
    */
   with<T>(f: () => T | PromiseLike<T>): Promise<Awaited<T>> {
@@ -199,7 +199,7 @@ export class MockClock {
     });
   }
 
-  /** Gives the real clock back, and returns who is left asleep. */
+  /** Restores the real clock, and returns the sleeps that are left. */
   #uninstall(): unknown[] {
     const left = dropTimers().filter((timer) => !(timer instanceof TimerHandle));
     setInstalled(null);
@@ -211,7 +211,7 @@ export class MockClock {
     return left;
   }
 
-  /** The loop's alarm is not kept: the loop knows its moment better, which milliseconds do not hold. */
+  /** The loop's alarm is not stored: the loop knows its time more exactly than milliseconds can express. */
   #setTimeout(callback: () => void, milliseconds: number): Timer {
     const timer = { when: this.#now + milliseconds / 1000, ring: callback };
     if (callback !== alarmed) {
@@ -222,14 +222,17 @@ export class MockClock {
     return timer;
   }
 
-  /** Nothing is ready: jumps if it may. Returns in how many seconds to look again; `null`: when a timer is set. */
+  /**
+   * Called when nothing is ready: jumps if allowed. Returns after how many seconds to check again, or `null` to wait
+   * until a timer is set.
+   */
   #still(): number | null {
     const next = this.#nextMoment();
     if (installed !== this || next === null || this.#threshold === null) {
       return null;
     }
     if (isAwaited()) {
-      // Whoever waits until all tasks are blocked comes before any timer.
+      // waitAllTasksBlocked() returns before any timer fires.
       return LOOK_INTERVAL;
     }
     if (this.#isOutsideAwaited()) {
@@ -264,7 +267,7 @@ export class MockClock {
     }
   }
 
-  /** Whether something may happen that is not the library's. */
+  /** Whether an event from outside the library may end a wait. */
   #isOutsideAwaited(): boolean {
     for (const future of this.#outside) {
       if (!future.done()) {

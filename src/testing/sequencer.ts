@@ -4,7 +4,7 @@ import { checkFunction, checkWholeNumber, ReportedUnlessAwaited } from "../async
 import { RuntimeError, ValueError } from "../contextvars/index.ts";
 
 /**
- * Has blocks of several tasks run in the order of their numbers, to bring about one particular interleaving in a test.
+ * Runs blocks of several tasks in the order of their numbers, to produce one particular interleaving in a test.
  *
  * Python: has no such class; trio has `trio.testing.Sequencer`.
  *
@@ -27,24 +27,24 @@ import { RuntimeError, ValueError } from "../contextvars/index.ts";
  * ```
  */
 export class Sequencer {
-  /** Set when the block of the number may run. */
+  /** For each number, an event that is set when its block may run. */
   readonly #turns = new Map<number, Event>();
   readonly #used = new Set<number>();
   #isBroken = false;
 
   /**
-   * Calls the function when the block before has ended, that with the number `n - 1`; 0 is the first.
+   * Calls the function when the block with the number `n - 1` has ended; 0 is the first.
    *
-   * A block that throws has ended. When a call is cancelled while it waits, the sequence can never go on: those that wait
-   * and those that come throw.
+   * A block that throws has ended as well. If a call is cancelled while it waits, the sequence cannot continue: all
+   * waiting and later calls throw.
    *
    * Python: has no such method.
    *
-   * @param n - Each number once.
-   * @returns What the function returns.
-   * @throws {RuntimeError} If the number was used before, or the sequence is broken by a cancellation.
+   * @param n - The number of the block; each number may be used once.
+   * @returns The function's result.
+   * @throws {RuntimeError} If the number was already used, or a cancellation has broken the sequence.
    * @throws {ValueError} If `n` is negative.
-   * @throws {TypeError} If `n` is not an integer, or `f` not a function.
+   * @throws {TypeError} If `n` is not an integer, or `f` is not a function.
    * @throws {CancelledError} If the task is cancelled.
    */
   with<T>(n: number, f: () => T | PromiseLike<T>): Promise<Awaited<T>> {

@@ -1,20 +1,22 @@
 /**
- * Stillness: when the library has nothing more to do, and what its tasks wait for then.
+ * Stillness: detects when the library has nothing more to do, and what its tasks then wait for.
  *
- * Theory of operation. The ready queue is looked at from `setImmediate`, where no microtask and no tick is left. A look
- * that finds nothing to do may come just before an event of the system, and promises of others may need a turn or two: so
- * two looks in a row have to find nothing. For longer times the waits of all tasks are compared as well: a read that is
- * answered by a socket goes past the ready queue, but begins another wait.
+ * Theory of operation. The ready queue is checked in `setImmediate`, when no microtask and no tick is left. A check
+ * that finds nothing may come just before a system event, and other libraries' promises may need a turn or two: so two
+ * checks in a row have to find nothing. For longer times the waits of all tasks are compared as well: a read that a
+ * socket answers bypasses the ready queue, but the task then begins another wait.
  */
 import { allTasks, type Task } from "../asyncio/index.ts";
 import { isIdle, realClock } from "../asyncio/seam.ts";
 
-/** So many turns in a row have to find nothing to do. */
+/** How many turns in a row have to find nothing to do. */
 const QUIET_TURNS = 2;
 
-/** Looks again and again, while somebody wants it to. */
+/** Checks repeatedly, for as long as its callback requests it. */
 export class Watch {
-  /** Called when nothing was to do; returns in how many seconds to look again, 0 for the next turn, `null` for not. */
+  /**
+   * Called when nothing was to do; returns after how many seconds to check again, 0 for the next turn, `null` to stop.
+   */
   readonly #onStill: () => number | null;
   #quietTurns = 0;
   #isLooking = false;
@@ -23,7 +25,7 @@ export class Watch {
     this.#onStill = onStill;
   }
 
-  /** Begins to look, or starts anew. */
+  /** Begins to check, or starts over. */
   start(): void {
     this.#quietTurns = 0;
     if (!this.#isLooking) {
@@ -54,17 +56,17 @@ export class Watch {
   }
 }
 
-/** How long the tasks have waited for the same things. */
+/** Measures how long the tasks' waits have been the same. */
 export class Quiet {
   #waits: ReadonlySet<object> = new Set();
   #since = 0;
 
-  /** In real seconds. */
+  /** How long the waits have been the same, in real seconds. */
   get seconds(): number {
     return realClock.time() - this.#since;
   }
 
-  /** Begins anew if something has changed. */
+  /** Starts over if a wait has changed. */
   compare(): void {
     const waits = new Set(tasksWaits().flat());
     if (waits.size !== this.#waits.size || [...waits].some((wait) => !this.#waits.has(wait))) {
@@ -79,7 +81,7 @@ export class Quiet {
   }
 }
 
-/** What each task waits for, as far as it is the library's; nothing for one that waits for a promise of others. */
+/** The library's waits of each task; none for a task that waits for another library's promise. */
 export function tasksWaits(except: ReadonlySet<Task<unknown>> = new Set()): ReturnType<Task<unknown>["_waits"]>[] {
   return [...allTasks()].filter((task) => !except.has(task)).map((task) => task._waits());
 }

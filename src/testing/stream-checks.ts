@@ -1,14 +1,14 @@
-/** The checks of reading, writing and closing; each gets a pair of its own. */
+/** The checks of reading, writing and closing; each gets its own pair. */
 import { randomBytes } from "node:crypto";
 import * as asyncio from "../asyncio/index.ts";
 import { waitAllTasksBlocked } from "./blocked.ts";
 import type { StreamPair } from "./memory-streams.ts";
 import { begin, expectEqual, expectError, failure, outcome } from "./stream-expectations.ts";
 
-/** Makes two ends that are connected with each other, anew for each check. */
+/** Creates two ends that are connected to each other; called for each check. */
 export type StreamMaker = () => readonly [StreamPair, StreamPair] | PromiseLike<readonly [StreamPair, StreamPair]>;
 
-/** The two ends: what `writer` writes, `farReader` reads. */
+/** The two ends: `farReader` reads the bytes that `writer` writes. */
 export interface Ends {
   readonly reader: asyncio.StreamReader;
   readonly writer: asyncio.StreamWriter;
@@ -16,20 +16,20 @@ export interface Ends {
   readonly farWriter: asyncio.StreamWriter;
 }
 
-/** A promise that streams have to keep. */
+/** A check of one behaviour of streams. */
 export interface Check {
   readonly name: string;
-  /** @param settings - `limit`: that of the readers, in bytes. */
+  /** @param settings - `limit`: the readers' limit, in bytes. */
   readonly run: (ends: Ends, settings: { readonly limit: number }) => Promise<void>;
   readonly needsHalfClose?: boolean;
 }
 
-/** Long enough for what was written to arrive, in real seconds. */
+/** Long enough for written bytes to arrive, in real seconds. */
 export const A_MOMENT = 0.01;
 
 const MESSAGE = "one\ntwo\r\n\r\nthree, and four\n12345678";
 
-/** What is read of it, whatever the pieces in which it arrives. */
+/** The reads of this input, which have the same results however it is split. */
 const READS: readonly [name: string, read: (reader: asyncio.StreamReader) => Promise<Buffer>, bytes: string][] = [
   ["readline()", (reader) => reader.readline(), "one\n"],
   ['readuntil("\\r\\n\\r\\n")', (reader) => reader.readuntil("\r\n\r\n"), "two\r\n\r\n"],
@@ -46,7 +46,7 @@ async function readInto(reader: asyncio.StreamReader): Promise<Buffer> {
   return target.subarray(0, count);
 }
 
-/** Waits until what was written has arrived. */
+/** Waits until written bytes have arrived. */
 export async function arrival(): Promise<void> {
   await waitAllTasksBlocked({ cushion: A_MOMENT });
 }
@@ -164,7 +164,7 @@ export const oneWayChecks: readonly Check[] = [
       expectEqual("tryReadline() of nothing", farReader.tryReadline(), null);
       writer.write("one\ntwo");
       await arrival();
-      // In lockstep bytes move for a read that waits only.
+      // In lockstep, bytes move only for a read that waits.
       expectEqual("peek(1)", await farReader.peek(1), "o");
       expectEqual("tryReadline()", farReader.tryReadline(), "one\n");
       expectEqual("tryReaduntil() of half a line", farReader.tryReaduntil("\n"), null);
@@ -232,7 +232,7 @@ export const oneWayChecks: readonly Check[] = [
       writer.write("x".repeat(2 * limit + 10));
       await expectError("readline()", () => reading, asyncio.ValueError);
       writer.write("\nnext\n");
-      // What of the long line had not arrived yet may be too long again.
+      // The rest of the long line, which had not arrived yet, may again be too long.
       let line: Buffer = Buffer.alloc(0);
       while (/^x*\n?$/.test(String(line))) {
         line = await farReader.readline().catch((error) => {
@@ -272,7 +272,7 @@ export const oneWayChecks: readonly Check[] = [
   ...cancelledReads(),
 ];
 
-/** For each way to read: what had arrived of it stays. */
+/** For each kind of read: the bytes that had arrived stay. */
 function cancelledReads(): Check[] {
   const reads: Record<string, (reader: asyncio.StreamReader) => Promise<unknown>> = {
     "read()": (reader) => reader.read(),

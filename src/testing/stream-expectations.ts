@@ -1,12 +1,12 @@
-/** How a check of streams says what it expects, and what it got. */
+/** Expectations of the stream checks: they throw an error with the expected and the actual result. */
 import { AssertionError } from "node:assert";
 import { inspect, isDeepStrictEqual } from "node:util";
 import { createTask, isCancelled, type Task } from "../asyncio/index.ts";
 
-/** Of bytes, so many are shown in a message. */
+/** How many bytes a message shows. */
 const SHOWN = 60;
 
-/** A value as a message shows it: bytes as text, errors by their name. */
+/** The text of a value for a message: bytes as text, errors by their name. */
 function shown(value: unknown): string {
   if (value instanceof Uint8Array) {
     const text = inspect(Buffer.from(value).toString("latin1", 0, Math.min(value.length, SHOWN)));
@@ -24,7 +24,7 @@ export function failure(what: string, expected: string, actual: unknown): Assert
   });
 }
 
-/** Expects a value; bytes may be given as text. */
+/** Expects a value; bytes may be passed as text. */
 export function expectEqual(what: string, actual: unknown, expected: unknown): void {
   const wanted = typeof expected === "string" && actual instanceof Uint8Array ? Buffer.from(expected) : expected;
   const same =
@@ -36,7 +36,7 @@ export function expectEqual(what: string, actual: unknown, expected: unknown): v
   }
 }
 
-/** Expects an error of one of the classes, thrown or by the promise, and returns it. */
+/** Expects an error of one of the classes, thrown directly or by the promise, and returns it. */
 export async function expectError<E extends Error>(
   what: string,
   call: () => unknown,
@@ -52,20 +52,20 @@ export async function expectError<E extends Error>(
     if (classes.some((each) => error instanceof each)) {
       return error as E;
     }
-    // The check has taken too long.
+    // The check took too long.
     throw isCancelled(error) ? error : failure(what, `a ${names}`, error);
   }
   throw failure(what, `a ${names}`, value);
 }
 
-/** Runs the function as a task, whose error need not be asked for: another expectation may fail before. */
+/** Runs the function as a task whose error may remain unretrieved, since another expectation may fail first. */
 export function begin<T>(body: () => Promise<T>): Task<Awaited<T>> {
   const task = createTask(body);
   task.addDoneCallback(() => task.cancelled() || task.exception());
   return task;
 }
 
-/** What became of it: the value, or the error. */
+/** The outcome of the promise: its value or its error. */
 export async function outcome(promise: PromiseLike<unknown>): Promise<unknown> {
   try {
     return await promise;

@@ -1,4 +1,4 @@
-/** The checks of half-close; and those of waits for room, which get an end whose `drain()` waits already. */
+/** The checks of half-close, and of waits for room; the latter get an end whose `drain()` already waits. */
 import * as asyncio from "../asyncio/index.ts";
 import { arrival, type Check } from "./stream-checks.ts";
 import { begin, expectEqual, expectError, failure, outcome } from "./stream-expectations.ts";
@@ -41,7 +41,7 @@ export const halfCloseChecks: readonly Check[] = [
   },
 ];
 
-/** Reads until the other side ends, and gives how much that was. */
+/** Reads until the other side ends, and returns the number of bytes. */
 async function readAll(reader: asyncio.StreamReader): Promise<number> {
   let size = 0;
   for (let piece = await reader.read(65536); piece.length > 0; piece = await reader.read(65536)) {

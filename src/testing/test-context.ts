@@ -1,29 +1,32 @@
-/** testContext: the hooks of a test and the test itself in one Context. */
+/** testContext: runs a test and its hooks in one Context. */
 import { checkFunction } from "../asyncio/seam.ts";
 import { Context, RuntimeError } from "../contextvars/index.ts";
 import { type AsyncioTestOptions, checkTest, runTest, type TestFunction } from "./asyncio-test.ts";
 
-/** What {@linkcode testContext} gives: each makes a function for the test runner of one that is run in the Context. */
+/**
+ * The result of {@linkcode testContext}: each method returns a function for the test runner, which runs `f` in the
+ * Context.
+ */
 export interface TestContext {
   /** For `beforeEach()`. After a test it begins a new Context. */
   setUp<A extends unknown[]>(f: (...given: A) => unknown): TestFunction<A>;
-  /** For `it()`; as `asyncioTest(f, options)`. */
+  /** For `it()`; like `asyncioTest(f, options)`. */
   test<A extends unknown[]>(f: (...given: A) => unknown, options?: AsyncioTestOptions): TestFunction<A>;
   /** For `afterEach()`. */
   tearDown<A extends unknown[]>(f: (...given: A) => unknown): TestFunction<A>;
 }
 
 /**
- * Makes hooks and tests that share one Context, a new one for each test: a variable that is set in `beforeEach()` is seen
- * in the test, and one that the test sets in `afterEach()`.
+ * Creates hooks and tests that share one Context, a new one for each test: the test sees variables set in
+ * `beforeEach()`, and `afterEach()` sees variables that the test sets.
  *
- * Test runners call hooks and tests one after the other, and a value that one of them sets is not seen in the next. The
- * Context is empty in the beginning. It is not for tests that run side by side: make a `testContext()` for each of them.
+ * Without it, test runners call hooks and tests one after the other, and values set in one are not visible in the next.
+ * The Context is empty at first. Concurrent tests cannot share a `testContext()`: create one for each.
  *
  * Python: has no such function; the rule is that of `unittest.IsolatedAsyncioTestCase`.
  *
- * @returns `setUp`, `test` and `tearDown`. The functions they make throw a RuntimeError where another test of the same
- * `testContext()` is under way, and what the function throws that they were made of.
+ * @returns `setUp`, `test` and `tearDown`. The functions that they return throw a RuntimeError if another test of the
+ * same `testContext()` is running, and otherwise the errors of `f`.
  *
  * @example
  * ```ts
@@ -64,12 +67,12 @@ export function testContext(): TestContext {
   };
 }
 
-/** Which Context is the present one. */
+/** Holds the Context of the current test. */
 class CurrentTest {
   context = new Context();
   #state: "set up" | "running" | "over" = "set up";
 
-  /** The Context of the test that comes. */
+  /** The Context of the next test. */
   beforeTest(): Context {
     this.#checkNotRunning();
     if (this.#state === "over") {

@@ -444,7 +444,7 @@ describe("Transport's late writes", () => {
     await until(() => warnings.length > 0);
     process.off("warning", onWarning);
     assert.equal(warnings[0]?.name, "RuntimeWarning");
-    assert.match(String(warnings[0]?.message), /write\(\) to a connection that is lost/);
+    assert.match(String(warnings[0]?.message), /write\(\) to a lost connection/);
   });
 
   it("Transport.write() refuses what is neither bytes nor text, whatever the state", async () => {

@@ -1,4 +1,7 @@
-/** What makes a Buffer that is a view of others' bytes; `subarray()` gets there by a longer way. */
+/**
+ * The constructor of a Buffer that is a view of existing memory; `subarray()` calls it as well, but with more work
+ * before.
+ */
 const View = (Buffer as unknown as { [Symbol.species]: unknown })[Symbol.species] as new (
   memory: ArrayBufferLike,
   start: number,
@@ -7,43 +10,48 @@ const View = (Buffer as unknown as { [Symbol.species]: unknown })[Symbol.species
 
 const NOTHING = Buffer.alloc(0);
 
-/** Up to this size a chunk behind another one is copied, together with its neighbours. */
+/** A chunk of at most this size that follows another one is copied into one Buffer with its neighbours. */
 const SMALL = 256; // bytes
-/** Stands for the head where others have a place in the rest. */
+/** Denotes the head in place of an index into the rest. */
 const HEAD = -1;
-/** Where small chunks are copied to; small enough to come out of Node's own pool. */
+/** Size of the Buffer that small chunks are copied into; small enough to be allocated from Node's pool. */
 const SLAB = 2048; // bytes
 
 /**
- * ByteQueue: bytes that arrived and were not taken yet. No promises, no sockets.
+ * ByteQueue: bytes that have arrived and have not been taken yet. No promises, no sockets.
  *
- * Chunks are kept as they came. What lies in one chunk is given out as a view of it, without a copy; only what spans
- * several is put together. The first chunk has its own field, since one is the rule:
+ * Chunks are kept as they arrived. Bytes within one chunk are returned as a view of it, without a copy; only bytes that
+ * span several chunks are joined. The first chunk has its own field, since most queues hold one chunk:
  *
  *     head             rest
  *     [ ...taken|left ] [ chunk ] [ chunk ] ...
  *               ^offset
  *
- * Small chunks that pile up are the exception, and are copied into one: a peer that sends byte by byte must cost neither
- * an object for each byte nor a search over all of them. So there are never more than a few hundred chunks in 128 KiB.
+ * Small chunks that accumulate are the exception: they are copied into one, so that a peer that sends byte by byte
+ * costs neither an object for each byte nor a search over all of them. So 128 KiB never hold more than a few hundred
+ * chunks.
  *
- * A large limit allows many more chunks, so a search notes the chunk it came to, and the next one finds its way from there.
+ * A large limit allows many more chunks, so a search remembers the chunk it reached, and the next search starts from
+ * there.
  */
 export class ByteQueue {
-  /** How many bytes there are. */
+  /** The number of bytes in the queue. */
   length = 0;
   #head: Buffer | null = null;
   #offset = 0;
-  /** Where the head's bytes are; looked up when the first view of it is made, which costs as much as the view. */
+  /** The head's memory; looked up when the first view of it is created, because the lookup costs as much as a view. */
   #memory: ArrayBufferLike | null = null;
-  /** The chunks behind the head, from `#restStart` on; what is before that was taken already. */
+  /** The chunks after the head, from `#restStart` on; earlier entries have already been taken. */
   #rest: Buffer[] = [];
   #restStart = 0;
-  /** What the last chunk of the rest is the beginning of, where that is a collection of small ones. */
+  /** The Buffer whose beginning is the last chunk of the rest, if that chunk collects small ones. */
   #slab: Buffer | null = null;
-  /** The chunk that a search came to last: its place in the rest, */
+  /** The chunk that the last search reached: its index in the rest, */
   #lastPlace = HEAD;
-  /** and how many bytes the head, with what was taken of it, and the chunks behind it have before that chunk. */
+  /**
+   * and the number of bytes before that chunk: those of the head, including the ones already taken, and of the chunks
+   * between.
+   */
   #lastPosition = 0;
 
   /** Appends the chunk itself, or a copy if it is small and not the first. */
@@ -62,7 +70,7 @@ export class ByteQueue {
     }
   }
 
-  /** Takes the first `size` bytes, all of them if there are fewer. */
+  /** Takes the first `size` bytes, or all bytes if there are fewer. */
   take(size: number): Buffer {
     const head = this.#head;
     if (head === null) {
@@ -86,13 +94,16 @@ export class ByteQueue {
     return whole;
   }
 
-  /** Takes what is left of the first chunk, as it is; `null` if there is none. */
+  /** Takes the rest of the first chunk without a copy; returns `null` if the queue is empty. */
   takeChunk(): Buffer | null {
     const head = this.#head;
     return head === null ? null : this.take(head.length - this.#offset);
   }
 
-  /** Takes everything up to the byte and with it, if it is in the first chunk and no more than `limit` bytes before it. */
+  /**
+   * Takes everything through the byte, if the byte is in the first chunk with at most `limit` bytes before it;
+   * otherwise returns `null`.
+   */
   takeThrough(byte: number, limit: number): Buffer | null {
     const head = this.#head;
     if (head === null) {
@@ -104,7 +115,7 @@ export class ByteQueue {
   }
 
   /**
-   * Puts the first `size` bytes into one chunk, all bytes if there are fewer, and returns that chunk.
+   * Joins the first `size` bytes, or all bytes if there are fewer, into one chunk, and returns that chunk.
    *
    * The bytes that were not taken begin at `frontStart`. The chunk may hold more of them than `size`.
    */
@@ -141,7 +152,7 @@ export class ByteQueue {
     return part;
   }
 
-  /** Takes the first `size` bytes away, unseen. */
+  /** Drops the first `size` bytes. */
   drop(size: number): void {
     let toDrop = Math.min(size, this.length);
     this.length -= toDrop;
@@ -156,7 +167,7 @@ export class ByteQueue {
     }
   }
 
-  /** Takes everything away, unseen. */
+  /** Drops everything. */
   clear(): void {
     this.#head = null;
     this.#memory = null;
@@ -192,7 +203,7 @@ export class ByteQueue {
     }
   }
 
-  /** Where the bytes first stand at or behind `from` and wholly before `end`; -1 if they do not. */
+  /** The first position of the needle at or after `from` that ends before `end` or at it; -1 if there is none. */
   indexOf(needle: Buffer, from: number, end: number = this.length): number {
     const head = this.#head;
     if (head === null) {
@@ -211,7 +222,7 @@ export class ByteQueue {
     while (position < end && place < this.#rest.length) {
       const chunk = this.#chunk(place);
       const chunkEnd = position + chunk.length;
-      // Noted on the way, for the copy below and for the next search.
+      // Remembered for the copy below and for the next search.
       this.#lastPlace = place;
       this.#lastPosition = position + this.#offset;
       const searched = chunkEnd > end ? chunk.subarray(0, end - position) : chunk;
@@ -234,7 +245,7 @@ export class ByteQueue {
     return -1;
   }
 
-  /** The chunk that the byte is in, as its place in the rest or `HEAD`, and where the chunk begins. */
+  /** The chunk that contains the byte, as its index in the rest or `HEAD`, and the position where the chunk begins. */
   #find(byte: number): [place: number, position: number] {
     const headLeft = (this.#head as Buffer).length - this.#offset;
     if (byte < headLeft || this.#restStart === this.#rest.length) {
@@ -257,7 +268,7 @@ export class ByteQueue {
     return [place, position];
   }
 
-  /** The whole chunk, also what was taken of the head. */
+  /** The whole chunk; for the head, including the bytes already taken. */
   #chunk(place: number): Buffer {
     return (place === HEAD ? this.#head : this.#rest[place]) as Buffer;
   }
@@ -271,7 +282,7 @@ export class ByteQueue {
     const used = this.#slab === null ? 0 : (this.#rest[last] as Buffer).length;
     if (this.#slab !== null && used + chunk.length <= this.#slab.length) {
       chunk.copy(this.#slab, used);
-      // What was given out of the slab is in front of this, and stays as it is.
+      // Views of the slab that were returned earlier lie before this and do not change.
       this.#rest[last] = this.#slab.subarray(0, used + chunk.length);
       return;
     }
@@ -280,7 +291,7 @@ export class ByteQueue {
     this.#rest.push(this.#slab.subarray(0, chunk.length));
   }
 
-  /** Puts a chunk before all others. */
+  /** Inserts a chunk before all others. */
   #unshift(chunk: Buffer): void {
     if (this.#head !== null) {
       this.#rest.splice(this.#restStart, 0, this.#head.subarray(this.#offset));
@@ -302,7 +313,7 @@ export class ByteQueue {
     }
     this.#head = this.#rest[this.#restStart] as Buffer;
     this.#restStart += 1;
-    // The places of taken chunks are given back in one go when half of the array is such places.
+    // The entries of taken chunks are removed together, once they make up half of the array.
     if (this.#restStart * 2 >= this.#rest.length) {
       this.#rest.splice(0, this.#restStart);
       this.#restStart = 0;
@@ -313,7 +324,7 @@ export class ByteQueue {
   }
 }
 
-/** A search for one byte by its number is the fastest there is. */
+/** Searching for one byte by its number is the fastest search. */
 function indexIn(chunk: Buffer, needle: Buffer, from: number): number {
   return needle.length === 1 ? chunk.indexOf(needle[0] as number, from) : chunk.indexOf(needle, from);
 }

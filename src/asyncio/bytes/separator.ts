@@ -1,28 +1,28 @@
 /**
- * Looking for the end of a piece of text: separators, and a search that never goes over the same bytes twice.
+ * Separators, and a search for them that never examines the same bytes twice.
  *
- * With several separators the match that ends first wins, and among those that end at the same place the first in the
- * list: the shortest, as in Python.
+ * Of several separators, the match that ends first wins, and among matches that end at the same place the shortest, as
+ * in Python.
  */
 import type { ByteQueue } from "./byte-queue.ts";
 
-/** How many bytes are searched for every separator before the next ones are. */
+/** The size of the first window: this many bytes are searched for every separator before the search goes further. */
 const FIRST_WINDOW = 1024; // bytes
 
-/** Separators in the order in which they are looked for: shortest first. */
+/** Separators in search order: shortest first. */
 export interface Separators {
   readonly needles: readonly Buffer[];
   readonly shortest: number;
   readonly longest: number;
 }
 
-/** Where a separator stands. */
+/** The place of a separator. */
 export interface Match {
   readonly start: number;
   readonly end: number;
 }
 
-/** Puts separators in order. None of them may be empty, and there has to be one. */
+/** Sorts separators. There must be at least one, and none may be empty. */
 export function separators(needles: readonly Buffer[]): Separators {
   const sorted = [...needles].sort((a, b) => a.length - b.length);
   return {
@@ -33,10 +33,10 @@ export function separators(needles: readonly Buffer[]): Separators {
 }
 
 /**
- * The first match at or behind `from`, or `null`.
+ * The first match at or after `from`, or `null`.
  *
- * Several separators are looked for in windows, each twice as long as the one before: a separator that never comes must
- * not cost a search of the whole queue for each match of another one.
+ * Several separators are searched for in windows, each twice as long as the one before: a separator that never occurs
+ * must not cost a search of the whole queue for each match of another separator.
  */
 export function findSeparator(queue: ByteQueue, { needles }: Separators, from: number): Match | null {
   if (needles.length === 1) {
@@ -56,7 +56,7 @@ export function findSeparator(queue: ByteQueue, { needles }: Separators, from: n
   return null;
 }
 
-/** The match that ends first, at or before `end`, where there is none at or before `searched`. */
+/** The match that ends first, at or before `end`, given that no match ends at or before `searched`. */
 function firstBefore(
   queue: ByteQueue,
   needles: readonly Buffer[],
@@ -66,7 +66,7 @@ function firstBefore(
 ): Match | null {
   let best: Match | null = null;
   for (const needle of needles) {
-    // One that began before the place searched may end behind it.
+    // A match that begins before the searched position may end after it.
     const start = queue.indexOf(needle, Math.max(from, searched + 1 - needle.length), best?.end ?? end);
     if (start >= 0 && (best === null || start + needle.length < best.end)) {
       best = { start, end: start + needle.length };
@@ -75,7 +75,10 @@ function firstBefore(
   return best;
 }
 
-/** From where to go on when everything up to `length` was searched: a separator may have begun before the end. */
+/**
+ * The position where the next search starts after everything up to `length` was searched: a separator may begin in the
+ * last bytes.
+ */
 export function searchedUpTo(length: number, { longest }: Separators): number {
   return Math.max(0, length + 1 - longest);
 }

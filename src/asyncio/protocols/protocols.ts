@@ -1,42 +1,42 @@
-/** Protocols: what a transport calls. Override what you need. */
+/** Protocols: the classes whose methods a transport calls. Override the methods you need. */
 import type { Transport } from "../transports/transport.ts";
 
 /**
- * What every protocol has: the beginning and the end of a connection, and back-pressure.
+ * The methods of every protocol: the beginning and the end of a connection, and back-pressure.
  *
  * All methods are called in the connection's Context.
  *
  * Python: `asyncio.BaseProtocol`.
  */
 export class BaseProtocol {
-  /** @internal Whether its methods run code of the user, which has to find the connection's Context. */
+  /** @internal Whether its methods run user code, which must run in the connection's Context. */
   get _needsContext(): boolean {
     return true;
   }
 
-  /** The connection is there. Called once, first. Python: `connection_made()`. */
+  /** Called once, first, when the connection is established. Python: `connection_made()`. */
   connectionMade(_transport: Transport): void {}
 
   /**
-   * The connection is gone. Called once, last.
+   * Called once, last, when the connection has ended.
    *
    * Python: `connection_lost()`.
    *
-   * @param _exception - What it was lost with; `null` after an EOF or when this side closed it.
+   * @param _exception - The error with which the connection was lost; `null` after an EOF, or if this side closed it.
    */
   connectionLost(_exception: unknown): void {}
 
-  /** The write buffer is above its high mark: stop writing. Python: `pause_writing()`. */
+  /** Called when the write buffer exceeds its high mark: stop writing. Python: `pause_writing()`. */
   pauseWriting(): void {}
 
-  /** The write buffer is at or below its low mark: go on. Python: `resume_writing()`. */
+  /** Called when the write buffer is at or below its low mark again: resume writing. Python: `resume_writing()`. */
   resumeWriting(): void {}
 }
 
-/** What every protocol of a stream of bytes has besides: the peer's EOF. */
+/** The additional method of protocols for byte streams: the peer's EOF. */
 abstract class StreamingProtocol extends BaseProtocol {
   /**
-   * The peer will send no more.
+   * Called when the peer has sent its EOF.
    *
    * Python: `eof_received()`.
    *
@@ -49,30 +49,30 @@ abstract class StreamingProtocol extends BaseProtocol {
 }
 
 /**
- * A protocol that gets what arrives in the transport's own buffers.
+ * A protocol that receives data in the transport's own buffers.
  *
  * Python: `asyncio.Protocol`.
  */
 export class Protocol extends StreamingProtocol {
-  /** Some bytes have arrived: any number, not a message. Python: `data_received()`. */
+  /** Called when bytes have arrived: any number of them, not necessarily a message. Python: `data_received()`. */
   dataReceived(_data: Buffer): void {}
 }
 
 /**
- * A protocol that gets what arrives in buffers of its own.
+ * A protocol that receives data in its own buffers.
  *
- * Python: `asyncio.BufferedProtocol`. Differs: the bytes are copied into the buffer, Node reads into its own.
+ * Python: `asyncio.BufferedProtocol`. Differs: the bytes are copied into the buffer, since Node reads into its own.
  */
 export abstract class BufferedProtocol extends StreamingProtocol {
   /**
-   * Where the next bytes are to go; at least one must fit.
+   * Returns the buffer for the next bytes; at least one must fit.
    *
    * Python: `get_buffer()`.
    *
-   * @param sizeHint - How many bytes there are.
+   * @param sizeHint - The number of bytes that have arrived.
    */
   abstract getBuffer(sizeHint: number): Uint8Array;
 
-  /** The buffer has so many new bytes, from its beginning. Python: `buffer_updated()`. */
+  /** Called when `bytes` new bytes are in the buffer, from its beginning. Python: `buffer_updated()`. */
   abstract bufferUpdated(bytes: number): void;
 }

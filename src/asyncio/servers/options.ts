@@ -1,4 +1,4 @@
-/** What a server can be told, the names of its options, and the defaults. */
+/** Options of a server: their types, names and defaults. */
 import { type Context, copyContext } from "../../contextvars/context.ts";
 import { checkBooleans, checkPositiveSeconds, checkWholeNumber } from "../arguments.ts";
 import type { BaseProtocol } from "../protocols/protocols.ts";
@@ -15,17 +15,19 @@ import {
 
 /** Options of every server. */
 export interface ServerOptions extends Omit<TlsOptions, "serverHostname"> {
-  /** A listening socket, instead of an address. The Server owns it from now on. */
+  /** A listening socket to use instead of an address. The Server owns it from then on. */
   sock?: ListeningSocket | undefined;
-  /** How many connections the system keeps waiting to be accepted. @default 100 */
+  /** How many connections the system queues until they are accepted. @default 100 */
   backlog?: number | undefined;
   /** TLS: options of `node:tls` with key and certificate, or a `tls.SecureContext`. @default no TLS */
   ssl?: SSLContext | undefined;
-  /** Whether connections are accepted at once, instead of after `startServing()`. @default true */
+  /** Whether to accept connections immediately instead of after `startServing()`. @default true */
   startServing?: boolean | undefined;
-  /** So many connections are served at a time; further ones are closed at once. @default any number */
+  /** The maximum number of open connections; further ones are closed immediately. @default no limit */
   maxConnections?: number | undefined;
-  /** After so long without a byte in or out a connection is ended, in seconds. @default never */
+  /**
+   * Aborts a connection with a TimeoutError after this many seconds without traffic in either direction. @default never
+   */
   idleTimeout?: number | undefined;
 }
 
@@ -42,13 +44,16 @@ const COMMON_OPTIONS = [
 
 /** Options of `loop.createServer()`. */
 export interface CreateServerOptions extends ServerOptions {
-  /** Which addresses to listen at: 0 any, 4 or 6. @default 0 */
+  /** Which addresses to listen at: 4, 6, or 0 for both. @default 0 */
   family?: Family | undefined;
-  /** Flags of the name look-up. @default 0 */
+  /** Flags for the name look-up. @default 0 */
   flags?: number | undefined;
-  /** Whether a port can be listened at again at once. Always so with Node. @default true */
+  /**
+   * Whether a server can listen at the port again immediately after it was closed. Node always allows this. @default
+   * true
+   */
   reuseAddress?: boolean | undefined;
-  /** Whether several processes can listen at the port. @default false */
+  /** Whether several processes may listen at the port. @default false */
   reusePort?: boolean | undefined;
   /** Whether idle connections are probed. @default false */
   keepAlive?: boolean | undefined;
@@ -65,7 +70,7 @@ export const TCP_SERVER_OPTIONS: readonly string[] = [
 
 /** Options of `loop.createUnixServer()`. */
 export interface CreateUnixServerOptions extends ServerOptions {
-  /** Whether closing removes the file of the socket, if it still is its own. @default true */
+  /** Whether closing removes the socket's file, if the file is still the server's own. @default true */
   cleanupSocket?: boolean | undefined;
 }
 
@@ -81,22 +86,22 @@ const BOOLEAN_OPTIONS = ["startServing", "reuseAddress", "reusePort", "keepAlive
 
 const DEFAULT_BACKLOG = 100;
 
-/** What a Server does with each connection. */
+/** What a Server needs for each connection. */
 export interface ServerSettings {
   readonly context: Context;
   readonly backlog: number;
   readonly tls: TlsRequest | undefined;
   readonly maxConnections: number;
   readonly idleTimeout: number | undefined;
-  /** The path it listens at, if it is one. */
+  /** The path it listens at; `undefined` for TCP. */
   readonly path: string | undefined;
   readonly makeProtocol: MakeProtocol;
 }
 
-/** Makes the protocol of one connection, in whose Context it runs. */
+/** Creates the protocol of one connection; called in the connection's Context. */
 export type MakeProtocol = (context: Context) => BaseProtocol;
 
-/** Checks what is the same for every server. Copies the Context: now is when the server is made. */
+/** Checks the options that all servers share, and copies the current Context for the server. */
 export function settingsOf(makeProtocol: MakeProtocol, options: ServerOptions): ServerSettings {
   checkBooleans(options as CreateServerOptions & CreateUnixServerOptions, BOOLEAN_OPTIONS);
   checkPositiveSeconds("idleTimeout", options.idleTimeout);

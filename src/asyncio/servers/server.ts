@@ -1,12 +1,12 @@
 /**
- * Server: listening sockets, and the connections accepted from them, each with its handler in a Context of its own.
+ * Server: listening sockets and the connections accepted from them. The handler of each connection has its own Context.
  *
- * Theory of operation. One Server owns a listening socket for each address it listens at. It copies the Context once, when
- * it is made; every connection gets a copy of that copy, so that no connection sees what another one, or the code around
- * the server, has set since.
+ * Theory of operation. A Server owns a listening socket for each address it listens at. It copies the current Context
+ * once, when it is created. Every connection gets a copy of that copy, so that no connection sees values set later by
+ * another connection or by the code around the server.
  *
- * A Server is closed in two steps, as in Python: `close()` stops listening, and leaves the connections alone;
- * `waitClosed()` waits until the last of them has ended, too. `shutdown()` does it all, in a given time.
+ * A Server is closed in two steps, as in Python: `close()` stops listening and keeps the connections open;
+ * `waitClosed()` waits until the last connection has ended as well. `shutdown()` does all of this within a given time.
  */
 
 import type * as net from "node:net";
@@ -36,16 +36,16 @@ import { quiet, rejected, settledFromOutside, type Wait, WaitOn } from "../waits
 import type { ServerSettings } from "./options.ts";
 import { checkedGrace, endHandlers, type HandlerOutcome, type ShutdownOptions } from "./shutdown.ts";
 
-/** So long `serveForever()` waits, when it is cancelled, for peers to take what was written to them. */
+/** How long a cancelled `serveForever()` waits for peers to take the bytes written to them. */
 const LAST_WORDS = 10; // seconds
 
-/** The address, unless it stands for all of the machine. */
+/** The address, or `undefined` if it stands for all addresses of the machine. */
 function oneAddress(address: SocketAddress | string | undefined): SocketAddress | undefined {
   return address instanceof SocketAddress && !["0.0.0.0", "::"].includes(address.address) ? address : undefined;
 }
 
 /**
- * A server that listens; made by `startServer()`.
+ * A listening server; created by `startServer()`.
  *
  * Python: `asyncio.Server`. Differs: `with()`, or `await using`, instead of `async with`.
  */
@@ -54,17 +54,20 @@ export class Server implements Openable {
   readonly #context: Context;
   readonly #settings: ServerSettings;
   readonly #transports = new Set<SocketTransport>();
-  /** Connections that have no transport yet: their TLS handshake is under way, or their protocol is being made. */
+  /**
+   * Connections that have no transport yet, because their TLS handshake is in progress or their protocol is being
+   * created.
+   */
   readonly #arriving = new Set<Duplex>();
-  /** What all connections came to, where that is one address: the system need not be asked each time. */
+  /** The local address of all connections, if there is only one: it saves asking the system each time. */
   readonly #sockname: SocketAddress | string | undefined;
   #sockets: readonly ServerSocket[];
   #state: "created" | "serving" | "closed" = "created";
-  /** Connections that came before `startServing()`. */
+  /** Connections that arrived before `startServing()`. */
   #early: net.Socket[] = [];
   #forever: Wait<void> | null = null;
   #closeWaits = new Set<Wait<void>>();
-  /** Connections whose end `shutdown()` waits for. */
+  /** The Futures by which `shutdown()` waits for connections to end. */
   readonly #ends = new WeakMap<SocketTransport, Future<void>>();
   readonly #onOpened = (transport: SocketTransport): void => {
     this.#transports.add(transport);
@@ -91,7 +94,7 @@ export class Server implements Openable {
     }
   }
 
-  /** The sockets it listens at; none when it is closed. Python: `Server.sockets`. Differs: an array. */
+  /** The listening sockets; empty when the server is closed. Python: `Server.sockets`. Differs: an array. */
   get sockets(): readonly ServerSocket[] {
     return this.#sockets;
   }
@@ -107,7 +110,7 @@ export class Server implements Openable {
   }
 
   /**
-   * Accepts connections from now on; without effect when it does already.
+   * Starts accepting connections. Has no effect if the server already does.
    *
    * Python: `Server.start_serving()`.
    *
@@ -123,22 +126,23 @@ export class Server implements Openable {
   }
 
   /**
-   * Accepts connections until the task is cancelled; then closes the server and its connections, and waits for that.
+   * Accepts connections until the task is cancelled; then closes the server and its connections, and waits until they
+   * are closed.
    *
-   * A connection whose peer has not taken everything after 10 seconds is aborted. Handlers are not cancelled: their reads
-   * end as at EOF. To give them time, or to cancel them: `shutdown()`.
+   * A connection whose peer has not taken everything after 10 seconds is aborted. Handlers are not cancelled: their
+   * reads end as at EOF. Use `shutdown()` to give them time or to cancel them.
    *
-   * Python: `Server.serve_forever()`. Differs: waits for no peer for ever.
+   * Python: `Server.serve_forever()`. Differs: does not wait forever for a peer.
    *
-   * @throws {CancelledError} Always, in the end: when the task is cancelled, or the server closed.
-   * @throws {RuntimeError} If it is being awaited already, or the server is closed.
+   * @throws {CancelledError} Always: it ends only when the task is cancelled or the server is closed.
+   * @throws {RuntimeError} If another `serveForever()` of this server is running, or the server is closed.
    */
   serveForever(): Promise<void> {
     return quiet(this.#serveForever());
   }
 
   /**
-   * Stops listening. Connections that are open stay open.
+   * Stops listening. Open connections stay open.
    *
    * Python: `Server.close()`.
    */
@@ -160,7 +164,7 @@ export class Server implements Openable {
     this.#wakeIfDone();
   }
 
-  /** Closes all connections, each when its write buffer is empty. Python: `Server.close_clients()`. */
+  /** Closes each connection once its write buffer is empty. Python: `Server.close_clients()`. */
   closeClients(): void {
     this.#endArriving();
     for (const transport of [...this.#transports]) {
@@ -168,7 +172,7 @@ export class Server implements Openable {
     }
   }
 
-  /** Closes all connections at once; what they have not sent is lost. Python: `Server.abort_clients()`. */
+  /** Closes all connections immediately; unsent bytes are lost. Python: `Server.abort_clients()`. */
   abortClients(): void {
     this.#endArriving();
     for (const transport of [...this.#transports]) {
@@ -179,7 +183,7 @@ export class Server implements Openable {
   /**
    * Waits until the server is closed and its last connection has ended.
    *
-   * Python: `Server.wait_closed()`, as since 3.12. Differs: cancelling one call does not spoil another.
+   * Python: `Server.wait_closed()`, as since 3.12. Differs: cancelling one call does not affect other calls.
    */
   waitClosed(): Promise<void> {
     const wait: Wait<void> = new WaitOn(
@@ -193,15 +197,15 @@ export class Server implements Openable {
   }
 
   /**
-   * Ends the server within a given time: stops listening, lets the handlers finish, cancels those that have not after
-   * `grace` seconds, and after another `cancelGrace` seconds aborts what is left.
+   * Ends the server within a given time: stops listening, lets the handlers finish, cancels the rest after `grace`
+   * seconds, and aborts the connections that remain after another `cancelGrace` seconds.
    *
-   * When a handler has ended, its connection is closed, if it was not. A protocol, which has no task, has its connection
-   * closed instead of being cancelled. Does not throw for what handlers and peers do.
+   * When a handler ends, its connection is closed if it is still open. A protocol has no task to cancel; its connection
+   * is closed instead. Errors of handlers and peers do not make `shutdown()` throw.
    *
    * Python: has no such method.
    *
-   * @returns What became of the handler of each connection that was open.
+   * @returns The outcome of the handler of each open connection.
    * @throws {ValueError} If `grace` or `cancelGrace` is negative or NaN.
    * @throws {TypeError} If one of them is no number.
    */
@@ -290,7 +294,7 @@ export class Server implements Openable {
     }
   }
 
-  /** Has a result when the connection has ended. */
+  /** The Future that gets a result when the connection ends. */
   #endOf(transport: SocketTransport): Future<void> {
     const end = this.#ends.get(transport) ?? new Future<void>();
     this.#ends.set(transport, end);
@@ -313,7 +317,7 @@ export class Server implements Openable {
     }
   }
 
-  /** Serves the connection, unless the handler of one before it has closed the server. */
+  /** Serves the connection, unless the handler of an earlier one has closed the server. */
   #take(socket: net.Socket): void {
     if (this.#state === "serving") {
       this.#accept(socket);
@@ -331,7 +335,7 @@ export class Server implements Openable {
     } else if (this.#state === "created" && this.#early.length < backlog) {
       socket.pause();
       socket.on("error", () => socket.destroy());
-      // One that ends before it was served is as if it had never come.
+      // A connection that ends before it is served is forgotten.
       socket.once("close", () => {
         this.#early = this.#early.filter((each) => each !== socket);
       });
@@ -352,7 +356,7 @@ export class Server implements Openable {
     runInFlow(flowOf(context), startTls, socket as Duplex, tls, () => String(this)).then(
       (secured) => {
         if (socket.destroyed) {
-          // Closed, by the server itself for one, in the turn in which the handshake came to its end.
+          // The connection was closed, for example by the server itself, in the turn in which the handshake completed.
           secured.destroy();
           this.#dropArriving(socket);
           return;
@@ -370,7 +374,7 @@ export class Server implements Openable {
     );
   }
 
-  /** Makes the protocol and the transport. Both run code of the user, in which the connection counts already. */
+  /** Creates the protocol and the transport. Both run user code, during which the connection already counts as open. */
   #open(socket: Duplex, context: Context): void {
     const { makeProtocol, tls, idleTimeout, path } = this.#settings;
     let protocol: BaseProtocol;
@@ -396,7 +400,7 @@ export class Server implements Openable {
     });
   }
 
-  /** The connection has ended before it had a transport. */
+  /** Removes a connection that has ended before it had a transport. */
   #dropArriving(socket: Duplex): void {
     this.#arriving.delete(socket);
     this.#wakeIfDone();
@@ -414,7 +418,10 @@ export class Server implements Openable {
   }
 }
 
-/** A connection belongs to no task: cancelling whoever started the server cancels none of its connections' waits. */
+/**
+ * A flow without a task for a connection: cancelling the task that started the server must not cancel the waits of its
+ * connections.
+ */
 export function flowOf(context: Context): Flow {
   return new Flow(context, null, false, null);
 }

@@ -1,4 +1,4 @@
-/** Ending a server within a fixed time, and what became of each handler. */
+/** Ending a server within a fixed time, and the outcome of each handler. */
 import { checkOptions, checkSecondsFromZero } from "../arguments.ts";
 import { waitFutures } from "../combinators.ts";
 import type { Future } from "../futures.ts";
@@ -11,23 +11,26 @@ import type { SocketTransport } from "../transports/socket-transport.ts";
 export interface ShutdownOptions {
   /** How long handlers may take to finish by themselves, in seconds. @default 30 */
   grace?: number | undefined;
-  /** How long they may take after they were cancelled, in seconds. @default 5 */
+  /** How long handlers may take after they were cancelled, in seconds. @default 5 */
   cancelGrace?: number | undefined;
 }
 
 const SHUTDOWN_OPTIONS = ["grace", "cancelGrace"];
 
-/** What became of the handler of a connection in `Server.shutdown()`. */
+/** The outcome of a connection's handler in `Server.shutdown()`. */
 export interface HandlerOutcome {
   /** The name of the handler's task; `null` for a protocol, which has none. */
   readonly name: string | null;
   /** The peer's address. */
   readonly peername: SocketAddress | string | null;
-  /** It came to its end; it was cancelled, and came to its end; it did not. */
+  /**
+   * `finished`: the handler ended by itself. `cancelled`: it ended after `shutdown()` cancelled it. `aborted`: it was
+   * still running when `cancelGrace` was over.
+   */
   readonly outcome: "finished" | "cancelled" | "aborted";
 }
 
-/** A connection, and the Future that has a result when it has ended. */
+/** A connection, and the Future that gets a result when the connection ends. */
 export interface OpenConnection {
   readonly transport: SocketTransport;
   readonly end: Future<void>;
@@ -42,7 +45,10 @@ export function checkedGrace(options: ShutdownOptions): { grace: number; cancelG
   return { grace, cancelGrace };
 }
 
-/** Lets the handlers finish, and cancels those that have not in time. Leaves alone what does not end by that. */
+/**
+ * Lets the handlers finish, and cancels those that do not finish in time. Does not wait longer for handlers that keep
+ * running.
+ */
 export async function endHandlers(
   connections: readonly OpenConnection[],
   grace: number,
@@ -74,7 +80,7 @@ export async function endHandlers(
       continue;
     }
     if (task === null) {
-      // A protocol learns of it by the end of its connection, which has sent everything by then.
+      // A protocol is notified by the end of its connection, which first sends everything written.
       transport.close();
     } else {
       task.cancel("the server is shutting down");
@@ -88,7 +94,7 @@ export async function endHandlers(
   }));
 }
 
-/** The task of the handler; `null` for a protocol of the user. */
+/** The handler's task; `null` for a user's own protocol. */
 function taskOf(transport: SocketTransport): Task<unknown> | null {
   const protocol = transport.getProtocol();
   return protocol instanceof StreamReaderProtocol ? protocol.handlerTask : null;

@@ -1,4 +1,4 @@
-/** startServer and its kin: from a handler or a protocol factory, and an address, to a Server. */
+/** startServer and its variants: they create a Server from a handler or a protocol factory and an address. */
 import type { Context } from "../../contextvars/context.ts";
 import { runInFlow } from "../../contextvars/current.ts";
 import { ValueError } from "../../errors.ts";
@@ -34,18 +34,19 @@ import { flowOf, Server } from "./server.ts";
 /**
  * Starts a server that calls the handler for each connection.
  *
- * An async handler runs as a task in a Context of its own, a copy of the one that was current when `startServer` was
- * called: what it sets is seen by everything it calls and by nobody else. When it fails, the loop's exception handler is
- * told and its connection closed; the server goes on.
+ * An async handler runs as a task in its own Context, a copy of the one that was current when `startServer` was called:
+ * values that it sets are visible to the functions that it calls and to no other connection. If it throws, the error is
+ * reported to the loop's exception handler and its connection is closed; the server continues.
  *
- * Python: `asyncio.start_server()`. Differs: with no host and port 0, both families listen at the same port.
+ * Python: `asyncio.start_server()`. Differs: without a host and with port 0, both families listen at the same port.
  *
- * @param clientConnectedCb - Gets the reader and the writer of a connection.
- * @param host - A name, an address, several of them; `null` or "" for every address of the machine.
- * @param port - A number; 0: the system chooses one.
- * @throws {OSError} If an address cannot be listened at; the message names it, `code` is `EADDRINUSE` or the like.
+ * @param clientConnectedCb - Called with the reader and the writer of each connection.
+ * @param host - A name or an address, or an array of them; `null` or "" for every address of the machine.
+ * @param port - A number; 0 to let the system choose.
+ * @throws {OSError} If listening at an address fails; the message names the address, and `code` is `EADDRINUSE` or the
+ * like.
  * @throws {gaierror} If a host does not resolve.
- * @throws {ValueError} If there is neither host or port nor `sock`, or both.
+ * @throws {ValueError} If neither a host or port nor `sock` is given, or both.
  * @throws {TypeError} If the handler is not a function.
  *
  * @example Echo
@@ -98,14 +99,14 @@ export function startServer(
 /**
  * Starts a server on a Unix socket, as {@linkcode startServer} does on TCP.
  *
- * A socket that is left over at the path is removed first. On closing, the file is removed if it still is the server's own.
+ * A stale socket at the path is removed first. Closing the server removes the file if it is still the server's own.
  *
  * Python: `asyncio.start_unix_server()`.
  *
- * @param clientConnectedCb - Gets the reader and the writer of a connection.
- * @param path - Up to 107 bytes; one that begins with a zero byte is in Linux' abstract name space.
- * @throws {OSError} If the path cannot be listened at; the message names it.
- * @throws {ValueError} If there is neither path nor `sock`, or both.
+ * @param clientConnectedCb - Called with the reader and the writer of each connection.
+ * @param path - Up to 107 bytes; a path that begins with a zero byte is in Linux's abstract namespace.
+ * @throws {OSError} If listening at the path fails; the message names the path.
+ * @throws {ValueError} If neither a path nor `sock` is given, or both.
  * @throws {TypeError} If the handler is not a function.
  */
 export function startUnixServer(
@@ -161,14 +162,14 @@ function checkedFactory(caller: string, protocolFactory: () => BaseProtocol): Ma
   return (context) => runInFlow(flowOf(context), protocolFactory);
 }
 
-/** Makes a reader and its protocol for each connection. */
+/** Creates a reader and its protocol for each connection. */
 export function streamProtocols(
   caller: string,
   callback: ClientConnectedCb,
   options: ReaderOptions,
 ): (context: Context) => StreamReaderProtocol {
   checkFunction(caller, callback);
-  // Makes a wrong limit known now, not with the first connection.
+  // Reports an invalid limit now instead of with the first connection.
   readerWith(options);
   return (context) => new StreamReaderProtocol(readerWith(options), callback, context);
 }

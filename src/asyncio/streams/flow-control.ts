@@ -1,5 +1,5 @@
 /**
- * FlowControl: the writing half of a stream's protocol. It keeps the waits of `drain()` and `waitClosed()`.
+ * FlowControl: the writing half of a stream's protocol. It holds the waits of `drain()` and `waitClosed()`.
  *
  * Python: `FlowControlMixin` of `asyncio.streams`.
  */
@@ -16,10 +16,10 @@ export class FlowControl extends Protocol {
   #drains: Set<Wait<void>> | null = null;
   #closeWaits: Set<Wait<void>> | null = null;
   #lost = false;
-  /** What the connection was lost with. */
+  /** The error with which the connection was lost. */
   #exception: unknown = null;
 
-  /** @internal None of its methods runs code of the user. */
+  /** @internal None of its methods runs user code. */
   override get _needsContext(): boolean {
     return false;
   }
@@ -40,7 +40,7 @@ export class FlowControl extends Protocol {
     this.#settle(this.#drains, null);
   }
 
-  /** @internal Whether the connection was accepted, not made from this side. */
+  /** @internal Whether the connection was accepted by a server on this side. */
   get serverSide(): boolean {
     return false;
   }
@@ -77,7 +77,7 @@ export class FlowControl extends Protocol {
   /** @internal Called when a wait begins, and when none is left. */
   _onWaiting(_isWaiting: boolean): void {}
 
-  /** A wait that stands in the set until it ends, in whatever way. */
+  /** Begins a wait that stays in the set until it ends, in whatever way. */
   #waitIn(waits: Set<Wait<void>>, transport: Transport | null, what: () => string): Promise<void> {
     const wait: Wait<void> = new WaitOn(
       () => [what(), peerText(transport)].filter((text) => text !== "").join(", "),

@@ -1,16 +1,16 @@
 /**
- * Intake: who waits for bytes, and when the wait is answered.
+ * Intake: which read waits for bytes, and when it gets them.
  *
- * Theory of operation. A read that the buffer cannot answer is parked: its request stands in the wait, and what arrives
- * tries it again, so that the promise is settled with the bytes at once: by a connection in the callback that brings them,
- * by `feed()` a microtask later, since a `cancel()` may follow it. There is one parked read; a second reader that would
- * have to wait is refused. A parked read that is cancelled has taken nothing.
+ * Theory of operation. A read that the buffer cannot answer is parked: its request is kept in the wait and tried again
+ * when bytes arrive, so that its promise resolves directly with the bytes. A connection does this in the callback that
+ * delivers the bytes; `feed()` does it a microtask later, since a `cancel()` may follow the call. At most one read is
+ * parked; a second read that would have to wait throws. A parked read that is cancelled has taken nothing.
  *
- * Back-pressure: when more than twice the limit has arrived the transport is paused, unless a read takes so much of it at
- * once that no more than the limit is left. At or below the limit, or when a read has to wait, or would have to, the
- * transport is resumed. It is not paused while a read waits.
+ * Back-pressure: the transport is paused when more than twice the limit is buffered, unless the parked read immediately
+ * takes enough to leave no more than the limit. The transport is resumed when the buffer is at or below the limit, or
+ * when a read waits or would have to wait. It is never paused while a read waits.
  *
- * Invariants: no read is parked when no more will come; `#paused` only with a transport, and never while a read is parked.
+ * Invariants: no read is parked after EOF; `#paused` is true only with a transport, and never while a read is parked.
  */
 import { RuntimeError, TimeoutError } from "../../errors.ts";
 import { checkPositiveSeconds } from "../arguments.ts";
@@ -22,29 +22,32 @@ import { quiet, rejected, Wait } from "../waits.ts";
 import { type Answer, EMPTY, NEWLINE, ReadBuffer, type Request, type Taker } from "./read-buffer.ts";
 import type { StreamReader } from "./reader.ts";
 
-/** What a reader needs of a transport. */
+/** The part of a transport that a reader needs. */
 export interface ReadTransport {
   pauseReading(): void;
   resumeReading(): void;
   getExtraInfo?(name: string): unknown;
-  /** Ends the connection; of a source that is read, its maker is told to stop. */
+  /** Closes the connection, or cancels the source. */
   close?(): void;
-  /** @internal Whether the bytes come from outside the process; one that does not say so is taken for such. */
+  /** @internal Whether the bytes come from outside the process; assumed if it is not stated. */
   readonly _isOutside?: boolean;
 }
 
-/** The peer's address, for messages; empty where there is none. */
+/** The peer's address, for messages; empty if there is none. */
 export function peerText(transport: Pick<ReadTransport, "getExtraInfo"> | null): string {
   return String((transport?.getExtraInfo?.("peername") as string | null) ?? "");
 }
 
-/** What feeds the reader and holds it no longer: it holds the reader while a read waits, since nothing else may do so. */
+/**
+ * The protocol that feeds the reader but no longer keeps it alive. While a read waits, the protocol holds the reader
+ * strongly, because nothing else may refer to a reader that has a waiting read.
+ */
 export interface ReaderHolder {
-  /** @param reader - The one to hold; `null`: none. */
+  /** @param reader - The reader to hold, or `null` for none. */
   _hold(reader: StreamReader | null): void;
 }
 
-/** The name under which a read that may not wait is refused: Python's `readline()` is a `readuntil()`. */
+/** The name of the method in the error for a read that may not wait: Python's `readline()` is a `readuntil()`. */
 const refusedAs: Readonly<Record<NamedRequest, string>> = {
   some: "read",
   all: "read",
@@ -55,7 +58,7 @@ const refusedAs: Readonly<Record<NamedRequest, string>> = {
   peek: "peek",
 };
 
-/** The methods, as they are called. */
+/** The names of the methods. */
 const methods: Readonly<Record<NamedRequest, string>> = {
   some: "read",
   all: "read",
@@ -72,7 +75,7 @@ function methodOf(request: Request, names: Readonly<Record<NamedRequest, string>
   return typeof request === "string" ? names[request] : request.method;
 }
 
-/** A read that waits, with what it asks for. */
+/** A waiting read and its request. */
 class ParkedRead extends Wait<Answer> {
   readonly #intake: Intake;
   readonly request: Request;
@@ -106,13 +109,13 @@ class ParkedRead extends Wait<Answer> {
     return `<${owner}${methodOf(this.request, methods)}() ${buffer.length}${of} bytes${peer === "" ? "" : `, ${peer}`}>`;
   }
 
-  /** A reader without a transport is fed by the program. */
+  /** The program itself feeds a reader without a transport. */
   override isOutside(): boolean {
     const { transport } = this.#intake;
     return transport !== null && transport._isOutside !== false;
   }
 
-  /** Whether the bytes are just what was asked for. */
+  /** Whether this many bytes answer the request exactly. */
   isAnsweredBy(size: number): boolean {
     return (this.request === "some" && size <= this.size) || (this.request === "exactly" && size === this.size);
   }
@@ -121,16 +124,16 @@ class ParkedRead extends Wait<Answer> {
 export class Intake {
   readonly buffer: ReadBuffer;
   transport: ReadTransport | null = null;
-  /** The protocol, when it holds the reader no longer; see `StreamReaderProtocol`. */
+  /** The protocol, once it no longer holds the reader; see `StreamReaderProtocol`. */
   holder: ReaderHolder | null = null;
   readonly #reader: StreamReader;
-  /** Set by `setException()`, and thrown by every read at once, whatever is in the buffer. */
+  /** Set by `setException()`, and thrown by every read, whatever is in the buffer. */
   exception: unknown = null;
-  /** The reader was made of a source, which nobody else has. */
+  /** Whether the reader was created from a source, which only this reader uses. */
   ownsSource = false;
-  /** What a read throws at once: that exception, or the error for a reader that is locked. */
+  /** The error that a read throws immediately: that exception, or the error for a locked reader. */
   #refusal: unknown = null;
-  /** Who alone may read. */
+  /** The call that has locked the reader and alone may read. */
   #lockedBy: string | null = null;
   #paused = false;
   #parked: ParkedRead | null = null;
@@ -159,15 +162,15 @@ export class Intake {
     this.#timeout = seconds;
   }
 
-  /** Appends bytes; the parked read has its answer a microtask later. */
+  /** Appends bytes; the parked read resolves a microtask later. */
   feed(data: Uint8Array): void {
     this.#retrySoon(this.#push(data));
   }
 
-  /** Appends bytes, for callers that do nothing after it: the parked read has its answer at once. */
+  /** Appends bytes and resolves the parked read immediately, for callers that do nothing afterwards. */
   feedNow(data: Buffer): void {
     const parked = this.#parked;
-    // What is just what was asked for need not go through the buffer.
+    // Bytes that answer the request exactly need not go through the buffer.
     if (
       parked !== null &&
       data.length > 0 &&
@@ -187,38 +190,43 @@ export class Intake {
     this.#retrySoon(false);
   }
 
-  /** The connection is lost: what has arrived can be read, then comes the error. */
+  /**
+   * Records that the connection is lost: reads return the buffered bytes, and a read that needs more throws the error.
+   */
   lose(error: unknown): void {
     this.buffer.lose(error);
     this.#retrySoon(false);
   }
 
-  /** Has every read throw the error from now on, the one that waits included. */
+  /** Makes every read throw the error from now on, including the one that waits. */
   fail(error: unknown): void {
     this.exception = error;
     this.#refusal = error;
     this.#unpark()?.reject(error);
   }
 
-  /** A read of no bytes, which neither waits nor minds another one that does. */
+  /** A read of no bytes: it does not wait, and is allowed while another read waits. */
   nothing(): Promise<Buffer> {
     return this.#refusal === null ? Promise.resolve(EMPTY) : rejected(this.#refusal);
   }
 
-  /** The next line where nothing stands in the way of it: the shortest way. */
+  /**
+   * The fast path for a line: takes it if it is in the first chunk and no other read, error or lock prevents it;
+   * otherwise returns `null`.
+   */
   lineAtHand(): Buffer | null {
     if (this.#parked !== null || this.#refusal !== null) {
       return null;
     }
     const line = this.buffer.lineAtHand();
-    // Asked here, too: a call for each line shows.
+    // The flag is tested here as well, because a call for each line would show in benchmarks.
     if (this.#paused) {
       this.#resumeIfLow();
     }
     return line;
   }
 
-  /** So many bytes, more than none, likewise. */
+  /** The fast path for `n` bytes, `n` being more than 0; otherwise like `lineAtHand()`. */
   bytesAtHand(n: number): Buffer | null {
     if (this.#parked !== null || this.#refusal !== null || n === 0) {
       return null;
@@ -230,17 +238,19 @@ export class Intake {
     return bytes;
   }
 
-  /** The first chunk that has arrived, as it is, where nothing stands in the way of it. */
+  /**
+   * The first chunk as it arrived, unless it is missing or another read, an error or a lock prevents it; then `null`.
+   */
   chunkAtHand(): Buffer | null {
     return this.#parked === null && this.#refusal === null ? this.#takeChunk() : null;
   }
 
-  /** Answers at once if the buffer allows it, otherwise parks the read. */
+  /** Answers immediately if the buffer allows it, otherwise parks the read. */
   read<A = Buffer>(request: Request, size = 0, needles: Separators = NEWLINE, target: Uint8Array = EMPTY): Promise<A> {
     return this.#refusal === null ? this.#read(request, size, needles, target) : rejected(this.#refusal);
   }
 
-  /** Keeps all others from reading; only `lockedChunk()` and `lockedRead()` may. */
+  /** Refuses all reads except `lockedChunk()` and `lockedRead()`. */
   lock(caller: string): void {
     if (this.#lockedBy !== null) {
       throw locked(caller, this.#lockedBy);
@@ -252,7 +262,7 @@ export class Intake {
     this.#refusal ??= locked("a read", caller);
   }
 
-  /** A read that waits gets no answer any more. */
+  /** Ends the lock. A read that waits is abandoned: it is never settled. */
   unlock(): void {
     this.#unpark();
     this.#lockedBy = null;
@@ -263,12 +273,12 @@ export class Intake {
     return this.#lockedBy !== null;
   }
 
-  /** Whether a read may wait for a limited time only. */
+  /** Whether the time that a read may wait is limited. */
   get hasTimeout(): boolean {
     return this.#timeout !== undefined;
   }
 
-  /** The first chunk that has arrived, or the next one; an empty one at the end. */
+  /** The first chunk in the buffer, or the next one to arrive; an empty one at EOF. */
   lockedChunk(): Buffer | Promise<Buffer> {
     const chunk = this.exception === null ? this.#takeChunk() : null;
     return chunk ?? this.lockedRead("some", Number.POSITIVE_INFINITY);
@@ -286,7 +296,7 @@ export class Intake {
 
   #read<A>(request: Request, size: number, needles: Separators, target: Uint8Array): Promise<A> {
     try {
-      // A read to the end that is parked has all of the buffer already.
+      // A parked read to the end owns everything in the buffer.
       const data = this.#parked?.request === "all" ? null : this.#ask(request, size, needles, target);
       if (data !== null) {
         return Promise.resolve(data as A);
@@ -297,7 +307,7 @@ export class Intake {
     if (this.#parked !== null) {
       return rejected(busy(`${methodOf(request, refusedAs)}()`));
     }
-    // Waiting while paused would be waiting for ever.
+    // A read that waits while the transport is paused would wait forever.
     this.#resume();
     this.#parked = new ParkedRead(this, this.#onCancel, request, size, needles, target);
     this.holder?._hold(this.#reader);
@@ -305,7 +315,7 @@ export class Intake {
     return this.#timeout === undefined ? answer : this.#limited(answer, this.#timeout);
   }
 
-  /** Answers from the buffer, or not at all: `null` where the read would wait. */
+  /** Answers from the buffer, or returns `null` if the read would wait. */
   try(request: Request, size = 0, needles: Separators = NEWLINE): Buffer | null {
     if (this.#refusal !== null) {
       throw thrownHere(this.#refusal);
@@ -315,13 +325,13 @@ export class Intake {
     }
     const data = this.#ask(request, size, needles, EMPTY) as Buffer | null;
     if (data === null) {
-      // What it asks for can only come while the transport is not paused.
+      // The missing bytes can arrive only while the transport is not paused.
       this.#resume();
     }
     return data;
   }
 
-  /** The same for a Taker, by the shortest way. */
+  /** The fast path of `try()` for a Taker. */
   tryTake<A>(taker: Taker): A | null {
     if (this.#refusal !== null) {
       throw this.#refusal;
@@ -345,7 +355,7 @@ export class Intake {
     return bytes;
   }
 
-  /** Appends the bytes, and returns whether there is more now than may be. */
+  /** Appends the bytes, and returns whether more than twice the limit is buffered now. */
   #push(data: Uint8Array): boolean {
     this.buffer.push(data);
     return data.length > 0 && this.buffer.length > 2 * this.buffer.limit;
@@ -359,7 +369,7 @@ export class Intake {
     }
   }
 
-  /** Ends the wait after the time given by `readTimeout`; what has arrived stays in the buffer. */
+  /** Ends the wait with a TimeoutError after `readTimeout`; bytes that have arrived stay in the buffer. */
   #limited<A>(answer: Promise<A>, seconds: number): Promise<A> {
     const expire = (): void => {
       this.#unpark()?.reject(fromCallback(new TimeoutError(`no data for ${seconds} seconds (readTimeout)`)));
@@ -368,7 +378,9 @@ export class Intake {
     return quiet(answer.finally(() => timer.cancel()));
   }
 
-  /** Something has changed: the parked read may have its answer, and there may be too much. */
+  /**
+   * After a change: answers the parked read if the buffer allows it, and pauses the transport if too much is buffered.
+   */
   #retry(isHigh: boolean): void {
     const parked = this.#parked;
     if (parked !== null) {
@@ -388,7 +400,10 @@ export class Intake {
     }
   }
 
-  /** The same when whoever changed it is through: a read that is cancelled until then has taken nothing. */
+  /**
+   * Like #retry(), but in a microtask if a read waits: the caller may still cancel that read, which must then have
+   * taken nothing.
+   */
   #retrySoon(isHigh: boolean): void {
     if (this.#parked === null) {
       this.#retry(isHigh);
@@ -404,7 +419,7 @@ export class Intake {
     return parked;
   }
 
-  /** Not while a read waits: a read that waits for more than the mark would wait for ever. */
+  /** Never pauses while a read waits: a read that needs more than twice the limit would wait forever. */
   #pauseUnlessLow(): void {
     if (this.transport !== null && this.#parked === null && !this.#paused && this.buffer.length > this.buffer.limit) {
       this.#paused = true;
@@ -426,7 +441,7 @@ export class Intake {
   }
 }
 
-/** The error for a read that would have to wait beside another one. */
+/** The error for a read that would have to wait while another read waits. */
 function busy(caller: string): RuntimeError {
   return new RuntimeError(
     `${caller} called while another coroutine is already waiting for incoming data; await that one first`,

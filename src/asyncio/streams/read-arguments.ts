@@ -1,14 +1,14 @@
-/** Arguments of reads: which ones are refused, and with what error. */
+/** Checks of the arguments of reads, and their errors. */
 import { Buffer } from "node:buffer";
 import { ValueError } from "../../errors.ts";
 import { repr } from "../../repr.ts";
 import { checkOptions } from "../arguments.ts";
 import { type Separators, separators } from "../bytes/separator.ts";
 
-/** What ends a piece of text: bytes, or a string, taken as UTF-8. */
+/** A separator: bytes, or a string, which is encoded as UTF-8. */
 export type Separator = Uint8Array | string;
 
-/** Returns the limit, a positive number of bytes. */
+/** Returns the limit if it is a positive number of bytes; otherwise throws. */
 export function checkedLimit(limit: number): number {
   if (typeof limit !== "number" || Number.isNaN(limit)) {
     throw new TypeError(`limit must be a number of bytes, got ${repr(limit)}`);
@@ -19,7 +19,7 @@ export function checkedLimit(limit: number): number {
   return limit;
 }
 
-/** The error for a number of bytes that no read can ask for; `null` if there is none. */
+/** The error for an invalid number of bytes; `null` if the number is valid. */
 export function checkSize(method: string, n: number): Error | null {
   if (!Number.isInteger(n)) {
     return new TypeError(`${method}(): n must be an integer, got ${repr(n)}`);
@@ -27,7 +27,7 @@ export function checkSize(method: string, n: number): Error | null {
   return n < 0 ? new ValueError(`${method} size can not be less than zero, got ${n}`) : null;
 }
 
-/** Refuses a target or a minimum that `readInto()` cannot fill. */
+/** Throws if `readInto()` cannot fill the target with the minimum. */
 export function checkReadInto(target: Uint8Array, min: number, options: object): void {
   checkOptions("readInto()", options, ["min"]);
   if (!(target instanceof Uint8Array)) {
@@ -40,7 +40,7 @@ export function checkReadInto(target: Uint8Array, min: number, options: object):
   }
 }
 
-/** Puts one separator or several of them into the form that the search takes. */
+/** Converts one separator or several into the form that the search takes. */
 export function toSeparators(separator: Separator | readonly Separator[]): Separators {
   const list = typeof separator === "string" || separator instanceof Uint8Array ? [separator] : separator;
   if (!Array.isArray(list)) {

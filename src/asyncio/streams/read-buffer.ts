@@ -1,11 +1,12 @@
 /**
- * ReadBuffer: what a read takes from the bytes that have arrived, or `null` if it has to wait. No promises, no transports.
+ * ReadBuffer: the bytes that have arrived. A read takes bytes from it, or gets `null` if it has to wait. No promises,
+ * no transports.
  *
- * Each method is one kind of read, and follows the same order: enough in the buffer? take it. Too much? error. Closed?
- * error or end. Otherwise `null`, and nothing has changed.
+ * Each method is one kind of read, and follows the same order: enough in the buffer? Take it. Too much? Throw an error.
+ * Closed? Throw an error or return the end. Otherwise return `null`, with nothing changed.
  *
- * A search that found nothing notes how far it came, and the next search for the same separators goes on from there, so
- * that a line which arrives in many chunks costs its length. Whatever takes bytes makes that note void.
+ * A search that finds nothing records how far it got, and the next search for the same separators continues from there,
+ * so that a line which arrives in many chunks costs no more than its length. Taking bytes resets that record.
  */
 import { Buffer } from "node:buffer";
 import { RuntimeError, ValueError } from "../../errors.ts";
@@ -13,20 +14,26 @@ import { ByteQueue } from "../bytes/byte-queue.ts";
 import { findSeparator, type Separators, searchedUpTo, separators } from "../bytes/separator.ts";
 import { IncompleteReadError, LimitOverrunError } from "../exceptions.ts";
 
-/** What a read asks for: `some` bytes and `exactly` so many have a size, `until` has separators. */
+/** The kind of a read. `some` and `exactly` have a size, `until` has separators. */
 export type Request = "some" | "all" | "exactly" | "until" | "line" | "into" | "peek" | Taker;
 
-/** A read of another kind, which looks for what it takes by itself: a frame of `contextvars/codecs`, what `relay()` sends. */
+/**
+ * A read of another kind, which finds by itself what it takes: a frame of `contextvars/codecs`, or the bytes that
+ * `relay()` sends.
+ */
 export interface Taker {
-  /** The method that reads, for messages, */
+  /** The name of the reading method, for messages, */
   readonly method: string;
-  /** and its class, with a point behind it; empty for a function. */
+  /** and its class with a dot; empty for a function. */
   readonly owner: string;
-  /** Takes what it looks for; `null`, with the bytes unchanged, if it has to wait. */
+  /** Takes a frame, or returns `null` and leaves the bytes unchanged if it has to wait. */
   take(buffer: ReadBuffer): unknown;
 }
 
-/** What a read is answered with: bytes, how many went into the caller's buffer, what a Taker takes; `null`: it has to wait. */
+/**
+ * The answer to a read: bytes, the number of bytes put into the caller's buffer, or the result of a Taker; `null` if
+ * the read has to wait.
+ */
 export type Answer = unknown;
 
 export const EMPTY: Buffer = Buffer.alloc(0);
@@ -34,32 +41,32 @@ export const NEWLINE: Separators = separators([Buffer.from("\n")]);
 const NEWLINE_BYTE = 10;
 
 export class ReadBuffer {
-  /** How many bytes may stand before a separator. */
+  /** How many bytes may precede a separator. */
   readonly limit: number;
   readonly #bytes = new ByteQueue();
   #eof = false;
-  /** Thrown by a read that the buffer cannot answer: the connection was lost. */
+  /** The error of a lost connection, thrown by a read that the buffer cannot answer. */
   #lost: unknown = null;
-  /** Up to here there is none of the separators, */
+  /** None of the separators ends before this position, */
   #searched = 0;
-  /** which are these. */
+  /** and these are the separators. */
   #searchedFor: Separators = NEWLINE;
 
   constructor(limit: number) {
     this.limit = limit;
   }
 
-  /** How many bytes there are. */
+  /** The number of bytes in the buffer. */
   get length(): number {
     return this.#bytes.length;
   }
 
-  /** Whether the end was fed, with or without bytes before it. */
+  /** Whether EOF was fed, even if bytes before it remain. */
   get eof(): boolean {
     return this.#eof;
   }
 
-  /** What the connection was lost with; `null` if it was not. */
+  /** The error with which the connection was lost; `null` if it was not lost. */
   get lost(): unknown {
     return this.#lost;
   }
@@ -76,17 +83,17 @@ export class ReadBuffer {
     this.#bytes.push(Buffer.isBuffer(data) ? data : Buffer.from(data.buffer, data.byteOffset, data.byteLength));
   }
 
-  /** No more will arrive. */
+  /** Records that no more bytes will arrive. */
   feedEof(): void {
     this.#eof = true;
   }
 
-  /** No more will arrive, and a read that the buffer cannot answer throws the error. */
+  /** Records that no more bytes will arrive; a read that the buffer cannot answer throws the error. */
   lose(error: unknown): void {
     this.#lost = error;
   }
 
-  /** Takes what the request asks for. */
+  /** Takes what the request asks for, or returns `null` if it has to wait. */
   answer(request: Request, size: number, needles: Separators, target: Uint8Array): Answer {
     switch (request) {
       case "some":
@@ -108,7 +115,7 @@ export class ReadBuffer {
     }
   }
 
-  /** Takes the next line if it is in the first chunk and within the limit: the rule, and the shortest way. */
+  /** The fast path for the common case: takes the next line if it is in the first chunk and within the limit. */
   lineAtHand(limit: number = this.limit): Buffer | null {
     const line = this.#bytes.takeThrough(NEWLINE_BYTE, limit);
     if (line !== null) {
@@ -117,18 +124,18 @@ export class ReadBuffer {
     return line;
   }
 
-  /** Takes `n` bytes if they are there, likewise. */
+  /** Takes `n` bytes if they have arrived, otherwise returns `null`. */
   bytesAtHand(n: number): Buffer | null {
     return this.#bytes.length < n ? null : this.take(n);
   }
 
-  /** Takes the first chunk, as it arrived, if there is one. */
+  /** Takes the first chunk as it arrived, or returns `null` if there is none. */
   chunkAtHand(): Buffer | null {
     this.#searched = 0;
     return this.#bytes.takeChunk();
   }
 
-  /** Takes up to `n` bytes; none at the end. */
+  /** Takes up to `n` bytes; an empty Buffer at EOF. */
   some(n: number): Buffer | null {
     if (this.#bytes.length > 0) {
       return this.take(n);
@@ -136,12 +143,12 @@ export class ReadBuffer {
     return this.ended() ? EMPTY : null;
   }
 
-  /** Takes everything at the end. */
+  /** Takes everything, at EOF. */
   all(): Buffer | null {
     return this.ended() ? this.takeAll() : null;
   }
 
-  /** @throws {IncompleteReadError} If the end has come before `n` bytes; the buffer is empty then. */
+  /** @throws {IncompleteReadError} If EOF was reached before `n` bytes; the buffer is then empty. */
   exactly(n: number): Buffer | null {
     if (this.#bytes.length >= n) {
       return n === 0 ? EMPTY : this.take(n);
@@ -153,9 +160,10 @@ export class ReadBuffer {
   }
 
   /**
-   * Fills the target with at least `min` bytes, and returns how many; 0 at the end.
+   * Copies at least `min` bytes into the target, and returns how many; 0 at EOF.
    *
-   * @throws {IncompleteReadError} If the end has come behind some bytes, but fewer; the buffer is empty then.
+   * @throws {IncompleteReadError} If EOF was reached after at least one but fewer than `min` bytes; the buffer is then
+   * empty.
    */
   into(target: Uint8Array, min: number): number | null {
     const { length } = this.#bytes;
@@ -172,7 +180,10 @@ export class ReadBuffer {
     return null;
   }
 
-  /** Copies `n` bytes, which stay. @throws {IncompleteReadError} If the end has come before; everything stays. */
+  /**
+   * Copies `n` bytes, which stay in the buffer. @throws {IncompleteReadError} If EOF was reached before; everything
+   * stays.
+   */
   peek(n: number): Buffer | null {
     const { length } = this.#bytes;
     if (length >= n) {
@@ -188,7 +199,7 @@ export class ReadBuffer {
    * Takes everything through the separator that ends first.
    *
    * @throws {LimitOverrunError} If more bytes than the limit stand before it, or without one; everything stays.
-   * @throws {IncompleteReadError} If the end has come before one; the buffer is empty then.
+   * @throws {IncompleteReadError} If EOF was reached before one; the buffer is then empty.
    */
   until(needles: Separators): Buffer | null {
     const found = this.through(needles, this.limit);
@@ -199,10 +210,10 @@ export class ReadBuffer {
   }
 
   /**
-   * Takes the next line, what is left at the end.
+   * Takes the next line; at EOF, the remaining bytes.
    *
-   * @throws {ValueError} If the line is longer than the limit. It is dropped, with its newline if that has arrived,
-   * otherwise with everything in the buffer.
+   * @throws {ValueError} If the line is longer than the limit. The line is dropped including its newline, or, if the
+   * newline has not arrived yet, everything in the buffer.
    */
   line(): Buffer | null {
     let line: Buffer | null;
@@ -214,7 +225,7 @@ export class ReadBuffer {
     return line === null && this.ended() ? this.takeAll() : line;
   }
 
-  /** Takes up to `n` bytes, whether the end has come or not. */
+  /** Takes up to `n` bytes, at EOF or before. */
   take(n: number): Buffer {
     this.#searched = 0;
     return this.#bytes.take(n);
@@ -240,7 +251,7 @@ export class ReadBuffer {
   }
 
   /**
-   * Takes everything through the separator that ends first, whether the end has come or not.
+   * Takes everything through the separator that ends first, at EOF or before; returns `null` if none has arrived.
    *
    * @throws {LimitOverrunError} If more bytes than the limit stand before it, or without one; everything stays.
    */
@@ -267,8 +278,8 @@ export class ReadBuffer {
   }
 
   /**
-   * Puts the first `size` bytes into one chunk, all bytes if there are fewer, and returns that chunk, in which they begin
-   * at `frontStart`. The bytes stay.
+   * Joins the first `size` bytes, or all bytes if there are fewer, into one chunk, and returns that chunk, in which
+   * they begin at `frontStart`. The bytes stay in the buffer.
    */
   front(size: number): Buffer {
     return this.#bytes.front(size);
@@ -285,13 +296,13 @@ export class ReadBuffer {
     return this.#bytes.takePart(size, from, to);
   }
 
-  /** Drops the first `size` bytes, all bytes if there are fewer. */
+  /** Drops the first `size` bytes, or all bytes if there are fewer. */
   drop(size: number): void {
     this.#searched = 0;
     this.#bytes.drop(size);
   }
 
-  /** Whether no more will arrive. Throws what the connection was lost with. */
+  /** Whether no more bytes will arrive. Throws the error with which the connection was lost. */
   ended(): boolean {
     if (this.#lost !== null) {
       throw this.#lost;

@@ -1,11 +1,11 @@
-/** What a reader that is made for a connection can be told. */
+/** Options of a reader for a connection. */
 import { StreamReader } from "./reader.ts";
 
-/** Options of a reader that is made for a connection. */
+/** Options of a reader that is created for a connection. */
 export interface ReaderOptions {
-  /** Of the reader, in bytes. @default 65536 */
+  /** The reader's limit, in bytes; see StreamReader. @default 65536 */
   limit?: number | undefined;
-  /** How long a read may wait, in seconds; then it throws a TimeoutError. @default as long as it takes */
+  /** How long a read may wait, in seconds, before it throws a TimeoutError. @default no limit */
   readTimeout?: number | undefined;
 }
 

@@ -1,8 +1,9 @@
 /**
- * StreamReader: what has arrived, asked for line by line.
+ * StreamReader: reading the bytes that arrive, by number, line or separator.
  *
- * There is a feeding side (a protocol calls `feedData`, `feedEof`, `setException`) and a reading side, used by one task at
- * a time. The reader checks what it is asked for; `ReadBuffer` knows what a read takes, and `Intake` who waits for it.
+ * There is a feeding side (a protocol calls `feedData`, `feedEof`, `setException`) and a reading side, used by one task
+ * at a time. The reader checks arguments; `ReadBuffer` takes the bytes of a read, and `Intake` holds the read that
+ * waits.
  */
 import { knowMethodsOf } from "../../contextvars/detached.ts";
 import { inspectCustom, repr, safeRepr } from "../../repr.ts";
@@ -16,28 +17,28 @@ import { NEWLINE, type Taker } from "./read-buffer.ts";
 import { ReaderFeed } from "./reader-feed.ts";
 import { readableStreamOf } from "./web-streams.ts";
 
-/** How many bytes a line may have, unless said otherwise. */
+/** The default limit: how many bytes a line may have. */
 export const DEFAULT_LIMIT: number = 64 * 1024; // bytes
 
 /** Options of {@linkcode StreamReader}. */
 export interface StreamReaderOptions {
-  /** How many bytes may stand before a separator; reading is paused at twice as many. @default 65536 */
+  /** How many bytes may precede a separator; reading is paused above twice as many. @default 65536 */
   limit?: number | undefined;
 }
 
 /** Options of {@linkcode StreamReader.readInto}. */
 export interface ReadIntoOptions {
-  /** How many bytes there have to be, at least. @default 1 */
+  /** The minimum number of bytes to wait for. @default 1 */
   min?: number | undefined;
 }
 
 /**
- * Reads bytes: a number of them, a line, up to a separator, to the end.
+ * Reads bytes: a given number, a line, up to a separator, or everything until EOF.
  *
- * One task reads at a time. A read that is cancelled leaves everything in the buffer. When the peer resets the
- * connection, what had arrived can still be read; then comes the error.
+ * Only one task may read at a time. A cancelled read leaves everything in the buffer. When the peer resets the
+ * connection, reads return the bytes that arrived before; a read that needs more throws the error.
  *
- * Python: `asyncio.StreamReader`. Differs: gives Buffers; `tryRead...` methods beside the promises.
+ * Python: `asyncio.StreamReader`. Differs: returns Buffers; has `tryRead...` methods that return no promise.
  *
  * @example Feeding by hand, as a protocol does
  * ```ts
@@ -63,20 +64,21 @@ export class StreamReader implements AsyncIterable<Buffer> {
   }
 
   /**
-   * Makes a reader of anything that gives bytes: a Readable of Node, such as `process.stdin` or a file; a ReadableStream,
-   * such as the body of a response; an iterable of byte chunks, an async one or not.
+   * Creates a reader from any source of bytes: a Node Readable, such as `process.stdin` or a file; a ReadableStream,
+   * such as a response's body; or a sync or async iterable of byte chunks.
    *
-   * The source belongs to the reader from now on. It is paused when more than twice the limit is buffered. What it fails
-   * with is thrown by reads, after the bytes before it; a Node stream that is destroyed before its end fails with a
-   * ConnectionAbortedError. `using reader = ...` cancels the source at the end of the block; a read that is cancelled
-   * does not. The chunks are not copied and must not be changed afterwards.
+   * From then on, only the reader may use the source. The source is paused when more than twice the limit is buffered.
+   * If the source fails, reads return the bytes before the failure and then throw its error; a Node stream that is
+   * destroyed before its end fails with a ConnectionAbortedError. `using reader = ...` cancels the source at the end of
+   * the block; cancelling a read does not. The chunks are not copied and must not be changed afterwards.
    *
    * Python: has no such method; `loop.connect_read_pipe()` with a `StreamReaderProtocol`.
    *
    * @param options - `limit`: as for a new StreamReader.
-   * @throws {TypeError} If `source` gives no bytes: a string, a single Uint8Array, an object.
-   * @throws {ValueError} If it is a Readable in object mode, with an encoding, or destroyed already.
-   * @throws {RuntimeError} If other code reads from it: a locked ReadableStream, or a Readable that another reader has.
+   * @throws {TypeError} If `source` is not a source of bytes: a string, a single Uint8Array, another object.
+   * @throws {ValueError} If it is a Readable that is in object mode, has an encoding, or is already destroyed.
+   * @throws {RuntimeError} If other code reads from the source: a locked ReadableStream, or a Readable that another
+   * reader uses.
    *
    * @example
    * ```ts
@@ -98,16 +100,17 @@ export class StreamReader implements AsyncIterable<Buffer> {
   }
 
   /**
-   * Reads up to `n` bytes, or everything up to the end.
+   * Reads up to `n` bytes, or everything until EOF.
    *
-   * With a positive `n`: what is there, at least one byte; waits only when nothing is. An empty Buffer means EOF. With
-   * `n` 0: an empty Buffer at once. With a negative one: everything, when the end has come.
+   * If `n` is positive, returns the bytes that are buffered, at most `n`, and waits only if there are none; an empty
+   * Buffer means EOF. If `n` is 0, returns an empty Buffer immediately. If `n` is negative, waits for EOF and returns
+   * everything.
    *
-   * The limit plays no part. After a cancellation all bytes are still in the buffer.
+   * The limit does not apply. After a cancellation all bytes are still in the buffer.
    *
    * Python: `StreamReader.read()`. Differs: a cancelled `read(-1)` loses nothing.
    *
-   * @param n - In bytes.
+   * @param n - The number of bytes; a negative one for everything until EOF.
    * @throws {RuntimeError} If another task is already waiting for data.
    * @throws {TypeError} If `n` is not an integer.
    */
@@ -124,8 +127,9 @@ export class StreamReader implements AsyncIterable<Buffer> {
   /**
    * Reads one line, with its newline.
    *
-   * At EOF: what is left, without a newline, an empty Buffer if nothing is. A line longer than the limit is dropped, with
-   * its newline if that has arrived, else with everything in the buffer, and an error thrown.
+   * At EOF, returns the remaining bytes, which have no newline, or an empty Buffer if there are none. If a line is
+   * longer than the limit, throws an error and drops the line including its newline, or, if the newline has not arrived
+   * yet, everything in the buffer.
    *
    * Python: `StreamReader.readline()`.
    *
@@ -140,7 +144,8 @@ export class StreamReader implements AsyncIterable<Buffer> {
   /**
    * Reads exactly `n` bytes.
    *
-   * The limit plays no part. At EOF before that: an error that carries what had come; the buffer is empty then.
+   * The limit does not apply. If EOF comes first, throws an error that carries the bytes that had arrived; the buffer
+   * is then empty.
    *
    * Python: `StreamReader.readexactly()`.
    *
@@ -163,17 +168,18 @@ export class StreamReader implements AsyncIterable<Buffer> {
   }
 
   /**
-   * Reads up to a separator, and gives the bytes with it.
+   * Reads up to a separator, and returns the bytes including it.
    *
-   * Of several separators the one that ends first counts, and the shortest of those that end at the same place. Past the
-   * limit everything stays in the buffer. At EOF: an error that carries what had come; the buffer is empty then.
+   * Of several separators, the one that ends first counts, and the shortest of those that end at the same place. If the
+   * limit is exceeded, throws an error, and everything stays in the buffer. If EOF comes first, throws an error that
+   * carries the bytes that had arrived; the buffer is then empty.
    *
-   * Python: `StreamReader.readuntil()`. Differs: a string is taken as UTF-8.
+   * Python: `StreamReader.readuntil()`. Differs: accepts strings, which are encoded as UTF-8.
    *
    * @param separator - Bytes, a string, or an array of them.
-   * @throws {IncompleteReadError} If the stream ends before; its `expected` is `null`.
-   * @throws {LimitOverrunError} If there are more bytes than the limit before the separator, or without one.
-   * @throws {ValueError} If a separator is empty, or there is none.
+   * @throws {IncompleteReadError} If the stream ends before a separator; its `expected` is `null`.
+   * @throws {LimitOverrunError} If more bytes than the limit precede the separator, or have arrived without one.
+   * @throws {ValueError} If a separator is empty, or the array is.
    * @throws {RuntimeError} If another task is already waiting for data.
    */
   readuntil(separator: Separator | readonly Separator[] = "\n"): Promise<Buffer> {
@@ -185,13 +191,14 @@ export class StreamReader implements AsyncIterable<Buffer> {
   }
 
   /**
-   * The next line, if it is there: as `readline()`, without a promise.
+   * Returns the next line if it has arrived: like `readline()`, but without a promise.
    *
-   * At EOF: what is left, an empty Buffer if nothing is. A line over the limit is dropped as `readline()` drops it.
+   * At EOF, returns the remaining bytes, or an empty Buffer if there are none. A line over the limit is dropped as in
+   * `readline()`.
    *
    * Python: has no such method.
    *
-   * @returns `null` where `readline()` would wait.
+   * @returns The line; `null` if `readline()` would wait.
    * @throws {ValueError} If the line is longer than the limit. Any error that `readline()` would throw.
    *
    * @example Every line that has arrived, then one wait
@@ -216,14 +223,14 @@ export class StreamReader implements AsyncIterable<Buffer> {
   }
 
   /**
-   * Exactly `n` bytes, if they are there: as `readexactly()`, without a promise.
+   * Returns exactly `n` bytes if they have arrived: like `readexactly()`, but without a promise.
    *
    * Python: has no such method.
    *
-   * Bytes go on arriving after a `null`, even past twice the limit, as while `readexactly()` waits.
+   * After a `null`, bytes continue to arrive, even beyond twice the limit, as they do while `readexactly()` waits.
    *
-   * @returns `null` where `readexactly()` would wait.
-   * @throws {IncompleteReadError} If the stream has ended before. Any error that `readexactly()` would throw.
+   * @returns The bytes; `null` if `readexactly()` would wait.
+   * @throws {IncompleteReadError} If the stream ended before `n` bytes. Any error that `readexactly()` would throw.
    */
   tryReadexactly(n: number): Buffer | null {
     const error = checkSize("readexactly", n);
@@ -234,30 +241,32 @@ export class StreamReader implements AsyncIterable<Buffer> {
   }
 
   /**
-   * What stands up to a separator, if it is there: as `readuntil()`, without a promise.
+   * Returns the bytes up to a separator and the separator, if it has arrived: like `readuntil()`, but without a
+   * promise.
    *
    * Python: has no such method.
    *
-   * @returns `null` where `readuntil()` would wait.
-   * @throws {IncompleteReadError} If the stream has ended before. Any error that `readuntil()` would throw.
+   * @returns The bytes; `null` if `readuntil()` would wait.
+   * @throws {IncompleteReadError} If the stream ended before a separator. Any error that `readuntil()` would throw.
    */
   tryReaduntil(separator: Separator | readonly Separator[] = "\n"): Buffer | null {
     return this.#intake.try("until", 0, toSeparators(separator));
   }
 
   /**
-   * Reads into a buffer of the caller's, which can be used again and again.
+   * Reads into the caller's own buffer, which can be reused.
    *
-   * Waits until there are `min` bytes, and takes as many as fit. The limit plays no part. After a cancellation all bytes
-   * are still in the reader.
+   * Waits until `min` bytes have arrived, and takes as many as fit. The limit does not apply. After a cancellation all
+   * bytes are still in the reader.
    *
    * Python: has no such method.
    *
-   * @param target - Where the bytes go, from its beginning.
-   * @param options - `min`: how many bytes there have to be, at least; by default 1.
-   * @returns How many bytes there are; 0 at EOF.
-   * @throws {IncompleteReadError} If the stream ends with fewer bytes than `min`, but some; the reader is empty then.
-   * @throws {ValueError} If `min` is less than 1 or more than fit.
+   * @param target - The array to fill, from its beginning.
+   * @param options - `min`: the minimum number of bytes to wait for; by default 1.
+   * @returns The number of bytes read; 0 at EOF.
+   * @throws {IncompleteReadError} If the stream ends after at least one but fewer than `min` bytes; the reader is then
+   * empty.
+   * @throws {ValueError} If `min` is less than 1 or greater than the size of the target.
    * @throws {RuntimeError} If another task is already waiting for data.
    */
   readInto(target: Uint8Array, options: ReadIntoOptions = {}): Promise<number> {
@@ -271,9 +280,9 @@ export class StreamReader implements AsyncIterable<Buffer> {
   }
 
   /**
-   * Waits for `n` bytes and gives them, as `readexactly()` does, but leaves them in the reader.
+   * Waits for `n` bytes and returns them, as `readexactly()` does, but leaves them in the reader.
    *
-   * More bytes than twice the limit can be peeked at, too. At EOF before that everything stays in the reader.
+   * `n` may exceed twice the limit. If EOF comes first, throws an error, and everything stays in the reader.
    *
    * Python: has no such method.
    *
@@ -291,7 +300,7 @@ export class StreamReader implements AsyncIterable<Buffer> {
     return n === 0 ? this.#intake.nothing() : this.#intake.read("peek", n);
   }
 
-  /** Whether the end has come and everything was read. Python: `StreamReader.at_eof()`. */
+  /** Whether EOF was fed and everything was read. Python: `StreamReader.at_eof()`. */
   atEof(): boolean {
     const { buffer } = this.#intake;
     return buffer.eof && buffer.length === 0;
@@ -307,10 +316,10 @@ export class StreamReader implements AsyncIterable<Buffer> {
   }
 
   /**
-   * Iterates over what arrives, chunk by chunk, each a Buffer of one byte or more; ends at EOF. The limit plays no part.
-   * Leaving the loop loses nothing: what was not given yet can still be read.
+   * Iterates over the bytes in chunks as they arrive, each a Buffer of at least one byte; ends at EOF. The limit does
+   * not apply. Leaving the loop loses nothing: the remaining bytes can still be read.
    *
-   * Of a Node stream this makes the bytes: `Readable.from(reader.chunks(), { objectMode: false })`. `Readable.from(reader)`
+   * `Readable.from(reader.chunks(), { objectMode: false })` makes a Node stream of the bytes; `Readable.from(reader)`
    * would iterate over lines.
    *
    * Python: has no such method.
@@ -324,16 +333,17 @@ export class StreamReader implements AsyncIterable<Buffer> {
   }
 
   /**
-   * Gives the rest of what arrives as a web stream of bytes, for `fetch()`, a `Response`, `pipeTo()`. It can be read with
-   * a buffer of one's own ("byob") and its `min`, closes at EOF, and fails as a read would.
+   * Returns the remaining bytes as a web byte stream, for `fetch()`, a `Response` or `pipeTo()`. The stream supports
+   * reading into your own buffer ("byob") with `min`, closes at EOF, and fails with the error that a read would throw.
    *
-   * Nothing else can read until the stream has closed, failed or been cancelled. Bytes are taken when the stream is read.
-   * After `cancel()` what was not taken can be read here; a reader made by `StreamReader.from()` cancels its source. When
-   * a task that waits for the stream is cancelled, the stream goes on.
+   * No other code can read until the stream has closed, failed or been cancelled. Bytes are taken only when the stream
+   * is read. After the stream's `cancel()`, the reader can read the bytes that were not taken; a reader from
+   * `StreamReader.from()` cancels its source instead. Cancelling a task that waits for the stream does not affect the
+   * stream.
    *
    * Python: has no such method.
    *
-   * @throws {RuntimeError} If a read waits, or the reader is locked already.
+   * @throws {RuntimeError} If a read waits, or the reader is already locked.
    *
    * @example
    * ```ts
@@ -360,13 +370,13 @@ export class StreamReader implements AsyncIterable<Buffer> {
     this.#intake.feed(data);
   }
 
-  /** Says that no more will arrive. Python: `StreamReader.feed_eof()`. */
+  /** Records that no more bytes will arrive. Python: `StreamReader.feed_eof()`. */
   feedEof(): void {
     this.#intake.feedEof();
   }
 
   /**
-   * Has every read throw the error from now on, the one that waits included, whatever is in the buffer.
+   * Makes every read throw the error from now on, including the one that waits, whatever is in the buffer.
    *
    * Python: `StreamReader.set_exception()`.
    */
@@ -374,19 +384,22 @@ export class StreamReader implements AsyncIterable<Buffer> {
     this.#intake.fail(exception);
   }
 
-  /** The error that was set, or with which the connection was lost; `null` if none was. Python: `StreamReader.exception()`. */
+  /**
+   * The error that was set, or with which the connection was lost; `null` if there is none. Python:
+   * `StreamReader.exception()`.
+   */
   exception(): unknown {
     return this.#intake.exception ?? this.#intake.buffer.lost;
   }
 
-  /** Sets what is paused when too much arrives. Python: `StreamReader.set_transport()`. */
+  /** Sets the transport that is paused when too much arrives. Python: `StreamReader.set_transport()`. */
   setTransport(transport: ReadTransport): void {
     this.#intake.transport = transport;
   }
 
   /**
-   * Closes what the reader reads from: cancels the source of `StreamReader.from()`, closes a connection as
-   * `writer.close()` does. What has arrived can still be read.
+   * Closes the reader's source: cancels the source of `StreamReader.from()`, or closes the connection as
+   * `writer.close()` does. Bytes that have arrived can still be read.
    *
    * Python: has no such thing on a reader.
    */
@@ -414,7 +427,7 @@ export class StreamReader implements AsyncIterable<Buffer> {
     return this.toString();
   }
 
-  /** @internal From now on it is held while a read waits, and by whoever uses it. */
+  /** @internal From now on, `holder` keeps the reader alive only while a read waits. */
   _letGo(holder: ReaderHolder): void {
     this.#intake.holder = holder;
     holder._hold(this.#intake.isWaiting ? this : null);
@@ -425,7 +438,7 @@ export class StreamReader implements AsyncIterable<Buffer> {
     this.#intake.setTimeout(seconds);
   }
 
-  /** @internal Keeps all others from reading until `_unlock()`. */
+  /** @internal Refuses all other reads until `_unlock()`. */
   _lock(caller: string): void {
     this.#intake.lock(caller);
   }
@@ -440,7 +453,7 @@ export class StreamReader implements AsyncIterable<Buffer> {
     return this.#intake.isLocked;
   }
 
-  /** @internal A read for whoever has locked the reader. */
+  /** @internal A read by the code that locked the reader. */
   _lockedTake<A>(taker: Taker): Promise<A> {
     return this.#intake.lockedRead(taker);
   }
@@ -450,32 +463,35 @@ export class StreamReader implements AsyncIterable<Buffer> {
     return this.#intake.hasTimeout;
   }
 
-  /** @internal Everything that has arrived and was not read; the buffer is empty afterwards. */
+  /** @internal Takes everything that is buffered; the buffer is empty afterwards. */
   _takeAll(): Buffer {
     return this.#intake.takeAll();
   }
 
-  /** @internal As `feedData()`, for those that do nothing after it: the parked read has its answer at once. */
+  /** @internal Like `feedData()`, but resolves the parked read immediately, for callers that do nothing afterwards. */
   _feedData(data: Buffer): void {
     this.#intake.feedNow(data);
   }
 
-  /** @internal Reads what the Taker takes: the seam of `contextvars/codecs`. */
+  /** @internal Reads with a Taker; used by `contextvars/codecs`. */
   _read<A>(taker: Taker): Promise<A> {
     return this.#intake.read<A>(taker);
   }
 
-  /** @internal As `_read()`, without a promise; `null` where that would wait. */
+  /** @internal Like `_read()`, but without a promise; `null` if `_read()` would wait. */
   _tryRead<A>(taker: Taker): A | null {
     return this.#intake.tryTake<A>(taker);
   }
 
-  /** @internal The connection is lost: what has arrived can be read, then comes the error. */
+  /**
+   * @internal Records that the connection is lost: reads return the buffered bytes, and a read that needs more throws
+   * the error.
+   */
   _connectionLost(exception: unknown): void {
     this.#intake.lose(exception);
   }
 
-  /** The next step of an iteration; where the line is there already, without a second promise. */
+  /** The next step of an iteration; creates no second promise if the line has arrived. */
   #nextLine(): Promise<IteratorResult<Buffer>> {
     let line: Buffer | null;
     try {

@@ -1,13 +1,13 @@
 /**
- * StreamReaderProtocol: what stands between a transport and a reader and writer.
+ * StreamReaderProtocol: connects a transport with a reader and a writer.
  *
- * It feeds the reader, and runs the handler of an accepted connection as a task; `FlowControl` is its writing half. None
- * of its methods runs code of the user but that handler, which has a Context of its own.
+ * It feeds the reader, and runs the handler of an accepted connection as a task; `FlowControl` is its writing half.
+ * That handler, which has its own Context, is the only user code that its methods run.
  *
- * A connection may be left open by its handler, for other code to go on with it, and one that was made from this side is
- * nobody's but its user's. When nobody holds its reader or writer any more, it is closed with a ResourceWarning. To know
- * that, the protocol lets go of the reader, which the writer holds: from then on it finds it by a weak reference, but
- * while a read, a drain() or a waitClosed() waits, and its collection tells that both are gone.
+ * A handler may return and leave its connection open for other code, and a client connection belongs to the program
+ * from the start. Such a connection is closed, with a ResourceWarning, once its reader and writer are no longer
+ * referenced. To notice that, the protocol refers to the reader only through a WeakRef, except while a read, a drain()
+ * or a waitClosed() waits. The writer holds the reader, so when the reader has been collected, the writer has been too.
  */
 import { type Context, copyContext } from "../../contextvars/context.ts";
 import { functionName, nameOf, repr } from "../../repr.ts";
@@ -22,22 +22,22 @@ import { StreamReader } from "./reader.ts";
 import { StreamWriter } from "./writer.ts";
 
 /**
- * Called for each connection that a server accepts. An async function runs as a task in a Context of its own; when it
- * fails or is cancelled, the connection is closed. When it returns, the connection stays as it is.
+ * Called for each connection that a server accepts. An async function runs as a task in its own Context. If it throws
+ * or is cancelled, the connection is closed. If it returns, the connection stays unchanged.
  */
 export type ClientConnectedCb = (reader: StreamReader, writer: StreamWriter) => unknown;
 
 /**
- * A protocol that feeds a reader, for a transport that is made with a protocol factory: `loop.createConnection()`,
- * `loop.createServer()` and the like. `openConnection()` and `startServer()` make one themselves.
+ * A protocol that feeds a reader, for use in a protocol factory: `loop.createConnection()`, `loop.createServer()` and
+ * the like. `openConnection()` and `startServer()` create one themselves.
  *
- * With a `clientConnectedCb` it makes a StreamWriter when the connection is made, and calls the function with both, as
- * `startServer()` does. Without one, make the StreamWriter yourself.
+ * With a `clientConnectedCb`, it creates a StreamWriter when the connection is made, and calls the function with the
+ * reader and the writer, as `startServer()` does. Without one, create the StreamWriter yourself.
  *
  * Python: `asyncio.StreamReaderProtocol`. Differs: takes no loop; `clientConnectedCb` runs in a copy of the Context in
- * which the protocol was made.
+ * which the protocol was created.
  *
- * @example A stream over a transport of one's own
+ * @example A stream over your own transport
  * ```ts
  * import * as asyncio from "contextvars/asyncio";
  * import assert from "node:assert/strict";
@@ -68,21 +68,24 @@ export type ClientConnectedCb = (reader: StreamReader, writer: StreamWriter) => 
  * ```
  */
 export class StreamReaderProtocol extends FlowControl {
-  /** The reader, while the handler runs or a read waits; else whoever uses it holds it. */
+  /**
+   * The reader, while the handler runs or a read waits; `null` otherwise, when only the code that uses the reader holds
+   * it.
+   */
   #reader: StreamReader | null;
   #letGo: WeakRef<StreamReader> | null = null;
   /** The handler of an accepted connection, */
   readonly #handler: ClientConnectedCb | null;
-  /** and the Context that it gets a copy of. */
+  /** and the Context whose copy it runs in. */
   readonly #context: Context | null;
-  /** The reader, while a `drain()` or `waitClosed()` waits: nobody need hold it but who waits for this connection. */
+  /** The reader, while a `drain()` or `waitClosed()` waits: the waiting code need not hold it. */
   #waitedOn: StreamReader | null = null;
   #handlerTask: Task<unknown> | null = null;
 
   /**
    * @param reader - The reader to feed.
    * @param clientConnectedCb - Called when the connection is made.
-   * @param context - A copy of it is what `clientConnectedCb` runs in. By default a copy of the current Context.
+   * @param context - `clientConnectedCb` runs in a copy of it. By default a copy of the current Context.
    * @throws {TypeError} If `reader` is not a StreamReader, or `clientConnectedCb` not a function.
    */
   constructor(reader: StreamReader, clientConnectedCb: ClientConnectedCb | null = null, context?: Context) {
@@ -100,7 +103,7 @@ export class StreamReaderProtocol extends FlowControl {
     }
   }
 
-  /** @internal Code of the user's runs in a class that extends this one, and in the handler, which has its own Context. */
+  /** @internal User code runs only in a subclass, and in the handler, which has its own Context. */
   override get _needsContext(): boolean {
     return this.constructor !== StreamReaderProtocol;
   }
@@ -131,7 +134,7 @@ export class StreamReaderProtocol extends FlowControl {
     super.connectionLost(exception);
   }
 
-  /** @internal The task that runs the handler; `null` on a connection that was made from this side. */
+  /** @internal The task that runs the handler; `null` on a client connection. */
   get handlerTask(): Task<unknown> | null {
     return this.#handlerTask;
   }
@@ -141,7 +144,7 @@ export class StreamReaderProtocol extends FlowControl {
     return this.#handler !== null;
   }
 
-  /** @internal Holds the reader meanwhile. */
+  /** @internal Holds the reader while a wait is in progress. */
   override _onWaiting(isWaiting: boolean): void {
     this.#waitedOn = isWaiting ? (this.#findReader() ?? null) : null;
   }
@@ -180,7 +183,10 @@ export class StreamReaderProtocol extends FlowControl {
     });
   }
 
-  /** @internal The connection lives as long as somebody holds the reader, or the writer, which holds the reader. */
+  /**
+   * @internal From now on, the connection lives only as long as the program refers to the reader, or to the writer,
+   * which holds the reader.
+   */
   _letGo(reader: StreamReader, transport: Transport): void {
     this.#letGo = new WeakRef(reader);
     reader._letGo(this);
@@ -209,7 +215,7 @@ class HandlerName {
 }
 
 const abandoned = new FinalizationRegistry<Transport>((transport) => {
-  // Another protocol may have taken over, for which there never was a reader.
+  // Another protocol, which has no reader, may have replaced this one.
   if (!transport.isClosing() && transport.getProtocol() instanceof StreamReaderProtocol) {
     process.emitWarning(`unclosed <StreamWriter transport=${repr(transport)}>`, "ResourceWarning");
     transport.close();

@@ -1,15 +1,15 @@
 /**
- * A reader and a writer as streams of the web.
+ * A reader and a writer as web streams.
  *
- * Their waits belong to no task, whoever reads or writes: the promises of a web stream are not the library's, and a task
- * that is cancelled while it waits for one must not make the stream fail.
+ * Their waits belong to no task, even if a task reads or writes: a web stream's promises are not the library's, and
+ * cancelling a task that waits for one must not make the stream fail.
  */
 import { runInNoFlow } from "../../contextvars/current.ts";
 import { ConnectionResetError } from "../../errors.ts";
 import type { Intake } from "./intake.ts";
 import type { StreamWriter } from "./writer.ts";
 
-/** For `StreamReader.toReadableStream()`: nothing is taken from the reader before it is asked for. */
+/** For `StreamReader.toReadableStream()`: takes bytes from the reader only when the stream is read. */
 export function readableStreamOf(intake: Intake): ReadableStream<Uint8Array> {
   intake.lock("toReadableStream()");
   return new ReadableStream({
@@ -42,7 +42,7 @@ async function pull(intake: Intake, controller: ReadableByteStreamController): P
 async function pullChunk(intake: Intake, controller: ReadableByteStreamController): Promise<number> {
   const chunk = await intake.lockedChunk();
   if (chunk.length > 0) {
-    // A copy, because the stream takes the memory away from all who have a Buffer in it.
+    // A copy, because the stream detaches the memory, which other Buffers may share.
     controller.enqueue(new Uint8Array(chunk));
   }
   return chunk.length;

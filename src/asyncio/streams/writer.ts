@@ -1,4 +1,4 @@
-/** StreamWriter: what is sent. */
+/** StreamWriter: sending bytes. */
 import { knowMethodsOf } from "../../contextvars/detached.ts";
 import { ConnectionResetError, NotImplementedError, RuntimeError } from "../../errors.ts";
 import { inspectCustom, repr } from "../../repr.ts";
@@ -18,8 +18,8 @@ import { writableStreamOf } from "./web-streams.ts";
  *
  * `write()` never waits; `await drain()` after it keeps the program from writing faster than the peer reads.
  *
- * Python: `asyncio.StreamWriter`. Differs: strings can be written, as UTF-8; bytes are not copied and must not be changed
- * after they were written.
+ * Python: `asyncio.StreamWriter`. Differs: accepts strings, which are encoded as UTF-8; bytes are not copied and must
+ * not be changed after the call.
  *
  * @example
  * ```ts
@@ -49,9 +49,9 @@ export class StreamWriter {
   readonly #reader: StreamReader | null;
 
   /**
-   * @param transport - What is written to.
-   * @param protocol - The protocol of the transport.
-   * @param reader - The reader that the protocol feeds; `null`: none.
+   * @param transport - The transport to write to.
+   * @param protocol - The transport's protocol.
+   * @param reader - The reader that the protocol feeds, or `null` if there is none.
    */
   constructor(transport: Transport, protocol: FlowControl, reader: StreamReader | null) {
     this.#transport = transport;
@@ -60,19 +60,20 @@ export class StreamWriter {
   }
 
   /**
-   * Makes a writer of anything that takes bytes: a Writable of Node, such as `process.stdout`, a file or a response; a
+   * Creates a writer from any sink of bytes: a Node Writable, such as `process.stdout`, a file or a response; or a
    * WritableStream, such as that of a CompressionStream.
    *
-   * The sink belongs to the writer from now on. `drain()` waits until it has taken enough; `writeEof()` and `close()` end
-   * it after what was written, and `waitClosed()` waits until it has taken all. `waitClosed()`, and a `drain()` that waits,
-   * throw the error that it fails with, a BrokenPipeError if others close it during a write. `transport.abort()` destroys
-   * it. `process.stdout` and `process.stderr` stay open.
+   * From then on, only the writer may use the sink. `drain()` waits until the sink has taken enough; `writeEof()` and
+   * `close()` end the sink after everything written, and `waitClosed()` waits until the sink has taken everything. If
+   * the sink fails, `waitClosed()` and a waiting `drain()` throw its error, or a BrokenPipeError if other code closes
+   * the sink during a write. `transport.abort()` destroys the sink. `process.stdout` and `process.stderr` stay open.
    *
    * Python: has no such method; `loop.connect_write_pipe()`.
    *
    * @throws {TypeError} If `sink` is neither a Writable nor a WritableStream.
-   * @throws {ValueError} If it is in object mode, or has ended or was destroyed already.
-   * @throws {RuntimeError} If other code writes to it: a locked WritableStream, or a Writable that another writer has.
+   * @throws {ValueError} If the sink is in object mode, has already ended, or was destroyed.
+   * @throws {RuntimeError} If other code writes to the sink: a locked WritableStream, or a Writable that another writer
+   * uses.
    *
    * @example
    * ```ts
@@ -99,11 +100,12 @@ export class StreamWriter {
   }
 
   /**
-   * Sends bytes, or a string as UTF-8. Never waits. What is written in one turn of the loop leaves together; but where
-   * the peer's messages were answered by one write each, the first write of the next answer leaves at once.
+   * Sends bytes, or a string as UTF-8. Never waits. Everything written in one turn of the event loop is sent together
+   * at the end of the turn. Exception: if each of the peer's last eight messages was answered with a single write, the
+   * first write of the next answer is sent immediately.
    *
-   * The bytes are not copied: do not change them afterwards. On a connection that is lost they are dropped, and
-   * `drain()` throws.
+   * The bytes are not copied: do not change them afterwards. On a lost connection they are dropped, and `drain()`
+   * throws.
    *
    * Python: `StreamWriter.write()`. Differs: takes strings; does not copy.
    *
@@ -115,27 +117,29 @@ export class StreamWriter {
   }
 
   /**
-   * Sends several pieces, as `write()` would one after the other: all of them, or none where it throws.
+   * Sends several pieces in order, at the end of the turn: all of them, or none if it throws.
    *
    * Python: `StreamWriter.writelines()`. Differs: takes strings; does not copy.
    *
    * @throws {RuntimeError} After `writeEof()`.
    * @throws {TypeError} If a piece is neither a Uint8Array nor a string.
-   * @throws What the iterable throws.
+   * @throws Any error that the iterable throws.
    */
   writelines(data: Iterable<Uint8Array | string>): void {
     this.#transport.writelines(data);
   }
 
   /**
-   * Waits until there is room in the write buffer: at once below 64 KiB, else until it has shrunk to 16 KiB.
+   * Waits while writing is paused: from the moment the write buffer exceeds 64 KiB (512 KiB with TLS) until it has
+   * shrunk to 16 KiB (128 KiB). While writing is not paused, returns immediately; on a closing connection, after one
+   * turn of the loop at the earliest.
    *
-   * Any number of tasks may wait. A cancellation changes nothing about what was written.
+   * Any number of tasks may wait. A cancellation does not affect the written bytes.
    *
    * Python: `StreamWriter.drain()`.
    *
-   * @throws {ConnectionResetError} If the connection is lost, or was closed on this side.
-   * @throws The error that the connection was lost with, or that was set on the reader.
+   * @throws {ConnectionResetError} If the connection is lost, or was closed on this side and everything has been sent.
+   * @throws The error with which the connection was lost, or the one that was set on the reader.
    */
   drain(): Promise<void> {
     const exception = this.#reader?.exception() ?? null;
@@ -146,9 +150,9 @@ export class StreamWriter {
   }
 
   /**
-   * Closes the connection, when everything that was written has been sent. Does not wait.
+   * Closes the connection once everything written has been sent. Does not wait.
    *
-   * Reads end as at EOF. To wait: `waitClosed()`.
+   * Reads end as at EOF. Use `waitClosed()` to wait.
    *
    * Python: `StreamWriter.close()`.
    */
@@ -162,12 +166,12 @@ export class StreamWriter {
   }
 
   /**
-   * Waits until the connection is closed; call `close()` before. While it waits, the connection is not taken for one
-   * that nobody holds.
+   * Waits until the connection is closed; call `close()` first. While `waitClosed()` waits, the connection counts as
+   * referenced and is not closed by the garbage collector.
    *
-   * Python: `StreamWriter.wait_closed()`. Differs: cancelling one call does not spoil another.
+   * Python: `StreamWriter.wait_closed()`. Differs: cancelling one call does not affect other calls.
    *
-   * @throws The error that the connection was lost with, if one was.
+   * @throws The error with which the connection was lost, if there was one.
    */
   waitClosed(): Promise<void> {
     return this.#protocol.waitClosed(this.#transport);
@@ -179,7 +183,7 @@ export class StreamWriter {
   }
 
   /**
-   * Sends an EOF, when everything that was written has been sent. The peer's data can still be read.
+   * Sends an EOF after everything written. The peer's data can still be read.
    *
    * Python: `StreamWriter.write_eof()`.
    */
@@ -187,7 +191,7 @@ export class StreamWriter {
     this.#transport.writeEof();
   }
 
-  /** Whether `drain()` would wait: lets a fast loop leave the `await` out. Python: has no such thing. */
+  /** Whether `drain()` would wait, so that a fast loop can skip the `await`. Python: has no such thing. */
   get needsDrain(): boolean {
     return this.#protocol.writingPaused || this.#transport.isClosing();
   }
@@ -209,11 +213,11 @@ export class StreamWriter {
   }
 
   /**
-   * Gives a web stream that writes to the connection, as bytes or as text in UTF-8.
+   * Returns a web stream that writes bytes, or text as UTF-8, to the connection.
    *
-   * A write ends when `drain()` would. `close()` writes an EOF and ends when everything was sent; the peer's data can
-   * still be read, and `close()` of the writer closes the connection. `abort()` is `transport.abort()`. When the connection
-   * is lost or closed, the stream fails.
+   * A write to the stream ends when `drain()` would. The stream's `close()` writes an EOF and ends when everything has
+   * been sent; the peer's data can still be read, and the writer's own `close()` closes the connection. The stream's
+   * `abort()` calls `transport.abort()`. The stream fails when the connection is lost or closed.
    *
    * Python: has no such method.
    *
@@ -239,33 +243,33 @@ export class StreamWriter {
   }
 
   /**
-   * Puts TLS on the connection: STARTTLS. On an accepted connection this side is the server.
+   * Starts TLS on the connection (STARTTLS). On an accepted connection this side is the server.
    *
-   * What was written before is sent first, without TLS. A server hands on what it has read already of the client's
-   * handshake. A client refuses bytes that came without TLS after the server had agreed to it. After a failure or a
-   * cancellation the connection is closed.
+   * Bytes written before the call are sent first, without TLS. A server passes bytes of the client's handshake that it
+   * has already read on to TLS. A client rejects plaintext that is left in the reader's buffer, because an attacker may
+   * have injected it. After a failure or a cancellation the connection is closed.
    *
-   * Python: `StreamWriter.start_tls()`. Differs: a client refuses plaintext that is left in the buffer.
+   * Python: `StreamWriter.start_tls()`. Differs: a client rejects plaintext that is left in the buffer.
    *
    * @param ssl - Options of `node:tls`, or a `tls.SecureContext`; on the client's side also `true`.
-   * @throws {SSLError} If TLS fails, or plaintext was refused.
-   * @throws {SSLCertVerificationError} If the peer's certificate is not to be trusted.
+   * @throws {SSLError} If TLS fails, or plaintext was rejected.
+   * @throws {SSLCertVerificationError} If the peer's certificate cannot be trusted.
    * @throws {ConnectionAbortedError} If the handshake takes too long.
    * @throws {ConnectionResetError} If the connection is lost.
-   * @throws {RuntimeError} If a web stream or `relay()` has the reader.
+   * @throws {RuntimeError} If a web stream or `relay()` has locked the reader.
    */
   startTls(ssl: SSLContext | true, options: TlsOptions = {}): Promise<void> {
     return quiet(this.#startTls(ssl, options));
   }
 
   /**
-   * What is known of the connection, also after it was closed.
+   * Returns information about the connection, even after it was closed.
    *
-   * {@linkcode ExtraInfo} has the names and what they stand for.
+   * {@linkcode ExtraInfo} lists the names and their meaning.
    *
    * Python: `StreamWriter.get_extra_info()`. Differs: addresses are objects that print as `127.0.0.1:8081`.
    *
-   * @param fallback - What to return where nothing is known. @default null
+   * @param fallback - The value to return if nothing is known. @default null
    */
   getExtraInfo<N extends keyof ExtraInfo>(name: N): ExtraInfo[N];
   getExtraInfo<N extends keyof ExtraInfo, F>(name: N, fallback: F): NonNullable<ExtraInfo[N]> | F;
@@ -275,7 +279,7 @@ export class StreamWriter {
   }
 
   /**
-   * Closes the connection and waits until it is closed: `await using`. Never throws for a peer that is dead.
+   * Closes the connection and waits until it is closed: `await using`. Does not throw if the connection was lost.
    *
    * Python: has no such thing on a writer.
    */
@@ -322,11 +326,11 @@ export class StreamWriter {
       if (isCancelled(error)) {
         throw error;
       }
-      // Whoever leaves the block has done with the connection; how it was lost no longer matters.
+      // Code that leaves the block no longer needs the connection, so the error of a lost one does not matter.
     }
   }
 
-  /** @internal Writes an EOF, and waits until everything was sent. */
+  /** @internal Writes an EOF, and waits until everything has been sent. */
   async _finish(): Promise<void> {
     if (this.#transport.isClosing()) {
       await this.#drainClosing();
@@ -335,7 +339,7 @@ export class StreamWriter {
     const transport = this.#transport;
     transport.writeEof();
     const [low, high] = transport.getWriteBufferLimits();
-    // With these marks drain() waits until nothing is left.
+    // With these limits drain() waits until the write buffer is empty.
     transport.setWriteBufferLimits({ high: 0 });
     try {
       await this.#protocol.drain(transport);
@@ -345,8 +349,9 @@ export class StreamWriter {
   }
 
   /**
-   * A loop of write and drain on a dying connection lets it die, and hears of it. What was written before the close is
-   * still sent and can be waited for; after that the connection is lost, though the socket may tell a little later.
+   * Waits a turn, so that a loop of write and drain lets a closing connection end, and then gets its error. Bytes
+   * written before the close are still sent, and drain() waits for them; after that the connection counts as lost,
+   * although the socket may report this a little later.
    */
   async #drainClosing(): Promise<void> {
     await sleep(0);

@@ -1,4 +1,4 @@
-/** Addresses: of sockets, and those that a host name stands for. */
+/** Addresses of sockets and of host names. */
 import { isIP, type Socket } from "node:net";
 import { gaierror, OSError, ValueError } from "../../errors.ts";
 import { inspectCustom, repr } from "../../repr.ts";
@@ -18,7 +18,7 @@ export class SocketAddress {
   readonly address: string;
   /** The port. */
   readonly port: number;
-  /** Which sort of address it is. */
+  /** The address family. */
   readonly family: "IPv4" | "IPv6";
 
   /** @internal */
@@ -39,20 +39,20 @@ export class SocketAddress {
   }
 }
 
-/** A socket, or a stream that has no addresses. */
+/** A socket, or a stream without addresses. */
 type Addressed = Partial<Pick<Socket, "remoteAddress" | "remotePort" | "localAddress" | "localPort">> & {
-  /** Of a stream in memory: what stands for both of its addresses. */
+  /** The name of a stream in memory, which takes the place of both addresses. */
   readonly _name?: string;
 };
 
-/** The peer's address; `undefined` where there is none, as with a pair of pipes. */
+/** The peer's address; `undefined` if there is none, as with a pair of pipes. */
 export function peerAddress(socket: Addressed): SocketAddress | string | undefined {
   return socket.remoteAddress === undefined || socket.remotePort === undefined
     ? socket._name
     : new SocketAddress(unmapped(socket.remoteAddress), socket.remotePort);
 }
 
-/** The socket's own address; `undefined` where there is none. */
+/** The socket's own address; `undefined` if there is none. */
 export function ownAddress(socket: Addressed): SocketAddress | string | undefined {
   return socket.localAddress === undefined || socket.localPort === undefined
     ? socket._name
@@ -60,8 +60,8 @@ export function ownAddress(socket: Addressed): SocketAddress | string | undefine
 }
 
 /**
- * Deno cannot keep a socket for IPv6 to that: one that listens at every address has the connections of the other family,
- * too, whose addresses it shows as `::ffff:127.0.0.1`.
+ * Deno cannot restrict a socket to IPv6: a socket that listens at every IPv6 address also accepts IPv4 connections, and
+ * shows their addresses as `::ffff:127.0.0.1`.
  */
 export const BOTH_IN_ONE: boolean = ON_DENO;
 
@@ -78,13 +78,13 @@ const lookupErrors: Readonly<Record<string, readonly [number, string]>> = {
   EAI_MEMORY: [-10, "Memory allocation failure"],
 };
 
-/** Which addresses to look for: 0 any, 4 or 6. */
+/** Which addresses to look up: 4, 6, or 0 for both. */
 export type Family = 0 | 4 | 6;
 
 /**
- * All addresses that the host name stands for, in the order of the system.
+ * Returns all addresses of the host name, in the system's order.
  *
- * @throws {gaierror} If there are none. Names the host.
+ * @throws {gaierror} If the name has no address. The message names the host.
  */
 export async function lookUp(
   host: string,
@@ -100,7 +100,7 @@ export async function lookUp(
   }
   const version = isIP(host);
   if (version !== 0) {
-    // Node takes a literal for what it is, whatever family is asked for; getaddrinfo does not.
+    // Node accepts an IP address of any family, whatever family is requested; getaddrinfo does not.
     if (family !== 0 && family !== version) {
       throw new gaierror(`[Errno -9] Address family for hostname not supported: ${repr(host)}`, {
         code: "EAI_ADDRFAMILY",
@@ -127,9 +127,9 @@ export async function lookUp(
 
 /** Options of `loop.getaddrinfo()`. */
 export interface AddressInfoOptions {
-  /** Which addresses to look for: 0 any, 4 or 6. @default 0 */
+  /** Which addresses to look up: 4, 6, or 0 for both. @default 0 */
   family?: Family | undefined;
-  /** Flags of the name look-up: `ADDRCONFIG`, `V4MAPPED`, `ALL` of `node:dns`. @default 0 */
+  /** Flags for the name look-up: `ADDRCONFIG`, `V4MAPPED`, `ALL` of `node:dns`. @default 0 */
   flags?: number | undefined;
 }
 
@@ -168,14 +168,14 @@ function unknownHost(code: string, host: string, cause?: unknown): gaierror {
   return new gaierror(message, { code, errno, syscall: "getaddrinfo", address: host, cause });
 }
 
-/** How long a path of a Unix socket may be, in bytes, on Linux; longer ones are cut off silently by some versions. */
+/** The maximum length of a Unix socket's path on Linux, in bytes; some versions silently truncate longer ones. */
 const LONGEST_PATH = 107;
 
 /**
- * Refuses a path that the system would refuse, or cut off.
+ * Throws if the system would reject or truncate the path.
  *
- * @throws {OSError} If it is empty or too long.
- * @throws {ValueError} If there is a zero byte in it, but for a first one.
+ * @throws {OSError} If the path is empty or too long.
+ * @throws {ValueError} If the path contains a zero byte, except as the first one.
  */
 export function checkPath(path: string): void {
   if (path === "") {

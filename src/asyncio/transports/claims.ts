@@ -1,4 +1,7 @@
-/** What a stream has to be before it is taken over: one of bytes, which no other connection, reader or writer has. */
+/**
+ * Checks of a stream before it is taken over: it must carry bytes, and no other connection, reader or writer may use
+ * it.
+ */
 import type { Duplex, Readable, Writable } from "node:stream";
 import { ValueError } from "../../errors.ts";
 import { className, repr } from "../../repr.ts";
@@ -6,10 +9,10 @@ import { listenerKey } from "./socket-events.ts";
 
 type Side = "read" | "write";
 
-/** The sides of streams that readers and writers have taken. */
+/** The sides of streams that connections, readers and writers have taken. */
 const taken: Readonly<Record<Side, WeakSet<object>>> = { read: new WeakSet(), write: new WeakSet() };
 
-/** Takes the stream for one connection; false where another has it already, or one of its sides. */
+/** Takes both sides of the stream for one connection; returns `false` if other code has already taken either. */
 export function claim(stream: Duplex): boolean {
   if (listenerKey in stream || taken.read.has(stream) || taken.write.has(stream)) {
     return false;
@@ -18,7 +21,7 @@ export function claim(stream: Duplex): boolean {
   return true;
 }
 
-/** Takes one side of the stream; false where others have it. */
+/** Takes one side of the stream; returns `false` if other code has already taken it. */
 export function claimSide(stream: object, side: Side): boolean {
   if (listenerKey in stream || taken[side].has(stream)) {
     return false;
@@ -31,10 +34,10 @@ export function releaseSide(stream: object, side: Side): void {
   taken[side].delete(stream);
 }
 
-/** Complains of a stream that does not give bytes. */
+/** Throws unless the stream produces bytes. */
 export function checkReadable(name: string, stream: Readable): void {
   const { readableEncoding } = stream;
-  // A stream older than Node's own classes has no such property.
+  // An old stream that does not extend Node's classes has no such property.
   if ((readableEncoding ?? null) !== null) {
     throw notBytes(name, stream, `it gives strings, since setEncoding(${repr(readableEncoding)}) was called`);
   }
@@ -43,7 +46,7 @@ export function checkReadable(name: string, stream: Readable): void {
   }
 }
 
-/** Complains of a stream that does not take bytes. */
+/** Throws unless the stream accepts bytes. */
 export function checkWritable(name: string, stream: Writable): void {
   if (stream.writableObjectMode) {
     throw notBytes(name, stream, "it is in object mode");

@@ -1,9 +1,9 @@
 /**
- * Connecting: from addresses to one connected socket.
+ * Connecting: tries addresses until one socket is connected.
  *
- * Theory of operation. The addresses are tried in order; with a delay, the next attempt begins when the one before it
- * has failed or has taken that long, and all go on until one succeeds (RFC 8305, "Happy Eyeballs"). Node's own way of it
- * gives an attempt up when its time is over, so that an address far away can never be reached; this one does not.
+ * Theory of operation. The addresses are tried in order; with a delay, the next attempt begins when the previous one
+ * has failed or has taken that long, and all attempts continue until one succeeds (RFC 8305, "Happy Eyeballs"). Node's
+ * own implementation abandons an attempt when its time is over, so it can never reach a distant address; this one can.
  */
 import { isIP, type Socket } from "node:net";
 import { OSError, TimeoutError } from "../../errors.ts";
@@ -14,22 +14,22 @@ import { Wait } from "../waits.ts";
 import { newSocket } from "./node-sockets.ts";
 import { addressTuple, bindError, eventError } from "./os-errors.ts";
 
-/** Where to connect to and from. */
+/** The addresses to connect to and from. */
 export interface ConnectRequest {
   readonly addresses: readonly string[];
   readonly port: number;
-  /** The first one of the same family is taken; `undefined`: the system chooses. */
+  /** The first one of the same family is used; `undefined` to let the system choose. */
   readonly localAddresses: readonly string[] | undefined;
   readonly localPort: number | undefined;
-  /** In seconds; `null`: an attempt begins when the one before has failed. */
+  /** In seconds; `null` to begin an attempt only when the previous one has failed. */
   readonly delay: number | null;
   /** Whether to throw all errors as a group. */
   readonly allErrors: boolean;
-  /** Who connects to what, for messages. */
+  /** The call and the address it connects to, for messages. */
   readonly what: () => string;
 }
 
-/** Puts addresses of both families in turn, beginning with `first` of the family that comes first. */
+/** Alternates addresses of both families, beginning with `first` addresses of the family that comes first. */
 export function interleaved(addresses: readonly string[], first: number): string[] {
   const leading = isIP(addresses[0] ?? "");
   const mine = addresses.filter((address) => isIP(address) === leading);
@@ -42,9 +42,9 @@ export function interleaved(addresses: readonly string[], first: number): string
 }
 
 /**
- * A connected socket, to the address that answers first. After a cancellation no socket is left.
+ * Returns a socket connected to the address that answers first. A cancellation closes all sockets.
  *
- * @throws {OSError} If all attempts fail: the error of one, or one for all.
+ * @throws {OSError} If all attempts fail: one error for all, or the error itself if they do not differ.
  */
 export function connectAny(request: ConnectRequest): Promise<Socket> {
   return new Race(request).run();
@@ -153,7 +153,7 @@ class Race {
     });
   }
 
-  /** Gives up all attempts that are under way. */
+  /** Ends all attempts that are in progress. */
   #stop(): void {
     this.#timer?.cancel();
     this.#timer = null;

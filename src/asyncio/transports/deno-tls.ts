@@ -1,10 +1,11 @@
 /**
- * What TLS runs on in Deno.
+ * The stream between TLS and its connection, in Deno.
  *
- * Theory of operation. Deno's TLSSocket loses an EOF that comes while it is not reading. So there it reads always: the
- * stream below it is held back when it is paused, and it has room for all that is on the way then. It is also closed too
- * early: with a session ticket unread, which has the system reset the connection and drop what was not sent yet, and
- * before an alert has left. So this stands between the stream and TLS, and takes its time to close.
+ * Theory of operation. Deno's TLSSocket loses an EOF that arrives while it is not reading. So in Deno it always reads:
+ * pausing it pauses the stream below instead, and its buffer has room for everything that is in transit at that time.
+ * Deno also closes the stream too early: before an alert has been sent, or with a session ticket unread, in which case
+ * the system resets the connection and drops unsent bytes. So this stream stands between TLS and the connection and
+ * delays the close.
  */
 import { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
@@ -12,11 +13,11 @@ import { realClock } from "../clock.ts";
 import { noop } from "../waits.ts";
 import { nodeTls } from "./on-demand.ts";
 
-/** More than is ever on the way to a TLSSocket whose stream is held back. */
+/** More than is ever in transit to a TLSSocket whose stream is paused. */
 export const AMPLE: number = 1024 * 1024; // bytes
-/** Long enough for what was written last to leave. */
+/** Long enough for the last written bytes to be sent. */
 const A_TURN = 1; // milliseconds
-/** Long enough for what is still on its way to arrive and be read, on a busy machine too: unread, it would be a reset. */
+/** Long enough for bytes in transit to arrive and be read, even on a busy machine: unread bytes would cause a reset. */
 const LINGER = 25; // milliseconds
 
 const ADDRESS = ["remoteAddress", "remotePort", "remoteFamily", "localAddress", "localPort", "localFamily"] as const;
@@ -33,13 +34,13 @@ export class Underlay extends Duplex {
         stream.pause();
       }
     });
-    // After a reset, too: what came before it has to be decrypted first.
+    // Even after a reset, because earlier bytes have to be decrypted first.
     stream.on("end", () => this.push(null));
     stream.on("close", () => this.push(null));
     this.on("error", noop);
   }
 
-  /** Has the socket that was put on this pause and close by way of it, and know its addresses. */
+  /** Makes the TLSSocket on top of this stream pause and close through it, and report the connection's addresses. */
   carry(socket: TLSSocket): TLSSocket {
     Object.assign(socket, {
       pause: () => {
@@ -54,7 +55,7 @@ export class Underlay extends Duplex {
       destroySoon: () => {
         this.once("finish", () => realClock.setTimeout(() => socket.destroy(), LINGER));
         socket.once("finish", () => this.end());
-        // What comes now is read and dropped.
+        // Bytes that arrive from now on are read and dropped.
         socket.resume();
         socket.end();
         if (socket.writableFinished) {
@@ -73,7 +74,9 @@ export class Underlay extends Duplex {
     return this;
   }
 
-  /** What TLS still says behind its end, as when both sides end at once, nobody waits for. */
+  /**
+   * Drops what TLS writes after the end, for example when both sides close at the same time: the peer does not need it.
+   */
   override write(chunk: unknown, ...rest: unknown[]): boolean {
     if (!this.writableEnded) {
       return super.write(chunk, ...(rest as []));

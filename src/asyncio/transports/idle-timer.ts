@@ -1,10 +1,10 @@
-/** Ends a connection on which nothing has moved for some time. */
+/** IdleTimer: ends a connection after a time without traffic. */
 import { TimeoutError } from "../../errors.ts";
 import { fromCallback } from "../async-stacks.ts";
 import { clearTimeout, setTimeout, time } from "../clock.ts";
 import { LONGEST_TIMEOUT } from "../timers.ts";
 
-/** One timer, which is set again only when it fires: `touch()` is called for every chunk. */
+/** Uses one timer, which is set again only when it fires, because `touch()` is called for every chunk. */
 export class IdleTimer {
   readonly #seconds: number;
   readonly #onIdle: (error: TimeoutError) => void;
@@ -17,7 +17,7 @@ export class IdleTimer {
     this.#timer = this.#start(seconds);
   }
 
-  /** Something has moved. */
+  /** Records traffic. */
   touch(): void {
     this.#touched = time();
   }

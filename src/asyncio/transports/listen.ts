@@ -1,9 +1,9 @@
 /**
- * Listening: from hosts, or a path, to listening sockets.
+ * Listening: creates listening sockets for hosts or a path.
  *
- * Theory of operation. A name can stand for several addresses, and "every address" is one of each family, so a server
- * has several listeners. A Unix socket is a file: one that is left over from before is removed, and on closing only our
- * own is; Node removes whatever has its name, so somebody else's is put aside for that moment.
+ * Theory of operation. A name can have several addresses, and "every address" is one of each family, so a server has
+ * several listeners. A Unix socket is a file. Listening removes a stale file; closing removes only the server's own.
+ * Node removes any file that has the name, so another server's file gets a second name for that moment.
  */
 import * as fs from "node:fs";
 import * as net from "node:net";
@@ -17,15 +17,15 @@ import { BOTH_IN_ONE, checkPath, type Family, lookUp, SocketAddress } from "./ad
 import { READ_SIZE, socketDescriptor } from "./node-sockets.ts";
 import { bindError, systemError, toOSError } from "./os-errors.ts";
 
-/** A server that listens already, or the file descriptor of a listening socket. */
+/** A listening `net.Server`, or the file descriptor of a listening socket. */
 export type ListeningSocket = net.Server | { readonly fd: number };
 
-/** How to listen, whatever at. */
+/** Options of listening at any address. */
 export interface ListenOptions {
   readonly backlog: number;
   readonly keepAlive: boolean;
   readonly reusePort: boolean;
-  /** Who listens, for messages. */
+  /** The call that listens, for messages. */
   readonly caller: string;
 }
 
@@ -33,10 +33,10 @@ export interface ListenOptions {
 export class Listener {
   readonly server: net.Server;
   readonly address: SocketAddress | string;
-  /** What is done instead of Node's removal of the file; for Unix sockets only. */
+  /** The socket's file, which this class removes in place of Node; `null` except for Unix sockets. */
   readonly #file: SocketFile | null;
 
-  /** @param address - Where it listens, if the server has been told another way to put it. */
+  /** @param address - The address it listens at, if the server itself reports it in another form. */
   constructor(
     server: net.Server,
     file: SocketFile | null = null,
@@ -68,9 +68,9 @@ export class ServerSocket {
     this.#address = address;
   }
 
-  /** Where it listens. Python: `socket.getsockname()`. Differs: a {@linkcode SocketAddress}. */
+  /** The address it listens at. Python: `socket.getsockname()`. Differs: a {@linkcode SocketAddress}. */
   getsockname(): SocketAddress {
-    // A server on a Unix socket knows that it gets a path: the type serves the many.
+    // The type is the one for TCP, the common case. For a Unix socket the address is a path.
     return this.#address as SocketAddress;
   }
 
@@ -85,7 +85,7 @@ export class ServerSocket {
   }
 }
 
-/** The file of a Unix socket, as it was when the socket was made. */
+/** The file of a Unix socket, as it was when the socket was created. */
 class SocketFile {
   readonly #path: string;
   readonly #cleanUp: boolean;
@@ -97,19 +97,19 @@ class SocketFile {
     this.#identity = identityOf(path);
   }
 
-  /** Closes the socket. The file goes with it, if it still is ours and is to go. */
+  /** Closes the socket, and removes the file only if it is still this socket's own and `cleanUp` is set. */
   closeKeepingOthers(close: () => void): void {
     const identity = identityOf(this.#path);
     if (identity === null || (this.#cleanUp && identity === this.#identity)) {
       close();
       return;
     }
-    // Node removes what has this name, synchronously; a second name keeps the file.
+    // Node synchronously removes any file with this name; a second name preserves the file.
     const aside = `${this.#path}.${process.pid}`;
     try {
       fs.linkSync(this.#path, aside);
     } catch {
-      // No second names in this folder: the socket is closed all the same.
+      // This folder allows no second name; the socket is closed anyway.
       close();
       return;
     }
@@ -123,10 +123,10 @@ function identityOf(path: string): string | null {
   return found === undefined ? null : `${found.dev}:${found.ino}`;
 }
 
-/** So often a port that the system chose for the one family may turn out to be taken in the other. */
+/** How many ports are tried if the port that the system chose for one family is in use in the other. */
 const PORTS_TRIED = 20;
 
-/** Listens at the addresses of all hosts; `null` or "" stands for every address of the machine. */
+/** Listens at the addresses of all hosts; `null` or "" means every address of the machine. */
 export async function listenTcp(
   host: string | readonly string[] | null | undefined,
   port: number,
@@ -150,9 +150,9 @@ export async function listenTcp(
 }
 
 /**
- * Listens at each of the addresses, or at none.
+ * Listens at all of the addresses; if one fails, at none.
  *
- * @param samePort - Whether the port that the system chooses for the first one, if it is to choose, is that of all.
+ * @param samePort - Whether all addresses use the port that the system chooses for the first one, if the port is 0.
  */
 async function listenAtAll(
   addresses: readonly string[],
@@ -202,7 +202,7 @@ async function addressesOf(
   return [...new Set(found)];
 }
 
-/** Listens at one address; `null` where the machine has no such address. */
+/** Listens at one address; returns `null` if the machine has no such address. */
 async function listenAt(host: string, port: number, options: ListenOptions): Promise<Listener | null> {
   const { backlog, reusePort } = options;
   try {
@@ -219,14 +219,14 @@ async function listenAt(host: string, port: number, options: ListenOptions): Pro
   }
 }
 
-/** Listens at a path. A socket that is left over there is removed first. */
+/** Listens at a path. Removes a stale socket there first. */
 export async function listenUnix(path: string, cleanUp: boolean, options: ListenOptions): Promise<Listener> {
   const abstract = path.startsWith("\0");
   checkPath(path);
   if (!abstract) {
     removeStale(path);
   }
-  // Node takes a path that looks like a number for a port.
+  // Node mistakes a path that looks like a number for a port.
   const shown = Number(path) >= 0 ? `./${path}` : path;
   try {
     const server = await listening(
@@ -240,7 +240,7 @@ export async function listenUnix(path: string, cleanUp: boolean, options: Listen
   }
 }
 
-/** Removes a socket that is left over, or a symbolic link to one. Where that cannot be done, listening says why. */
+/** Removes a stale socket, or a symbolic link to one. If that fails, listening reports why. */
 function removeStale(path: string): void {
   try {
     if (fs.statSync(path).isSocket()) {
@@ -255,13 +255,13 @@ function pathError(error: unknown, path: string): unknown {
     return toOSError(error, `Address ${repr(path)} is already in use`);
   }
   if (code === "EACCES" && !fs.existsSync(dirname(path))) {
-    // Node says so on every system, because one of them does.
+    // Node reports this on every system, because one system does.
     return systemError("ENOENT", syscall ?? "listen", error);
   }
   return toOSError(error);
 }
 
-/** A socket made elsewhere, listening. */
+/** Returns a listener for a socket that other code created, once it listens. */
 export async function adoptListener(
   sock: ListeningSocket,
   cleanUp: boolean,
@@ -301,7 +301,7 @@ function newServer({ keepAlive }: ListenOptions): net.Server {
 function listening(server: net.Server, where: net.ListenOptions | { fd: number }, what: string): Promise<net.Server> {
   const wait = new Wait<net.Server>(what, () => {
     server.close();
-    // Closing does nothing to a server that is only about to listen.
+    // Closing a server that does not listen yet has no effect.
     server.once("listening", () => server.close());
   });
   const onError = (error: Error): void => wait.reject(error);
@@ -316,7 +316,7 @@ function listening(server: net.Server, where: net.ListenOptions | { fd: number }
 /**
  * Whether to listen with `reusePort`.
  *
- * @throws {ValueError} If the runtime would take an option and do nothing about it.
+ * @throws {ValueError} If the runtime would accept an option and ignore it.
  */
 export function checkedReusePort(
   caller: string,

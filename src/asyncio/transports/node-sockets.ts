@@ -1,4 +1,4 @@
-/** The sockets that the package makes itself. */
+/** The sockets that the package creates itself. */
 import { Buffer } from "node:buffer";
 import { fstatSync } from "node:fs";
 import { Socket } from "node:net";
@@ -8,9 +8,9 @@ import { repr } from "../../repr.ts";
 import { ON_NODE } from "../runtime.ts";
 import { systemError, toOSError } from "./os-errors.ts";
 
-/** How much a socket reads ahead; the same on every Node. */
+/** How much a socket reads ahead; the same on every version of Node. */
 export const READ_SIZE: number = 64 * 1024; // bytes
-/** Of every socket: it ends each side by itself. */
+/** Options of every socket. With `allowHalfOpen`, the peer's EOF does not end this side. */
 export const SOCKET_OPTIONS: object = { allowHalfOpen: true, highWaterMark: READ_SIZE };
 
 export function isNodeSocket(stream: Duplex): boolean {
@@ -18,11 +18,11 @@ export function isNodeSocket(stream: Duplex): boolean {
 }
 
 /**
- * The number of a file descriptor that is open and a socket. Asked for, since the runtimes do not agree on what they do
- * with another.
+ * Returns the number of a file descriptor that is an open socket. Checked here, since the runtimes behave differently
+ * with any other.
  *
- * @throws {OSError} If it is not open, or not a socket.
- * @throws {ValueError} If there is no such number.
+ * @throws {OSError} If the descriptor is not open, or is not a socket.
+ * @throws {ValueError} If `sock` has no valid descriptor number.
  */
 export function socketDescriptor(sock: unknown): number {
   const fd = (sock as { fd?: unknown } | null | undefined)?.fd;
@@ -41,19 +41,21 @@ export function socketDescriptor(sock: unknown): number {
   return fd;
 }
 
-/** A socket that is going to connect. */
+/** Creates a socket for a new connection. */
 export function newSocket(): Socket {
   return ON_NODE ? new ClientSocket() : new Socket(SOCKET_OPTIONS);
 }
 
-/** Where the system puts what arrives at any client: each takes what came to it before anything else is read. */
+/**
+ * The buffer into which the system reads for every client: each client takes its bytes before anything else is read.
+ */
 const inbox: Buffer = Buffer.allocUnsafeSlow(READ_SIZE);
-/** From this size on, copying costs more than a buffer for the next read. */
+/** From this size on, copying costs more than allocating a buffer for the next read. */
 const LARGE = READ_SIZE / 2; // bytes
 
-/** Makes buffers of the size of what has arrived, where Node would make one of 64 KiB for each read. */
+/** Creates buffers of the size that has arrived, while Node would create one of 64 KiB for each read. */
 class ClientSocket extends Socket {
-  /** A buffer of its own where the last read was a large one. */
+  /** The shared buffer, or its own one if the last read was large. */
   #inbox = inbox;
 
   constructor() {
@@ -77,7 +79,10 @@ class ClientSocket extends Socket {
     return chunk;
   }
 
-  /** Reads ahead as other sockets do: with a buffer of its own it would stop at once, and not hear of a reset in time. */
+  /**
+   * Reads ahead as other sockets do: with `onread`, a paused socket would stop reading immediately and not notice a
+   * reset in time.
+   */
   override pause(): this {
     return Duplex.prototype.pause.call(this) as this;
   }

@@ -1,4 +1,6 @@
-/** Modules of Node that many programs never need, loaded by the first call: they are a fifth of the time of an import. */
+/**
+ * Node modules that many programs never need, loaded by the first call: they take a fifth of the package's import time.
+ */
 export const nodeTls = (): typeof import("node:tls") => process.getBuiltinModule("node:tls");
 export const nodeChildProcess = (): typeof import("node:child_process") =>
   process.getBuiltinModule("node:child_process");

@@ -1,15 +1,15 @@
-/** What is open: connections and servers, while a test asks for it. */
+/** The open connections and servers, collected while a test asks for them. */
 
 /** A connection or a server. */
 export interface Openable {
-  /** Closes it at once. */
+  /** Closes it immediately. */
   _endNow(): void;
   toString(): string;
 }
 
 let collected: Set<Openable> | null = null;
 
-/** Has everything put into the set that is opened from now on, until it is closed; `null` ends that. */
+/** From now on, keeps every newly opened connection and server in the set until it is closed; `null` ends that. */
 export function collectOpen(into: Set<Openable> | null): void {
   collected = into;
 }

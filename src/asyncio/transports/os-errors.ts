@@ -1,4 +1,4 @@
-/** Node's system errors as Python's OSError family: the one place where codes become classes. */
+/** Converts Node's system errors to Python's OSError classes; no other file maps codes to classes. */
 import { constants } from "node:os";
 import { getSystemErrorMap, types } from "node:util";
 import {
@@ -25,7 +25,7 @@ const classes: Readonly<Record<string, typeof OSError>> = {
   ENOENT: FileNotFoundError,
   EPERM: PermissionError,
   EPIPE: BrokenPipeError,
-  // Of TLS in Deno, whose stream below is gone already.
+  // From TLS in Deno, when the stream below has already closed.
   ERR_STREAM_DESTROYED: BrokenPipeError,
   ESRCH: ProcessLookupError,
   ESHUTDOWN: BrokenPipeError,
@@ -33,7 +33,7 @@ const classes: Readonly<Record<string, typeof OSError>> = {
 };
 
 /**
- * A system error of Node as the error that Python would raise, with Node's error as its cause.
+ * Converts a system error of Node to the error that Python would raise, with Node's error as its cause.
  *
  * What is no system error comes back as it is.
  *
@@ -44,7 +44,7 @@ export function toOSError(error: unknown, message?: string): unknown {
   try {
     return converted(error, message);
   } catch {
-    // What a stream was destroyed with need not let itself be looked at.
+    // The value that destroyed a stream may throw when it is inspected.
     return error;
   }
 }
@@ -54,7 +54,7 @@ function converted(error: unknown, message: string | undefined): unknown {
     return error;
   }
   const { code, syscall, address, port } = error as NodeJS.ErrnoException & { address?: string; port?: number };
-  // Bun gives some of these numbers without the minus sign.
+  // Bun reports some of these numbers without the minus sign.
   const errno = -Math.abs((error as NodeJS.ErrnoException).errno ?? Number.NaN);
   if (code !== undefined && isCertificateCode(code)) {
     return new SSLCertVerificationError(`certificate verify failed: ${error.message}`, { code, cause: error });
@@ -66,7 +66,7 @@ function converted(error: unknown, message: string | undefined): unknown {
     return error;
   }
   if (Number.isNaN(errno)) {
-    // As for a connection that ends during a TLS handshake: Node's own words, with a code of the system.
+    // For example a connection that ends during a TLS handshake: Node's own text, with a system's code.
     const knownClass = classes[code];
     return knownClass === undefined ? error : new knownClass(message ?? error.message, { code, cause: error });
   }
@@ -75,19 +75,19 @@ function converted(error: unknown, message: string | undefined): unknown {
   return new errorClass(`[Errno ${-errno}] ${text}`, { code, errno, syscall, address, port, cause: error });
 }
 
-/** The same for an error that came in an event: its stack is that of the code that it comes to. */
+/** Like `toOSError()`, for an error that arrived in an event: its stack becomes that of the code that receives it. */
 export function eventError(error: unknown, message?: string): unknown {
   const translated = toOSError(error, message);
   return translated === error ? error : fromCallback(translated);
 }
 
-/** An error that the system would give, or ought to have given instead of the cause. */
+/** The error that the system would report, or should have reported in place of the cause. */
 export function systemError(code: keyof typeof constants.errno, syscall: string, cause?: unknown): OSError {
   const error = Object.assign(new Error(code, { cause }), { code, errno: -constants.errno[code], syscall });
   return toOSError(error) as OSError;
 }
 
-/** Errors of another realm, as Node's own are in a test runner's, are no instances of this one's class. */
+/** Errors of another realm, such as Node's own inside a test runner, are not instances of this realm's Error. */
 function isError(value: unknown): value is Error {
   return value instanceof Error || types.isNativeError(value);
 }
@@ -97,7 +97,7 @@ export function addressTuple(address: string, port: number): string {
   return `(${repr(address)}, ${port})`;
 }
 
-/** Why an address could not be bound to, in Python's words. */
+/** The error for an address that cannot be bound to, in Python's words. */
 export function bindError(error: unknown, address: string, port: number): unknown {
   const { errno } = error as NodeJS.ErrnoException;
   const text = String((toOSError(error) as Error).message)
@@ -109,7 +109,7 @@ export function bindError(error: unknown, address: string, port: number): unknow
   );
 }
 
-/** The names that OpenSSL and Node have for certificates that are not to be trusted. */
+/** Whether the code is one of OpenSSL's or Node's for a certificate that cannot be trusted. */
 function isCertificateCode(code: string): boolean {
   return (
     code === "ERR_TLS_CERT_ALTNAME_INVALID" ||

@@ -1,4 +1,7 @@
-/** Transports with one direction, over what is no socket: `loop.connectReadPipe()` and its like. */
+/**
+ * One-way transports over sources and sinks that are not sockets, for `loop.connectReadPipe()` and
+ * `loop.connectWritePipe()`.
+ */
 import { type Context, copyContext } from "../../contextvars/context.ts";
 import { NotImplementedError } from "../../errors.ts";
 import type { BaseProtocol } from "../protocols/protocols.ts";
@@ -7,7 +10,7 @@ import { type ByteSink, openSink } from "./sinks.ts";
 import { SocketTransport } from "./socket-transport.ts";
 import { type ByteSource, openSource } from "./sources.ts";
 
-/** Hands what the source gives to a protocol. Its end is the end of the transport, whatever `eofReceived()` returns. */
+/** Passes a source's bytes to a protocol. Closes at the end of the source, whatever `eofReceived()` returns. */
 export class ReadPipeTransport extends SocketTransport {
   constructor(caller: string, source: ByteSource, protocol: BaseProtocol, context: Context = copyContext()) {
     super({ socket: openSource(caller, source), pipe: source, protocol, context });
@@ -38,7 +41,7 @@ export class ReadPipeTransport extends SocketTransport {
   }
 }
 
-/** Hands what is written to the sink. An EOF ends the transport. */
+/** Passes written bytes to a sink. `writeEof()` closes the transport. */
 export class WritePipeTransport extends SocketTransport {
   constructor(caller: string, sink: ByteSink, protocol: BaseProtocol, context: Context = copyContext()) {
     super({ socket: openSink(caller, sink), pipe: sink, protocol, context });

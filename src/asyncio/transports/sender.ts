@@ -1,14 +1,14 @@
 /**
- * Sender: what waits to be sent, the batch that goes next, and when there is too much.
+ * Sender: the bytes that wait to be sent, the next batch, and the write buffer's limits.
  *
- * Theory of operation. What is written in one turn is gathered and leaves at its end, small pieces copied into one. Where
- * the peer's messages were answered with one write each, several times in a row, the next answer does not wait for the
- * end of the turn. The sink gets at most one batch at a time, of bounded size, and the next one when it has none left,
- * because a stream has no low mark: it tells only when everything is gone. So the number of bytes that wait is known, and
- * the owner is told to pause and to resume at the marks.
+ * Theory of operation. Bytes written in one turn are collected and sent at its end, with small pieces copied into one.
+ * If several of the peer's messages in a row were each answered with a single write, the next answer does not wait for
+ * the end of the turn. The sink gets one batch of bounded size at a time, and the next batch when the sink is empty,
+ * because a stream has no low mark: it reports only that everything has been sent. So the number of waiting bytes is
+ * known, and the owner is called to pause and to resume at its limits.
  *
- * A sink that has sent a batch before `write()` returned is not asked to call back for the next one, which would cost a
- * tick; if that one does not leave at once, an empty write behind it tells when it has.
+ * If the sink sent a batch before `write()` returned, the next batch is written without a callback, which would cost a
+ * tick. If that batch is not sent immediately, an empty write after it reports when it has been sent.
  */
 import { Buffer } from "node:buffer";
 import { nextTick } from "node:process";
@@ -17,84 +17,90 @@ import { repr } from "../../repr.ts";
 import { Wait } from "../waits.ts";
 import type { WriteBufferLimits } from "./transport.ts";
 
-/** Above this many bytes the owner is asked to stop writing, if no other mark is set. */
+/** The default high mark: above this many bytes the owner is asked to stop writing. */
 export const HIGH_WATER: number = 64 * 1024;
-/** The sink gets at most this much at a time. */
+/** The maximum size of a batch. */
 const BATCH = 64 * 1024; // bytes
-/** Pieces of a batch that are on average as large as this are left as they are: copying them would cost more. */
+/** Pieces of at least this size on average are not copied into one: copying would cost more. */
 const LARGE_PIECE = 512; // bytes
-/** After so many messages that got one write as their answer, the answer to the next one is not kept for the turn's end. */
+/**
+ * After this many consecutive messages that were each answered with a single write, the next answer is written
+ * immediately instead of at the end of the turn.
+ */
 const STREAK_BEFORE_IMMEDIATE = 8;
 
 const NOTHING = Buffer.alloc(0);
 
-/** Where the bytes go: what the sender needs of a stream. */
+/** The part of a stream that the sender needs. */
 export interface Sink {
-  /** How many bytes it has not sent yet. */
+  /** The number of bytes that it has not sent yet. */
   readonly writableLength: number;
   readonly destroyed: boolean;
-  /** Calls back when the bytes are sent, or when they never will be, with the error if there is one. */
+  /** Calls back when the bytes have been sent, or, with the error if there is one, when they never will be. */
   write(bytes: Uint8Array, onWritten?: (error?: Error | null) => void): unknown;
-  /** What is written between the two leaves together. */
+  /** Bytes written between `cork()` and `uncork()` are sent together. */
   cork(): void;
   uncork(): void;
 }
 
-/** What the sender tells its owner. */
+/** The sender's calls to its owner. */
 export interface SenderOwner {
-  /** @internal More than the high mark waits. */
+  /** @internal More bytes wait than the high mark. */
   _pauseWriting(): void;
-  /** @internal No more than the low mark waits. */
+  /** @internal No more bytes wait than the low mark. */
   _resumeWriting(): void;
-  /** @internal Bytes have left. */
+  /** @internal Bytes were sent. */
   _onSent(): void;
-  /** @internal Nothing waits any more. */
+  /** @internal All bytes were sent. */
   _onAllSent(): void;
-  /** @internal The sink has thrown, or there is nothing left of what was written. */
+  /** @internal The sink threw, or the memory of written bytes was transferred. */
   _onSinkError(error: unknown): void;
 }
 
 export class Sender {
   readonly #owner: SenderOwner;
   #sink: Sink;
-  /** A socket of Node's without TLS: an empty write means nothing to it, and several leave by one call of the system. */
+  /**
+   * Whether the sink is a Node socket without TLS: an empty write sends nothing there, and corked writes are sent by
+   * one system call.
+   */
   #isPlain: boolean;
-  /** What waits begins at the head: taking the first piece out of a long array would move all others. */
+  /** The waiting pieces begin at `#head`: removing the first piece of a long array would move all others. */
   #queue: Uint8Array[] = [];
   #head = 0;
-  /** In bytes. */
+  /** The size of the queue, in bytes. */
   #queued = 0;
-  /** How many bytes the sink had left when that was last asked: no fewer than now. */
+  /** How many unsent bytes the sink had when last asked; now it has no more than that. */
   #backlog = 0;
-  /** The last batch was sent before `write()` returned. */
+  /** Whether the last batch was sent before `write()` returned. */
   #sentAtOnce = false;
   #flushScheduled = false;
-  /** Nothing goes to the sink, since another is to take its place. */
+  /** Whether nothing is sent, because another sink is about to replace this one. */
   #held = false;
-  /** How many writes there were since data arrived, */
+  /** The number of writes since data arrived, */
   #writesSinceData = 0;
-  /** and how often in a row there was one. */
+  /** and how many times in a row it was one. */
   #singleWriteStreak = 0;
   #high = HIGH_WATER;
   #low = HIGH_WATER / 4;
   #ownerPaused = false;
   readonly #onWritten = (error?: Error | null): void => {
-    // The sink tells its owner of an error itself.
+    // The sink itself reports an error to its owner.
     if (!error) {
       this.#written();
     }
   };
-  /** Those that wait for everything to be sent. */
+  /** The waits for everything to be sent. */
   #sentWaits: Set<Wait<void>> | null = null;
 
-  /** @param isPlain - Whether empty writes and corks mean nothing to the sink but what is written here of them. */
+  /** @param isPlain - Whether the sink is a Node socket without TLS; see `#isPlain`. */
   constructor(sink: Sink, isPlain: boolean, owner: SenderOwner) {
     this.#sink = sink;
     this.#isPlain = isPlain;
     this.#owner = owner;
   }
 
-  /** How many bytes wait, here and in the sink. */
+  /** How many bytes wait to be sent, here and in the sink. */
   get size(): number {
     return this.#queued + this.#sink.writableLength;
   }
@@ -103,7 +109,7 @@ export class Sender {
     return [this.#low, this.#high];
   }
 
-  /** @param standard - The high mark where none is given. */
+  /** @param standard - The high mark if none is given. */
   setLimits({ high, low }: WriteBufferLimits, standard: number): void {
     const highMark = high ?? (low === undefined ? standard : 4 * low);
     const lowMark = low ?? Math.floor(highMark / 4);
@@ -115,13 +121,13 @@ export class Sender {
     this.#pauseIfHigh();
   }
 
-  /** Data has arrived: what is written next may be the answer to it. */
+  /** Records that data has arrived: the next write may be the answer. */
   dataArrived(): void {
     this.#singleWriteStreak += this.#writesSinceData === 1 ? 1 : 0;
     this.#writesSinceData = 0;
   }
 
-  /** Sends the bytes at the end of the turn, or at once where they are a single answer again. */
+  /** Sends the bytes at the end of the turn, or immediately if single writes have answered the last messages. */
   write(bytes: Uint8Array): void {
     this.#add(bytes);
     this.#writesSinceData += 1;
@@ -142,7 +148,7 @@ export class Sender {
     this.#flushLater();
   }
 
-  /** Gives the sink what waits, a batch at a time, and tells the owner when nothing does. */
+  /** Writes the waiting bytes to the sink, a batch at a time, and calls the owner when everything has been sent. */
   flush(): void {
     if (this.#held) {
       return;
@@ -166,9 +172,9 @@ export class Sender {
   }
 
   /**
-   * Waits until everything has left that was written up to now. What is written later waits for `moveTo()`.
+   * Waits until everything written so far has been sent. Later writes wait for `moveTo()`.
    *
-   * It also ends when the sink does; the owner knows why.
+   * It also ends when the sink closes; the owner knows why.
    */
   async hold(): Promise<void> {
     this.#held = true;
@@ -189,7 +195,7 @@ export class Sender {
     }
   }
 
-  /** Has what was written since `hold()`, and all that comes, go to another sink; `flush()` begins. */
+  /** Sends the bytes written since `hold()`, and all later ones, to another sink, beginning with the next `flush()`. */
   moveTo(sink: Sink, isPlain: boolean): void {
     this.#sink = sink;
     this.#isPlain = isPlain;
@@ -197,14 +203,14 @@ export class Sender {
     this.#held = false;
   }
 
-  /** Drops what waits here. */
+  /** Drops the bytes that wait here. */
   discard(): void {
     this.#queue.length = 0;
     this.#head = 0;
     this.#queued = 0;
   }
 
-  /** The sink is gone. */
+  /** Called when the sink has closed. */
   end(): void {
     this.discard();
     this.#wakeSentWaits();
@@ -220,7 +226,7 @@ export class Sender {
     }
   }
 
-  /** What is written in one turn leaves together, at its end. */
+  /** Schedules a flush at the end of the turn. */
   #flushLater(): void {
     if (!this.#flushScheduled && this.#queued > 0) {
       this.#flushScheduled = true;
@@ -251,9 +257,10 @@ export class Sender {
     this.#sentAtOnce = this.#isPlain && sink.writableLength === 0;
   }
 
-  /** The sink has sent a batch. */
+  /** Called when the sink has sent a batch. */
   #written(): void {
-    // A stream that is destroyed answers for what it has not sent, too; the end tells why, and wakes whoever waits.
+    // A destroyed stream also calls back for bytes that it has not sent. Its close reports the reason and ends the
+    // waits.
     if (this.#sink.destroyed || this.#sink.writableLength > 0) {
       return;
     }
@@ -284,7 +291,7 @@ export class Sender {
     return this.#isPlain && size >= pieces.length * LARGE_PIECE ? pieces : Buffer.concat(pieces, size);
   }
 
-  /** Takes out as many pieces as fit into a batch. */
+  /** Takes as many pieces as fit into a batch. */
   #take(): readonly Uint8Array[] {
     let end = this.#head;
     let size = 0;
@@ -336,7 +343,7 @@ function flushNow(sender: Sender): void {
   sender._flushNow();
 }
 
-/** Has them leave by one call of the system. */
+/** Sends the pieces by one system call. */
 function writeTogether(
   sink: Sink,
   pieces: readonly Uint8Array[],
@@ -349,7 +356,7 @@ function writeTogether(
   sink.uncork();
 }
 
-/** What may be written, as bytes; a string as UTF-8. */
+/** Returns the data as bytes, a string as UTF-8. */
 export function toBytes(method: string, data: Uint8Array | string): Uint8Array {
   if (typeof data === "string") {
     return Buffer.from(data);

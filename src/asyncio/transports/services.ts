@@ -2,7 +2,7 @@
 import { ValueError } from "../../errors.ts";
 import { repr } from "../../repr.ts";
 
-/** Ports by the names of their services: Node cannot ask the system's table. */
+/** Ports by service name: Node cannot query the system's table. */
 const PORTS: Readonly<Record<string, number>> = {
   echo: 7,
   discard: 9,
@@ -39,7 +39,7 @@ const PORTS: Readonly<Record<string, number>> = {
   "secure-mqtt": 8883,
 };
 
-/** The port as a number: itself, a numeral, or that of a service. */
+/** Returns the port as a number; accepts a number, a numeral or a service name. */
 export function checkedPort(caller: string, port: unknown): number {
   const isNumeral = typeof port === "string" && /^\d+$/.test(port);
   const number = isNumeral ? Number(port) : typeof port === "string" ? PORTS[port.toLowerCase()] : port;

@@ -1,9 +1,9 @@
 /**
- * Sinks: whatever takes bytes, as a Duplex that a transport writes to and that never gives any.
+ * Sinks: anything that accepts bytes, as a Duplex that a transport writes to and that never produces any.
  *
- * Each batch of the transport is handed on when the one before it was taken: by a Node stream when it calls back, by a web
- * stream when the promise of its `write()` resolves. The end of the Duplex is that of the sink, and it closes itself then;
- * when it is destroyed before that, the sink is destroyed or aborted. A sink is called in a Flow of its own, as a source is.
+ * Each batch is passed on when the sink has taken the previous one: a Node stream calls back, a web stream resolves the
+ * promise of its `write()`. Ending the Duplex ends the sink, and the Duplex then closes itself. If the Duplex is
+ * destroyed before that, the sink is destroyed or aborted. A sink is called in its own Flow, like a source.
  */
 import { Duplex, type Writable } from "node:stream";
 import { runInFlow } from "../../contextvars/current.ts";
@@ -14,17 +14,17 @@ import { checkWritable, claimSide, releaseSide } from "./claims.ts";
 import { tellOfClose } from "./socket-events.ts";
 import { asStreamError, ownFlow } from "./sources.ts";
 
-/** What takes bytes: a Writable of Node, or a WritableStream. */
+/** A sink of bytes: a Node Writable or a WritableStream. */
 export type ByteSink = Writable | NodeJS.WritableStream | WritableStream<Uint8Array>;
 
 type Done = (error?: Error | null) => void;
 
 /**
- * The sink as a Duplex, which owns it from now on.
+ * Returns the sink as a Duplex, which owns it from then on.
  *
- * @throws {TypeError} If it is no sink.
- * @throws {ValueError} If it has ended already, or takes objects.
- * @throws {RuntimeError} If other code writes to it.
+ * @throws {TypeError} If `sink` is neither a Writable nor a WritableStream.
+ * @throws {ValueError} If the sink has already ended, or is in object mode.
+ * @throws {RuntimeError} If other code writes to the sink.
  */
 export function openSink(caller: string, sink: ByteSink): Duplex {
   if (typeof sink === "object" && sink !== null && "getWriter" in sink) {
@@ -61,15 +61,15 @@ function isStandard(sink: Writable): boolean {
   return (sink as unknown) === process.stdout || (sink as unknown) === process.stderr;
 }
 
-/** What the two have in common. */
+/** The common part of both kinds. */
 abstract class OpenSink extends Duplex {
   protected readonly flow = ownFlow();
-  /** There is nothing left to end or to destroy. */
+  /** Whether the sink has ended, so that nothing is left to end or to destroy. */
   protected isThrough = false;
 
   constructor() {
     super();
-    // `writeEof()` closes it, since nothing comes back; a `close()` does so itself.
+    // `writeEof()` closes the Duplex, since a sink sends nothing back; `close()` does so anyway.
     this.once("finish", () => this.destroy());
   }
 
@@ -95,10 +95,10 @@ abstract class OpenSink extends Duplex {
   /** Ends the sink. */
   protected abstract finish(done: Done): void;
 
-  /** Ends the sink, though not everything was written. */
+  /** Ends the sink before everything was written. */
   protected abstract cancel(error: Error | null): void;
 
-  /** The sink takes no more, though it was not told to end. */
+  /** Called when the sink closes before it was ended. */
   protected broken(): void {
     if (!this.isThrough) {
       this.isThrough = true;
@@ -152,7 +152,7 @@ class NodeSink extends OpenSink {
   }
 }
 
-/** A write to a stream that others have destroyed fails without a word on why. */
+/** Supplies the error of a write to a stream that other code has destroyed, which fails without a reason. */
 function told(error: Error | null | undefined): Error | null {
   return (error as NodeJS.ErrnoException | null | undefined)?.code === "ERR_STREAM_DESTROYED"
     ? new BrokenPipeError("the sink was closed", { cause: error })
@@ -173,7 +173,7 @@ class WebSink extends OpenSink {
   }
 
   override _write(chunk: Uint8Array, _encoding: string, done: Done): void {
-    // A copy: the sink may transfer the memory, which may be shared with other buffers.
+    // A copy, because the sink may transfer the memory, which other Buffers may share.
     const bytes = new Uint8Array(chunk);
     runInFlow(this.flow, () => tell(this.#writer.write(bytes), done));
   }
@@ -187,7 +187,7 @@ class WebSink extends OpenSink {
   }
 }
 
-/** Calls back with what becomes of the promise. */
+/** Calls back when the promise settles, with its error if there is one. */
 function tell(promise: Promise<void>, done: Done): void {
   promise.then(
     () => done(),

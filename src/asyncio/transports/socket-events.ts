@@ -1,13 +1,13 @@
 /**
- * How the events of a stream reach its transport, on Node past the stream's own buffer.
+ * How a stream's events reach its transport; on Node, data bypasses the stream's own buffer.
  *
- * While a socket flows and nobody else listens, its `push()` would buffer nothing and emit 'data' to the one listener
- * there is: the method that stands in for it calls the transport at once.
+ * While a socket flows and has one 'data' listener, its `push()` would only emit 'data' to that listener. The method
+ * that replaces it calls the transport directly.
  *
- * Before libuv 1.52 (Node 20 and 22) a reset that comes together with data reads as an EOF: libuv takes the hang-up for
- * one, and the error stays in the system. So an EOF is looked at there. An address of the peer means that there was no
- * reset. Else reading again brings the error out. TLS would keep that from us, and then it is enough that the socket
- * below it has ended too: after a proper end of TLS it would still be reading.
+ * Before libuv 1.52 (Node 20 and 22) a reset that arrives together with data looks like an EOF: libuv mistakes the
+ * hang-up for one, and the error stays in the system. So an EOF is examined there. If the peer still has an address,
+ * there was no reset. Otherwise reading again reports the error. TLS would hide that error; but with TLS it is enough
+ * that the socket below has ended as well, because after a proper end of TLS that socket would still be reading.
  */
 import { Socket } from "node:net";
 import { nextTick } from "node:process";
@@ -18,7 +18,7 @@ import { HIDES_RESETS } from "../runtime.ts";
 import { isNodeSocket } from "./node-sockets.ts";
 import { systemError } from "./os-errors.ts";
 
-/** What a transport is told. */
+/** The calls that a transport gets. */
 export interface SocketListener {
   /** @internal */
   _onData(chunk: Buffer): void;
@@ -30,9 +30,9 @@ export interface SocketListener {
   _onClose(): void;
 }
 
-/** Under which a stream has the transport that listens to it. */
+/** The property of a stream that holds the transport listening to it. */
 export const listenerKey: unique symbol = Symbol("listener");
-/** Whether the EOF waits for the system to say that no reset is behind it. */
+/** Whether the EOF is held until the system has reported that no reset follows. */
 const endHeldKey: unique symbol = Symbol("endHeld");
 type Carrier = Duplex & {
   [listenerKey]: SocketListener;
@@ -42,20 +42,20 @@ type Carrier = Duplex & {
   readonly _handle?: Handle | null;
 };
 
-/** Node's side of the system's socket. */
+/** Node's handle of the system's socket. */
 interface Handle {
   readStart(): number;
-  /** 0 where there is a peer; Unix sockets cannot tell. */
+  /** Returns 0 if there is a peer; missing on Unix sockets. */
   getpeername?(address: object): number;
-  /** What TLS runs on. */
+  /** The handle below TLS. */
   readonly _parent?: Handle | null;
 }
 
-/** Has the listener hear of the stream's errors and of its end. */
+/** Reports the stream's errors and its close to the listener. */
 export function listenForEnd(stream: Duplex, listener: SocketListener): void {
   const carrier = stream as Carrier;
   carrier[listenerKey] = listener;
-  // The peer's EOF ends its side only, also on a socket that was made elsewhere.
+  // The peer's EOF must end only the peer's side, even on a socket that other code created.
   carrier.allowHalfOpen = true;
   stream.on("error", onError);
   stream.on("close", onClose);
@@ -63,14 +63,14 @@ export function listenForEnd(stream: Duplex, listener: SocketListener): void {
     tellOfClose(stream, () => listener._onClose());
   }
   if (stream.destroyed) {
-    // It has ended between the handshake and now, and may have said so already.
+    // The stream closed after the handshake, and may have emitted 'close' already.
     nextTick(() => listener._onClose());
   }
 }
 
-/** Calls back when the stream is gone; one that was made with `emitClose: false` says nothing of it. */
+/** Calls back when the stream has closed, even with `emitClose: false`, where it emits nothing. */
 export function tellOfClose(stream: Readable | Writable, onClose: () => void): void {
-  // The messages of node:http have none, and always tell.
+  // The messages of node:http have no such method, and always emit 'close'.
   const destroy = (stream._destroy as typeof stream._destroy | undefined)?.bind(stream);
   if (destroy === undefined) {
     return;
@@ -78,7 +78,7 @@ export function tellOfClose(stream: Readable | Writable, onClose: () => void): v
   stream._destroy = (error, callback) => {
     const onDestroyed = (destroyError?: unknown): void => {
       callback(destroyError as Error | null);
-      // After the error, which the stream tells of in a tick.
+      // After the error, which the stream emits in a tick.
       nextTick(onClose);
     };
     try {
@@ -89,7 +89,7 @@ export function tellOfClose(stream: Readable | Writable, onClose: () => void): v
   };
 }
 
-/** Has the listener hear of data and of the peer's EOF, after `listenForEnd()`. */
+/** Reports data and the peer's EOF to the listener; called after `listenForEnd()`. */
 export function listenForData(stream: Duplex, paused: boolean): void {
   stream.on("end", onEnd);
   stream.on("data", onData);
@@ -97,10 +97,10 @@ export function listenForData(stream: Duplex, paused: boolean): void {
     stream.push = push;
   }
   if (stream.readableEnded) {
-    // The peer's EOF came before anybody listened.
+    // The peer's EOF came before there was a listener.
     nextTick(() => onEnd.call(stream));
   }
-  // Listening starts the flow, unless somebody paused the stream before.
+  // Adding a listener starts the flow, unless the stream was paused before.
   if (paused) {
     stream.pause();
   } else {
@@ -108,7 +108,7 @@ export function listenForData(stream: Duplex, paused: boolean): void {
   }
 }
 
-/** Gives the stream back as it was. */
+/** Restores the stream. */
 export function stopListening(stream: Duplex): void {
   if (stream.push === push) {
     stream.push = pushToBuffer;
@@ -119,7 +119,7 @@ export function stopListening(stream: Duplex): void {
   stream.off("close", onClose);
 }
 
-/** Stands in for the stream's own method where that would do nothing but emit the chunk. */
+/** Replaces the stream's own method if that would do nothing except emit the chunk. */
 function push(this: Duplex, chunk: unknown, encoding?: BufferEncoding): boolean {
   if (this.readableFlowing !== true || this.readableLength > 0 || chunk === null || this.listenerCount("data") > 1) {
     return pushToBuffer.call(this, chunk, encoding);
@@ -158,12 +158,15 @@ function onEnd(this: Duplex): void {
   }
 }
 
-/** Whether TLS runs on a stream of JavaScript, which tells of its errors itself. */
+/** Whether TLS runs on a JavaScript stream, which reports its errors itself. */
 function isOfStream({ _parent: below }: Handle): boolean {
   return typeof below === "object" && below !== null && "emitEOF" in below;
 }
 
-/** No reset has come behind the EOF. A stream whose other side has ended closes before the system is asked again. */
+/**
+ * Reports a held EOF, if no reset has followed. Also called on close, since a stream whose other side has ended closes
+ * before the system is asked again.
+ */
 function tellOfHeldEnd(stream: Carrier): void {
   if (stream[endHeldKey]) {
     stream[endHeldKey] = false;
@@ -173,7 +176,7 @@ function tellOfHeldEnd(stream: Carrier): void {
   }
 }
 
-/** When the system has been asked what has become of the sockets. */
+/** Calls back after the next poll for socket events. */
 function afterPoll(callback: () => void): void {
   setImmediate(setImmediate, callback);
 }

@@ -1,15 +1,16 @@
 /**
- * SocketTransport: a connection over a `net.Socket`, or any Duplex: what its protocol is told, and when it ends.
+ * SocketTransport: a connection over a `net.Socket` or any Duplex. It calls the protocol, and closes the connection.
  *
- * Theory of operation. What is written goes through a `Sender`, what arrives comes by `socket-events`, at once.
+ * Theory of operation. Written bytes go through a `Sender`; bytes that arrive come directly from `socket-events`.
  *
- * The end: `closing` since somebody asked for it, or since the peer's EOF with a protocol that does not stay; the socket
- * is told to end only when everything has been sent, since a write after that would destroy it. `connectionLost` is
- * called exactly once, on the socket's 'close', with the error that came before it if one did.
+ * The end: the state is `closing` after a call of `close()` or `abort()`, or after the peer's EOF if the protocol does
+ * not stay open. The socket is ended only when everything has been sent, since a write after that would destroy it.
+ * `connectionLost` is called exactly once, on the socket's 'close', with the error that preceded it, if there was one.
  *
- * Callbacks of the protocol run in the connection's Context: the runtimes do not agree on the Context of a socket's
- * event, and a socket that was paused has that of whoever resumed it. A protocol of streams runs no code of the user's
- * but in the handler's task, and is called as it is: entering a Context costs as much as some of its methods.
+ * Callbacks of the protocol run in the connection's Context: the runtimes disagree about which Context a socket event
+ * runs in, and after a pause it is the Context of the code that called `resume()`. StreamReaderProtocol runs user code
+ * only inside the handler's task, so its methods are called without entering a Context, which would cost as much as
+ * some of the methods themselves.
  */
 import type { Socket } from "node:net";
 import { nextTick } from "node:process";
@@ -41,43 +42,43 @@ import { listenForData, listenForEnd, type SocketListener, stopListening } from 
 import { endAndDestroy, endTls, type TlsOptions, type TlsRequest, tlsInfo, tlsRequest, upgradeStream } from "./tls.ts";
 import type { Transport, Upgradable, WriteBufferLimits } from "./transport.ts";
 
-/** The same over TLS. */
+/** The default high mark with TLS, in bytes. */
 const HIGH_WATER_TLS = 512 * 1024;
-/** After so many writes to a connection that is lost, the next one is warned of. */
+/** After this many writes to a lost connection, the next one emits a warning. */
 const WRITES_BEFORE_WARNING = 5;
 
 type State = "open" | "closing" | "closed";
 
-/** What is known about any stream, and what only a socket has. */
+/** Any stream, with the members that only a socket or a stream in memory has. */
 type AnySocket = Duplex & Partial<Socket> & PartOfMemory;
 
-/** What only a stream in memory has. */
+/** The members that only a stream in memory has. */
 interface PartOfMemory {
   readonly _name?: string;
-  /** Tells the other end that the connection was aborted, which it cannot tell from an end otherwise. */
+  /** Reports to the other end that the connection was aborted, which it could not distinguish from an EOF otherwise. */
   _resetAndDestroy?(): void;
 }
 
-/** What a transport is made of. */
+/** Arguments of a SocketTransport. */
 export interface TransportInit {
   readonly socket: Duplex;
-  /** What the stream was made of where it is no socket: a source or a sink. */
+  /** The source or sink that the stream was created from, if it is not a socket. */
   readonly pipe?: object;
   readonly protocol: BaseProtocol;
   /** The connection's Context. */
   readonly context: Context;
-  /** Called before its protocol learns of the connection, for whoever counts them, */
+  /** Called before the protocol's `connectionMade()`, so that a server can count connections, */
   readonly onOpened?: (transport: SocketTransport) => void;
-  /** and when it has ended. */
+  /** and when the connection has ended. */
   readonly onClosed?: (transport: SocketTransport) => void;
-  /** How TLS was put on the socket, if it was. */
+  /** The request by which TLS was started on the socket, if it was. */
   readonly tls?: TlsRequest | undefined;
-  /** What was connected to: the name that a certificate is checked against. */
+  /** The host that was connected to: the name that a certificate is checked against. */
   readonly host?: string | undefined;
-  /** Addresses that the socket cannot tell, which are paths, or that are known already. */
+  /** Addresses that are already known, or that the socket cannot report because they are paths. */
   readonly peername?: string | undefined;
   readonly sockname?: SocketAddress | string | undefined;
-  /** After so long without a byte in or out the connection is ended, in seconds. */
+  /** Aborts the connection after this many seconds without traffic in either direction. */
   readonly idleTimeout?: number | undefined;
 }
 
@@ -86,31 +87,31 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
   readonly #sender: Sender;
   #tls: TlsRequest | null;
   readonly #context: Context;
-  /** In which the protocol is called; made when that is needed. */
+  /** The flow in which the protocol is called; created when it is needed. */
   #flow: Flow | null = null;
   readonly #onClosed: TransportInit["onClosed"];
   readonly #originalSocket: Duplex;
   readonly #pipe: object | undefined;
   readonly #peername: SocketAddress | string | undefined;
   readonly #sockname: SocketAddress | string | undefined;
-  /** What is known about TLS. */
+  /** The TLS values of `getExtraInfo()`. */
   #tlsExtra: ReadonlyMap<string, unknown> | null = null;
   readonly #idle: IdleTimer | null;
   readonly #host: string | undefined;
   #protocol: BaseProtocol;
   #state: State = "open";
 
-  // In. The EOF is pending only while it is not reading.
+  // Incoming. An EOF is pending only while reading is paused.
   #reading = true;
-  /** The peer's EOF came while reading was paused: it is told of when reading goes on. */
+  /** The peer's EOF came while reading was paused: it is reported when reading resumes. */
   #eofPending = false;
 
-  // The end. `#ended` stays when it is set; it may be set with or without an EOF before, but never while upgrading.
-  /** The EOF was asked for; it is sent when nothing waits any more. */
+  // The end. Once set, `#ended` stays set; it may be set with or without an EOF before, but never while upgrading.
+  /** `writeEof()` was called; the EOF is sent after all waiting bytes. */
   #eofWritten = false;
-  /** The socket was told to end: nothing may be written to it. */
+  /** The socket was ended: nothing may be written to it. */
   #ended = false;
-  /** TLS is being put on the socket: nothing may be read from it or written to it meanwhile. */
+  /** TLS is being started on the socket: nothing may be read from it or written to it meanwhile. */
   #upgrading = false;
   #error: unknown = null;
   #writesWhenLost = 0;
@@ -126,7 +127,7 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
     this.#host = init.host;
     this.#originalSocket = socket;
     this.#pipe = init.pipe;
-    // Asked for now: a socket that has failed knows them no more.
+    // Read now, because a socket no longer knows its addresses after a failure.
     this.#peername = init.peername ?? peerAddress(this.#socket);
     this.#sockname = init.sockname ?? ownAddress(this.#socket);
     this.#idle = idleTimeout === undefined ? null : new IdleTimer(idleTimeout, (error) => this._fail(error));
@@ -140,10 +141,10 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
   }
 
   /**
-   * @internal Puts TLS on the connection: what was written before goes out without, what comes after goes through it.
+   * @internal Starts TLS on the connection: bytes written before are sent without TLS, later bytes with TLS.
    *
-   * A server hands on what it has read of the handshake already. A client refuses it: somebody has put words into the
-   * server's mouth, which the program would take for protected ones.
+   * A server passes bytes of the handshake that it has already read on to TLS. A client rejects bytes that it has
+   * already read: an attacker may have injected them, and the program would take them for protected ones.
    */
   async _startTls(
     ssl: unknown,
@@ -180,7 +181,7 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
     this.#sender.flush();
   }
 
-  /** Ends the plain part of the connection, and shakes hands. */
+  /** Stops using the plain socket, and performs the handshake. */
   async #upgrade(request: TlsRequest, bufferedPlaintext: () => Buffer): Promise<TLSSocket> {
     const plain = this.#socket;
     plain.pause();
@@ -198,12 +199,14 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
     this.abort();
   }
 
-  /** An error is one even if it is `null` or `undefined`, which would stand for a proper end. */
+  /**
+   * Records the error. An error that is `null` or `undefined` is replaced, since those values would mean a proper end.
+   */
   #lostWith(error: unknown): void {
     this.#error ??= error ?? new ConnectionAbortedError(`the connection failed with ${error}`);
   }
 
-  /** Hears of the end of the socket, from now on. */
+  /** Begins to listen for the socket's end. */
   #listen(): void {
     if (this.#socket.destroyed) {
       this.#error ??= eventError(this.#socket.errored ?? null);
@@ -251,13 +254,14 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
     this.#protocol = protocol;
   }
 
-  /** @internal Whether bytes come from outside the process. TLS takes its time, also in memory. */
+  /** @internal Whether bytes come from outside the process. With TLS it is assumed even in memory. */
   get _isOutside(): boolean {
     return this.#socket._name === undefined;
   }
 
   isClosing(): boolean {
-    // A socket that has failed tells of it in a later tick, which a loop of write() and drain() must not keep away.
+    // A failed socket reports its close in a later tick, which a loop of write() and drain() could otherwise delay
+    // forever.
     return this.#state !== "open" || this.#socket.destroyed;
   }
 
@@ -279,7 +283,7 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
     if (this.#state === "open" && !this.#reading) {
       this.#reading = true;
       tell(readingResumed, { transport: this });
-      // What comes meanwhile belongs to the handshake.
+      // Bytes that arrive during the upgrade belong to the handshake.
       if (!this.#upgrading) {
         this.#callStream((stream) => stream.resume());
       }
@@ -300,7 +304,8 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
 
   writelines(data: Iterable<Uint8Array | string>): void {
     this.#checkNoEof("writelines()");
-    // All are looked at before any is sent: a bad one, or an error of the iterable, must not leave half a message behind.
+    // All pieces are checked before any is sent: an invalid piece, or an error of the iterable, must not send half a
+    // message.
     const pieces: Uint8Array[] = [];
     for (const piece of data) {
       pieces.push(toBytes("writelines()", piece));
@@ -327,7 +332,7 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
       return;
     }
     if (this.#upgrading) {
-      // There is no way to end a TLS connection that is not there yet.
+      // A TLS connection cannot be half-closed before its handshake is complete.
       this.abort();
       return;
     }
@@ -360,7 +365,7 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
         transport: this,
       });
       this.#lostWith(error);
-      // It will not tell of its end.
+      // The stream will not emit 'close'.
       nextTick(() => this._onClose());
     }
   }
@@ -404,7 +409,7 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
     return this.toString();
   }
 
-  /** @internal Data has arrived. */
+  /** @internal Called when data has arrived. */
   _onData(chunk: Buffer): void {
     if (this.#state !== "open") {
       return;
@@ -425,7 +430,10 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
     }
   }
 
-  /** Copies the chunk into the protocol's buffers; what is left when it closes, or hands over to another, is not its. */
+  /**
+   * Copies the chunk into the protocol's buffers, until the connection closes or another protocol takes over, which
+   * then gets the rest.
+   */
   #fill(protocol: BufferedProtocol, chunk: Buffer): void {
     let done = 0;
     while (done < chunk.length && this.#state === "open" && this.#protocol === protocol) {
@@ -448,13 +456,13 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
     }
   }
 
-  /** @internal The peer has sent its EOF. */
+  /** @internal Called when the peer has sent its EOF. */
   _onEnd(): void {
     if (this.#state !== "open") {
       return;
     }
     if (!this.#reading) {
-      // A socket takes in an EOF also while it is paused, if nothing stands before it.
+      // A socket receives an EOF even while it is paused, if no data precedes it.
       this.#eofPending = true;
       return;
     }
@@ -469,24 +477,24 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
 
   /** @internal */
   _onError(error: unknown): void {
-    // A stream made of two others calls it an error when this side destroys it.
+    // A stream composed of two others reports an AbortError when this side destroys it.
     if (!(this.#ended && isAbortError(error))) {
       this.#lostWith(eventError(error));
     }
-    // What had arrived while reading was paused; the socket would take it to its grave.
+    // Delivers the data that arrived while reading was paused; the socket would drop it.
     this.#callStream((stream) => {
       const rest = stream.read() as Buffer | null;
       if (rest !== null) {
         this._onData(rest);
       }
     });
-    // TLS tells of an alert, or of a broken record, and leaves the socket open; what comes then is an EOF, if anything.
+    // TLS reports an alert or a broken record but leaves the socket open; nothing except an EOF can follow.
     if (!this.#socket.destroyed) {
       this.abort();
     }
   }
 
-  /** @internal The socket is gone. */
+  /** @internal Called when the socket has closed. */
   _onClose(): void {
     if (this.#state === "closed") {
       return;
@@ -505,12 +513,12 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
     this.#onClosed?.(this);
   }
 
-  /** @internal Bytes have left. */
+  /** @internal Called when bytes were sent. */
   _onSent(): void {
     this.#idle?.touch();
   }
 
-  /** @internal Everything was sent: now is the time for the EOF or the close, if one was asked for. */
+  /** @internal Called when everything was sent: sends the EOF or closes, if requested. */
   _onAllSent(): void {
     if ((this.#state === "open" && !this.#eofWritten) || this.#ended) {
       return;
@@ -532,7 +540,7 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
     });
   }
 
-  /** @internal The stream has thrown. */
+  /** @internal Called when the stream has thrown. */
   _onSinkError(exception: unknown): void {
     if (this.#state !== "closed") {
       callExceptionHandler({ message: "Fatal error: a method of the stream failed.", exception, transport: this });
@@ -569,13 +577,13 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
 
   #warnOfLateWrite(): void {
     this.#writesWhenLost += 1;
-    // Once: a peer that goes away must not be able to fill the log.
+    // Only once, so that a peer cannot fill the log by disconnecting.
     if (this.#writesWhenLost === WRITES_BEFORE_WARNING + 1) {
-      process.emitWarning(`write() to a connection that is lost: ${this}; drain() tells of it`, "RuntimeWarning");
+      process.emitWarning(`write() to a lost connection: ${this}; await drain() to get the error`, "RuntimeWarning");
     }
   }
 
-  /** Calls the protocol in the connection's Context. An error there ends this connection, and nothing else. */
+  /** Calls the protocol in the connection's Context. An error there ends only this connection. */
   #call(method: string, callback: () => void): void {
     try {
       if (this.#protocol._needsContext === false) {
@@ -599,7 +607,7 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
     this._fail(exception);
   }
 
-  /** Calls a method of the stream, which may be anybody's. An error there ends this connection, and nothing else. */
+  /** Calls a method of the stream, which may be user code. An error there ends only this connection. */
   #callStream(callback: (stream: AnySocket) => void): void {
     try {
       callback(this.#socket);
@@ -609,7 +617,10 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
   }
 }
 
-/** Whether it gets bytes in buffers of its own. Asked of what it can do: another copy of the package has other classes. */
+/**
+ * Whether the protocol receives bytes in its own buffers. It is recognized by its methods, since another copy of the
+ * package has other classes.
+ */
 function isBuffered(protocol: BaseProtocol): protocol is BufferedProtocol {
   return "getBuffer" in protocol;
 }

@@ -1,13 +1,13 @@
 /**
- * Sources: whatever gives bytes, as a Duplex that a transport reads from.
+ * Sources: anything that produces bytes, as a Duplex that a transport reads from.
  *
- * Theory of operation. Between a source and its transport stands a Duplex that is never written to. It keeps one chunk
- * at most: while the transport is paused, a Node stream is paused, and of a web stream or an iterable nothing is asked. A
- * source is called in a Flow that belongs to no task, with a copy of the Context in which it was taken: a task that is
- * cancelled out of a read must not cancel what the source waits for.
+ * Theory of operation. A Duplex that is never written to connects a source with its transport. It buffers at most one
+ * chunk: while the transport is paused, a Node stream is paused, and a web stream or an iterable is not read. A source
+ * is called in a Flow that belongs to no task, with a copy of the Context in which it was opened: cancelling a task
+ * that reads must not cancel what the source waits for.
  *
- * The Duplex ends with the source, and fails with the source's error. When it is destroyed before that, the source is
- * cancelled: a Node stream is destroyed, a web stream's `cancel()` called, an iterator's `return()`.
+ * The Duplex ends with the source, and fails with the source's error. If it is destroyed before that, the source is
+ * cancelled: a Node stream is destroyed, and a web stream's `cancel()` or an iterator's `return()` is called.
  */
 import { Duplex, type Readable } from "node:stream";
 import { copyContext } from "../../contextvars/context.ts";
@@ -19,8 +19,8 @@ import { checkReadable, claimSide } from "./claims.ts";
 import { tellOfClose } from "./socket-events.ts";
 
 /**
- * What gives bytes: a Readable of Node, a ReadableStream such as the body of a response, or an iterable, an async one or
- * not. Strings and objects are refused.
+ * A source of bytes: a Node Readable, a ReadableStream such as a response's body, or a sync or async iterable of byte
+ * chunks. Strings and other objects are refused.
  */
 export type ByteSource =
   | Readable
@@ -29,20 +29,20 @@ export type ByteSource =
   | AsyncIterable<Uint8Array>
   | Iterable<Uint8Array>;
 
-/** Keeps no more than one chunk. */
+/** Makes a Duplex buffer at most one chunk. */
 const ONE_CHUNK = { readableHighWaterMark: 1 };
 
-/** A flow that belongs to no task, for code of a source or a sink. */
+/** A flow that belongs to no task, for the code of a source or a sink. */
 export function ownFlow(): Flow {
   return new Flow(copyContext(), null, false, null);
 }
 
 /**
- * The source as a Duplex, which owns it from now on.
+ * Returns the source as a Duplex, which owns it from then on.
  *
- * @throws {TypeError} If it is no source of bytes.
- * @throws {ValueError} If it has ended already, or gives strings or objects.
- * @throws {RuntimeError} If other code reads from it.
+ * @throws {TypeError} If `source` is not a source of bytes.
+ * @throws {ValueError} If the source has already ended, or produces strings or objects.
+ * @throws {RuntimeError} If other code reads from the source.
  */
 export function openSource(caller: string, source: ByteSource): Duplex {
   if (typeof source !== "object" || source === null || source instanceof Uint8Array) {
@@ -96,7 +96,7 @@ function isNodeReadable(source: object): source is Readable {
   return "pipe" in source && "on" in source;
 }
 
-/** The chunk, if it is one of bytes. */
+/** Returns the chunk if it consists of bytes; otherwise throws. */
 function checkedChunk(chunk: unknown): Uint8Array {
   if (!(chunk instanceof Uint8Array)) {
     throw new TypeError(`the source gives ${repr(chunk)} and not bytes (a Uint8Array)`);
@@ -104,7 +104,10 @@ function checkedChunk(chunk: unknown): Uint8Array {
   return chunk;
 }
 
-/** What was thrown as a stream's error: a stream that is destroyed with nothing has no error, and Node asks for a stack. */
+/**
+ * Converts a thrown value to an Error for `destroy()`: Node reads its stack, and a stream destroyed with `undefined`
+ * would have no error.
+ */
 export function asStreamError(thrown: unknown, what: string): Error {
   try {
     if (thrown) {
@@ -112,12 +115,12 @@ export function asStreamError(thrown: unknown, what: string): Error {
       return thrown as Error;
     }
   } catch {
-    // A getter or a Proxy threw, and would do so in `destroy()`.
+    // A getter or a Proxy threw, and would throw in `destroy()` as well.
   }
   return new Error(`the ${what} failed with ${safeRepr(thrown)}`, { cause: thrown });
 }
 
-/** A Readable of Node, whose chunks are handed on when they come. */
+/** A Node Readable, whose chunks are passed on as they arrive. */
 class NodeSource extends Duplex {
   readonly #source: Readable;
   readonly #flow = ownFlow();
@@ -190,14 +193,14 @@ function closeInputOfDeno(): void {
   }
 }
 
-/** What is asked for each chunk. */
+/** Returns the chunks one by one. */
 interface Puller {
-  /** Gives `null` at the end. */
+  /** Returns `null` at the end. */
   next(): Promise<unknown>;
   cancel(): unknown;
 }
 
-/** A web stream or an iterable, asked for a chunk when there is room for it. */
+/** A web stream or an iterable; a chunk is requested when there is room for it. */
 class PulledSource extends Duplex {
   readonly #puller: Puller;
   readonly #flow = ownFlow();
@@ -242,7 +245,7 @@ class PulledSource extends Duplex {
     try {
       await this.#puller.cancel();
     } catch {
-      // Nobody reads any more, so that there is nobody to tell.
+      // Nothing reads any more, so the error has no recipient.
     }
   }
 }
@@ -258,7 +261,7 @@ function webPuller(source: ReadableStream<Uint8Array>): Puller {
   };
 }
 
-/** `null` where there is nothing to iterate over. */
+/** `null` if the source is not iterable. */
 function iterablePuller(source: object): (Puller & { readonly iterator: object }) | null {
   const iterable = source as Partial<AsyncIterable<unknown> & Iterable<unknown>>;
   const iterator = iterable[Symbol.asyncIterator]?.() ?? iterable[Symbol.iterator]?.();
@@ -269,7 +272,7 @@ function iterablePuller(source: object): (Puller & { readonly iterator: object }
     iterator,
     next: async () => {
       const { done, value } = await iterator.next();
-      // An iterable that is not async may give promises.
+      // A sync iterable may yield promises.
       return done === true ? null : await value;
     },
     cancel: () => iterator.return?.(),

@@ -1,9 +1,9 @@
 /**
- * TLS over a stream that is connected: one path for clients, servers, STARTTLS and Unix sockets.
+ * TLS over a connected stream: one implementation for clients, servers, STARTTLS and Unix sockets.
  *
- * Theory of operation. A `TLSSocket` is put on the plain socket, also for servers: `tls.Server` cannot end a handshake
- * that takes too long, and has no way to take over a connection. So the time limit and the check of a client's
- * certificate are ours; a client checks its server's certificate by Node's own code.
+ * Theory of operation. A `TLSSocket` wraps the plain socket, for servers as well: `tls.Server` cannot end a handshake
+ * that takes too long, and cannot take over a connection. So this file implements the time limit and the check of a
+ * client's certificate; for a client, Node's own code checks the server's certificate.
  */
 import { isIP, type Socket } from "node:net";
 import { Duplex } from "node:stream";
@@ -22,19 +22,19 @@ import { eventError, toOSError } from "./os-errors.ts";
 /** Node's options for TLS, or a context made from them. */
 export type SSLContext = tls.SecureContext | tls.ConnectionOptions | tls.TlsOptions;
 
-/** Options of everything that starts TLS. */
+/** Options of all calls that start TLS. */
 export interface TlsOptions {
-  /** The name the server's certificate is checked against; "" for no check of the name. @default the host */
+  /** The name that the server's certificate is checked against; "" to skip the check of the name. @default the host */
   serverHostname?: string | undefined;
   /** How long the handshake may take, in seconds. @default 60 */
   sslHandshakeTimeout?: number | undefined;
-  /** How long to wait, after `close()`, for the peer to end TLS, in seconds. @default not at all */
+  /** How long to wait after `close()` for the peer to end TLS, in seconds. @default no wait */
   sslShutdownTimeout?: number | undefined;
 }
 
 const HANDSHAKE_TIMEOUT = 60; // seconds
 
-/** What to do to the stream. */
+/** How to start TLS on a stream. */
 export interface TlsRequest {
   readonly ssl: SSLContext | true;
   readonly serverSide: boolean;
@@ -42,15 +42,18 @@ export interface TlsRequest {
   readonly options: TlsOptions;
 }
 
-/** Told by its own properties: the class is not public everywhere, and Deno's has accessors by the options' names. */
+/**
+ * Recognized by its own properties: the class is not public on all runtimes, and Deno's has accessors named like the
+ * options.
+ */
 function isSecureContext(ssl: object): ssl is tls.SecureContext {
   return Object.hasOwn(ssl, "context") && !Object.hasOwn(ssl, "key") && !Object.hasOwn(ssl, "cert");
 }
 
 /**
- * Checks what was given as `ssl` and its companions; `undefined` where there is to be no TLS.
+ * Checks `ssl` and the options that go with it; returns `undefined` if TLS is not used.
  *
- * @throws {ValueError} If an option is given that means nothing without TLS, or a timeout is not positive.
+ * @throws {ValueError} If an option is given that has no meaning without TLS, or a timeout is not positive.
  * @throws {TypeError} If `ssl` is nothing that TLS can be made with, or an option is of another type.
  */
 export function tlsRequest(
@@ -88,12 +91,12 @@ function hasServername(ssl: unknown): boolean {
 }
 
 /**
- * Puts TLS on the stream and shakes hands. After a failure or a cancellation the stream is destroyed.
+ * Wraps the stream in TLS and performs the handshake. A failure or a cancellation destroys the stream.
  *
- * @throws {SSLCertVerificationError} If the peer's certificate is not to be trusted.
- * @throws {SSLError} If TLS fails otherwise.
+ * @throws {SSLCertVerificationError} If the peer's certificate cannot be trusted.
+ * @throws {SSLError} If TLS fails for another reason.
  * @throws {ConnectionAbortedError} If the handshake takes too long.
- * @throws {ConnectionResetError} If the peer closes the connection meanwhile.
+ * @throws {ConnectionResetError} If the peer closes the connection during the handshake.
  */
 export function startTls(stream: Duplex, request: TlsRequest, what: () => string): Promise<tls.TLSSocket> {
   stream.on("error", noop);
@@ -108,13 +111,13 @@ export function startTls(stream: Duplex, request: TlsRequest, what: () => string
 }
 
 /**
- * Puts TLS on a stream that has carried plain bytes.
+ * Starts TLS on a stream that has carried plain bytes.
  *
- * A server hands on what it has read of the handshake already. A client refuses it: somebody has put words into the
- * server's mouth, which the program would take for protected ones.
+ * A server passes bytes of the handshake that it has already read on to TLS. A client rejects bytes that it has already
+ * read: an attacker may have injected them, and the program would take them for protected ones.
  *
- * @param bufferedPlaintext - What was read from the stream and not used.
- * @throws As `startTls()` does.
+ * @param bufferedPlaintext - The bytes that were read from the stream and not used.
+ * @throws The errors of `startTls()`.
  */
 export async function upgradeStream(
   plain: Duplex,
@@ -137,7 +140,7 @@ export async function upgradeStream(
   return await startTls(plain, request, () => "StreamWriter.startTls()");
 }
 
-/** Shakes hands over the TLSSocket that was put on the stream. */
+/** Performs the handshake of the TLSSocket that wraps the stream. */
 class Handshake {
   readonly #stream: Duplex;
   readonly #socket: tls.TLSSocket;
@@ -164,7 +167,7 @@ class Handshake {
   }
 
   run(): Promise<tls.TLSSocket> {
-    // An EOF that the stream itself has taken in already never gets to TLS, but by what stands between in Deno.
+    // An EOF that the stream has already received never reaches TLS; in Deno the stream in between passes it on.
     if (!ON_DENO) {
       this.#stream.once("end", this.#onClosed);
     }
@@ -188,10 +191,10 @@ class Handshake {
     socket.off("close", this.#onClosed);
     socket.off("end", this.#onClosed);
     socket.off("error", this.#onError);
-    // Until the transport listens, an error has nobody else to go to.
+    // Until the transport listens, an error has no other listener.
     socket.on("error", noop);
     if (serverSide) {
-      // Node keeps what happens to a server's connection from it, a broken record for one, unless a tls.Server made it.
+      // Node does not report errors, such as a broken record, to a server-side TLSSocket that no tls.Server created.
       socket.on("_tlsError", (broken: Error) => socket.destroy(broken));
     }
     this.#wait.resolve(socket);
@@ -209,20 +212,23 @@ class Handshake {
   }
 }
 
-/** Closes when the peer has ended TLS, too, or `onError` has done it, which a TimeoutError is given to. */
+/**
+ * Ends TLS and closes the socket when the peer has ended TLS as well. If the peer does not end TLS in time, calls
+ * `onError` with a TimeoutError; `onError` then closes the socket.
+ */
 export function endTls(socket: Duplex, seconds: number, onError: (error: unknown) => void): void {
   const timer = callLater(seconds, () => onError(fromCallback(new TimeoutError("SSL shutdown timed out"))));
   socket.once("close", () => timer.cancel());
   socket.once("end", () => endAndDestroy(socket, onError));
   socket.end();
-  // What still comes is dropped; the end stands behind it.
+  // Bytes that still arrive are dropped, so that the end after them can be read.
   socket.resume();
   if (socket.readableEnded) {
     endAndDestroy(socket, onError);
   }
 }
 
-/** Closes when everything was handed to the system, whether or not the peer closes its side. */
+/** Closes the socket when everything was passed to the system, whether or not the peer closes its side. */
 export function endAndDestroy(socket: Duplex, onError: (error: unknown) => void): void {
   if ("destroySoon" in socket) {
     (socket as Socket).destroySoon();
@@ -246,7 +252,7 @@ function clientSocket(stream: Duplex, { ssl, host, options }: TlsRequest): tls.T
       ...given,
       ...ownOptions,
       socket,
-      // What the certificate is checked against where there is no servername, as for an IP address.
+      // The name that the certificate is checked against if there is no servername, as for an IP address.
       host: name,
       servername: isIP(name) === 0 ? name : "",
       ...(name === "" && given.checkServerIdentity === undefined ? { checkServerIdentity: () => undefined } : {}),
@@ -266,13 +272,13 @@ function serverSocket(stream: Duplex, { ssl }: TlsRequest): tls.TLSSocket {
         ...options,
         ...ownOptions,
         isServer: true,
-        // The same default as that of tls.Server: OpenSSL itself then turns clients without a certificate away.
+        // The same default as in tls.Server: OpenSSL itself then rejects clients without a certificate.
         rejectUnauthorized: options.rejectUnauthorized !== false,
       }),
   );
 }
 
-/** Makes the TLSSocket on the stream, in Deno on what stands between. */
+/** Creates the TLSSocket on the stream; in Deno with a stream in between. */
 function putOn(stream: Duplex, make: (stream: Duplex, options: object) => tls.TLSSocket): tls.TLSSocket {
   if (!ON_DENO) {
     return make(stream, {});
@@ -281,12 +287,12 @@ function putOn(stream: Duplex, make: (stream: Duplex, options: object) => tls.TL
   return under.carry(make(under, { highWaterMark: AMPLE }));
 }
 
-/** OpenSSL resumes no session with a client certificate without one; `tls.Server` makes one up, too. */
+/** OpenSSL resumes no session with a client certificate unless it is set; `tls.Server` generates one as well. */
 const SESSION_ID_CONTEXT = "contextvars/asyncio";
 
 const contexts = new WeakMap<object, tls.SecureContext>();
 
-/** Reading keys and certificates takes longer than a handshake: done once for each options object. */
+/** Parsing keys and certificates takes longer than a handshake, so it is done once for each options object. */
 function contextOf(options: tls.TlsOptions): tls.SecureContext {
   const context =
     contexts.get(options) ?? nodeTls().createSecureContext({ sessionIdContext: SESSION_ID_CONTEXT, ...options });
@@ -294,7 +300,9 @@ function contextOf(options: tls.TlsOptions): tls.SecureContext {
   return context;
 }
 
-/** Reads keys and certificates now, and tries the other options, so that a mistake in them shows where it was made. */
+/**
+ * Parses keys and certificates now, and tries the other options, so that an error appears at the call that passed them.
+ */
 export function checkServerContext(request: TlsRequest | undefined): void {
   if (request !== undefined) {
     try {
@@ -307,14 +315,15 @@ export function checkServerContext(request: TlsRequest | undefined): void {
   }
 }
 
-/** Why the client's certificate is not accepted; `null` where it is, or is not asked for. */
+/** The reason to reject the client's certificate; `null` if it is accepted or was not requested. */
 function clientCertificateError(socket: tls.TLSSocket, ssl: SSLContext | true): Error | null {
   const { requestCert, rejectUnauthorized } = ssl as tls.TlsOptions;
   if (requestCert !== true || rejectUnauthorized === false) {
     return null;
   }
   const { ssl: connection } = socket as unknown as { ssl?: { verifyError(): Error | string | null } | null };
-  // Nobody is let in whose certificate nobody has looked at. Deno gives the bare code, which is empty where all is well.
+  // A client whose certificate was not verified is rejected. Deno returns only the code, which is empty if the
+  // certificate is valid.
   const found = connection ? connection.verifyError() : "UNABLE_TO_GET_CERT";
   if ((found ?? "") === "") {
     return null;
@@ -322,9 +331,9 @@ function clientCertificateError(socket: tls.TLSSocket, ssl: SSLContext | true): 
   return typeof found === "string" ? Object.assign(new Error(found), { code: found }) : found;
 }
 
-/** What is known of the TLS connection, by the names of `getExtraInfo()`. */
+/** Information about the TLS connection, by the names of `getExtraInfo()`. */
 export function tlsInfo(socket: tls.TLSSocket, request: TlsRequest): [string, unknown][] {
-  // A connection that has ended since the handshake knows nothing any more.
+  // A connection that has ended since the handshake has no information left.
   const certificate = socket.getPeerCertificate();
   const cipher = (socket.getCipher() as tls.CipherNameAndProtocol | null | undefined) ?? null;
   return [
@@ -338,7 +347,10 @@ export function tlsInfo(socket: tls.TLSSocket, request: TlsRequest): [string, un
   ];
 }
 
-/** The length of the key, which Node does not tell, from the name of the cipher suite; `null` where that has none. */
+/**
+ * The key length, which Node does not report, taken from the name of the cipher suite; `null` if the name contains
+ * none.
+ */
 function secretBits(cipher: string): number | null {
   if (/CHACHA20/.test(cipher)) {
     return 256;
