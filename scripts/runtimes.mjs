@@ -1,5 +1,6 @@
 /**
- * Builds, runs the tests on every runtime the package promises to work on, and prints a table.
+ * Builds, runs the tests on every runtime the package promises to work on, and prints a table. Each runtime also imports and
+ * requires every entry point of the package as npm installs it.
  *
  *     npm run test:runtimes
  *     npm run test:runtimes -- --only node24,bun
@@ -14,6 +15,7 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { checkInstalled, installPackage } from "./installed.mjs";
 import { CAN_FETCH, obtainRuntime, RUNTIMES_FOLDER, versionOf } from "./obtain.mjs";
 import { build, fail, PORTABLE_TESTS, say, TEST_OPTIONS, testFiles } from "./support.mjs";
 
@@ -27,6 +29,7 @@ const LINES_SHOWN = 200; // of the rest, where a runtime failed
 /**
  * @typedef {object} Runner What is needed to run test files, and to read what came of it.
  * @property {string[]} options
+ * @property {string[]} runs The options with which it runs a single program.
  * @property {(folder: string) => boolean} takes Whether the tests in this folder of test/ run there.
  * @property {Record<"passed" | "failed" | "skipped", RegExp>} counts Match closing lines; their numbers add up.
  */
@@ -34,6 +37,7 @@ const LINES_SHOWN = 200; // of the rest, where a runtime failed
 /** @type {Runner} */
 const NODE = {
   options: [...TEST_OPTIONS, "--test-reporter=spec"],
+  runs: [],
   takes: (folder) => !ONCE_ONLY_TESTS.includes(folder),
   counts: {
     passed: /^\S+ pass (\d+)$/gm,
@@ -45,6 +49,7 @@ const NODE = {
 /** @type {Runner} */
 const BUN = {
   options: ["test", "--timeout=180000"],
+  runs: [],
   takes: (folder) => PORTABLE_TESTS.includes(folder),
   counts: { passed: /^ *(\d+) pass$/gm, failed: /^ *(\d+) (?:fail|errors?)$/gm, skipped: /^ *(\d+) (?:skip|todo)$/gm },
 };
@@ -52,6 +57,7 @@ const BUN = {
 /** @type {Runner} Its own type check would read the declarations in dist, which name .ts files that are not there. */
 const DENO = {
   options: ["test", "--allow-all", "--no-check", "--no-lock"],
+  runs: ["run", "--allow-all", "--no-check", "--no-lock"],
   takes: (folder) => PORTABLE_TESTS.includes(folder),
   counts: {
     passed: /^(?:ok|FAILED) \| (\d+) passed(?: \((\d+) steps?\))?/gm,
@@ -79,6 +85,7 @@ const RUNTIMES = [
 /** @typedef {Counts & { runtime: string, version: string, seconds: string }} Row */
 
 build();
+installPackage();
 const rows = selectedRuntimes().flatMap(testOn);
 printTable(rows);
 /** @param {keyof Counts} key */
@@ -116,6 +123,10 @@ function testOn({ name, runner }) {
     }
     say(`${name}: left out; it cannot be fetched for ${process.platform} ${process.arch} and is not on the PATH`);
     return [];
+  }
+  const complaint = checkInstalled(program, runner.runs);
+  if (complaint !== "") {
+    fail(`${name}: ${complaint}`);
   }
   const files = testFiles({ takes: runner.takes }).map((file) => `./${file}`);
   say(`${name} ${version}: running ${files.length} test files`);
