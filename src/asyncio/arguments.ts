@@ -76,7 +76,7 @@ export function functionNeeded(caller: string, given: unknown): TypeError {
   );
 }
 
-/** The error for a promise given as a value to hand over: JavaScript would wait for that promise instead. */
+/** The error for a promise passed as a value: JavaScript would wait for that promise instead. */
 export function notHandedOver(caller: string, instead: string): TypeError {
   return new TypeError(
     `${caller} cannot hand over a promise, a Future or a Task, because await would wait for it; ` +

@@ -1,7 +1,7 @@
 /**
  * Waiting for several things: gather, wait, waitFor, asCompleted, shield.
  *
- * They watch their Futures through the same queue of callbacks that wakes tasks, so that they notice in asyncio's order.
+ * They observe their Futures through the same queue that wakes tasks, so that outcomes are noticed in asyncio's order.
  */
 import { TimeoutError, ValueError } from "../errors.ts";
 import { errorName, safeRepr } from "../repr.ts";
@@ -18,14 +18,14 @@ import { quiet, rejected } from "./waits.ts";
 
 /** Options of {@linkcode gather}. */
 export interface GatherOptions {
-  /** Whether errors stand in the array of results, instead of the first one ending the wait. @default false */
+  /** Whether errors are returned in the array of results, instead of the first error ending the wait. @default false */
   returnExceptions?: boolean | undefined;
 }
 
-/** What `gather()` gives: cancelling it cancels all that it waits for. */
+/** The result of `gather()`: cancelling it cancels everything that it waits for. */
 class GatheringFuture<T> extends Future<T> {
   readonly #children: readonly Future<unknown>[];
-  /** Whether the outcome is a cancellation, whatever the children make of theirs. */
+  /** Whether the outcome is a cancellation, however the children end. */
   cancelRequested = false;
   cancelReason: CancelMessage;
 
@@ -56,11 +56,12 @@ class GatheringFuture<T> extends Future<T> {
 }
 
 /**
- * Waits for several things at once and gives their results in the order of the arguments.
+ * Waits for several awaitables concurrently and returns their results in the order of the arguments.
  *
- * Each function becomes a task with its own copy of the Context. The first error ends the wait; the others go on. With
- * `returnExceptions` errors stand in the array instead, typed `unknown` because anything can be thrown. Cancelling it cancels everything it waits for; one of them being
- * cancelled counts as an error and does not cancel the others.
+ * Each function becomes a task with its own copy of the Context. The first error ends the wait; the other awaitables
+ * continue. With `returnExceptions` errors are returned in the array instead, typed `unknown` because anything can be
+ * thrown. Cancelling `gather()` cancels everything that it waits for; the cancellation of one of them counts as an
+ * error and does not cancel the others.
  *
  * Python: `asyncio.gather()`. Differs: takes an array.
  *
@@ -100,7 +101,7 @@ export function gather(awaitables: readonly Awaitable<unknown>[], options: Gathe
   const childDone = (child: Future<unknown>): void => {
     pending -= 1;
     if (outer.done()) {
-      // From here on it counts as asked for.
+      // From here on the error counts as retrieved.
       void (child.cancelled() || child.exception());
       return;
     }
@@ -126,7 +127,7 @@ export function gather(awaitables: readonly Awaitable<unknown>[], options: Gathe
   return outer;
 }
 
-/** What the Future ended with, as a value: its result, its error, or a cancellation. */
+/** The outcome of the Future as a value: its result, its error, or a cancellation. */
 function outcomeOf(future: Future<unknown>): unknown {
   if (future.cancelled()) {
     return cancelledError(future._cancelMessage);
@@ -143,24 +144,24 @@ export const ALL_COMPLETED = "ALL_COMPLETED" as const;
 
 /** Options of {@linkcode wait}. */
 export interface WaitOptions {
-  /** In seconds; `null`: as long as it takes. @default null */
+  /** In seconds; `null` for no limit. @default null */
   timeout?: number | null | undefined;
   /** When to return. @default ALL_COMPLETED */
   returnWhen?: typeof FIRST_COMPLETED | typeof FIRST_EXCEPTION | typeof ALL_COMPLETED | undefined;
 }
 
 /**
- * Waits for Tasks and Futures, until one is done, one has failed, or all are done; never longer than the timeout.
+ * Waits for Tasks and Futures until one is done, one has failed, or all are done, but not longer than the timeout.
  *
- * Nothing is thrown for a timeout or for what failed, and nothing is cancelled: not at the timeout, nor when the wait
- * itself is cancelled.
+ * `wait()` does not throw for a timeout or for failed Futures, and it cancels nothing, neither at the timeout nor when
+ * the wait itself is cancelled.
  *
- * Python: `asyncio.wait()`. Differs: gives an array of the two sets.
+ * Python: `asyncio.wait()`. Differs: returns an array of the two sets.
  *
- * @param futures - Any number of them, at least one.
- * @returns Those that are done, and those that are not.
- * @throws {ValueError} If there is none, or `returnWhen` is none of the three.
- * @throws {TypeError} If one is neither a Task nor a Future: functions become tasks by `createTask()`.
+ * @param futures - An iterable of at least one Task or Future.
+ * @returns The set of those that are done, and the set of those that are not.
+ * @throws {ValueError} If `futures` is empty, or `returnWhen` is not one of the three constants.
+ * @throws {TypeError} If one of them is neither a Task nor a Future; use `createTask()` for functions.
  *
  * @example
  * ```ts
@@ -181,7 +182,7 @@ export function wait<F extends Future<unknown>>(
   return quiet(waitFutures(futures, options));
 }
 
-/** @param name - Who waits, for messages. */
+/** @param name - The name of the waiting call, for messages. */
 export async function waitFutures<F extends Future<unknown>>(
   futures: Iterable<F>,
   options: WaitOptions,
@@ -237,20 +238,21 @@ export async function waitFutures<F extends Future<unknown>>(
 }
 
 /**
- * Waits for one thing, but not longer than the timeout; then it is cancelled, and its end awaited.
+ * Waits for an awaitable, but not longer than the timeout; then cancels it and waits until it has ended.
  *
- * A function runs in the current task, in its Context. What it makes of the cancellation counts: when it returns all the
- * same, that is the result, unless it did not notice the deadline because it waited for a promise that is not the
- * library's. A promise given instead of a function is not interrupted, only no longer waited for.
+ * A function runs in the current task and its Context. The function decides how it handles the cancellation: if it
+ * returns normally, its value is the result, unless it did not notice the deadline because it waited for a promise that
+ * is not the library's. A promise passed in place of a function is not interrupted; `waitFor()` only stops waiting for
+ * it.
  *
- * It begins at once. An error is told to the loop's exception handler if nobody awaits it.
+ * It begins immediately. If it is never awaited, an error is reported to the loop's exception handler.
  *
- * Python: `asyncio.wait_for()`. Differs: outside any task it works, too.
+ * Python: `asyncio.wait_for()`. Differs: also works outside tasks.
  *
- * @param timeout - In seconds; 0 or less: whether it is done right now; `null`: as long as it takes.
- * @throws {TimeoutError} If the time is over. Any error of the awaitable is thrown as it is.
- * @throws {TypeError} If there is no timeout, or `awaitable` is nothing that can be waited for.
- * @throws {CancelledError} If the task is cancelled, or what it waits for.
+ * @param timeout - In seconds. With 0 or less, the awaitable has to be done already; `null` means no limit.
+ * @throws {TimeoutError} If the timeout is reached. Any error of the awaitable is thrown unchanged.
+ * @throws {TypeError} If there is no timeout, or `awaitable` cannot be waited for.
+ * @throws {CancelledError} If the task or the awaitable is cancelled.
  *
  * @example
  * ```ts
@@ -295,10 +297,10 @@ async function waitInTask<T>(awaitable: Awaitable<T>, timeout: number | null): P
 }
 
 function timedOut(cause: unknown): TimeoutError {
-  return new TimeoutError("waitFor() had no time to wait: the timeout is 0 or less", { cause });
+  return new TimeoutError("waitFor() timed out: the timeout is 0 or less and the awaitable was not done", { cause });
 }
 
-/** Waits for its end in a way that does not cancel it once more when this wait is cancelled. */
+/** Cancels the Future and waits for its end. Cancelling this wait does not cancel the Future again. */
 async function cancelAndWait(future: Future<unknown>): Promise<void> {
   const waiter = new InnerFuture<void>(() => `waitFor() until it has ended: ${safeRepr(future)}`);
   const observer = future._observe(() => void (waiter.done() || waiter.setResult()), "waitFor()");
@@ -310,11 +312,11 @@ async function cancelAndWait(future: Future<unknown>): Promise<void> {
   }
 }
 
-/** What `asCompleted()` takes from. */
+/** The queue from which `asCompleted()` takes results. */
 class CompletedQueue<T> extends Queue<T> {
   readonly #left: () => string;
 
-  /** @param left - How many are still to come. */
+  /** @param left - Returns how many results are still to come. */
   constructor(left: () => string) {
     super();
     this.#left = left;
@@ -328,20 +330,20 @@ class CompletedQueue<T> extends Queue<T> {
 
 /** Options of {@linkcode asCompleted}. */
 export interface AsCompletedOptions {
-  /** For all of them together, in seconds; `null`: as long as it takes. @default null */
+  /** For all awaitables together, in seconds; `null` for no limit. @default null */
   timeout?: number | null | undefined;
 }
 
 /**
- * The things waited for, in the order in which they are done.
+ * Iterates over awaitables in the order in which they are done.
  *
- * `for await` gives each as a Future that is done, the very Task or Future that was passed in, if one was. A plain `for`
- * gives promises of the next results: each begins to wait when it is awaited, and gets the next result from there.
- * (TypeScript takes what `for await` gives for awaited: await it, and the types fit.)
+ * `for await` yields each as a Future that is done: the Task or Future that was passed in, if it was one. A plain `for`
+ * yields promises of the next results: each begins to wait when it is awaited, and gets the next result from then on.
+ * (TypeScript assumes that `for await` yields results: await each value, and the types fit.)
  *
  * Python: `asyncio.as_completed()`, as since 3.13.
  *
- * @throws {TimeoutError} In the iteration, if the time is over before all are done.
+ * @throws {TimeoutError} In the iteration, if the timeout is reached before all are done.
  * @throws {TypeError} If `awaitables` is not iterable, or holds something that cannot be waited for.
  *
  * @example
@@ -371,7 +373,7 @@ export function asCompleted<A extends Awaitable<unknown>>(
   }
   const todo = new Set([...new Set(awaitables)].map((awaitable) => ensureFuture(awaitable as Awaitable<T>)));
   const all = todo.size;
-  // In objects, because a promise of a Future would wait for it.
+  // Wrapped in objects, because a promise would wait for a Future that it resolves to.
   const done = new CompletedQueue<{ readonly future: Future<T> | null }>(() => `${todo.size} of ${all} pending`);
   let left = todo.size;
   const timer =
@@ -422,10 +424,10 @@ export function asCompleted<A extends Awaitable<unknown>>(
 }
 
 /**
- * Protects something from the cancellation of whoever waits for it.
+ * Protects an awaitable from the cancellation of the task that waits for it.
  *
- * When the waiting task is cancelled, it gets the CancelledError, and the protected one goes on. Keep a reference to it:
- * what it throws then goes to the loop's exception handler.
+ * If the waiting task is cancelled, it gets the CancelledError, and the protected awaitable continues. Keep a reference
+ * to the awaitable: if it fails afterwards, the error is reported to the loop's exception handler.
  *
  * Python: `asyncio.shield()`.
  *
@@ -477,7 +479,7 @@ export function shield<T>(awaitable: Awaitable<T>): Future<T> {
   return outer;
 }
 
-/** Those whose error will be reported: once, however many have stopped waiting for it. */
+/** The Futures whose error will be reported, once, however many waits for them were cancelled. */
 const reporting = new WeakSet<Future<unknown>>();
 
 function reportError(inner: Future<unknown>): void {

@@ -1,12 +1,12 @@
 /**
- * Future: a result that is not there yet.
+ * Future: a result that is set later.
  *
- * Theory of operation. A Future is no promise but can be awaited: `await` calls its `then` in the flow of the code that
- * awaits, on every runtime, and so learns which task waits for it. That is the link on which cancellation travels: to
- * cancel a task that awaits a Future is to cancel the Future, as in asyncio.
+ * Theory of operation. A Future is not a native promise, but can be awaited: on every runtime, `await` calls its `then`
+ * in the flow of the awaiting code, so the Future learns which task waits for it. Cancellation uses that link:
+ * cancelling a task that awaits a Future cancels the Future, as in asyncio.
  *
- * A result reaches the awaiting task in the next iteration of the loop. A `cancel()` of that task in between still wins:
- * the task gets the CancelledError instead, again as in asyncio.
+ * A result reaches the awaiting task in the next iteration of the loop. A `cancel()` of that task in between takes
+ * precedence: the task gets the CancelledError instead, again as in asyncio.
  */
 
 import type { Context } from "../contextvars/context.ts";
@@ -33,12 +33,12 @@ import { type Cancellable, type Receiver, Settleable, type WaitingTask, waitingT
 
 type State = "pending" | "cancelled" | "finished";
 
-/** A function of the library itself, which waits for nothing and cannot fail. */
+/** A function of the library itself, which does not wait and cannot throw. */
 class Observer implements Ready {
   readonly #callback: () => void;
-  /** Who observes, for messages. */
+  /** The name of the observer, for messages. */
   readonly observer: string | undefined;
-  /** The task that waits for what is observed. */
+  /** The task that waits for the observed Future. */
   readonly awaitedBy: object | null;
 
   constructor(callback: () => void, observer: string | undefined, awaitedBy: object | null) {
@@ -53,7 +53,7 @@ class Observer implements Ready {
   }
 }
 
-/** A task that waits for a Future; for the task, the wait it can be cancelled out of. */
+/** A task's wait for a Future, which cancelling the task ends. */
 class FutureWait<T> extends Settleable<T> implements Cancellable, Ready {
   readonly #future: Future<T>;
   readonly #task: WaitingTask | null = waitingTask();
@@ -91,15 +91,15 @@ class FutureWait<T> extends Settleable<T> implements Cancellable, Ready {
 }
 
 /**
- * A result that will be set later, or an error, or a cancellation.
+ * A result, an error or a cancellation that will be set later.
  *
- * It can be awaited by any number of tasks. To await it in a task links the two: cancelling the task cancels the Future.
+ * Any number of tasks can await it. Awaiting it in a task links the two: cancelling the task cancels the Future.
  *
  * Python: `asyncio.Future`. Differs: `then`, `catch` and `finally` besides `await`.
  *
  * @typeParam T - The type of the result.
  *
- * @example Handing a result over
+ * @example Passing a result on
  * ```ts
  * import * as asyncio from "contextvars/asyncio";
  * import assert from "node:assert/strict";
@@ -113,25 +113,28 @@ export class Future<T> implements Promise<T> {
   declare readonly [Symbol.toStringTag]: string;
 
   static {
-    // On the prototype: they are the same for all.
+    // On the prototype, because they are the same for all Futures.
     Object.defineProperty(this.prototype, FUTURE, { value: true });
     Object.defineProperty(this.prototype, Symbol.toStringTag, { value: "Future", configurable: true });
   }
 
   #state: State = "pending";
   #result: T | undefined;
-  /** Tells an error that is `null`, which JavaScript allows, from none. */
+  /** Distinguishes the error `null`, which JavaScript allows, from no error. */
   #failed = false;
-  /** Of a task that was cancelled: the CancelledError of its body, until somebody has asked for it. */
+  /** The error; for a cancelled task, the CancelledError of its body until it is retrieved. */
   #exception: unknown = null;
-  /** @internal What the cancellation came with; of a task, the latest request to end. */
+  /** @internal The message of the cancellation; for a task, that of the latest request. */
   _cancelMessage: CancelMessage;
-  /** Who goes into the queue when it is done, in the order in which they came. */
+  /** The items that are queued when it is done, in order. */
   #waiting: Ready | Set<Ready> | null = null;
-  /** Those of them that `removeDoneCallback()` can take back. */
+  /** The callbacks among them, which `removeDoneCallback()` can remove. */
   #callbacks: Map<(future: never) => unknown, Handle[]> | null = null;
   #unretrieved: Unretrieved | null = null;
-  /** @internal In debug mode, where it was made; otherwise not even a property, of which there may be very many. */
+  /**
+   * @internal In debug mode, the stack where it was created. Outside debug mode the property does not exist, since
+   * there may be very many Futures.
+   */
   declare readonly _stack: string | undefined;
 
   constructor() {
@@ -150,7 +153,7 @@ export class Future<T> implements Promise<T> {
     return this.#state !== "pending";
   }
 
-  /** Whether it was cancelled. Python: `Future.cancelled()`. */
+  /** Whether the Future was cancelled. Python: `Future.cancelled()`. */
   cancelled(): boolean {
     return this.#state === "cancelled";
   }
@@ -160,8 +163,8 @@ export class Future<T> implements Promise<T> {
    *
    * Python: `Future.result()`.
    *
-   * @throws {InvalidStateError} If it is not done yet.
-   * @throws {CancelledError} If it was cancelled. Any other error that was set is thrown as it is.
+   * @throws {InvalidStateError} If the Future is not done yet.
+   * @throws {CancelledError} If the Future was cancelled. An error that was set is thrown unchanged.
    */
   result(): T {
     const exception = this.#outcome("Result");
@@ -172,11 +175,11 @@ export class Future<T> implements Promise<T> {
   }
 
   /**
-   * The error that was set, or `null` where there is a result.
+   * The error that was set, or `null` if there is a result.
    *
    * Python: `Future.exception()`.
    *
-   * @throws {InvalidStateError} If it is not done yet.
+   * @throws {InvalidStateError} If the Future is not done yet.
    * @throws {CancelledError} If it was cancelled.
    */
   exception(): unknown {
@@ -184,7 +187,7 @@ export class Future<T> implements Promise<T> {
   }
 
   /**
-   * Sets the result, and lets everybody go on who waits for it.
+   * Sets the result; all code that waits for it continues.
    *
    * Python: `Future.set_result()`. Differs: no Future can be the result.
    *
@@ -200,9 +203,9 @@ export class Future<T> implements Promise<T> {
   }
 
   /**
-   * Sets an error, which everybody gets who waits for the result.
+   * Sets an error; all code that waits for the result gets it.
    *
-   * If nobody ever asks for it, the loop's exception handler is told.
+   * An error that is never retrieved is reported to the loop's exception handler.
    *
    * Python: `Future.set_exception()`. Differs: any value can be set.
    *
@@ -214,11 +217,11 @@ export class Future<T> implements Promise<T> {
   }
 
   /**
-   * Cancels it: everybody who waits for it gets a CancelledError.
+   * Cancels the Future: all code that waits for it gets a CancelledError.
    *
    * Python: `Future.cancel()`.
    *
-   * @param message - Put into the CancelledError.
+   * @param message - The message of the CancelledError.
    * @returns False if it was done already.
    */
   cancel(message?: string): boolean;
@@ -233,11 +236,11 @@ export class Future<T> implements Promise<T> {
   }
 
   /**
-   * Has the function called, with this Future, once it is done: in a later turn of the loop, never at once.
+   * Calls the function with this Future once it is done: in a later turn of the loop, never immediately.
    *
    * Python: `Future.add_done_callback()`.
    *
-   * @param callback - Gets the Future. What it throws goes to the loop's exception handler.
+   * @param callback - Called with the Future. If it throws, the error is reported to the loop's exception handler.
    * @throws {TypeError} If `callback` is not a function.
    */
   addDoneCallback(callback: (future: this) => unknown, options?: CallbackOptions): void {
@@ -258,11 +261,11 @@ export class Future<T> implements Promise<T> {
   }
 
   /**
-   * Takes back every registration of the function that has not been called yet.
+   * Removes every registration of the function that has not been called yet.
    *
    * Python: `Future.remove_done_callback()`.
    *
-   * @returns How many there were.
+   * @returns The number of removed registrations.
    */
   removeDoneCallback(callback: (future: this) => unknown): number {
     const handles = this.#callbacks?.get(callback) ?? [];
@@ -274,11 +277,11 @@ export class Future<T> implements Promise<T> {
   }
 
   /**
-   * What `await` calls. In a task it links the two: cancelling the task cancels this Future.
+   * Called by `await`. In a task it links the two: cancelling the task cancels this Future.
    *
-   * Python: `await future`. Differs: can be called as a promise's `then`.
+   * Python: `await future`. Differs: can be called like a promise's `then`.
    */
-  // biome-ignore lint/suspicious/noThenProperty: to be awaited is what it is for
+  // biome-ignore lint/suspicious/noThenProperty: a Future exists to be awaited
   then<R1 = T, R2 = never>(
     onFulfilled?: ((value: T) => R1 | PromiseLike<R1>) | null,
     onRejected?: ((reason: unknown) => R2 | PromiseLike<R2>) | null,
@@ -286,12 +289,12 @@ export class Future<T> implements Promise<T> {
     return this._wait().then(onFulfilled, onRejected);
   }
 
-  /** As a promise's `catch`. Python: has no such method. */
+  /** Like a promise's `catch`. Python: has no such method. */
   catch<R = never>(onRejected?: ((reason: unknown) => R | PromiseLike<R>) | null): Promise<T | R> {
     return this._wait().catch(onRejected);
   }
 
-  /** As a promise's `finally`. Python: has no such method. */
+  /** Like a promise's `finally`. Python: has no such method. */
   finally(onFinally?: (() => void) | null): Promise<T> {
     return this._wait().finally(onFinally);
   }
@@ -306,7 +309,7 @@ export class Future<T> implements Promise<T> {
     return this.toString();
   }
 
-  /** @internal The Context in which an error is reported that nobody asked for. */
+  /** @internal The Context in which an unretrieved error is reported. */
   _reportContext(): Context | undefined {
     return undefined;
   }
@@ -321,7 +324,7 @@ export class Future<T> implements Promise<T> {
     return this.#state;
   }
 
-  /** @internal What a task waits for that waits for it. */
+  /** @internal The description of a task's wait for this Future. */
   _awaitedAs(): string {
     return repr(this);
   }
@@ -331,7 +334,7 @@ export class Future<T> implements Promise<T> {
     return this.#failed;
   }
 
-  /** @internal What `toString()` shows after the state. */
+  /** @internal The parts of `toString()` after the state. */
   _details(): string[] {
     if (this.#state === "pending") {
       return this.#callbackNames();
@@ -359,11 +362,11 @@ export class Future<T> implements Promise<T> {
   }
 
   /**
-   * @internal Has the function called when it is done, in turn with the callbacks: for the library's own bookkeeping.
-   * It must not throw.
+   * @internal Calls the function when the Future is done, in order with the callbacks; for the library's own
+   * bookkeeping. The function must not throw.
    *
-   * @param name - Who observes, for messages.
-   * @param awaitedBy - The task that waits by this; the running one by default, where there is a name.
+   * @param name - The name of the observer, for messages.
+   * @param awaitedBy - The task that waits through this observer; by default the running task, if there is a name.
    */
   _observe(
     callback: () => void,
@@ -379,7 +382,7 @@ export class Future<T> implements Promise<T> {
     return observer;
   }
 
-  /** @internal The tasks that wait for it, in the order in which they came. */
+  /** @internal The tasks that wait for it, in order. */
   _awaitedBy(): Set<object> {
     const tasks = new Set<object>();
     for (const item of this.#waitingItems()) {
@@ -391,7 +394,7 @@ export class Future<T> implements Promise<T> {
     return tasks;
   }
 
-  /** @internal Takes an observer back. */
+  /** @internal Removes an observer. */
   _unobserve(observer: Ready): void {
     if (this.#waiting instanceof Set) {
       this.#waiting.delete(observer);
@@ -400,7 +403,7 @@ export class Future<T> implements Promise<T> {
     }
   }
 
-  /** @internal @param stepEnds - Whether the running step has come to its end with this. */
+  /** @internal @param stepEnds - Whether the running step ends with this call. */
   _finish(result: T, stepEnds = false): void {
     this.#result = result;
     this.#end("finished", stepEnds);
@@ -412,11 +415,11 @@ export class Future<T> implements Promise<T> {
     this.#exception = exception;
     this.#end("finished");
     this.#unretrieved = new Unretrieved(this);
-    // Behind those that wait, most of whom ask for the error.
+    // After the waiting code, most of which retrieves the error.
     soon(this.#unretrieved);
   }
 
-  /** @internal What is reported if nobody asks for the error. */
+  /** @internal The report if the error is never retrieved. */
   _failure(): Failure {
     return {
       message: `${this._kind} exception was never retrieved`,
@@ -427,21 +430,21 @@ export class Future<T> implements Promise<T> {
     };
   }
 
-  /** @internal @param error - What the body of a task threw. */
+  /** @internal @param error - The error that a task's body threw. */
   _cancelled(message: CancelMessage, error: CancelledError | null = null): void {
     this._cancelMessage = message;
     this.#exception = error;
     this.#end("cancelled");
   }
 
-  /** @internal The error of the body for the first who asks; a new one, with a stack of its own, for everybody else. */
+  /** @internal Returns the body's error for the first caller, and a new one with its own stack for all others. */
   _cancelledError(): CancelledError {
     const error = this.#exception as CancelledError | null;
     this.#exception = null;
     return error ?? fromCallback(cancelledError(this._cancelMessage));
   }
 
-  /** The error, or `null`; from here on somebody knows of it. */
+  /** Returns the error or `null`, and marks the error as retrieved. */
   #outcome(wanted: "Result" | "Exception"): unknown {
     if (this.#state === "cancelled") {
       throw thrownHere(this._cancelledError());
@@ -479,7 +482,7 @@ export class Future<T> implements Promise<T> {
 
   #enqueue(item: Ready): void {
     if (this.#waiting === null) {
-      // There is one as a rule.
+      // Usually there is one.
       this.#waiting = item;
     } else if (this.#waiting instanceof Set) {
       this.#waiting.add(item);
@@ -505,7 +508,7 @@ export class Future<T> implements Promise<T> {
     return wait.promise;
   }
 
-  /** @internal Tells the outcome, or the cancellation that came after it. */
+  /** @internal Settles the wait with the outcome, or with a cancellation that came after it. */
   _tell(wait: Receiver<T>, cancelled: CancelledError | null): void {
     this.#retrieved();
     if (this.#state === "cancelled") {
@@ -520,11 +523,11 @@ export class Future<T> implements Promise<T> {
   }
 }
 
-/** A Future of the library's own, which nobody sees: whoever waits for it waits for what it stands for. */
+/** An internal Future of the library. Messages describe a task that waits for it by the call that it belongs to. */
 export class InnerFuture<T> extends Future<T> {
   readonly #what: () => string;
 
-  /** @param what - The call that waits, and what it waits for. */
+  /** @param what - Describes the call that waits, and what it waits for. */
   constructor(what: () => string) {
     super();
     this.#what = what;
@@ -545,7 +548,7 @@ export function isfuture(value: unknown): value is Future<unknown> {
   return hasBrand(value, FUTURE);
 }
 
-/** Who waits, for messages. */
+/** The name of a waiting item, for messages. */
 function callbackName(item: Ready): string | undefined {
   if (item instanceof Observer) {
     return item.observer;

@@ -211,7 +211,7 @@ export class Event {
     return this.toString();
   }
 
-  /** @internal What its `wait()` is, for messages. */
+  /** @internal The text for a waiting `wait()`, for messages. */
   _what(): string {
     return `${className(this)}.wait()`;
   }
@@ -382,7 +382,7 @@ export class Condition extends Holdable {
     }
   }
 
-  /** @internal What its `wait()` is, for messages. */
+  /** @internal The text for a waiting `wait()`, for messages. */
   _what(): string {
     return `${className(this)}.wait()`;
   }

@@ -402,7 +402,7 @@ async function startTls(
  *
  * Python: `asyncio.get_running_loop()`. Differs: never fails, because Node's loop always runs.
  */
-// Defined here, so that a bundle with this function has the loop, too.
+// Defined here, so that a bundle with this function also contains the loop.
 export function getRunningLoop(): EventLoop {
   return runningLoop();
 }

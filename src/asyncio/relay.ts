@@ -108,12 +108,15 @@ async function pump(reader: StreamReader, writer: StreamWriter): Promise<number>
   return passing.count;
 }
 
-/** One read for many chunks: it writes each when it arrives, and ends where it has to wait for room, or at EOF. */
+/**
+ * A single read for many chunks: it writes each chunk when it arrives, and ends when it has to wait for room, or at
+ * EOF.
+ */
 class Passing implements Taker {
   readonly method = "relay";
   readonly owner = "";
   readonly #writer: StreamWriter;
-  /** The time limit of a read is to be that of a pause in between. */
+  /** Whether to end after each chunk, so that the time limit of a read applies to the pause between chunks. */
   readonly #endsEachTime: boolean;
   count = 0;
 

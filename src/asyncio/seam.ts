@@ -1,7 +1,7 @@
 /**
- * What `contextvars/testing` needs of asyncio that is not public: the clock, and what connections and servers are made of.
+ * The internals of asyncio that `contextvars/testing` needs: the clock, and the parts of connections and servers.
  *
- * Nothing of it is for programs.
+ * Programs must not use them.
  */
 export {
   checkBooleans,

@@ -299,7 +299,7 @@ export function runningProcesses(): Set<Process> {
   return new Set(running);
 }
 
-/** Warns about every running child that is not in `before`, and keeps none of them from letting this process end. */
+/** Warns about every running child that is not in `before`, which then no longer keeps this process alive. */
 export function leaveProcesses(before: ReadonlySet<Process>): void {
   for (const process of running) {
     if (!before.has(process)) {

@@ -1,5 +1,5 @@
 /**
- * Task: a function that runs in a Context of its own, and can be cancelled.
+ * Task: a function that runs in its own Context and can be cancelled.
  *
  * Theory of operation. A task calls its function in a flow that names the task, so that every wait of the library finds
  * it (`waits.ts`). Its body is a plain async function; the task's own part is the outcome and the cancellation:
@@ -8,10 +8,10 @@
  *                none pending     the request is kept (mustCancel) and delivered by the next wait, by the result that
  *                                 was on its way, or by the end of the body
  *
- * A delivered cancellation is an ordinary rejection. The body may catch it and go on; `cancelling()` still counts it,
- * until `uncancel()`.
+ * A delivered cancellation is an ordinary rejection. The body may catch it and continue; `cancelling()` still counts
+ * it, until `uncancel()`.
  *
- * A new task starts in the next iteration of the loop, after what was ready before it.
+ * A new task starts in the next iteration of the loop, after the items that were ready before it.
  */
 
 import { type Context, copyContext } from "../contextvars/context.ts";
@@ -61,48 +61,51 @@ import {
 export interface TaskOptions {
   /** Shown by `getName()` and in messages. @default "Task-1", "Task-2", ... */
   name?: string | undefined;
-  /** The Context to run in; what the task sets stays in it. @default a copy of the current one */
+  /** The Context to run in; values that the task sets stay in it. @default a copy of the current one */
   context?: Context | undefined;
-  /** Whether to run the function at once, up to its first wait, instead of a moment later. @default false */
+  /**
+   * Whether to run the function immediately, up to its first wait, instead of in the next iteration of the loop.
+   * @default false
+   */
   eagerStart?: boolean | undefined;
   /** Cancels the task when it is aborted; its reason is the `cause` of the CancelledError. @default none */
   signal?: AbortSignal | undefined;
 }
 
 /**
- * What can be waited for: a function, which becomes a task with a copy of the Context; a Task or Future; or any promise,
- * which is observed but cannot be interrupted.
+ * A value that can be waited for: a function, which becomes a task with a copy of the Context; a Task or Future; or any
+ * promise, which is observed but cannot be interrupted.
  */
 export type Awaitable<T> = (() => T | PromiseLike<T>) | PromiseLike<T>;
 
 /** The type of an Awaitable's result. */
 export type AwaitedResult<A> = A extends () => infer R ? Awaited<R> : Awaited<A>;
 
-/** The tasks that are not done: each knows its neighbours, which costs less than a place in a Set. */
+/** The tasks that are not done: a linked list, which costs less than a place in a Set. */
 let oldest: Task<unknown> | null = null;
 let newest: Task<unknown> | null = null;
-/** The same in debug mode, where they are held weakly, so that it shows when one can never end. */
+/** In debug mode, weak references to these tasks, so that a task that can never end is noticed when it is collected. */
 const references = new Set<WeakRef<Task<unknown>>>();
-/** Which of those is a task's own; not a property of the task, because nearly no task has one. */
+/** The weak reference of each task; not a property of the task, because almost no task has one. */
 const watched = new WeakMap<Task<unknown>, WeakRef<Task<unknown>>>();
 let nextNumber = 1;
 
 const NO_OPTIONS: TaskOptions & InternalOptions = {};
 
-/** A name that is made when it is asked for. */
+/** A name that is created when it is first read. */
 interface LazyName {
   toString(): string;
 }
 
-/** What only the library itself says of a task. */
+/** Options that only the library itself uses. */
 interface InternalOptions {
-  /** Gives the name when it is asked for. */
+  /** Creates the name when it is first read. */
   readonly lazyName?: LazyName;
-  /** Gets the task before it starts. */
+  /** Called with the task before it starts. */
   readonly onMade?: (task: Task<unknown>) => void;
 }
 
-/** What a task waits for that was not started yet: its turn. */
+/** The wait of a task that has not started yet: it waits for its turn. */
 const START: Cancellable = {
   isOutside: () => false,
   waitedFor: () => null,
@@ -111,12 +114,12 @@ const START: Cancellable = {
 };
 
 /**
- * A function that runs by itself, in its own Context; made by {@linkcode createTask}.
+ * A function that runs concurrently in its own Context; created by {@linkcode createTask}.
  *
- * It is a Future of what the function returns. Awaiting it in another task links the two: a cancellation of the one that
- * waits cancels this one.
+ * It is a Future of the function's result. Awaiting it in another task links the two: cancelling the waiting task
+ * cancels this one.
  *
- * Python: `asyncio.Task`. Differs: made from a function, not from a coroutine object.
+ * Python: `asyncio.Task`. Differs: created from a function, not from a coroutine object.
  *
  * @typeParam T - The type of the result.
  */
@@ -125,19 +128,19 @@ export class Task<T> extends Future<T> {
     Object.defineProperty(this.prototype, TASK, { value: true });
   }
 
-  /** The function; its name only when it has ended, so that what it closes over can be collected. */
+  /** The function; only its name after it has ended, so that its closure can be garbage-collected. */
   #body: (() => T | PromiseLike<T>) | { readonly name: string | undefined };
   readonly #flow: Flow;
-  /** A number stands for the name that a task has by itself, an object for one that is made when it is asked for. */
+  /** A number for a default name, an object for a name that is created when it is first read. */
   #name: string | number | LazyName;
-  /** Waits under way: one as a rule, more where the body waits for several things at once. */
+  /** The current waits: usually one, or several if the body waits for several things at the same time. */
   #wait: Cancellable | null = START;
   #moreWaits: Set<Cancellable> | null = null;
-  /** A cancellation that is not delivered yet. */
+  /** Whether a cancellation has not been delivered yet. */
   #mustCancel = false;
   #cancelRequests = 0;
   #abort: AbortController | null = null;
-  /** Its neighbours among the tasks that are not done. */
+  /** The neighbours in the list of tasks that are not done. */
   #older: Task<unknown> | null = null;
   #newer: Task<unknown> | null = null;
 
@@ -176,21 +179,21 @@ export class Task<T> extends Future<T> {
     this.#name = String(name);
   }
 
-  /** The Context the task runs in, itself and not a copy. Python: `Task.get_context()`. */
+  /** The Context the task runs in; not a copy. Python: `Task.get_context()`. */
   getContext(): Context {
     return this.#flow.context as Context;
   }
 
   /**
-   * Asks the task to end: its wait, or its next one, throws a CancelledError.
+   * Requests that the task end: its current or next wait throws a CancelledError.
    *
-   * The body may catch the error to clean up, and may go on; it may be at any depth of plain async functions. A task
-   * that waits for another one cancels that one first. A task that was not started yet never runs. Promises that are
-   * not the library's are not interrupted: pass them {@linkcode signal}.
+   * The body may catch the error to clean up, and may continue; the wait may be at any depth of plain async functions.
+   * If the task waits for another task, that task is cancelled first. A task that has not started yet never runs.
+   * Promises that are not the library's are not interrupted: pass {@linkcode signal} to the functions that return them.
    *
-   * Python: `Task.cancel()`. Differs: a wait whose result has arrived already is not interrupted; the next one is.
+   * Python: `Task.cancel()`. Differs: a wait whose result has already arrived is not interrupted; the next wait is.
    *
-   * @param message - Put into the CancelledError.
+   * @param message - The message of the CancelledError.
    * @returns False if the task was done already.
    */
   override cancel(message?: string): boolean;
@@ -213,13 +216,14 @@ export class Task<T> extends Future<T> {
     return true;
   }
 
-  /** How often the task was asked to end, less `uncancel()`. Python: `Task.cancelling()`. */
+  /** The number of `cancel()` calls minus the number of `uncancel()` calls. Python: `Task.cancelling()`. */
   cancelling(): number {
     return this.#cancelRequests;
   }
 
   /**
-   * Takes one request to end back: whoever made it has dealt with it. At zero an undelivered one is dropped.
+   * Withdraws one cancellation request, because the code that made it has handled it. When no request is left, a
+   * cancellation that has not been delivered yet is dropped.
    *
    * Python: `Task.uncancel()`.
    *
@@ -241,7 +245,7 @@ export class Task<T> extends Future<T> {
   /**
    * A signal that is aborted when the task is cancelled: `fetch(url, { signal: currentTask()?.signal })`.
    *
-   * Its reason is the CancelledError. A new signal is made once `uncancel()` has taken back all requests.
+   * Its reason is the CancelledError. A new signal is created once `uncancel()` has withdrawn all requests.
    *
    * Python: has no such thing; there every await can be interrupted.
    */
@@ -256,13 +260,15 @@ export class Task<T> extends Future<T> {
   }
 
   /**
-   * Where the task waits: all functions of the program from its own to the innermost, the oldest first. Of a task that has
-   * failed, where its error was made. Empty if it has not begun or has ended, and while it waits for a foreign promise.
+   * Returns where the task waits: all functions of the program from the task's own to the innermost, the oldest first.
+   * For a failed task, returns where its error was created. The result is empty if the task has not begun or has ended,
+   * and while it waits for a promise that is not the library's.
    *
-   * Nothing is recorded for it: V8 is asked now, and the task is not disturbed. On Bun it is known in debug mode only,
-   * and not of a task that awaits a Task or Future.
+   * Nothing is recorded in advance: the stack is taken from V8 now, without affecting the task. On Bun it is known only
+   * in debug mode, and not for a task that awaits a Task or Future.
    *
-   * Python: `Task.get_stack()`. Differs: gives a promise, and all functions of a task that waits, where Python gives one.
+   * Python: `Task.get_stack()`. Differs: returns a promise; for a waiting task, returns all its functions, while Python
+   * returns one.
    *
    * @throws {TypeError} If `limit` is not a whole number.
    */
@@ -279,9 +285,9 @@ export class Task<T> extends Future<T> {
   }
 
   /**
-   * Prints where the task waits, the oldest function first; of a task that has failed, with its error.
+   * Prints where the task waits, the oldest function first; for a failed task, with its error.
    *
-   * Python: `Task.print_stack()`. Differs: gives a promise; has no lines of the source.
+   * Python: `Task.print_stack()`. Differs: returns a promise; prints no source lines.
    *
    * @param options - `file` has a `write()`; by default standard error.
    * @throws {TypeError} If `limit` is not a whole number.
@@ -304,18 +310,18 @@ export class Task<T> extends Future<T> {
     file.write(`${lines.join("\n")}\n`);
   }
 
-  /** @internal The program's frames, the innermost first; of the running task, those above the caller. */
+  /** @internal The program's frames, the innermost first; for the running task, those of the caller and below it. */
   async _frames(): Promise<FrameCallGraphEntry[]> {
     if (isRunning(this)) {
       return framesIn(stackNow());
     }
     const stacks = await Promise.all(this._waits().map((wait) => wait.probe()));
-    // Of several waits, the one that most functions wait for.
+    // Of several waits, the one with the deepest stack.
     return stacks.map(framesIn).reduce((longest, each) => (each.length > longest.length ? each : longest), []);
   }
 
   /**
-   * Not possible: a task's result is what its function returns.
+   * Not supported: a task's result is what its function returns.
    *
    * Python: `Task.set_result()`.
    *
@@ -326,7 +332,7 @@ export class Task<T> extends Future<T> {
   }
 
   /**
-   * Not possible: a task's error is what its function throws.
+   * Not supported: a task's error is what its function throws.
    *
    * Python: `Task.set_exception()`.
    *
@@ -359,7 +365,7 @@ export class Task<T> extends Future<T> {
     return functionName(this.#body);
   }
 
-  /** @internal What it waits for, as text; nothing where it waits for its turn only. */
+  /** @internal The descriptions of its waits; none if it waits only for its turn. */
   _waitsFor(): string[] {
     return this._isInForeignHands
       ? ["<a promise that is not the library's>"]
@@ -376,7 +382,7 @@ export class Task<T> extends Future<T> {
   /** @internal */
   override _wait(): Promise<T> {
     if (waitingTask() === this && !this.done()) {
-      // A link of the task to itself would have `cancel()` go round in circles.
+      // With a link of the task to itself, `cancel()` would never end.
       return quiet(
         new Yield(undefined).promise.then(() => {
           throw new RuntimeError(`Task cannot await on itself: ${this}`, { code: "ERR_TASK_AWAITS_ITSELF" });
@@ -426,10 +432,10 @@ export class Task<T> extends Future<T> {
   }
 
   /**
-   * @internal The cancellation that an error of the body stands for, which is hereby delivered; otherwise `null`.
+   * @internal The cancellation that caused an error of the body, which then counts as delivered; otherwise `null`.
    *
-   * Functions that are given an aborted signal throw its reason, or an AbortError, with the reason as its cause or
-   * without. The latter counts while nobody has got the cancellation otherwise.
+   * Functions with an aborted signal throw its reason, or an AbortError with or without the reason as its cause. An
+   * AbortError without it counts if the cancellation has not been delivered in another way.
    */
   _cancellationIn(error: unknown): CancelledError | null {
     const signal = this.#abort?.signal;
@@ -449,7 +455,7 @@ export class Task<T> extends Future<T> {
     return true;
   }
 
-  /** Starts the body. The outer flow is that which goes on when the body waits. */
+  /** Starts the body. `outer` is the flow that continues when the body waits. */
   #start(outer: Flow | null): void {
     if (this.#mustCancel) {
       this.#end();
@@ -475,7 +481,8 @@ export class Task<T> extends Future<T> {
 
   /** @internal */
   _runBody(): void {
-    // Called by itself: as a method it would have the task as its `this`, and errors would keep that.
+    // Called as a plain function: as a method it would have the task as its `this`, and errors would keep the task
+    // alive.
     const body = this.#body as () => T | PromiseLike<T>;
     let outcome: T | PromiseLike<T>;
     try {
@@ -488,7 +495,8 @@ export class Task<T> extends Future<T> {
       this.#returned(outcome as T);
       return;
     }
-    // One that was started eagerly may end within the step of its maker, which goes on: nothing may run before that ends.
+    // A task that was started eagerly may end within the step of its creator: nothing else may run before that step
+    // ends.
     const hasOwnSteps = this.#flow.outer === null;
     whenSettled(
       outcome as PromiseLike<T>,
@@ -501,8 +509,8 @@ export class Task<T> extends Future<T> {
     this.#end();
     if (isDebug() && this.#cancelRequests > 0 && !this.#mustCancel) {
       warn(
-        `${this} was cancelled and returned all the same: a catch has swallowed the CancelledError. ` +
-          "Throw it again (see isCancelled), or call uncancel() if that was meant.",
+        `${this} was cancelled but returned normally: a catch swallowed the CancelledError. ` +
+          "Rethrow it (see isCancelled), or call uncancel() if this was intended.",
       );
     }
     if (this.#mustCancel) {
@@ -568,22 +576,22 @@ export class Task<T> extends Future<T> {
     }
   }
 
-  /** @internal The one that was made next, of those that are not done. */
+  /** @internal The next newer task that is not done. */
   get _newer(): Task<unknown> | null {
     return this.#newer;
   }
 
-  /** @internal What it waits for, as far as that is the library's. */
+  /** @internal The library's waits that the task is in. */
   _waits(): Cancellable[] {
     return [...(this.#wait === null ? [] : [this.#wait]), ...(this.#moreWaits ?? [])];
   }
 }
 
-/** So many tasks that wait for each other are shown in the text of the first. */
+/** How many tasks that wait for each other are shown in the text of the first. */
 const SHOWN_TASKS = 3;
 let shownTasks = 0;
 
-/** The text, or `...` where it would stand in the texts of too many others. */
+/** The text, or `...` if it is nested in the texts of too many others. */
 function nestedText(text: () => string | undefined): string | undefined {
   if (shownTasks === SHOWN_TASKS) {
     return "...";
@@ -596,7 +604,7 @@ function nestedText(text: () => string | undefined): string | undefined {
   }
 }
 
-/** Whether the value is a Task, of whatever installed copy of the package. */
+/** Whether the value is a Task, from any installed copy of the package. */
 export function isTask(value: unknown): value is Task<unknown> {
   return hasBrand(value, TASK);
 }
@@ -616,13 +624,13 @@ function cancelOnAbort(task: Task<unknown>, signal: AbortSignal): void {
 }
 
 /**
- * Runs the function as a task: by itself, in a Context of its own.
+ * Runs the function as a task: concurrently, in its own Context.
  *
- * It starts when the running code comes to its end or waits. What it sets is seen in the task only.
+ * The task starts when the running code ends or waits. Values that it sets are visible only in the task.
  *
  * Python: `asyncio.create_task()`. Differs: takes a function, not a coroutine object.
  *
- * @param callable - What to run. Not a promise: that has started already, in the wrong context.
+ * @param callable - The function to run. Not a promise, which has already started, in the wrong Context.
  * @throws {TypeError} If `callable` is not a function.
  *
  * @example
@@ -661,16 +669,16 @@ export function createTask<T>(callable: () => T | PromiseLike<T>, options: TaskO
 /**
  * The task whose code is running, or `null` outside any task.
  *
- * A callback of Node that a task registered counts as the task's code, until the task is done.
+ * A Node callback that a task registered counts as the task's code until the task is done.
  *
- * Python: `asyncio.current_task()`. Differs: `null` instead of an error where no loop runs.
+ * Python: `asyncio.current_task()`. Differs: never throws, since a loop is always running.
  */
 export function currentTask(): Task<unknown> | null {
   const { owner } = currentFlow();
   return owner !== null && !(owner as Task<unknown>).done() ? (owner as Task<unknown>) : null;
 }
 
-/** Whether the task's code is running, perhaps a task inside it that it has started eagerly. */
+/** Whether the task's code is running, including a task that it has started eagerly. */
 function isRunning(task: object): boolean {
   for (let flow: Flow | null = currentFlow(); flow !== null; flow = flow.outer) {
     if (flow.owner === task) {
@@ -680,7 +688,7 @@ function isRunning(task: object): boolean {
   return false;
 }
 
-/** What is said of a task that was collected before it was done. */
+/** The report about a task that was garbage-collected before it was done. */
 interface Destroyed {
   readonly task: string;
   readonly stack: string | undefined;
@@ -698,7 +706,7 @@ function watch(task: Task<unknown>): void {
   destroyed.register(task, { task: String(task), stack: task._stack }, reference);
 }
 
-/** False where the task is not watched. */
+/** Returns `false` if the task is not watched. */
 function stopWatching(task: Task<unknown>): boolean {
   const reference = references.size === 0 ? undefined : watched.get(task);
   if (reference === undefined) {
@@ -725,14 +733,15 @@ export function allTasks(): Set<Task<unknown>> {
 }
 
 /**
- * Waits for the given time, in seconds; other tasks, input and output go on meanwhile. 0 waits for one turn of the loop.
+ * Waits for the given time, in seconds, while other tasks, input and output continue. 0 waits for one turn of the loop.
  *
  * After a cancellation no timer is left behind.
  *
  * Python: `asyncio.sleep()`.
  *
- * @param delay - In seconds; less than 0 is 0. Any length: the timers of Node end at 24 days, this does not.
- * @param result - What the promise resolves to.
+ * @param delay - In seconds; a negative delay counts as 0. The delay may be of any length, unlike Node's timers, which
+ * are limited to 24 days.
+ * @param result - The value that the promise resolves to.
  * @throws {ValueError} If `delay` is NaN.
  * @throws {TypeError} If `delay` is not a number, or `result` is a promise, a Future or a Task.
  * @throws {CancelledError} If the task is cancelled.
@@ -755,11 +764,12 @@ export function sleep<T>(delay: number, result?: T): Promise<T | undefined> {
 }
 
 /**
- * The awaitable as a Future: a function becomes a task, a Task or Future stays what it is, a promise is observed.
+ * Returns the awaitable as a Future: a function becomes a task, a Task or Future is returned itself, and a promise is
+ * observed.
  *
  * Python: `asyncio.ensure_future()`. Differs: a promise cannot be cancelled; cancelling its Future only stops waiting.
  *
- * @throws {TypeError} If it is nothing that can be waited for.
+ * @throws {TypeError} If `awaitable` cannot be waited for.
  */
 export function ensureFuture<T>(awaitable: Awaitable<T>): Future<T> {
   if (typeof awaitable === "function") {
@@ -774,7 +784,7 @@ export function ensureFuture<T>(awaitable: Awaitable<T>): Future<T> {
   return observed(awaitable, new Future());
 }
 
-/** The Future, which gets the outcome of the promise. */
+/** Returns the Future, which gets the outcome of the promise. */
 export function observed<T>(promise: PromiseLike<T>, future: Future<T>): Future<T> {
   settledFromOutside(future);
   whenSettled(

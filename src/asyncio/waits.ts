@@ -1,13 +1,13 @@
 /**
- * Waits: every place where the library makes a task wait.
+ * Waits: the base of every wait in the library.
  *
- * Theory of operation. A wait is a promise that the task which asked for it can be cancelled out of. The task is found
- * through the current flow, at the moment the wait begins; it keeps a list of the waits it has begun, and `cancel()`
- * turns to them. So cancellation works at any depth of plain async functions, with nothing passed along, and a wait
- * that was begun outside any task is simply not cancellable.
+ * Theory of operation. A wait is a promise that ends when its task is cancelled. The task is found through the current
+ * flow when the wait begins; it keeps a list of its waits, and `cancel()` cancels them. So cancellation works at any
+ * depth of plain async functions, without passing anything along, and a wait that begins outside any task cannot be
+ * cancelled.
  *
- * A promise that the library rejects may be one that nobody awaits yet (a read begun early, a sleep thrown away). It is
- * marked as handled: what a peer does, or a cancel, must not end the process with an unhandled rejection.
+ * The library may reject a promise that is not awaited yet (a read begun early, a discarded sleep). Such a promise is
+ * marked as handled: neither a peer nor a cancellation may end the process with an unhandled rejection.
  */
 import { currentFlow } from "../contextvars/current.ts";
 import { repr } from "../repr.ts";
@@ -21,51 +21,53 @@ import { addTimer, nextTimerOrder, removeTimer, type Timer, time } from "./timer
 
 export { noop, quiet, rejected } from "./async-stacks.ts";
 
-/** Something that a cancelled task has to be called back from. */
+/** A wait that a cancelled task has to end. */
 export interface Cancellable {
-  /** What is waited for, for messages; `null` where it is nothing that could be named. */
+  /** Describes what is waited for, for messages; `null` if it has no description. */
   waitedFor(): string | null;
-  /** Whether something may end it that is not the library's: a socket, a promise of others. For clocks of tests. */
+  /** Whether something outside the library may end it: a socket, another library's promise. For test clocks. */
   isOutside(): boolean;
-  /** The stack of the code that awaits; empty where the runtime does not tell. */
+  /** Returns the stack of the awaiting code; empty if the runtime does not report it. */
   probe(): Promise<string>;
-  /** Ends the wait with a CancelledError. False when it has ended already and only its task does not know yet. */
+  /**
+   * Ends the wait with a CancelledError. Returns `false` if it has already ended and only its task has not noticed yet.
+   */
   cancel(message: CancelMessage): boolean;
 }
 
-/** A task, as far as waits know it. */
+/** A task as waits see it. */
 export interface WaitingTask {
-  /** The wait begins. Cancels it at once if a cancellation is still to be delivered. */
+  /** Called when a wait begins. Cancels the wait immediately if a cancellation is pending. */
   _waitFor(wait: Cancellable): void;
-  /** The wait has ended. */
+  /** Called when a wait has ended. */
   _stopWaiting(wait: Cancellable): void;
-  /** The cancellation that is still to be delivered, which is hereby done; `null` where there is none. */
+  /** Returns the pending cancellation, which then counts as delivered; `null` if there is none. */
   _takeCancellation(): CancelledError | null;
   getName(): string;
   done(): boolean;
 }
 
-/** Futures that something from outside will settle, while a clock of a test asks for them. */
+/** The Futures that will be settled from outside the library, collected while a test clock needs them. */
 let outsideFutures: Set<object> | null = null;
 
-/** Has what `settledFromOutside()` is told put into the set, or nowhere. */
+/** Collects the arguments of `settledFromOutside()` in the set; `null` ends that. */
 export function collectOutsideFutures(futures: Set<object> | null): void {
   outsideFutures = futures;
 }
 
-/** Tells that a socket, or a promise of others, will settle the Future. */
+/** Records that a socket or another library's promise will settle the Future. */
 export function settledFromOutside(future: object): void {
   outsideFutures?.add(future);
 }
 
-/** The task that runs, or `null`. */
+/** The running task, or `null`. */
 export function waitingTask(): WaitingTask | null {
   return currentFlow().owner as WaitingTask | null;
 }
 
 /**
- * Calls one of the two functions, once, as `await` would go on with the value, which is a thenable of whatever make: one
- * that throws when it is looked at, or calls back twice, or at once.
+ * Calls one of the two functions, once, as `await` would continue. The value may be any thenable: one that throws when
+ * it is inspected, or that calls back twice or immediately.
  */
 export function whenSettled<T>(
   value: PromiseLike<T>,
@@ -74,31 +76,34 @@ export function whenSettled<T>(
 ): void {
   let promise: Promise<T>;
   try {
-    // The very value where it is a plain promise; otherwise a promise that asks it, in a microtask.
+    // The value itself if it is a native promise; otherwise a promise that calls its `then` in a microtask.
     promise = Promise.resolve(value);
   } catch (error) {
     onError(error);
     return;
   }
-  // Not its own `then`, if it has one: `await` does not look at that either.
+  // An own `then` property is ignored, as `await` does for native promises.
   void Promise.prototype.then.call(promise, onResult as (result: unknown) => void, onError);
 }
 
 let givenResolve: (value: never) => void;
 let givenReject: (error: unknown) => void;
-/** One function for all promises: a closure for each would cost more than the promise. */
+/** One function for all promises, because a closure for each would cost more than the promise. */
 function executor(resolve: (value: never) => void, reject: (error: unknown) => void): void {
   givenResolve = resolve;
   givenReject = reject;
 }
 
-/** On Node 20 and 22 a promise holds the flow it was made in, and so its task; these functions hold the promise. */
+/**
+ * On Node 20 and 22 a promise holds the flow in which it was created, and so its task; the two functions hold the
+ * promise.
+ */
 function forgetGiven(): void {
   givenResolve = noop;
   givenReject = noop;
 }
 
-/** Whoever gets an outcome. */
+/** The receiver of an outcome. */
 export interface Receiver<T> {
   fulfil(value: T): void;
   fail(error: unknown): void;
@@ -106,16 +111,16 @@ export interface Receiver<T> {
 
 /** The latest probe of a wait. */
 interface Probe {
-  /** How many there were. */
+  /** The number of probes so far. */
   readonly count: number;
   readonly stack: Promise<string>;
-  /** What the wait ends with while the probe is under way; `null` when it is over. */
+  /** The outcomes of the wait that arrive during the probe; `null` when the probe is over. */
   outcomes: (() => void)[] | null;
 }
 
 const probes = new WeakMap<object, Probe>();
 
-/** Each probe has the wait follow one more promise, so that after so many its stack is taken for what it was. */
+/** Each probe makes the wait follow one more promise, so after this many probes the last stack is returned again. */
 const MOST_PROBES = 16;
 
 /** A promise that is settled from outside. */
@@ -123,7 +128,10 @@ export abstract class Settleable<T> implements Receiver<T> {
   readonly promise: Promise<T>;
   #resolve: (value: T) => void;
   #reject: (error: unknown) => void;
-  /** In debug mode, the stack at its beginning, where a runtime cannot be asked later; otherwise not even a property. */
+  /**
+   * In debug mode, the stack when it began, on runtimes that cannot report it later; otherwise the property does not
+   * exist.
+   */
   declare readonly _stackAtBegin: string | undefined;
 
   constructor() {
@@ -179,9 +187,10 @@ export abstract class Settleable<T> implements Receiver<T> {
 }
 
 /**
- * A promise to be settled from outside, which the task that waits for it can be cancelled out of.
+ * A promise that is settled from outside and can be cancelled by the task that waits for it.
  *
- * A cancellation takes effect at once, in that an answer comes too late, and reaches the task in its turn.
+ * `cancel()` takes effect immediately: a later `resolve()` is ignored. The task receives the CancelledError when its
+ * turn in the ready queue comes.
  */
 export class Wait<T> extends Settleable<T> implements Cancellable, Ready {
   readonly #what: string | (() => string);
@@ -191,8 +200,8 @@ export class Wait<T> extends Settleable<T> implements Cancellable, Ready {
   #reason: CancelMessage;
 
   /**
-   * @param what - The call that waits, and what it waits for.
-   * @param onCancel - Called when the wait is cancelled: takes away the timer or the place in a queue.
+   * @param what - Describes the call that waits, and what it waits for.
+   * @param onCancel - Called when the wait is cancelled; removes the timer or the place in a queue.
    */
   constructor(what: string | (() => string), onCancel?: () => void) {
     super();
@@ -200,7 +209,7 @@ export class Wait<T> extends Settleable<T> implements Cancellable, Ready {
     this.#onCancel = onCancel;
   }
 
-  /** Tells the running task, if there is one, and gives the promise. */
+  /** Registers the wait with the running task, if there is one, and returns the promise. */
   begin(): Promise<T> {
     const task = waitingTask();
     if (task !== null && this.#state === "waiting") {
@@ -210,7 +219,7 @@ export class Wait<T> extends Settleable<T> implements Cancellable, Ready {
     return this.promise;
   }
 
-  /** Answers the wait. A cancellation of the task that comes after this is delivered by its next wait. */
+  /** Resolves the wait. A later cancellation of the task is delivered by its next wait. */
   resolve(value: T): void {
     if (this.#state === "waiting") {
       this.#end();
@@ -248,9 +257,9 @@ export class Wait<T> extends Settleable<T> implements Cancellable, Ready {
     return this.#task === null ? "<wait>" : repr(this.#task);
   }
 
-  /** The cancellation reaches the task. */
+  /** Delivers the cancellation to the task. */
   _step(): boolean {
-    // One that came after it is delivered with it.
+    // A later cancellation is delivered together with this one.
     this.#task?._takeCancellation();
     this.#end();
     this.fail(fromCallback(cancelledError(this.#reason)));
@@ -264,7 +273,7 @@ export class Wait<T> extends Settleable<T> implements Cancellable, Ready {
   }
 }
 
-/** A wait for something of which it is known whether it comes from outside. */
+/** A wait for which it is known whether something outside the library ends it. */
 export class WaitOn<T> extends Wait<T> {
   readonly #isOutside: () => boolean;
 
@@ -278,7 +287,7 @@ export class WaitOn<T> extends Wait<T> {
   }
 }
 
-/** A wait for the next iteration of the loop, after a turn. A cancellation does not make it shorter. */
+/** A wait for the next iteration of the loop, after a turn. A cancellation does not shorten it. */
 export class Yield<T> extends Settleable<T> implements Cancellable, Ready {
   readonly #task: WaitingTask | null = waitingTask();
   readonly #result: T;
@@ -315,10 +324,10 @@ export class Yield<T> extends Settleable<T> implements Cancellable, Ready {
 }
 
 /**
- * A wait for a moment: the timer, the promise and the wait in one object, because programs have many that sleep.
+ * A wait for a given time: timer, promise and wait in one object, because programs have many sleeping tasks.
  *
- * When the timer's turn comes, the task is only put into the queue, as asyncio's is: a cancellation that comes between the
- * two still wins. The cancelled sleep has another item put there, because its own may be in the queue as a timer's.
+ * When the timer's turn comes, the task is only queued, as in asyncio: a cancellation in between takes precedence. A
+ * cancelled sleep queues another item, because its own may be in the queue as the timer.
  */
 export class Sleep<T> extends Settleable<T> implements Cancellable, Timer {
   readonly #task: WaitingTask | null = waitingTask();
@@ -380,7 +389,7 @@ export class Sleep<T> extends Settleable<T> implements Cancellable, Timer {
     return true;
   }
 
-  /** @internal The cancellation reaches the task; one that came after it is delivered with it. */
+  /** @internal Delivers the cancellation to the task, together with a later one. */
   _wakeCancelled(message: CancelMessage): void {
     this.#takeCancellation();
     this.fail(fromCallback(cancelledError(message)));
@@ -392,7 +401,7 @@ export class Sleep<T> extends Settleable<T> implements Cancellable, Timer {
   }
 }
 
-/** Wakes the task of a sleep that was cancelled. */
+/** Wakes the task of a cancelled sleep. */
 class CancelledSleep implements Ready {
   readonly #sleep: Sleep<unknown>;
   readonly #message: CancelMessage;

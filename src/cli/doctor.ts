@@ -1,4 +1,4 @@
-/** `doctor`: what this runtime is, which copies of the library there are, and whether Contexts propagate here. */
+/** `doctor`: reports the runtime, the installed copies of the library, and whether Contexts propagate here. */
 import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import * as asyncio from "../asyncio/index.ts";
 import { ContextVar, copyContext } from "../contextvars/index.ts";
 
-/** What is looked at, what was found, and whether it is as it should be. */
+/** One check: its subject, the result, and whether the result is good. */
 export interface Finding {
   readonly about: string;
   readonly found: string;
@@ -28,7 +28,7 @@ function packageOf(file: string): { folder: string; version: string } {
   return { folder: dirname(file), version: "?" };
 }
 
-/** Which copy a program in this folder would load, if it would load one. */
+/** The copy that a program in this folder would load; `null` if there is none. */
 function installedHere(): string | null {
   try {
     return createRequire(join(process.cwd(), "noop.js")).resolve("contextvars");
@@ -37,12 +37,12 @@ function installedHere(): string | null {
   }
 }
 
-/** A value that is set, and has to be there in what follows. */
+/** A variable whose value has to reach all code that runs later. */
 const probe = new ContextVar<string>("doctor");
 
 const seen = (): string => probe.get("lost");
 
-/** Ways in which code goes on later. */
+/** The ways in which code continues later. */
 const modes: readonly (readonly [name: string, follow: () => PromiseLike<string>])[] = [
   ["then", () => Promise.resolve().then(seen)],
   ["setTimeout", () => new Promise((resolve) => setTimeout(() => resolve(seen()), 0))],
@@ -54,7 +54,7 @@ const modes: readonly (readonly [name: string, follow: () => PromiseLike<string>
   ["loop.callSoon()", () => new Promise((resolve) => asyncio.getRunningLoop().callSoon(() => resolve(seen())))],
 ];
 
-/** Functions of the runtime that others replace, as far as that can be seen. */
+/** Functions of the runtime that other code has replaced, as far as that can be detected. */
 function replaced(): string[] {
   const isNative = /\{ \[native code\] \}$/.test(
     String(Object.getOwnPropertyDescriptor(Promise.prototype, "then")?.value),
@@ -66,7 +66,7 @@ function replaced(): string[] {
   ];
 }
 
-/** Looks at everything. */
+/** Runs all checks. */
 export async function examine(): Promise<Finding[]> {
   const { bun, deno, node, v8 } = process.versions as Record<string, string | undefined>;
   const runtime = bun !== undefined ? `Bun ${bun}` : deno !== undefined ? `Deno ${deno}` : `Node.js ${node}`;
@@ -113,7 +113,7 @@ export async function examine(): Promise<Finding[]> {
   return findings;
 }
 
-/** One line for each. */
+/** Returns one line for each finding. */
 export function findingsText(findings: readonly Finding[]): string {
   return findings
     .map(({ about, found, isWell }) => `${isWell ? "ok " : "!! "} ${about.padEnd(22)} ${found}`)

@@ -1,8 +1,9 @@
 /**
- * A look into another process: its inspector is opened by SIGUSR1, asked one question, and closed again.
+ * Evaluates an expression in another process: opens its inspector by SIGUSR1, evaluates, and closes the inspector.
  *
- * SIGUSR1 ends a process that does not know it, so that only a Node is sent it. Which port the inspector has is found by
- * looking at what the process listens at, before and after; that it is the one of the process, by asking it for its id.
+ * SIGUSR1 ends a process that does not handle it, so it is sent only to Node. The inspector's port is found by
+ * comparing the ports that the process listens at before and after. The inspector is asked for its process ID, to make
+ * sure that it belongs to the process.
  */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { basename } from "node:path";
@@ -11,10 +12,10 @@ import { CommandError } from "./errors.ts";
 import { WebSocketClient } from "./websocket.ts";
 
 const DEFAULT_PORT = 9229;
-/** A process that is busy takes the signal when its step has ended. */
+/** How long to wait: a busy process handles the signal only when its current step has ended. */
 const PATIENCE = 5; // seconds
 
-/** Asks the process for the value of the expression, which is a promise of text. */
+/** Evaluates the expression in the process and returns its value. The expression is a promise of a text. */
 export async function evaluateIn(pid: number, expression: string, port?: number): Promise<string> {
   checkIsNode(pid);
   const before = listeningPorts(pid);
@@ -75,7 +76,7 @@ function listeningPorts(pid: number): Set<number> {
         inodes.add(inode);
       }
     } catch {
-      // Closed meanwhile.
+      // The file was closed meanwhile.
     }
   }
   const ports = new Set<number>();
@@ -89,7 +90,7 @@ function listeningPorts(pid: number): Set<number> {
   return ports;
 }
 
-/** Where its inspector may be: at a new port, or, if it was open before, where it was told to be. */
+/** The ports at which the inspector may be: new ones, or, if it was open before, the configured one. */
 function candidates(pid: number, before: ReadonlySet<number>, port: number | undefined): number[] {
   if (port !== undefined) {
     return [port];
@@ -107,7 +108,7 @@ function candidates(pid: number, before: ReadonlySet<number>, port: number | und
   return told.filter((each) => now.has(each));
 }
 
-/** The answer; `null` where there is no inspector of the process at the port, or not yet. */
+/** Returns the answer; `null` if the process has no inspector at the port, or not yet. */
 async function ask(pid: number, port: number, expression: string, before: ReadonlySet<number>): Promise<string | null> {
   const path = await inspectorPath(port);
   if (path === null) {
@@ -120,7 +121,7 @@ async function ask(pid: number, port: number, expression: string, before: Readon
     }
     const answer = await evaluate(socket, 2, expression);
     if (!before.has(port)) {
-      // It closes when this connection has ended, which it waits for.
+      // The inspector waits until this connection has ended, and then closes.
       await evaluate(
         socket,
         3,
@@ -133,7 +134,7 @@ async function ask(pid: number, port: number, expression: string, before: Readon
   }
 }
 
-/** The path of its WebSocket. */
+/** Returns the path of the inspector's WebSocket. */
 async function inspectorPath(port: number): Promise<string | null> {
   try {
     const [reader, writer] = await asyncio.openConnection("127.0.0.1", port);

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** `npx contextvars`: what the commands are, and what they are given. */
+/** `npx contextvars`: the commands and their arguments. */
 import { parseArgs } from "node:util";
 import * as asyncio from "../asyncio/index.ts";
 import { CommandError } from "./errors.ts";
@@ -130,7 +130,10 @@ function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
-/** The arguments as whole numbers. @throws {CommandError} If they are none, or not so many. */
+/**
+ * Returns the arguments as whole numbers. @throws {CommandError} If one is not a whole number, or their number is
+ * wrong.
+ */
 function numbers(usage: string, args: readonly string[], names: readonly string[]): number[] {
   const values = args.map(Number);
   if (args.length !== names.length || !values.every((value) => Number.isInteger(value) && value >= 0)) {
@@ -148,7 +151,7 @@ function placeToListen(usage: string, args: readonly string[], { host, unix }: V
   return { host: host ?? "127.0.0.1", port: port as number, path: unix };
 }
 
-/** Runs one command, and tells its failure in one line. */
+/** Runs a command, and prints its failure as one line. */
 async function main(args: readonly string[]): Promise<void> {
   const [name = "help", ...rest] = args;
   const command = ["--help", "-h"].includes(name)

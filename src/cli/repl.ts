@@ -1,9 +1,9 @@
-/** `repl`: Node's, with `asyncio` and `contextvars` loaded, and `await` at the top level. */
+/** `repl`: Node's REPL, with `asyncio` and `contextvars` loaded and with top-level `await`. */
 import { start } from "node:repl";
 import * as asyncio from "../asyncio/index.ts";
 import * as contextvars from "../contextvars/index.ts";
 
-/** Runs it to its end. */
+/** Runs the REPL until it is closed. */
 export async function repl(): Promise<void> {
   const server = start({ prompt: ">>> " });
   Object.assign(server.context, { asyncio, contextvars });

@@ -3,20 +3,20 @@ import { readFileSync } from "node:fs";
 import * as asyncio from "../asyncio/index.ts";
 import { CommandError } from "./errors.ts";
 
-/** Where to, or at: a host and a port, or the path of a Unix socket. */
+/** The address to connect to or to listen at: a host and a port, or the path of a Unix socket. */
 export interface Place {
   readonly host: string;
   readonly port: number;
   readonly path: string | undefined;
 }
 
-/** Key and certificate of a server. */
+/** The files with a server's key and certificate. */
 export interface ServerTls {
   readonly key: string | undefined;
   readonly cert: string | undefined;
 }
 
-/** Has TLS's options read from files. @throws {CommandError} If one is missing. */
+/** Reads the TLS options from files. @throws {CommandError} If one of the files is missing. */
 export function serverTls({ key, cert }: ServerTls): asyncio.StartServerOptions {
   if (key === undefined || cert === undefined) {
     throw new CommandError("--tls of a server needs --key FILE and --cert FILE", 2);
@@ -28,7 +28,7 @@ export function serverTls({ key, cert }: ServerTls): asyncio.StartServerOptions 
   }
 }
 
-/** Sends everything back, until Ctrl-C. */
+/** Listens, and sends everything back until Ctrl-C. */
 export async function echo(place: Place, options: asyncio.StartServerOptions): Promise<void> {
   const server = await listen(
     async function echoes(reader, writer) {
@@ -52,7 +52,7 @@ export async function echo(place: Place, options: asyncio.StartServerOptions): P
   await server.serveForever();
 }
 
-/** Connects standard input and output with a peer; an end of the input is sent as one. */
+/** Connects standard input and output to a peer; the end of the input is sent as an EOF. */
 export async function connect(place: Place, options: asyncio.OpenConnectionOptions): Promise<void> {
   const [reader, writer] =
     place.path === undefined
@@ -61,7 +61,7 @@ export async function connect(place: Place, options: asyncio.OpenConnectionOptio
   await talk(reader, writer);
 }
 
-/** Listens, and does the same with the first who connects. */
+/** Listens, and connects standard input and output to the first client. */
 export async function listenOnce(place: Place, options: asyncio.StartServerOptions): Promise<void> {
   const talked = new asyncio.Future<void>();
   const server = await listen(
@@ -98,7 +98,7 @@ async function listen(
     : await asyncio.startUnixServer(handler, path, options as asyncio.StartUnixServerOptions);
 }
 
-/** Both ways at once, until the peer has ended; the input may end before. */
+/** Transfers in both directions until the peer has sent its EOF; the input may end earlier. */
 async function talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter): Promise<void> {
   const sending = asyncio.createTask(async function sendsInput() {
     for await (const chunk of process.stdin) {

@@ -3,7 +3,7 @@ import type { FrameCallGraphEntry } from "../asyncio/index.ts";
 import { CommandError } from "./errors.ts";
 import { evaluateIn } from "./inspector.ts";
 
-/** What a task of the other process says of itself: that of the slot's first version. */
+/** The description of a task in the other process, as in the first version of the slot. */
 export interface TaskDescription {
   readonly id: string;
   readonly name: string;
@@ -14,7 +14,7 @@ export interface TaskDescription {
   readonly madeAt: string | null;
 }
 
-/** Runs in the other process. */
+/** The expression that runs in the other process. */
 const QUESTION = `(async () => {
   const registry = globalThis[Symbol.for("contextvars.asyncio.1")];
   if (registry === undefined) {
@@ -43,7 +43,10 @@ const COLUMNS = [
   ["awaiter id", 15],
 ] as const;
 
-/** The table of `python -m asyncio ps`, with two more columns: where the innermost function is, and what it waits for. */
+/**
+ * The table of `python -m asyncio ps`, with two more columns: the place of the innermost function, and what the task
+ * waits for.
+ */
 export function psTable(pid: number, tasks: readonly TaskDescription[]): string {
   const byId = new Map(tasks.map((task) => [task.id, task]));
   const rows = tasks.flatMap((task) => {
@@ -89,9 +92,9 @@ interface Node {
 }
 
 /**
- * The tree of `python -m asyncio pstree`: tasks, the functions they are in, and the tasks that these wait for.
+ * The tree of `python -m asyncio pstree`: tasks, the functions they are in, and the tasks that they wait for.
  *
- * @throws {CommandError} If tasks wait for each other in a circle; names them.
+ * @throws {CommandError} If tasks wait for each other in a circle; the message names them.
  */
 export function psTree(tasks: readonly TaskDescription[]): string {
   const below = new Map<string, TaskDescription[]>(tasks.map((task) => [task.id, []]));
@@ -148,7 +151,7 @@ function checkCycles(tasks: readonly TaskDescription[], below: ReadonlyMap<strin
   }
 }
 
-/** The task with this name or id. @throws {CommandError} If there is none, or more than one. */
+/** Returns the task with this name or ID. @throws {CommandError} If there is none, or more than one. */
 export function taskNamed(wanted: string, tasks: readonly TaskDescription[]): TaskDescription {
   const [task, another] = tasks.filter(({ name, id }) => name === wanted || id === wanted);
   if (task === undefined) {
@@ -160,7 +163,7 @@ export function taskNamed(wanted: string, tasks: readonly TaskDescription[]): Ta
   return task;
 }
 
-/** Where one task is, and what it waits for. */
+/** Returns where a task is, and what it waits for. */
 export function whereText(task: TaskDescription, tasks: readonly TaskDescription[]): string {
   const awaiters = tasks.filter(({ id }) => task.awaitedBy.includes(id)).map(({ name, id }) => `${name} (${id})`);
   const lines = [

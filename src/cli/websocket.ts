@@ -1,4 +1,7 @@
-/** A client of WebSocket, as much as the inspector needs: text both ways, over the library's own streams. */
+/**
+ * A WebSocket client with the functions that the inspector needs: text in both directions, over the library's own
+ * streams.
+ */
 import { randomBytes } from "node:crypto";
 import * as asyncio from "../asyncio/index.ts";
 
@@ -7,7 +10,7 @@ const CLOSE = 8;
 const PING = 9;
 const PONG = 10;
 
-/** More than any answer of the inspector. */
+/** A limit above the size of any answer of the inspector. */
 const MOST_BYTES = 256 * 1024 * 1024;
 
 export class WebSocketClient {
@@ -19,7 +22,7 @@ export class WebSocketClient {
     this.#writer = writer;
   }
 
-  /** @throws {ConnectionError} If what answers is no WebSocket. */
+  /** @throws {ConnectionError} If the other side is not a WebSocket server. */
   static async connect(host: string, port: number, path: string): Promise<WebSocketClient> {
     const [reader, writer] = await asyncio.openConnection(host, port);
     const head = [
@@ -43,7 +46,7 @@ export class WebSocketClient {
     await this.#sendFrame(TEXT, Buffer.from(text));
   }
 
-  /** The next text. @throws {IncompleteReadError} If the other side has closed. */
+  /** Returns the next text. @throws {IncompleteReadError} If the other side has closed. */
   async receive(): Promise<string> {
     const parts: Buffer[] = [];
     for (;;) {
@@ -81,7 +84,7 @@ export class WebSocketClient {
     return { isLast: (first & 0x80) !== 0, kind: first & 0x0f, payload: await this.#reader.readexactly(length) };
   }
 
-  /** What a client sends is masked. */
+  /** Clients have to mask their frames. */
   async #sendFrame(kind: number, payload: Buffer): Promise<void> {
     const mask = randomBytes(4);
     const { length } = payload;

@@ -44,7 +44,7 @@ export interface LengthDelimitedCodecOptions {
   littleEndian?: boolean | undefined;
   /** The maximum size of a frame in bytes, without the skipped ones. @default 8388608 */
   maxFrameLength?: number | undefined;
-  /** What becomes of a longer frame. @default "error" */
+  /** The treatment of a longer frame. @default "error" */
   onOverrun?: OnOverrun | undefined;
 }
 
@@ -54,7 +54,7 @@ export interface VarintCodecOptions {
   maxFrameLength?: number | undefined;
   /** How many bytes the length may take, from 1 to 10. @default 8 */
   maxLengthLength?: number | undefined;
-  /** What becomes of a longer frame. @default "error" */
+  /** The treatment of a longer frame. @default "error" */
   onOverrun?: OnOverrun | undefined;
 }
 
@@ -62,7 +62,7 @@ export interface VarintCodecOptions {
 export interface NetstringCodecOptions {
   /** The maximum size of a frame in bytes, without its length and the comma. @default 65536 */
   maxLength?: number | undefined;
-  /** What becomes of a longer frame. @default "error" */
+  /** The treatment of a longer frame. @default "error" */
   onOverrun?: OnOverrun | undefined;
 }
 

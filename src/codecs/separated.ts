@@ -28,7 +28,7 @@ export interface LinesCodecOptions {
   maxLength?: number | undefined;
   /** How the text is encoded. @default "utf-8" */
   encoding?: "utf-8" | "utf8" | "latin1" | undefined;
-  /** What becomes of a longer line. @default "error" */
+  /** The treatment of a longer line. @default "error" */
   onOverrun?: OnOverrun | undefined;
 }
 
@@ -36,7 +36,7 @@ export interface LinesCodecOptions {
 export interface DelimiterCodecOptions {
   /** The maximum size of a frame in bytes, without its separator. @default 65536 */
   maxLength?: number | undefined;
-  /** What becomes of a longer frame. @default "error" */
+  /** The treatment of a longer frame. @default "error" */
   onOverrun?: OnOverrun | undefined;
 }
 
@@ -44,7 +44,7 @@ export interface DelimiterCodecOptions {
 export interface JsonLinesCodecOptions {
   /** How many bytes a line may have, without its newline. @default 65536 */
   maxLength?: number | undefined;
-  /** What becomes of a longer line. @default "error" */
+  /** The treatment of a longer line. @default "error" */
   onOverrun?: OnOverrun | undefined;
 }
 

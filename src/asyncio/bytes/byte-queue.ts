@@ -132,7 +132,7 @@ export class ByteQueue {
     return this.#head;
   }
 
-  /** Where the bytes that were not taken begin in the first chunk. */
+  /** The position in the first chunk where the bytes that were not taken begin. */
   get frontStart(): number {
     return this.#offset;
   }

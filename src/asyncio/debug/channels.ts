@@ -1,7 +1,7 @@
 /**
- * Channels of `node:diagnostics_channel`: what the library tells of itself to whoever subscribes.
+ * Channels of `node:diagnostics_channel`, on which the library publishes what it does.
  *
- * Nothing is made for a message that nobody gets. `NODE_DEBUG=asyncio` is a subscriber of all of them.
+ * No message is created without a subscriber. `NODE_DEBUG=asyncio` subscribes to all channels.
  */
 import { type Channel, channel } from "node:diagnostics_channel";
 import { debuglog, inspect } from "node:util";
@@ -40,7 +40,9 @@ const all = [
   serverClosed,
 ];
 
-/** Tells everybody who has subscribed. Callers on hot paths ask `hasSubscribers` before they make the message. */
+/**
+ * Publishes the message to all subscribers. Callers on hot paths check `hasSubscribers` before they create the message.
+ */
 export function tell(to: Channel, message: object): void {
   if (to.hasSubscribers) {
     to.publish(message);

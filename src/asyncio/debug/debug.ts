@@ -1,14 +1,14 @@
 /**
- * Debug mode: whether it is on, and what is recorded for it.
+ * Debug mode: its switch, and the data that is recorded for it.
  *
  * It is switched on by `run(main, { debug: true })`, by `loop.setDebug(true)`, or by the environment variable
- * `ASYNCIO_DEBUG=1`. Outside it, nothing here costs more than the test of a variable.
+ * `ASYNCIO_DEBUG=1`. When it is off, nothing here costs more than testing a variable.
  */
 import { repr } from "../../repr.ts";
 import { type Ready, watchSteps } from "../ready.ts";
 import { stepSlow, tell } from "./channels.ts";
 
-/** A step that takes longer is warned of. */
+/** A step that takes longer causes a warning. */
 const SLOW_STEP = 0.1; // seconds
 
 let slowStep = SLOW_STEP;
@@ -31,10 +31,10 @@ export function setSlowCallbackDuration(seconds: number): void {
   slowStep = seconds;
 }
 
-/** More frames of the package's own than lie above the program's, which are to have their number. */
+/** An upper bound for the package's own frames above the program's; a stack is captured with that many extra frames. */
 const OWN_FRAMES = 20;
 
-/** In debug mode, the stack that tells where in the program a task or callback was made. */
+/** In debug mode, the stack where a task or callback is created in the program. */
 export function creationStack(): string | undefined {
   if (!debug) {
     return undefined;
@@ -53,8 +53,9 @@ export function creationStack(): string | undefined {
 let folder: string | null | undefined;
 
 /**
- * The folder of the package's own code, as stacks name it: that of what runs, or, where source maps are in use, that of
- * the sources. A bundle without source maps has none: there the package's frames cannot be told from the program's.
+ * The folder of the package's own code as it appears in stacks: that of the running files, or, with source maps, that
+ * of the sources. A bundle without source maps has none: its stacks do not distinguish the package's frames from the
+ * program's.
  */
 export function folderOfPackage(): string | null {
   if (folder === undefined) {
@@ -80,7 +81,7 @@ function enabledByEnvironment(): boolean {
   try {
     return !["", "0"].includes(process.env["ASYNCIO_DEBUG"] ?? "");
   } catch {
-    // Deno without permission to read the environment.
+    // Deno has no permission to read the environment.
     return false;
   }
 }

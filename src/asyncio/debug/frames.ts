@@ -1,43 +1,43 @@
-/** Frames of stacks: those of the program, without the library's and the runtime's own. */
+/** The program's frames of a stack, without those of the library and the runtime. */
 import { fileURLToPath } from "node:url";
 import { repr } from "../../repr.ts";
 import { checkOptions } from "../arguments.ts";
 import { folderOfPackage } from "./debug.ts";
 
 /**
- * A place in the program at which a call stack stands.
+ * A frame of a call stack: a place in the program.
  *
- * Python: `asyncio.FrameCallGraphEntry`. Differs: there are no frame objects; it has what is known of one.
+ * Python: `asyncio.FrameCallGraphEntry`. Differs: contains the data of a frame, since there are no frame objects.
  */
 export interface FrameCallGraphEntry {
-  /** With its class, where it is a method; `anonymous` where it has no name. */
+  /** The function's name, with its class if it is a method; `anonymous` if it has no name. */
   readonly functionName: string;
-  /** A path, or a URL that is none of a file. */
+  /** A path, or a URL if it is not a file. */
   readonly fileName: string;
   /** From 1. */
   readonly lineNumber: number;
   /** From 1. */
   readonly columnNumber: number;
-  /** Whether it is a function that waits; a function that runs is not known to be async. */
+  /** Whether the function is an async function that waits; for a running function this is unknown, and `false`. */
   readonly isAsync: boolean;
 }
 
-/** Options of what gives stacks. */
+/** Options of functions that return stacks. */
 export interface StackOptions {
-  /** How many frames of each stack to give, those of the oldest functions first. @default all */
+  /** How many frames of each stack to return, beginning with the oldest functions. @default all */
   limit?: number | null | undefined;
 }
 
-/** Options of what prints stacks. */
+/** Options of functions that print stacks. */
 export interface PrintOptions extends StackOptions {
-  /** Where to print. */
+  /** The stream to print to. */
   file?: { write(text: string): unknown } | undefined;
 }
 
-/** Options of what prints. */
+/** Options of functions that print. */
 export const PRINT_OPTIONS: readonly string[] = ["limit", "file"];
 
-/** @throws {TypeError} If it is not a whole number, or `null` for no limit. */
+/** @throws {TypeError} If `limit` is neither a whole number nor `null` for no limit. */
 export function checkedLimit(
   caller: string,
   options: PrintOptions,
@@ -57,7 +57,7 @@ export function checkedLimit(
 /** More frames than a program has. */
 const ALL_FRAMES = 200;
 
-/** The text of the stack as it is now, whatever the program has made of the form of stacks. */
+/** The text of the current stack, even if the program has changed how stacks are formatted. */
 export function stackNow(): string {
   const errors = Error as { stackTraceLimit: number; prepareStackTrace: unknown };
   const { stackTraceLimit, prepareStackTrace } = errors;
@@ -71,7 +71,7 @@ export function stackNow(): string {
   }
 }
 
-/** Of the frames below one of these there are none that belong to the task. */
+/** Frames below this function do not belong to the task. */
 const BOTTOM = /\b_runBody\b/;
 
 /** The program's frames in the text of a stack, the innermost first. */
@@ -93,7 +93,7 @@ function frameIn(line: string): FrameCallGraphEntry | null {
   const [, call = "", inBrackets, bare] = /^ *at (?:(.*) \((.*)\)|(.*))$/.exec(line) ?? [];
   const place = inBrackets ?? (bare ?? "").replace(/^async /, "");
   const [, file, lineNumber, columnNumber] = /^(.*):(\d+):(\d+)$/.exec(place) ?? [];
-  // What has no file is the runtime's, as are its own modules, and `Promise.all()`.
+  // Frames without a file belong to the runtime, as do its own modules and `Promise.all()`.
   if (file === undefined || /^(?:node|ext|native|bun)(?::|$)/.test(file)) {
     return null;
   }

@@ -1,8 +1,8 @@
 /**
  * Call graphs: where a task waits, and which tasks wait for it.
  *
- * Who waits for whom is known anyway: cancellation travels that way. Where a task waits is found out when it is asked for,
- * by the probe of `async-stacks`.
+ * Which task waits for which is known anyway, since cancellation uses the same links. Where a task waits is determined
+ * on request, by the probe of `async-stacks`.
  */
 import { addressOf, repr } from "../../repr.ts";
 import { type Future, isfuture } from "../futures.ts";
@@ -20,38 +20,42 @@ import {
 } from "./frames.ts";
 
 /**
- * A Task or Future with its call stack, and those that wait for it.
+ * A Task or Future with its call stack, and the tasks that wait for it.
  *
  * Python: `asyncio.FutureCallGraph`. Differs: `omitted`.
  */
 export interface FutureCallGraph {
   /** The Task or Future. */
   readonly future: Future<unknown>;
-  /** The functions of the program that it is in, the innermost first. Empty for a Future that is no task. */
+  /** The functions of the program that the task is in, the innermost first. Empty for a Future that is not a task. */
   readonly callStack: readonly FrameCallGraphEntry[];
-  /** The tasks that wait for it, each with those that wait for that one. */
+  /** The tasks that wait for it, each with its own waiting tasks. */
   readonly awaitedBy: readonly FutureCallGraph[];
-  /** Why the stack and those that wait are left out: it stands further up already, or more than 100 wait for each other. */
+  /**
+   * Why the stack and the waiting tasks are omitted: the task is already further up (`cycle`), or more than 100 tasks
+   * wait for each other (`depth`).
+   */
   readonly omitted: "cycle" | "depth" | null;
 }
 
-/** So many tasks that wait for each other are shown below one another. */
+/** How many tasks that wait for each other are shown below one another. */
 const DEEPEST = 100;
 
 /**
- * The call graph of a task, or of a Future: where it waits, and which tasks wait for it.
+ * Returns the call graph of a task or a Future: where it waits, and which tasks wait for it.
  *
- * Nothing is recorded for it, in debug mode or otherwise: it is found out now, and the program is not disturbed. A task
- * that waits for a foreign promise has an empty stack. On Bun stacks are known in debug mode only,
- * and not of a task that awaits a Task or Future.
+ * Nothing is recorded in advance: the graph is determined now, without affecting the program. A task that waits for a
+ * promise that is not the library's has an empty stack. On Bun stacks are known only in debug mode, and not for a task
+ * that awaits a Task or Future.
  *
- * Python: `asyncio.capture_call_graph()`. Differs: gives a promise; has no `depth`, since the library's own functions are
- * left out.
+ * Python: `asyncio.capture_call_graph()`. Differs: returns a promise; has no `depth`, since the library's own functions
+ * are left out.
  *
  * @param future - By default the current task.
- * @param options - `limit`: so many functions of each stack, of the oldest ones, or if it is negative of the innermost.
+ * @param options - `limit`: the number of functions of each stack, beginning with the oldest ones, or, if it is
+ * negative, with the innermost.
  * @returns `null` if there is neither `future` nor a current task.
- * @throws {TypeError} If `future` is neither a Task nor a Future, or `limit` not a whole number.
+ * @throws {TypeError} If `future` is neither a Task nor a Future, or `limit` is not a whole number.
  *
  * @example
  * ```ts
@@ -104,7 +108,7 @@ async function graphOf(
   if (omitted !== null) {
     return { future, callStack: [], awaitedBy: [], omitted };
   }
-  // Asked for before anything is waited for: whoever waits now is meant.
+  // Read before the first wait, because the present waits are meant.
   const parents = [...future._awaitedBy()] as Future<unknown>[];
   const frames = running ?? (isTask(future) && limit !== 0 ? await future._frames() : []);
   const path = new Set([...above, future]);
@@ -112,7 +116,7 @@ async function graphOf(
   return { future, callStack: limited(frames, limit), awaitedBy, omitted: null };
 }
 
-/** As CPython does it: a positive limit leaves the oldest functions, a negative one the innermost. */
+/** As in CPython: a positive limit keeps the oldest functions, a negative one the innermost. */
 function limited(frames: FrameCallGraphEntry[], limit: number | null): FrameCallGraphEntry[] {
   if (limit === null) {
     return frames;
@@ -121,11 +125,11 @@ function limited(frames: FrameCallGraphEntry[], limit: number | null): FrameCall
 }
 
 /**
- * The call graph as text; empty if there is neither `future` nor a current task.
+ * Returns the call graph as text; empty if there is neither `future` nor a current task.
  *
  * Python: `asyncio.format_call_graph()`. Differs: gives a promise; has no `depth`.
  *
- * @throws {TypeError} If `future` is neither a Task nor a Future, or `limit` not a whole number.
+ * @throws {TypeError} If `future` is neither a Task nor a Future, or `limit` is not a whole number.
  */
 export function formatCallGraph(future?: Future<unknown> | null, options: StackOptions = {}): Promise<string> {
   return quiet(captureCallGraph(future, options).then(graphText));
@@ -141,7 +145,7 @@ function graphText(graph: FutureCallGraph | null): string {
  * Python: `asyncio.print_call_graph()`. Differs: gives a promise; has no `depth`.
  *
  * @param options - `file` has a `write()`; by default standard output.
- * @throws {TypeError} If `future` is neither a Task nor a Future, or `limit` not a whole number.
+ * @throws {TypeError} If `future` is neither a Task nor a Future, or `limit` is not a whole number.
  */
 export function printCallGraph(future?: Future<unknown> | null, options: PrintOptions = {}): Promise<void> {
   return quiet(print(future, options));

@@ -1,7 +1,7 @@
 /**
- * What tools find in a process that uses the library: one slot on `globalThis`, for all installed copies.
+ * The registry for tools: one slot on `globalThis`, shared by all installed copies of the library.
  *
- * The key has a version: what has to change the shape of the slot takes the next one.
+ * The key has a version, which changes whenever the shape of the slot changes.
  */
 import { addressOf } from "../../repr.ts";
 import type { Future } from "../futures.ts";
@@ -9,34 +9,34 @@ import { allTasks, type Task } from "../tasks.ts";
 import type { FrameCallGraphEntry, StackOptions } from "./frames.ts";
 import { captureCallGraph, type FutureCallGraph } from "./graph.ts";
 
-/** A task in words and numbers, which can leave the process. */
+/** A description of a task that can be sent to another process. */
 export interface TaskDescription {
   readonly id: string;
   readonly name: string;
-  /** The name of its function. */
+  /** The name of the task's function. */
   readonly function: string;
-  /** What it waits for; empty where it waits for its turn. */
+  /** What the task waits for; empty if it waits for its turn. */
   readonly waitsFor: readonly string[];
-  /** The program's functions that it is in, the innermost first. */
+  /** The program's functions that the task is in, the innermost first. */
   readonly callStack: readonly FrameCallGraphEntry[];
-  /** The ids of the tasks that wait for it. */
+  /** The IDs of the tasks that wait for it. */
   readonly awaitedBy: readonly string[];
-  /** In debug mode, the stack where it was made; else `null`. */
+  /** In debug mode, the stack where the task was created; otherwise `null`. */
   readonly madeAt: string | null;
 }
 
-/** What one copy of the library answers. */
+/** The functions of one copy of the library. */
 export interface RegisteredCopy {
-  /** Where it was loaded from. */
+  /** The URL from which the copy was loaded. */
   readonly url: string;
   allTasks(): Set<Task<unknown>>;
   captureCallGraph(future: Future<unknown>, options?: StackOptions): Promise<FutureCallGraph | null>;
-  /** As in the text of a call graph. */
+  /** The ID that the text of a call graph shows. */
   idOf(future: Future<unknown>): string;
   describeTasks(): Promise<TaskDescription[]>;
 }
 
-/** What is in the slot. */
+/** The content of the slot. */
 export interface Registry {
   readonly copies: RegisteredCopy[];
 }
@@ -55,7 +55,7 @@ async function describeTasks(): Promise<TaskDescription[]> {
 }
 
 async function describeTask(task: Task<unknown>): Promise<TaskDescription> {
-  // Told before anything is waited for.
+  // Read before the first wait.
   const told = {
     id: addressOf(task),
     name: task.getName(),

@@ -1,8 +1,8 @@
-/** Text for people: which tasks there are, where each of them is, and what it waits for. */
+/** A readable report of all tasks: where each of them is, and what it waits for. */
 import type { Task } from "../tasks.ts";
 import { frameText } from "./frames.ts";
 
-/** Each task with its name, its function, its waits and its stack; in debug mode also where it was made. */
+/** Returns each task's name, function, waits and stack; in debug mode also where it was created. */
 export async function tasksReport(tasks: Iterable<Task<unknown>>): Promise<string> {
   return (await Promise.all([...tasks].map(taskReport))).join("\n");
 }

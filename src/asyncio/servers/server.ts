@@ -207,7 +207,7 @@ export class Server implements Openable {
    *
    * @returns The outcome of the handler of each open connection.
    * @throws {ValueError} If `grace` or `cancelGrace` is negative or NaN.
-   * @throws {TypeError} If one of them is no number.
+   * @throws {TypeError} If one of them is not a number.
    */
   shutdown(options: ShutdownOptions = {}): Promise<HandlerOutcome[]> {
     return quiet(this.#shutdown(options));

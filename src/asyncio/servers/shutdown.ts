@@ -36,7 +36,7 @@ export interface OpenConnection {
   readonly end: Future<void>;
 }
 
-/** @throws {ValueError} If a time is negative or NaN; {TypeError} if it is no number. */
+/** @throws {ValueError} If a time is negative or NaN; {TypeError} if it is not a number. */
 export function checkedGrace(options: ShutdownOptions): { grace: number; cancelGrace: number } {
   checkOptions("shutdown()", options, SHUTDOWN_OPTIONS);
   const { grace = 30, cancelGrace = 5 } = options;

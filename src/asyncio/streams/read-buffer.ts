@@ -285,7 +285,7 @@ export class ReadBuffer {
     return this.#bytes.front(size);
   }
 
-  /** Where the bytes that were not taken begin in the first chunk. */
+  /** The position in the first chunk where the bytes that were not taken begin. */
   get frontStart(): number {
     return this.#bytes.frontStart;
   }

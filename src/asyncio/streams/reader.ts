@@ -149,7 +149,7 @@ export class StreamReader implements AsyncIterable<Buffer> {
    *
    * Python: `StreamReader.readexactly()`.
    *
-   * @param n - In bytes; 0 gives an empty Buffer at once.
+   * @param n - The number of bytes; 0 returns an empty Buffer immediately.
    * @throws {IncompleteReadError} If the stream ends before.
    * @throws {ValueError} If `n` is negative.
    * @throws {TypeError} If `n` is not an integer.
@@ -286,7 +286,7 @@ export class StreamReader implements AsyncIterable<Buffer> {
    *
    * Python: has no such method.
    *
-   * @param n - In bytes; 0 gives an empty Buffer at once.
+   * @param n - The number of bytes; 0 returns an empty Buffer immediately.
    * @throws {IncompleteReadError} If the stream ends before.
    * @throws {ValueError} If `n` is negative.
    * @throws {TypeError} If `n` is not an integer.

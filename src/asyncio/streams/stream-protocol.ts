@@ -176,7 +176,7 @@ export class StreamReaderProtocol extends FlowControl {
         transport.close();
       } else if (!transport.isClosing()) {
         if (isDebug()) {
-          warn(`a handler has returned with its writer open: ${writer}; close() it, unless other code goes on with it`);
+          warn(`a handler returned without closing its writer: ${writer}; close() it unless other code still uses it`);
         }
         this._letGo(reader, transport);
       }

@@ -35,7 +35,7 @@ const classes: Readonly<Record<string, typeof OSError>> = {
 /**
  * Converts a system error of Node to the error that Python would raise, with Node's error as its cause.
  *
- * What is no system error comes back as it is.
+ * Returns any other error unchanged.
  *
  * @param error - What Node gave.
  * @param message - What to say instead of the system's own text.

@@ -144,7 +144,7 @@ class NodeSink extends OpenSink {
 
   protected override cancel(): void {
     if (this.#isStandard) {
-      // It may still tell of an error, for which somebody has to listen.
+      // The stream may still emit an error, which needs a listener.
       releaseSide(this.#sink, "write");
     } else {
       this.#sink.destroy();

@@ -183,7 +183,7 @@ class NodeSource extends Duplex {
   }
 }
 
-/** A read that waits for standard input goes on in Deno when that is destroyed, and keeps the process alive. */
+/** In Deno, a pending read of standard input continues after the stream was destroyed, and keeps the process alive. */
 function closeInputOfDeno(): void {
   const { Deno } = globalThis as { Deno?: { readonly stdin: { close(): void } } };
   try {

@@ -22,7 +22,7 @@ export interface Upgradable {
 }
 
 /**
- * What `getExtraInfo()` returns, by name.
+ * The values of `getExtraInfo()`, by name.
  *
  * The types of the addresses and the socket are those of TCP. A Unix socket's address is its path, or `""` if it has
  * none. For a stream that was passed as `sock`, `socket` is that stream, and the addresses are `null`.
