@@ -5,11 +5,6 @@
  *
  * Mirrors Python's `asyncio` (CPython 3.15): streams, tasks, futures.
  *
- * Layers, lower ones first; none imports a higher one: `bytes` (pure), `exceptions`, `ready`, `debug`; `waits`, `events`,
- * `futures`, `tasks`; `timeouts`, `taskgroups`, `locks`, `queues`, `combinators`; `protocols` and `transports` (the only
- * ones that know sockets); `streams` (know protocols and bytes, never `node:net`); `connections` and `server` (the only
- * files that see both streams and transports); `loop`; `runners`.
- *
  * @example A server that greets each client by its own address
  * ```ts
  * import { ContextVar } from "contextvars";

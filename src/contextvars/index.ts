@@ -4,10 +4,6 @@
  *
  * Mirrors Python's `contextvars` (PEP 567, CPython 3.15).
  *
- * Layers, lower ones first; none imports a higher one: `errors` and `repr`, `mapping` (pure), `current` (the only file
- * that touches `node:async_hooks`), `token`, `context-var`, `context`, `isolated`. Beside them stands `scope`, for other
- * entry points.
- *
  * @example
  * ```ts
  * import { ContextVar, copyContext } from "contextvars";
