@@ -7,7 +7,7 @@
  */
 
 /** Sets the `name` that stack traces and loggers print, once for the class instead of once for each error. */
-export function named(errorClass: { readonly prototype: Error }, name: string): void {
+export function setErrorName(errorClass: { readonly prototype: Error }, name: string): void {
   Object.defineProperty(errorClass.prototype, "name", { value: name, configurable: true, writable: true });
 }
 
@@ -33,7 +33,7 @@ export interface LookupErrorOptions extends CodedErrorOptions {
  */
 export class LookupError extends Error {
   static {
-    named(this, "LookupError");
+    setErrorName(this, "LookupError");
   }
   /** `ERR_CONTEXTVAR_UNSET`, or `ERR_CONTEXT_KEY` for a {@linkcode KeyError}. */
   readonly code: string;
@@ -54,7 +54,7 @@ export class LookupError extends Error {
  */
 export class KeyError extends LookupError {
   static {
-    named(this, "KeyError");
+    setErrorName(this, "KeyError");
   }
 
   constructor(message?: string, options: LookupErrorOptions = {}) {
@@ -74,7 +74,7 @@ export class KeyError extends LookupError {
  */
 export class ValueError extends Error {
   static {
-    named(this, "ValueError");
+    setErrorName(this, "ValueError");
   }
   /** `ERR_INVALID_ARGUMENT` unless a more exact one fits. */
   readonly code: string;
@@ -92,7 +92,7 @@ export class ValueError extends Error {
  */
 export class RuntimeError extends Error {
   static {
-    named(this, "RuntimeError");
+    setErrorName(this, "RuntimeError");
   }
   /** `ERR_RUNTIME` unless a more exact one fits. */
   readonly code: string;
@@ -110,7 +110,7 @@ export class RuntimeError extends Error {
  */
 export class NotImplementedError extends RuntimeError {
   static {
-    named(this, "NotImplementedError");
+    setErrorName(this, "NotImplementedError");
   }
 
   constructor(message?: string, options: CodedErrorOptions = {}) {
@@ -125,7 +125,7 @@ export class NotImplementedError extends RuntimeError {
  */
 export class EOFError extends Error {
   static {
-    named(this, "EOFError");
+    setErrorName(this, "EOFError");
   }
   /** `ERR_EOF` unless a more exact one fits. */
   readonly code: string;
@@ -157,7 +157,7 @@ export interface OSErrorOptions extends CodedErrorOptions {
  */
 export class OSError extends Error {
   static {
-    named(this, "OSError");
+    setErrorName(this, "OSError");
   }
   /** Node's error code, such as `ECONNREFUSED`. */
   readonly code: string;
@@ -183,14 +183,14 @@ export class OSError extends Error {
 /** A connection failed. Python: `ConnectionError`. */
 export class ConnectionError extends OSError {
   static {
-    named(this, "ConnectionError");
+    setErrorName(this, "ConnectionError");
   }
 }
 
 /** The peer reset the connection, or the connection is already lost. Python: `ConnectionResetError`. */
 export class ConnectionResetError extends ConnectionError {
   static {
-    named(this, "ConnectionResetError");
+    setErrorName(this, "ConnectionResetError");
   }
 
   constructor(message?: string, options: OSErrorOptions = {}) {
@@ -201,7 +201,7 @@ export class ConnectionResetError extends ConnectionError {
 /** No server listens at the address. Python: `ConnectionRefusedError`. */
 export class ConnectionRefusedError extends ConnectionError {
   static {
-    named(this, "ConnectionRefusedError");
+    setErrorName(this, "ConnectionRefusedError");
   }
 
   constructor(message?: string, options: OSErrorOptions = {}) {
@@ -212,7 +212,7 @@ export class ConnectionRefusedError extends ConnectionError {
 /** This side aborted the connection. Python: `ConnectionAbortedError`. */
 export class ConnectionAbortedError extends ConnectionError {
   static {
-    named(this, "ConnectionAbortedError");
+    setErrorName(this, "ConnectionAbortedError");
   }
 
   constructor(message?: string, options: OSErrorOptions = {}) {
@@ -223,7 +223,7 @@ export class ConnectionAbortedError extends ConnectionError {
 /** A write to a connection whose other end no longer reads. Python: `BrokenPipeError`. */
 export class BrokenPipeError extends ConnectionError {
   static {
-    named(this, "BrokenPipeError");
+    setErrorName(this, "BrokenPipeError");
   }
 
   constructor(message?: string, options: OSErrorOptions = {}) {
@@ -234,7 +234,7 @@ export class BrokenPipeError extends ConnectionError {
 /** A path does not exist. Python: `FileNotFoundError`. */
 export class FileNotFoundError extends OSError {
   static {
-    named(this, "FileNotFoundError");
+    setErrorName(this, "FileNotFoundError");
   }
 
   constructor(message?: string, options: OSErrorOptions = {}) {
@@ -245,7 +245,7 @@ export class FileNotFoundError extends OSError {
 /** The operating system does not permit the operation. Python: `PermissionError`. */
 export class PermissionError extends OSError {
   static {
-    named(this, "PermissionError");
+    setErrorName(this, "PermissionError");
   }
 
   constructor(message?: string, options: OSErrorOptions = {}) {
@@ -256,7 +256,7 @@ export class PermissionError extends OSError {
 /** There is no such process, or it has ended. Python: `ProcessLookupError`. */
 export class ProcessLookupError extends OSError {
   static {
-    named(this, "ProcessLookupError");
+    setErrorName(this, "ProcessLookupError");
   }
 
   constructor(message?: string, options: OSErrorOptions = {}) {
@@ -267,7 +267,7 @@ export class ProcessLookupError extends OSError {
 /** An operation took longer than its time limit. Python: `TimeoutError`. */
 export class TimeoutError extends OSError {
   static {
-    named(this, "TimeoutError");
+    setErrorName(this, "TimeoutError");
   }
 
   constructor(message?: string, options: OSErrorOptions = {}) {
@@ -278,7 +278,7 @@ export class TimeoutError extends OSError {
 /** A host or service name does not resolve. Python: `socket.gaierror`. Differs: `code` is Node's. */
 export class gaierror extends OSError {
   static {
-    named(this, "gaierror");
+    setErrorName(this, "gaierror");
   }
 
   constructor(message?: string, options: OSErrorOptions = {}) {
@@ -293,7 +293,7 @@ export class gaierror extends OSError {
  */
 export class SSLError extends OSError {
   static {
-    named(this, "SSLError");
+    setErrorName(this, "SSLError");
   }
 
   constructor(message?: string, options: OSErrorOptions = {}) {
@@ -308,6 +308,6 @@ export class SSLError extends OSError {
  */
 export class SSLCertVerificationError extends SSLError {
   static {
-    named(this, "SSLCertVerificationError");
+    setErrorName(this, "SSLCertVerificationError");
   }
 }

@@ -29,12 +29,12 @@ export function addressOf(object: object): string {
 }
 
 /**
- * Returns the object's text, made by the function; or `again` if that text is already being made, since objects may
+ * Returns the object's text, made by the function; or `placeholder` if that text is already being made, since objects may
  * refer to each other.
  */
-export function unlessPrinting(object: object, again: string, text: () => string): string {
+export function guardRecursion(object: object, placeholder: string, text: () => string): string {
   if (printing.has(object)) {
-    return again;
+    return placeholder;
   }
   printing.add(object);
   try {
@@ -61,7 +61,7 @@ export function safeRepr(value: unknown, print: (value: unknown) => string = rep
 /** Like `repr()`, but a long text is reduced to its beginning and end. */
 export function shortRepr(value: unknown): string {
   if (Array.isArray(value)) {
-    return unlessPrinting(value, "[...]", () => {
+    return guardRecursion(value, "[...]", () => {
       const more = value.length > SHORT_LIST ? ["..."] : [];
       return `[${[...value.slice(0, SHORT_LIST).map(shortRepr), ...more].join(", ")}]`;
     });
@@ -181,7 +181,7 @@ function objectRepr(value: object): string {
 }
 
 function container(value: object, open: string, items: () => string[], close: string): string {
-  return unlessPrinting(value, `${open}...${close}`, () => `${open}${items().join(", ")}${close}`);
+  return guardRecursion(value, `${open}...${close}`, () => `${open}${items().join(", ")}${close}`);
 }
 
 function bytesRepr(bytes: Uint8Array): string {

@@ -59,7 +59,7 @@ export function checkString(name: string, value: unknown): void {
 /** Throws unless the value is a function, or if it is a method of the library without its object. */
 export function checkFunction(caller: string, given: unknown): void {
   if (typeof given !== "function") {
-    throw functionNeeded(caller, given);
+    throw notAFunction(caller, given);
   }
   checkAttached(caller, given);
 }
@@ -68,7 +68,7 @@ export function checkFunction(caller: string, given: unknown): void {
  * The error for a value passed in place of a function. For a promise, which Python users tend to pass, it says what to
  * write.
  */
-export function functionNeeded(caller: string, given: unknown): TypeError {
+export function notAFunction(caller: string, given: unknown): TypeError {
   return new TypeError(
     isThenable(given)
       ? `${caller} needs a function, got a promise, which has already started, in the wrong context: pass () => f(x), not f(x)`

@@ -217,8 +217,8 @@ export function connectAcceptedSocket<P extends BaseProtocol>(
   return withProtocol("connectAcceptedSocket()", protocolFactory, options, ACCEPTED_OPTIONS, async () => {
     const request = tlsRequest(options.ssl, true, undefined, options);
     checkServerContext(request);
-    const socket = await adopted(sock, "connectAcceptedSocket()");
-    return await connected(protocolFactory, socket, request, { what: () => "connectAcceptedSocket()" });
+    const socket = await adoptSocket(sock, "connectAcceptedSocket()");
+    return await transportOver(protocolFactory, socket, request, { what: () => "connectAcceptedSocket()" });
   });
 }
 
@@ -266,7 +266,7 @@ function streamsOf(
   protocol: StreamReaderProtocol,
   transport: SocketTransport,
 ): [StreamReader, StreamWriter] {
-  protocol._letGo(reader, transport);
+  protocol._releaseReader(reader, transport);
   return [reader, new StreamWriter(transport, protocol, reader)];
 }
 
@@ -283,7 +283,7 @@ async function connectTcp(
     if ((host ?? port ?? undefined) !== undefined) {
       throw new ValueError("host/port and sock can not be specified at the same time");
     }
-    return await connected(protocolFactory, await adopted(options.sock, caller), request, {
+    return await transportOver(protocolFactory, await adoptSocket(options.sock, caller), request, {
       ...options,
       what: () => `${caller} sock`,
     });
@@ -317,7 +317,7 @@ async function connectTcp(
     allErrors: options.allErrors === true,
     what,
   });
-  return await connected(protocolFactory, socket, request, { ...options, host, what });
+  return await transportOver(protocolFactory, socket, request, { ...options, host, what });
 }
 
 async function connectUnix(
@@ -336,7 +336,7 @@ async function connectUnix(
     if ((path ?? undefined) !== undefined) {
       throw new ValueError("path and sock can not be specified at the same time");
     }
-    return await connected(protocolFactory, await adopted(options.sock, caller), request, {
+    return await transportOver(protocolFactory, await adoptSocket(options.sock, caller), request, {
       ...options,
       what: () => `${caller} sock`,
     });
@@ -356,7 +356,7 @@ async function connectUnix(
   await untilConnected(socket, what, message).catch((error) => {
     throw ON_BUN && !path.startsWith("\0") ? (pathError(path, message) ?? error) : error;
   });
-  return await connected(protocolFactory, socket, request, { ...options, peername: path, sockname: "", what });
+  return await transportOver(protocolFactory, socket, request, { ...options, peername: path, sockname: "", what });
 }
 
 /** The error for a path that does not exist, which Bun does not report; `null` if the path exists. */
@@ -378,7 +378,7 @@ interface Connected {
   readonly sockname?: string;
 }
 
-async function connected(
+async function transportOver(
   protocolFactory: () => BaseProtocol,
   socket: Duplex,
   request: TlsRequest | undefined,
@@ -388,7 +388,7 @@ async function connected(
   const stream = request === undefined ? socket : await startTls(socket, request, what);
   return new SocketTransport({
     socket: stream,
-    protocol: madeFor(stream, () => context.run(protocolFactory)),
+    protocol: makeProtocolOrDestroy(stream, () => context.run(protocolFactory)),
     context,
     tls: request,
     idleTimeout,
@@ -399,7 +399,7 @@ async function connected(
 }
 
 /** Creates the protocol for the stream; destroys the stream if the factory throws. */
-function madeFor(stream: Duplex, makeProtocol: () => BaseProtocol): BaseProtocol {
+function makeProtocolOrDestroy(stream: Duplex, makeProtocol: () => BaseProtocol): BaseProtocol {
   try {
     return makeProtocol();
   } catch (error) {
@@ -410,7 +410,7 @@ function madeFor(stream: Duplex, makeProtocol: () => BaseProtocol): BaseProtocol
 }
 
 /** Returns a socket that other code created, once it is connected. */
-async function adopted(sock: ConnectedSocket, caller: string): Promise<Duplex> {
+async function adoptSocket(sock: ConnectedSocket, caller: string): Promise<Duplex> {
   if (sock instanceof Duplex) {
     const socket = sock as Duplex & Partial<Socket>;
     if (socket.destroyed) {

@@ -1,5 +1,5 @@
 /** asyncio's errors, and `isCancelled()`, the test for the one that must never be swallowed. */
-import { EOFError, named, RuntimeError } from "../errors.ts";
+import { EOFError, RuntimeError, setErrorName } from "../errors.ts";
 import { safeRepr } from "../repr.ts";
 import { ABORT_REASON, hasBrand } from "./brands.ts";
 
@@ -12,7 +12,7 @@ import { ABORT_REASON, hasBrand } from "./brands.ts";
  */
 export class CancelledError extends Error {
   static {
-    named(this, "CancelledError");
+    setErrorName(this, "CancelledError");
   }
   /** `ERR_CANCELLED`. */
   readonly code = "ERR_CANCELLED" as const;
@@ -134,7 +134,7 @@ export function asCancelledError(error: unknown, message: CancelMessage): Cancel
  */
 export class KeyboardInterrupt extends Error {
   static {
-    named(this, "KeyboardInterrupt");
+    setErrorName(this, "KeyboardInterrupt");
   }
   /** `SIGINT`. */
   readonly code = "SIGINT" as const;
@@ -148,7 +148,7 @@ export class KeyboardInterrupt extends Error {
  */
 export class InvalidStateError extends Error {
   static {
-    named(this, "InvalidStateError");
+    setErrorName(this, "InvalidStateError");
   }
   /** `ERR_INVALID_STATE`. */
   readonly code = "ERR_INVALID_STATE" as const;
@@ -161,7 +161,7 @@ export class InvalidStateError extends Error {
  */
 export class IncompleteReadError extends EOFError {
   static {
-    named(this, "IncompleteReadError");
+    setErrorName(this, "IncompleteReadError");
   }
   /** The bytes that had arrived; they are no longer in the buffer. */
   readonly partial: Buffer;
@@ -186,7 +186,7 @@ export class IncompleteReadError extends EOFError {
  */
 export class LimitOverrunError extends Error {
   static {
-    named(this, "LimitOverrunError");
+    setErrorName(this, "LimitOverrunError");
   }
   /** `ERR_LIMIT_OVERRUN`. */
   readonly code = "ERR_LIMIT_OVERRUN" as const;
@@ -209,7 +209,7 @@ export class LimitOverrunError extends Error {
  */
 export class QueueEmpty extends Error {
   static {
-    named(this, "QueueEmpty");
+    setErrorName(this, "QueueEmpty");
   }
   /** `ERR_QUEUE_EMPTY`. */
   readonly code = "ERR_QUEUE_EMPTY" as const;
@@ -222,7 +222,7 @@ export class QueueEmpty extends Error {
  */
 export class QueueFull extends Error {
   static {
-    named(this, "QueueFull");
+    setErrorName(this, "QueueFull");
   }
   /** `ERR_QUEUE_FULL`. */
   readonly code = "ERR_QUEUE_FULL" as const;
@@ -235,7 +235,7 @@ export class QueueFull extends Error {
  */
 export class QueueShutDown extends Error {
   static {
-    named(this, "QueueShutDown");
+    setErrorName(this, "QueueShutDown");
   }
   /** `ERR_QUEUE_SHUT_DOWN`. */
   readonly code = "ERR_QUEUE_SHUT_DOWN" as const;
@@ -248,7 +248,7 @@ export class QueueShutDown extends Error {
  */
 export class BrokenBarrierError extends RuntimeError {
   static {
-    named(this, "BrokenBarrierError");
+    setErrorName(this, "BrokenBarrierError");
   }
 
   constructor(message?: string) {
@@ -263,7 +263,7 @@ export class BrokenBarrierError extends RuntimeError {
  */
 export class ExceptionGroup extends AggregateError {
   static {
-    named(this, "ExceptionGroup");
+    setErrorName(this, "ExceptionGroup");
   }
   /** `ERR_EXCEPTION_GROUP`. */
   readonly code = "ERR_EXCEPTION_GROUP" as const;

@@ -11,7 +11,7 @@
 
 import type { Context } from "../contextvars/context.ts";
 import { knowMethodsOf } from "../contextvars/detached.ts";
-import { className, functionName, inspectCustom, repr, safeRepr, shortRepr, unlessPrinting } from "../repr.ts";
+import { className, functionName, guardRecursion, inspectCustom, repr, safeRepr, shortRepr } from "../repr.ts";
 import { checkFunction, notHandedOver } from "./arguments.ts";
 import { fromCallback, thrownHere } from "./async-stacks.ts";
 import { FUTURE, hasBrand } from "./brands.ts";
@@ -301,7 +301,7 @@ export class Future<T> implements Promise<T> {
 
   /** Python's `repr()`: `<Future pending>`, `<Future finished result=42>`. */
   toString(): string {
-    return unlessPrinting(this, "...", () => `<${this._kind} ${[this._status, ...this._details()].join(" ")}>`);
+    return guardRecursion(this, "...", () => `<${this._kind} ${[this._status, ...this._details()].join(" ")}>`);
   }
 
   /** @internal */

@@ -39,17 +39,17 @@ const ITERATIONS_PER_TURN = 256;
 /** How many places of finished items the queue may have before it is shortened. */
 const SPENT_ITEMS_KEPT = 1024;
 
-const settled: Promise<void> = Promise.resolve();
+const resolvedPromise: Promise<void> = Promise.resolve();
 
 let queue: (Ready | undefined)[] = [];
 /** The place of the next new item. The array is reused, because a growing array reserves room for many. */
 let tail = 0;
 /** Timers for the next iteration. */
-let due: Due[] = [];
+let dueTimers: Due[] = [];
 /** The place of the next item to run; earlier places are finished. */
 let head = 0;
 /** How many items of the current iteration are left. */
-let left = 0;
+let leftInIteration = 0;
 /** Whether an item after those requires a turn first. */
 let turnWanted = false;
 let iterations = 0;
@@ -81,7 +81,7 @@ export function soon(item: Ready, turnFirst = false): void {
  * runs all timers that are due by then, in the order of their times.
  */
 export function soonDue(item: Due): void {
-  due.push(item);
+  dueTimers.push(item);
   turnWanted = true;
   wake();
 }
@@ -114,7 +114,7 @@ export function soonAtStepEnd(item: Ready): void {
 }
 
 function run(): void {
-  if (left > 0) {
+  if (leftInIteration > 0) {
     runItems();
   } else if (turnWanted || iterations >= ITERATIONS_PER_TURN) {
     setImmediate(runTurn);
@@ -136,14 +136,14 @@ function beginIteration(): void {
     tail -= head;
     head = 0;
   }
-  if (due.length > 0) {
-    for (const timer of due.sort((a, b) => a.when() - b.when())) {
+  if (dueTimers.length > 0) {
+    for (const timer of dueTimers.sort((a, b) => a.when() - b.when())) {
       queue[tail] = timer;
       tail += 1;
     }
-    due = [];
+    dueTimers = [];
   }
-  left = tail - head;
+  leftInIteration = tail - head;
   turnWanted = false;
   runItems();
 }
@@ -152,13 +152,13 @@ function beginIteration(): void {
 function runItems(): void {
   state = "running";
   try {
-    let goesOn = false;
-    while (left > 0 && !goesOn) {
+    let continuesInMicrotasks = false;
+    while (leftInIteration > 0 && !continuesInMicrotasks) {
       const item = queue[head] as Ready;
       queue[head] = undefined;
       head += 1;
-      left -= 1;
-      goesOn = watcher === null ? item._step() : watchedStep(item, watcher);
+      leftInIteration -= 1;
+      continuesInMicrotasks = watcher === null ? item._step() : watchedStep(item, watcher);
     }
   } finally {
     scheduleNext();
@@ -167,18 +167,18 @@ function runItems(): void {
 
 function watchedStep(item: Ready, watch: StepWatcher): boolean {
   const start = time();
-  const goesOn = item._step();
+  const continuesInMicrotasks = item._step();
   const ended = (): void => watch(item, time() - start);
-  if (goesOn) {
-    void settled.then(() => nextTick(ended));
+  if (continuesInMicrotasks) {
+    void resolvedPromise.then(() => nextTick(ended));
   } else {
     ended();
   }
-  return goesOn;
+  return continuesInMicrotasks;
 }
 
 function scheduleNext(): void {
-  if (head === tail && due.length === 0) {
+  if (head === tail && dueTimers.length === 0) {
     if (queue.length > SPENT_ITEMS_KEPT) {
       queue = [];
     }
@@ -188,10 +188,10 @@ function scheduleNext(): void {
     return;
   }
   state = "scheduled";
-  if (left === 0 && turnWanted) {
+  if (leftInIteration === 0 && turnWanted) {
     setImmediate(runTurn);
   } else {
-    void settled.then(runWhenQuiet);
+    void resolvedPromise.then(runWhenQuiet);
   }
 }
 

@@ -154,7 +154,7 @@ export function runInFlow<A extends unknown[], R>(flow: Flow, callable: (...args
  * Cheaper on a runtime that keeps the flow in a frame, because the frame is copied once instead of twice.
  */
 export function moveIntoFlow<A>(flow: Flow, callable: (argument: A) => void, argument: A): void {
-  if (hasFrames) {
+  if (hasContextFrames) {
     storage.enterWith(flow);
     callable(argument);
   } else {
@@ -186,7 +186,7 @@ export function runningPlace(): string {
   if (!ambient) {
     return "in a Context.run()";
   }
-  const kind = hasFrames || storeKey !== undefined ? executionAsyncResource().constructor?.name : "Object";
+  const kind = hasContextFrames || storeKey !== undefined ? executionAsyncResource().constructor?.name : "Object";
   return kind === undefined || kind === "Object" ? "outside all tasks" : `outside all tasks, in a callback of ${kind}`;
 }
 
@@ -223,7 +223,7 @@ const nextTick = process.nextTick.bind(process);
  * Whether this is Node with a store for each callback. Entering and leaving costs nothing in Bun; in Deno, entering
  * alone costs more.
  */
-const hasFrames = storeKey === undefined && !("bun" in process.versions) && !("deno" in process.versions);
+const hasContextFrames = storeKey === undefined && !("bun" in process.versions) && !("deno" in process.versions);
 
 function borrowResource(flow: Flow): void {
   if (storeKey === undefined) {

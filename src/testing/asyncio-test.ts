@@ -41,7 +41,7 @@ export type TestFunction<A extends unknown[]> = (...given: A) => Promise<void>;
 const LOOKS = 20;
 const LOOK_INTERVAL = 0.005;
 /** How long a main task may take to end after it was cancelled at the time limit, in real seconds. */
-const LAST_WORDS = 1;
+const END_TIMEOUT = 1;
 
 /** Resolves when the previous test has ended, in whatever way. */
 let before: Promise<void> = Promise.resolve();
@@ -202,7 +202,7 @@ class Test {
 
   /** Waits for the end, in whatever way, but not forever: another library's promise may never settle. */
   async #ended(ended: Promise<void>): Promise<void> {
-    const timer = new RealTimer(LAST_WORDS);
+    const timer = new RealTimer(END_TIMEOUT);
     await Promise.race([ended.catch(() => {}), timer.passed]);
     timer.stop();
   }

@@ -134,8 +134,8 @@ class LockstepProtocol extends StreamReaderProtocol {
   }
 
   /** @internal */
-  override _hold(reader: StreamReader | null): void {
-    super._hold(reader);
+  override _keepAlive(reader: StreamReader | null): void {
+    super._keepAlive(reader);
     this.#socket._setAwaited(reader !== null);
   }
 }

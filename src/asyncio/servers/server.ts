@@ -37,10 +37,10 @@ import type { ServerSettings } from "./options.ts";
 import { checkedGrace, endHandlers, type HandlerOutcome, type ShutdownOptions } from "./shutdown.ts";
 
 /** How long a cancelled `serveForever()` waits for peers to take the bytes written to them. */
-const LAST_WORDS = 10; // seconds
+const CLOSE_TIMEOUT = 10; // seconds
 
 /** The address, or `undefined` if it stands for all addresses of the machine. */
-function oneAddress(address: SocketAddress | string | undefined): SocketAddress | undefined {
+function specificAddress(address: SocketAddress | string | undefined): SocketAddress | undefined {
   return address instanceof SocketAddress && !["0.0.0.0", "::"].includes(address.address) ? address : undefined;
 }
 
@@ -64,7 +64,7 @@ export class Server implements Openable {
   #sockets: readonly ServerSocket[];
   #state: "created" | "serving" | "closed" = "created";
   /** Connections that arrived before `startServing()`. */
-  #early: net.Socket[] = [];
+  #unserved: net.Socket[] = [];
   #forever: Wait<void> | null = null;
   #closeWaits = new Set<Wait<void>>();
   /** The Futures by which `shutdown()` waits for connections to end. */
@@ -84,7 +84,7 @@ export class Server implements Openable {
     this.#context = settings.context;
     this.#settings = settings;
     this.#sockets = listeners.map(({ address }) => new ServerSocket(address));
-    this.#sockname = settings.path ?? (listeners.length === 1 ? oneAddress(listeners[0]?.address) : undefined);
+    this.#sockname = settings.path ?? (listeners.length === 1 ? specificAddress(listeners[0]?.address) : undefined);
     opened(this);
     for (const { server } of listeners) {
       server.on("connection", (socket: net.Socket) => this.#connected(socket));
@@ -157,7 +157,7 @@ export class Server implements Openable {
     for (const listener of this.#listeners) {
       listener.close();
     }
-    for (const socket of this.#early.splice(0)) {
+    for (const socket of this.#unserved.splice(0)) {
       socket.destroy();
     }
     this.#forever?.reject(fromCallback(new CancelledError()));
@@ -254,7 +254,7 @@ export class Server implements Openable {
       if (isCancelled(error)) {
         this.close();
         this.closeClients();
-        const deadline = callLater(LAST_WORDS, () => this.abortClients());
+        const deadline = callLater(CLOSE_TIMEOUT, () => this.abortClients());
         await this.waitClosed().finally(() => deadline.cancel());
       }
       throw error;
@@ -267,7 +267,7 @@ export class Server implements Openable {
     const { grace, cancelGrace } = checkedGrace(options);
     this.close();
     this.#endArriving();
-    const open = [...this.#transports].map((transport) => ({ transport, end: this.#endOf(transport) }));
+    const open = [...this.#transports].map((transport) => ({ transport, end: this.#closedFuture(transport) }));
     const outcomes = await endHandlers(open, grace, cancelGrace);
     this.abortClients();
     await this.waitClosed();
@@ -295,7 +295,7 @@ export class Server implements Openable {
   }
 
   /** The Future that gets a result when the connection ends. */
-  #endOf(transport: SocketTransport): Future<void> {
+  #closedFuture(transport: SocketTransport): Future<void> {
     const end = this.#ends.get(transport) ?? new Future<void>();
     this.#ends.set(transport, end);
     if (transport._isOutside) {
@@ -311,7 +311,7 @@ export class Server implements Openable {
     if (this.#state === "created") {
       this.#state = "serving";
       tell(serverListening, { server: this });
-      for (const socket of this.#early.splice(0)) {
+      for (const socket of this.#unserved.splice(0)) {
         this.#take(socket);
       }
     }
@@ -328,18 +328,18 @@ export class Server implements Openable {
 
   #connected(socket: net.Socket): void {
     const { backlog, maxConnections } = this.#settings;
-    if (this.#transports.size + this.#arriving.size + this.#early.length >= maxConnections) {
+    if (this.#transports.size + this.#arriving.size + this.#unserved.length >= maxConnections) {
       socket.destroy();
     } else if (this.#state === "serving") {
       this.#accept(socket);
-    } else if (this.#state === "created" && this.#early.length < backlog) {
+    } else if (this.#state === "created" && this.#unserved.length < backlog) {
       socket.pause();
       socket.on("error", () => socket.destroy());
       // A connection that ends before it is served is forgotten.
       socket.once("close", () => {
-        this.#early = this.#early.filter((each) => each !== socket);
+        this.#unserved = this.#unserved.filter((each) => each !== socket);
       });
-      this.#early.push(socket);
+      this.#unserved.push(socket);
     } else {
       socket.destroy();
     }

@@ -15,7 +15,7 @@ export class FlowControl extends Protocol {
   #writingPaused = false;
   #drains: Set<Wait<void>> | null = null;
   #closeWaits: Set<Wait<void>> | null = null;
-  #lost = false;
+  #isLost = false;
   /** The error with which the connection was lost. */
   #exception: unknown = null;
 
@@ -25,7 +25,7 @@ export class FlowControl extends Protocol {
   }
 
   override connectionLost(exception: unknown): void {
-    this.#lost = true;
+    this.#isLost = true;
     this.#exception = exception;
     this.#settle(this.#drains, exception);
     this.#settle(this.#closeWaits, exception);
@@ -47,12 +47,12 @@ export class FlowControl extends Protocol {
 
   /** @internal Whether `drain()` would wait. */
   get writingPaused(): boolean {
-    return this.#writingPaused && !this.#lost;
+    return this.#writingPaused && !this.#isLost;
   }
 
   /** @internal Waits until there is room in the write buffer. */
   drain(transport: Transport | null = null): Promise<void> {
-    if (this.#lost) {
+    if (this.#isLost) {
       return rejected(new ConnectionResetError("Connection lost"));
     }
     if (!this.#writingPaused) {
@@ -67,7 +67,7 @@ export class FlowControl extends Protocol {
 
   /** @internal Waits until the connection is gone. */
   waitClosed(transport: Transport | null = null): Promise<void> {
-    if (this.#lost) {
+    if (this.#isLost) {
       return this.#exception === null ? done : rejected(this.#exception);
     }
     this.#closeWaits ??= new Set();

@@ -44,7 +44,7 @@ export function peerText(transport: Pick<ReadTransport, "getExtraInfo"> | null):
  */
 export interface ReaderHolder {
   /** @param reader - The reader to hold, or `null` for none. */
-  _hold(reader: StreamReader | null): void;
+  _keepAlive(reader: StreamReader | null): void;
 }
 
 /** The name of the method in the error for a read that may not wait: Python's `readline()` is a `readuntil()`. */
@@ -310,7 +310,7 @@ export class Intake {
     // A read that waits while the transport is paused would wait forever.
     this.#resume();
     this.#parked = new ParkedRead(this, this.#onCancel, request, size, needles, target);
-    this.holder?._hold(this.#reader);
+    this.holder?._keepAlive(this.#reader);
     const answer = this.#parked.begin() as Promise<A>;
     return this.#timeout === undefined ? answer : this.#limited(answer, this.#timeout);
   }
@@ -415,7 +415,7 @@ export class Intake {
   #unpark(): ParkedRead | null {
     const parked = this.#parked;
     this.#parked = null;
-    this.holder?._hold(null);
+    this.holder?._keepAlive(null);
     return parked;
   }
 

@@ -46,7 +46,7 @@ export class ReadBuffer {
   readonly #bytes = new ByteQueue();
   #eof = false;
   /** The error of a lost connection, thrown by a read that the buffer cannot answer. */
-  #lost: unknown = null;
+  #connectionError: unknown = null;
   /** None of the separators ends before this position, */
   #searched = 0;
   /** and these are the separators. */
@@ -68,7 +68,7 @@ export class ReadBuffer {
 
   /** The error with which the connection was lost; `null` if it was not lost. */
   get lost(): unknown {
-    return this.#lost;
+    return this.#connectionError;
   }
 
   /**
@@ -90,7 +90,7 @@ export class ReadBuffer {
 
   /** Records that no more bytes will arrive; a read that the buffer cannot answer throws the error. */
   lose(error: unknown): void {
-    this.#lost = error;
+    this.#connectionError = error;
   }
 
   /** Takes what the request asks for, or returns `null` if it has to wait. */
@@ -304,8 +304,8 @@ export class ReadBuffer {
 
   /** Whether no more bytes will arrive. Throws the error with which the connection was lost. */
   ended(): boolean {
-    if (this.#lost !== null) {
-      throw this.#lost;
+    if (this.#connectionError !== null) {
+      throw this.#connectionError;
     }
     return this.#eof;
   }

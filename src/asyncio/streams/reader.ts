@@ -428,9 +428,9 @@ export class StreamReader implements AsyncIterable<Buffer> {
   }
 
   /** @internal From now on, `holder` keeps the reader alive only while a read waits. */
-  _letGo(holder: ReaderHolder): void {
+  _releaseTo(holder: ReaderHolder): void {
     this.#intake.holder = holder;
-    holder._hold(this.#intake.isWaiting ? this : null);
+    holder._keepAlive(this.#intake.isWaiting ? this : null);
   }
 
   /** @internal How long a read may wait, in seconds. */

@@ -73,7 +73,7 @@ export class StreamReaderProtocol extends FlowControl {
    * it.
    */
   #reader: StreamReader | null;
-  #letGo: WeakRef<StreamReader> | null = null;
+  #released: WeakRef<StreamReader> | null = null;
   /** The handler of an accepted connection, */
   readonly #handler: ClientConnectedCb | null;
   /** and the Context whose copy it runs in. */
@@ -150,7 +150,7 @@ export class StreamReaderProtocol extends FlowControl {
   }
 
   #findReader(): StreamReader | undefined {
-    return this.#reader ?? this.#waitedOn ?? this.#letGo?.deref();
+    return this.#reader ?? this.#waitedOn ?? this.#released?.deref();
   }
 
   #runHandler(callback: ClientConnectedCb, context: Context, reader: StreamReader, transport: Transport): void {
@@ -178,7 +178,7 @@ export class StreamReaderProtocol extends FlowControl {
         if (isDebug()) {
           warn(`a handler returned without closing its writer: ${writer}; close() it unless other code still uses it`);
         }
-        this._letGo(reader, transport);
+        this._releaseReader(reader, transport);
       }
     });
   }
@@ -187,14 +187,14 @@ export class StreamReaderProtocol extends FlowControl {
    * @internal From now on, the connection lives only as long as the program refers to the reader, or to the writer,
    * which holds the reader.
    */
-  _letGo(reader: StreamReader, transport: Transport): void {
-    this.#letGo = new WeakRef(reader);
-    reader._letGo(this);
+  _releaseReader(reader: StreamReader, transport: Transport): void {
+    this.#released = new WeakRef(reader);
+    reader._releaseTo(this);
     abandoned.register(reader, transport);
   }
 
   /** @internal */
-  _hold(reader: StreamReader | null): void {
+  _keepAlive(reader: StreamReader | null): void {
     this.#reader = reader;
   }
 }

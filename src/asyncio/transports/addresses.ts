@@ -63,10 +63,10 @@ export function ownAddress(socket: Addressed): SocketAddress | string | undefine
  * Deno cannot restrict a socket to IPv6: a socket that listens at every IPv6 address also accepts IPv4 connections, and
  * shows their addresses as `::ffff:127.0.0.1`.
  */
-export const BOTH_IN_ONE: boolean = ON_DENO;
+export const IPV6_ALSO_ACCEPTS_IPV4: boolean = ON_DENO;
 
 function unmapped(address: string): string {
-  return BOTH_IN_ONE ? address.replace(/^::ffff:(?=\d+\.)/, "") : address;
+  return IPV6_ALSO_ACCEPTS_IPV4 ? address.replace(/^::ffff:(?=\d+\.)/, "") : address;
 }
 
 /** Python's numbers for name look-up failures. */
@@ -121,7 +121,7 @@ export async function lookUp(
     }
     return found.map(({ address }) => address);
   } catch (error) {
-    throw translated(host, error);
+    throw toGaierror(host, error);
   }
 }
 
@@ -145,7 +145,7 @@ export async function lookUpName({ address, port }: SocketAddress): Promise<[hos
     );
     return [hostname, service];
   } catch (error) {
-    throw translated(address, error);
+    throw toGaierror(address, error);
   }
 }
 
@@ -154,7 +154,7 @@ function areHints(hints: number): boolean {
   return Number.isInteger(hints) && (hints & ~(ADDRCONFIG | V4MAPPED | ALL)) === 0;
 }
 
-function translated(host: string, error: unknown): unknown {
+function toGaierror(host: string, error: unknown): unknown {
   const { code, syscall } = error as NodeJS.ErrnoException;
   if (code === undefined || !/^get(addr|name)info$/.test(syscall ?? "")) {
     return error;

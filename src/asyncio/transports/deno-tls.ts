@@ -14,15 +14,15 @@ import { noop } from "../waits.ts";
 import { nodeTls } from "./on-demand.ts";
 
 /** More than is ever in transit to a TLSSocket whose stream is paused. */
-export const AMPLE: number = 1024 * 1024; // bytes
+export const DENO_READ_AHEAD: number = 1024 * 1024; // bytes
 /** Long enough for the last written bytes to be sent. */
-const A_TURN = 1; // milliseconds
+const CLOSE_DELAY = 1; // milliseconds
 /** Long enough for bytes in transit to arrive and be read, even on a busy machine: unread bytes would cause a reset. */
 const LINGER = 25; // milliseconds
 
 const ADDRESS = ["remoteAddress", "remotePort", "remoteFamily", "localAddress", "localPort", "localFamily"] as const;
 
-export class Underlay extends Duplex {
+export class TlsUnderlay extends Duplex {
   readonly #stream: Duplex;
   #held = false;
 
@@ -41,7 +41,7 @@ export class Underlay extends Duplex {
   }
 
   /** Makes the TLSSocket on top of this stream pause and close through it, and report the connection's addresses. */
-  carry(socket: TLSSocket): TLSSocket {
+  attach(socket: TLSSocket): TLSSocket {
     Object.assign(socket, {
       pause: () => {
         this.#held = true;
@@ -70,7 +70,7 @@ export class Underlay extends Duplex {
   }
 
   override destroy(error?: Error): this {
-    realClock.setTimeout(() => super.destroy(error), A_TURN);
+    realClock.setTimeout(() => super.destroy(error), CLOSE_DELAY);
     return this;
   }
 

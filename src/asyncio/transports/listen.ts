@@ -13,7 +13,7 @@ import { inspectCustom, repr } from "../../repr.ts";
 import { fromCallback, thrownHere } from "../async-stacks.ts";
 import { HEEDS_REUSE_PORT } from "../runtime.ts";
 import { Wait } from "../waits.ts";
-import { BOTH_IN_ONE, checkPath, type Family, lookUp, SocketAddress } from "./addresses.ts";
+import { checkPath, type Family, IPV6_ALSO_ACCEPTS_IPV4, lookUp, SocketAddress } from "./addresses.ts";
 import { READ_SIZE, socketDescriptor } from "./node-sockets.ts";
 import { bindError, systemError, toOSError } from "./os-errors.ts";
 
@@ -171,7 +171,7 @@ async function listenAtAll(
       listeners.push(listener);
       if (samePort) {
         actualPort = (listener.address as SocketAddress).port;
-        if (BOTH_IN_ONE) {
+        if (IPV6_ALSO_ACCEPTS_IPV4) {
           break;
         }
       }

@@ -15,7 +15,7 @@ import { fromCallback } from "../async-stacks.ts";
 import { callLater, type TimerHandle } from "../events.ts";
 import { ON_DENO } from "../runtime.ts";
 import { noop, rejected, Wait } from "../waits.ts";
-import { AMPLE, Underlay } from "./deno-tls.ts";
+import { DENO_READ_AHEAD, TlsUnderlay } from "./deno-tls.ts";
 import { nodeTls } from "./on-demand.ts";
 import { eventError, toOSError } from "./os-errors.ts";
 
@@ -247,7 +247,7 @@ function clientSocket(stream: Duplex, { ssl, host, options }: TlsRequest): tls.T
   const given: tls.ConnectionOptions =
     ssl === true ? {} : isSecureContext(ssl) ? { secureContext: ssl } : (ssl as tls.ConnectionOptions);
   const name = options.serverHostname ?? given.servername ?? host ?? "";
-  return putOn(stream, (socket, ownOptions) =>
+  return wrapStream(stream, (socket, ownOptions) =>
     nodeTls().connect({
       ...given,
       ...ownOptions,
@@ -265,7 +265,7 @@ function serverSocket(stream: Duplex, { ssl }: TlsRequest): tls.TLSSocket {
   const options: tls.TLSSocketOptions = isSecureContext(given)
     ? { secureContext: given }
     : { ...(given as tls.TLSSocketOptions), secureContext: contextOf(given) };
-  return putOn(
+  return wrapStream(
     stream,
     (socket, ownOptions) =>
       new (nodeTls().TLSSocket)(socket as never, {
@@ -279,12 +279,12 @@ function serverSocket(stream: Duplex, { ssl }: TlsRequest): tls.TLSSocket {
 }
 
 /** Creates the TLSSocket on the stream; in Deno with a stream in between. */
-function putOn(stream: Duplex, make: (stream: Duplex, options: object) => tls.TLSSocket): tls.TLSSocket {
+function wrapStream(stream: Duplex, make: (stream: Duplex, options: object) => tls.TLSSocket): tls.TLSSocket {
   if (!ON_DENO) {
     return make(stream, {});
   }
-  const under = new Underlay(stream);
-  return under.carry(make(under, { highWaterMark: AMPLE }));
+  const under = new TlsUnderlay(stream);
+  return under.attach(make(under, { highWaterMark: DENO_READ_AHEAD }));
 }
 
 /** OpenSSL resumes no session with a client certificate unless it is set; `tls.Server` generates one as well. */

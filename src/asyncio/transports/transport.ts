@@ -17,8 +17,8 @@ export interface WriteBufferLimits {
 
 /** A transport that can start TLS on its connection, for `StreamWriter.startTls()`. */
 export interface Upgradable {
-  /** @internal `early` returns the bytes that have already been read. */
-  _startTls(ssl: unknown, serverSide: boolean, options: TlsOptions, early: () => Buffer): Promise<void>;
+  /** @internal `bufferedPlaintext` returns the bytes that have already been read. */
+  _startTls(ssl: unknown, serverSide: boolean, options: TlsOptions, bufferedPlaintext: () => Buffer): Promise<void>;
 }
 
 /**
