@@ -294,6 +294,24 @@ const waits: readonly WaitRow[] = [
     wait: ({ server }) => server.shutdown(),
     says: "<Server.shutdown() N of N pending>",
   },
+  {
+    name: "Process.wait()",
+    wait: async ({ later }) => {
+      const process = await asyncio.createSubprocessExec("sleep", ["60"]);
+      later.push(() => process.kill());
+      await process.wait();
+    },
+    says: "<Process.wait() N>",
+  },
+  {
+    name: "StreamReader.chunks()",
+    wait: async ({ reader }) => {
+      for await (const _ of reader.chunks()) {
+        // None comes.
+      }
+    },
+    says: "<StreamReader.read() N bytes, PEER>",
+  },
   { name: "socketpair()", wait: () => asyncio.socketpair(), says: "<socketpair()>" },
 ];
 

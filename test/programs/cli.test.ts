@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import * as asyncio from "contextvars/asyncio";
+import { certificates } from "../support/certificates.ts";
 import { External } from "../support/external.ts";
 import { packageRoot } from "../support/paths.ts";
 import { portOf } from "../support/peers.ts";
@@ -233,6 +234,20 @@ describe("contextvars echo, nc", () => {
       assert.equal(await listener.ended(), 0, listener.stderr);
       assert.equal(listener.stdout, "from there");
     }
+  });
+
+  it("echo --tls and nc --tls speak TLS with each other; a server that is not to be trusted is refused", async () => {
+    const made = certificates();
+    const [key, cert, authority] = [made.keyFile("server"), made.certFile("server"), made.certFile("ca")];
+    await using server = start(["echo", "0", "--tls", "--key", key, "--cert", cert]);
+    const [, port = ""] = await server.printed(/echo at 127\.0\.0\.1:(\d+)/);
+    await using client = start(["nc", "localhost", port, "--tls", "--ca", authority]);
+    client.end("over TLS");
+    assert.equal(await client.ended(), 0, client.stderr);
+    assert.equal(client.stdout, "over TLS");
+    const { status, stderr } = await run("nc", "localhost", port, "--tls");
+    assert.equal(status, 1);
+    assert.match(stderr, /^contextvars: certificate verify failed: [^\n]+\n$/);
   });
 
   it("echo and nc say in one line why they cannot", async () => {
