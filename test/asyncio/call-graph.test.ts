@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import * as asyncio from "contextvars/asyncio";
+import { importCopy } from "../support/copies.ts";
 import { limitOf } from "../support/runtime-limits.ts";
 
 const loop = asyncio.getRunningLoop();
@@ -278,3 +279,39 @@ describe("captureCallGraph()", () => {
     await task;
   });
 });
+
+describe("the slot of tools on globalThis", () => {
+  it("every installed copy answers there for its own tasks, with text and numbers only", async () => {
+    const other = await importCopy();
+    const slot = (globalThis as unknown as Record<symbol, { copies: Copy[] }>)[Symbol.for("contextvars.asyncio.1")];
+    const copies = slot?.copies.slice(-2) ?? [];
+    assert.equal(copies.length, 2);
+    const event = new asyncio.Event();
+    const [here] = await waiting(event, "here");
+    const there = other.asyncio.createTask(async () => await here, { name: "there" });
+    await asyncio.sleep(0);
+    const named = async (copy: Copy | undefined, name: string): Promise<Description | undefined> =>
+      (await copy?.describeTasks())?.find((task) => task.name === name);
+    const [first, second] = copies;
+    const told = await named(first, "here");
+    assert.deepEqual(told, JSON.parse(JSON.stringify(told)));
+    assert.deepEqual([told?.function, told?.waitsFor, told?.id], ["anonymous", ["<Event.wait()>"], first?.idOf(here)]);
+    assert.equal(await named(first, "there"), undefined);
+    assert.equal((await named(second, "there"))?.function, "anonymous");
+    assert.equal(await named(second, "here"), undefined);
+    event.set();
+    await there;
+  });
+});
+
+interface Description {
+  readonly id: string;
+  readonly name: string;
+  readonly function: string;
+  readonly waitsFor: readonly string[];
+}
+
+interface Copy {
+  describeTasks(): Promise<Description[]>;
+  idOf(task: object): string;
+}
