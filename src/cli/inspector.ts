@@ -13,16 +13,22 @@ import { WebSocketClient } from "./websocket.ts";
 
 const DEFAULT_PORT = 9229;
 /** How long to wait: a busy process handles the signal only when its current step has ended. */
-const PATIENCE = 5; // seconds
+const PATIENCE = 10; // seconds
+/** The signal is sent again after this time: another process that is being asked may have held the port for a moment. */
+const RESEND_AFTER = 0.5; // seconds
 
 /** Evaluates the expression in the process and returns its value. The expression is a promise of a text. */
 export async function evaluateIn(pid: number, expression: string, port?: number): Promise<string> {
   checkIsNode(pid);
   const before = listeningPorts(pid);
-  process.kill(pid, "SIGUSR1");
   try {
     return await asyncio.timeout(PATIENCE).with(async () => {
+      let sent = Number.NEGATIVE_INFINITY;
       for (;;) {
+        if (performance.now() - sent >= RESEND_AFTER * 1000) {
+          process.kill(pid, "SIGUSR1");
+          sent = performance.now();
+        }
         for (const candidate of candidates(pid, before, port)) {
           const answer = await ask(pid, candidate, expression, before);
           if (answer !== null) {
