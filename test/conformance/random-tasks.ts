@@ -21,7 +21,7 @@ type Block = readonly [ops: readonly Op[], boom: boolean];
 /** One operation of a task. */
 type Op =
   | SyncOp
-  | readonly ["sleep", number]
+  | readonly ["turns", number]
   | readonly ["callee" | "eager" | "shield" | "waitFor" | "timeout" | "spawn", ...Block]
   | readonly ["gather" | "wait", readonly Block[]]
   | readonly ["taskGroup", readonly (readonly Op[])[]]
@@ -47,7 +47,7 @@ export const taskOperationNames: readonly Op[0][] = [
   "copyCurrent",
   "ownContext",
   "run",
-  "sleep",
+  "turns",
   "callee",
   "eager",
   "shield",
@@ -92,7 +92,7 @@ const { ops } = fc.letrec<Parts>((tie) => {
     [1, fc.tuple(one("run" as const), some, callback)],
   ];
   const waiting: readonly (readonly [number, fc.Arbitrary<Op>])[] = [
-    [6, fc.tuple(one("sleep" as const), fc.integer({ min: 1, max: 3 }))],
+    [6, fc.tuple(one("turns" as const), fc.integer({ min: 1, max: 3 }))],
     [
       6,
       fc.tuple(
@@ -254,7 +254,7 @@ export async function runTaskProgramHere(program: TaskProgram): Promise<Json> {
     };
     const wait = async (op: Op): Promise<Json> => {
       switch (op[0]) {
-        case "sleep":
+        case "turns":
           for (let i = 0; i < op[1]; i++) {
             await asyncio.sleep(0);
           }

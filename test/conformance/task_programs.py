@@ -124,7 +124,7 @@ def run_task_program(defaults, ops):
 
         async def wait(name, *args):
             match name:
-                case "sleep":
+                case "turns":
                     for _ in range(args[0]):
                         await asyncio.sleep(0)
                     return args[0]

@@ -113,7 +113,7 @@ def shown(text):
 UNTIMELY = ("was never retrieved", "was destroyed but it is pending")
 
 WAITING = {
-    "await", "sleep", "delay", "acquire", "wait", "conditionWait", "conditionWaitFor", "put", "get", "join",
+    "await", "turns", "delay", "acquire", "wait", "conditionWait", "conditionWaitFor", "put", "get", "join",
     "barrier", "barrierReset", "barrierAbort", "waitMany", "asCompleted", "asCompletedPlain",
 }
 STRUCTURES = {"timeout", "timeoutAt", "group", "with", "call", "repeat"}
@@ -357,7 +357,7 @@ class Script:
         match name:
             case "await":
                 return await self.awaitable(args[0])
-            case "sleep":
+            case "turns":
                 for _ in range(args[0]):
                     await asyncio.sleep(0)
                 return None

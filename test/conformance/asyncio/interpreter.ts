@@ -379,7 +379,7 @@ class Run {
     switch (op[0]) {
       case "await":
         return await this.#await(op[1]);
-      case "sleep":
+      case "turns":
         for (let i = 0; i < op[1]; i++) {
           await asyncio.sleep(0);
         }

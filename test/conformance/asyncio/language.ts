@@ -67,7 +67,7 @@ export type Statement =
   | readonly ["group" | "with" | "call", string, Block]
   | readonly ["repeat", number, Block]
   | readonly ["await", Expression]
-  | readonly ["sleep", times: number]
+  | readonly ["turns", count: number]
   | readonly ["delay", seconds: number, result?: Json]
   | readonly ["acquire" | "wait" | "get" | "join" | "conditionWait", string]
   | readonly ["barrier" | "barrierReset" | "barrierAbort", string]

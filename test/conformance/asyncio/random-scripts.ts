@@ -139,7 +139,7 @@ class Maker {
 
   #block(place: Place, length: number): Block {
     if (place.depth > depthOfAll) {
-      return this.#list(1 + this.#below(2), () => ["sleep", 1]);
+      return this.#list(1 + this.#below(2), () => ["turns", 1]);
     }
     const statements: Statement[] = [];
     for (let i = 0; i < length && this.#statementsLeft > 0; i++) {
@@ -200,7 +200,7 @@ class Maker {
   #statement(place: Place): Statement {
     const cancels = this.#cancels ? 1 : 0;
     return this.#choose<Statement>([
-      [18, () => ["sleep", 1 + this.#below(4)]],
+      [18, () => ["turns", 1 + this.#below(4)]],
       [26, () => this.#step(place, false)],
       [14, () => ["await", this.#expression(place)]],
       [4, () => ["delay", this.#delay(), this.#below(9)]],

@@ -8,7 +8,7 @@ export const cancelCases: readonly TaskCase[] = [
     script: {
       main: [
         ["spawn", "task", [["delay", LONG]]],
-        ["sleep", 1],
+        ["turns", 1],
         ["cancel", "task"],
         ["try", [["await", ["ref", "task"]]], { on: "all", do: [] }, null],
         ["cancel", "task"],
@@ -32,17 +32,17 @@ export const cancelCases: readonly TaskCase[] = [
           "spawn",
           "task",
           [
-            ["sleep", 2],
+            ["turns", 2],
             ["log", "never"],
           ],
         ],
-        ["sleep", 1],
+        ["turns", 1],
         ["cancel", "task"],
         ["try", [["await", ["ref", "task"]]], { on: "all", do: [] }, null],
       ],
     },
     sees: [
-      ["task", "sleep", cancelled],
+      ["task", "turns", cancelled],
       ["main", "await", cancelled],
     ],
   },
@@ -52,7 +52,7 @@ export const cancelCases: readonly TaskCase[] = [
     script: {
       main: [
         ["spawn", "task", [["delay", LONG]]],
-        ["sleep", 1],
+        ["turns", 1],
         ["cancel", "task", "my message"],
         ["try", [["await", ["ref", "task"]]], { on: "all", do: [] }, null],
       ],
@@ -76,7 +76,7 @@ export const cancelCases: readonly TaskCase[] = [
             ["log", "never"],
           ],
         ],
-        ["sleep", 1],
+        ["turns", 1],
         ["setResult", "f", 1],
         ["cancel", "task", "too late for it"],
         ["try", [["await", ["ref", "task"]]], { on: "all", do: [["state", "f"]] }, null],
@@ -95,7 +95,7 @@ export const cancelCases: readonly TaskCase[] = [
       main: [
         ["future", "f"],
         ["spawn", "task", [["await", ["ref", "f"]]]],
-        ["sleep", 1],
+        ["turns", 1],
         ["setException", "f", "lost"],
         ["cancel", "task", "m"],
         ["try", [["await", ["ref", "task"]]], { on: "all", do: [] }, null],
@@ -110,7 +110,7 @@ export const cancelCases: readonly TaskCase[] = [
       main: [
         ["future", "f"],
         ["spawn", "task", [["await", ["ref", "f"]]]],
-        ["sleep", 1],
+        ["turns", 1],
         ["cancel", "task"],
         ["try", [["setResult", "f", 1]], { on: "error", do: [] }, null],
         ["state", "f"],
@@ -149,11 +149,11 @@ export const cancelCases: readonly TaskCase[] = [
           "task",
           [
             ["try", [["await", ["ref", "f"]]], { on: "cancel", do: [["cancellingMe"]] }, null],
-            ["sleep", 1],
+            ["turns", 1],
             ["return", "went on"],
           ],
         ],
-        ["sleep", 1],
+        ["turns", 1],
         ["cancel", "f"],
         ["await", ["ref", "task"]],
       ],
@@ -175,11 +175,11 @@ export const cancelCases: readonly TaskCase[] = [
           "task",
           [
             ["try", [["await", ["ref", "f"]]], { on: "cancel", do: [] }, null],
-            ["sleep", 1],
+            ["turns", 1],
             ["return", "went on"],
           ],
         ],
-        ["sleep", 1],
+        ["turns", 1],
         ["cancel", "f"],
         ["cancel", "task"],
         ["await", ["ref", "task"]],
@@ -188,7 +188,7 @@ export const cancelCases: readonly TaskCase[] = [
     },
     sees: [
       ["task", "caught", cancelled],
-      ["task", "sleep", null],
+      ["task", "turns", null],
       ["main", "await", "went on"],
       ["main", "state", ["went on", 1]],
     ],
@@ -208,9 +208,9 @@ export const cancelCases: readonly TaskCase[] = [
             ["try", [["await", ["ref", "g"]]], { on: "cancel", do: [["return", 42]] }, null],
           ],
         ],
-        ["sleep", 1],
+        ["turns", 1],
         ["setResult", "f", null],
-        ["sleep", 2],
+        ["turns", 2],
         ["cancel", "task"],
         ["await", ["ref", "task"]],
         ["state", "task"],
@@ -240,9 +240,9 @@ export const cancelCases: readonly TaskCase[] = [
             ["return", "done"],
           ],
         ],
-        ["sleep", 1],
+        ["turns", 1],
         ["cancel", "task"],
-        ["sleep", 3],
+        ["turns", 3],
         ["state", "task"],
         ["setResult", "g", "value"],
         ["await", ["ref", "task"]],
@@ -260,14 +260,14 @@ export const cancelCases: readonly TaskCase[] = [
     about: "Task.cancel() of the running task is delivered by its next wait",
     script: {
       main: [
-        ["spawn", "task", [["cancelMe"], ["log", "still here"], ["sleep", 1], ["log", "never"]]],
-        ["sleep", 3],
+        ["spawn", "task", [["cancelMe"], ["log", "still here"], ["turns", 1], ["log", "never"]]],
+        ["turns", 3],
       ],
     },
     sees: [
       ["task", "cancelMe", true],
       ["task", "log", "still here"],
-      ["task", "sleep", cancelled],
+      ["task", "turns", cancelled],
       ["end", "task", ["cancelled", 1]],
     ],
   },
@@ -314,14 +314,14 @@ export const cancelCases: readonly TaskCase[] = [
         ["future", "f"],
         ["setResult", "f", "there"],
         ["setEvent", "event"],
-        ["spawn", "task", [["cancelMe"], ["await", ["ref", "f"]], ["wait", "event"], ["sleep", 1], ["log", "never"]]],
-        ["sleep", 3],
+        ["spawn", "task", [["cancelMe"], ["await", ["ref", "f"]], ["wait", "event"], ["turns", 1], ["log", "never"]]],
+        ["turns", 3],
       ],
     },
     sees: [
       ["task", "await", "there"],
       ["task", "wait", true],
-      ["task", "sleep", cancelled],
+      ["task", "turns", cancelled],
     ],
   },
   {
@@ -333,12 +333,12 @@ export const cancelCases: readonly TaskCase[] = [
           "spawn",
           "inner",
           untilCancelled([
-            ["sleep", 3],
+            ["turns", 3],
             ["log", "clean"],
           ]),
         ],
         ["spawn", "outer", [["await", ["ref", "inner"]]]],
-        ["sleep", 2],
+        ["turns", 2],
         ["cancel", "outer", "m"],
         ["try", [["await", ["ref", "outer"]]], { on: "all", do: [["state", "inner"]] }, null],
       ],
@@ -358,7 +358,7 @@ export const cancelCases: readonly TaskCase[] = [
         ["spawn", "c", [["delay", LONG]]],
         ["spawn", "b", [["await", ["ref", "c"]]]],
         ["spawn", "a", [["await", ["ref", "b"]]]],
-        ["sleep", 2],
+        ["turns", 2],
         ["cancel", "a"],
         ["try", [["await", ["ref", "a"]]], { on: "all", do: [] }, null],
       ],
@@ -377,9 +377,9 @@ export const cancelCases: readonly TaskCase[] = [
     about: "Task.cancel() of a task whose awaited task swallows it: the result comes to both, and cancelling() tells",
     script: {
       main: [
-        ["spawn", "inner", [...untilCancelled([], false), ["sleep", 2], ["return", "kept"]]],
-        ["spawn", "outer", [["await", ["ref", "inner"]], ["cancellingMe"], ["sleep", 1]]],
-        ["sleep", 2],
+        ["spawn", "inner", [...untilCancelled([], false), ["turns", 2], ["return", "kept"]]],
+        ["spawn", "outer", [["await", ["ref", "inner"]], ["cancellingMe"], ["turns", 1]]],
+        ["turns", 2],
         ["cancel", "outer"],
         ["await", ["ref", "outer"]],
       ],
@@ -387,7 +387,7 @@ export const cancelCases: readonly TaskCase[] = [
     sees: [
       ["outer", "await", "kept"],
       ["outer", "cancellingMe", 1],
-      ["outer", "sleep", null],
+      ["outer", "turns", null],
       ["main", "await", "outer"],
     ],
   },
@@ -396,8 +396,8 @@ export const cancelCases: readonly TaskCase[] = [
     about: "Task.cancelling() counts the requests",
     script: {
       main: [
-        ["spawn", "task", [["try", [["sleep", 5]], { on: "cancel", do: [["cancellingMe"]] }, null]]],
-        ["sleep", 1],
+        ["spawn", "task", [["try", [["turns", 5]], { on: "cancel", do: [["cancellingMe"]] }, null]]],
+        ["turns", 1],
         ["state", "task"],
         ["cancel", "task"],
         ["state", "task"],
@@ -422,7 +422,7 @@ export const cancelCases: readonly TaskCase[] = [
     script: {
       main: [
         ["spawn", "task", [["delay", LONG]]],
-        ["sleep", 1],
+        ["turns", 1],
         ["cancel", "task"],
         ["cancel", "task"],
         ["uncancel", "task"],
@@ -455,7 +455,7 @@ export const cancelCases: readonly TaskCase[] = [
             ["return", "fine"],
           ],
         ],
-        ["sleep", 1],
+        ["turns", 1],
         ["cancel", "task"],
         ["await", ["ref", "task"]],
       ],
@@ -478,11 +478,11 @@ export const cancelCases: readonly TaskCase[] = [
           "task",
           [
             ["await", ["ref", "f"]],
-            ["sleep", 1],
+            ["turns", 1],
             ["return", "never cancelled"],
           ],
         ],
-        ["sleep", 1],
+        ["turns", 1],
         ["setResult", "f", "value"],
         ["cancel", "task"],
         ["uncancel", "task"],
@@ -515,13 +515,13 @@ export const cancelCases: readonly TaskCase[] = [
     about: "Task.uncancel() that leaves a request keeps it",
     script: {
       main: [
-        ["spawn", "task", [["cancelMe"], ["cancelMe"], ["uncancelMe"], ["sleep", 1], ["log", "never"]]],
+        ["spawn", "task", [["cancelMe"], ["cancelMe"], ["uncancelMe"], ["turns", 1], ["log", "never"]]],
         ["try", [["await", ["ref", "task"]]], { on: "all", do: [] }, null],
       ],
     },
     sees: [
       ["task", "uncancelMe", 1],
-      ["task", "sleep", cancelled],
+      ["task", "turns", cancelled],
       ["main", "await", cancelled],
     ],
   },
@@ -529,7 +529,7 @@ export const cancelCases: readonly TaskCase[] = [
     id: "test_sleep_cancel",
     about: "Task.cancel() ends a sleep, whose timer never fires",
     script: {
-      main: [["spawn", "task", [["delay", 10]]], ["sleep", 1], ["cancel", "task"], ["sleep", 2], ["time"]],
+      main: [["spawn", "task", [["delay", 10]]], ["turns", 1], ["cancel", "task"], ["turns", 2], ["time"]],
     },
     sees: [
       ["task", "delay", cancelled],
@@ -559,7 +559,7 @@ export const cancelCases: readonly TaskCase[] = [
       main: [
         ["future", "f"],
         ["spawn", "task", [["await", ["ref", "f"]]]],
-        ["sleep", 1],
+        ["turns", 1],
         ["cancel", "task"],
         ["state", "f"],
       ],
@@ -576,7 +576,7 @@ export const cancelCases: readonly TaskCase[] = [
       main: [
         ["spawn", "inner", untilCancelled([["log", "told"]])],
         ["spawn", "outer", [["await", ["gather", [["ref", "inner"]], false]]]],
-        ["sleep", 2],
+        ["turns", 2],
         ["cancel", "outer"],
         ["try", [["await", ["ref", "outer"]]], { on: "all", do: [] }, null],
       ],
@@ -601,7 +601,7 @@ export const cancelCases: readonly TaskCase[] = [
           ],
         ],
         ["spawn", "outer", [["waitMany", [["ref", "inner"]], null, "ALL_COMPLETED"]]],
-        ["sleep", 2],
+        ["turns", 2],
         ["cancel", "outer"],
         ["await", ["ref", "inner"]],
         ["state", "outer"],
@@ -621,9 +621,9 @@ export const cancelCases: readonly TaskCase[] = [
         ["future", "f"],
         ["spawn", "a", [["await", ["ref", "f"]]]],
         ["spawn", "b", [["await", ["ref", "f"]]]],
-        ["sleep", 1],
+        ["turns", 1],
         ["cancel", "a"],
-        ["sleep", 2],
+        ["turns", 2],
       ],
     },
     sees: [
@@ -638,10 +638,10 @@ export const cancelCases: readonly TaskCase[] = [
     about: "Task.cancel() of a task that cleans up interrupts that, too",
     script: {
       main: [
-        ["spawn", "task", [["try", [["delay", LONG]], null, [["try", [["delay", LONG]], null, [["sleep", 1]]]]]]],
-        ["sleep", 1],
+        ["spawn", "task", [["try", [["delay", LONG]], null, [["try", [["delay", LONG]], null, [["turns", 1]]]]]]],
+        ["turns", 1],
         ["cancel", "task", "first"],
-        ["sleep", 2],
+        ["turns", 2],
         ["cancel", "task", "second"],
         ["try", [["await", ["ref", "task"]]], { on: "all", do: [] }, null],
       ],
@@ -649,7 +649,7 @@ export const cancelCases: readonly TaskCase[] = [
     sees: [
       ["task", "delay", raised("CancelledError", "first")],
       ["task", "delay", raised("CancelledError", "second")],
-      ["task", "sleep", null],
+      ["task", "turns", null],
       ["main", "await", raised("CancelledError", "second")],
       ["end", "task", ["cancelled", 2]],
     ],
@@ -668,7 +668,7 @@ export const cancelCases: readonly TaskCase[] = [
             ["return", "went on"],
           ],
         ],
-        ["sleep", 1],
+        ["turns", 1],
         ["cancel", "task", "first"],
         ["cancel", "task", "second"],
         ["await", ["ref", "task"]],
@@ -700,7 +700,7 @@ export const cancelCases: readonly TaskCase[] = [
     script: {
       main: [
         ["spawn", "task", untilCancelled([["raise", "instead"]])],
-        ["sleep", 1],
+        ["turns", 1],
         ["cancel", "task"],
         ["try", [["await", ["ref", "task"]]], { on: "all", do: [] }, null],
         ["state", "task"],
@@ -718,10 +718,10 @@ export const cancelCases: readonly TaskCase[] = [
       objects: { queue: ["Queue", 0] },
       main: [
         ["spawn", "getter", [["get", "queue"]]],
-        ["sleep", 1],
+        ["turns", 1],
         ["putNowait", "queue", "item"],
         ["cancel", "getter"],
-        ["sleep", 2],
+        ["turns", 2],
         ["getNowait", "queue"],
       ],
     },
@@ -739,7 +739,7 @@ export const cancelCases: readonly TaskCase[] = [
           "spawn",
           "task",
           [
-            ["try", [["await", ["ref", "task"]]], { on: "error", do: [["sleep", 1]] }, null],
+            ["try", [["await", ["ref", "task"]]], { on: "error", do: [["turns", 1]] }, null],
             ["return", "fine"],
           ],
         ],
@@ -757,7 +757,7 @@ export const cancelCases: readonly TaskCase[] = [
     script: {
       main: [
         ["current"],
-        ["spawn", "task", [["current"], ["sleep", 1], ["current"], ["call", "task", [["current"]]]]],
+        ["spawn", "task", [["current"], ["turns", 1], ["current"], ["call", "task", [["current"]]]]],
         ["callSoon", "handle", [["current"]]],
         ["await", ["ref", "task"]],
         ["current"],
@@ -777,8 +777,8 @@ export const cancelCases: readonly TaskCase[] = [
     about: "currentTask() is right in each step of tasks that take turns",
     script: {
       main: [
-        ["spawn", "a", [["repeat", 3, [["current"], ["sleep", 1]]]]],
-        ["spawn", "b", [["repeat", 3, [["current"], ["sleep", 1]]]]],
+        ["spawn", "a", [["repeat", 3, [["current"], ["turns", 1]]]]],
+        ["spawn", "b", [["repeat", 3, [["current"], ["turns", 1]]]]],
         [
           "await",
           [
@@ -813,7 +813,7 @@ export const cancelCases: readonly TaskCase[] = [
           [
             ["getVariable", "v"],
             ["set", "v", "inside"],
-            ["sleep", 1],
+            ["turns", 1],
             ["getVariable", "v"],
           ],
         ],
@@ -850,11 +850,11 @@ export const cancelCases: readonly TaskCase[] = [
               ],
             ],
             ["await", ["ref", "f"]],
-            ["sleep", 1],
+            ["turns", 1],
             ["getVariable", "v"],
           ],
         ],
-        ["sleep", 1],
+        ["turns", 1],
         ["setResult", "f", null],
         ["await", ["ref", "task"]],
         ["getVariable", "v"],
@@ -916,7 +916,7 @@ export const cancelCases: readonly TaskCase[] = [
           "a",
           [
             ["set", "v", "a"],
-            ["sleep", 1],
+            ["turns", 1],
             ["getVariable", "v"],
           ],
           { context: "context" },
@@ -955,7 +955,7 @@ export const cancelCases: readonly TaskCase[] = [
       main: [
         ["callSoon", "a", [["raise", "lost"]]],
         ["callSoon", "b", [["log", "goes on"]]],
-        ["sleep", 1],
+        ["turns", 1],
       ],
     },
     sees: [

@@ -18,7 +18,7 @@ export const gatherCases: readonly TaskCase[] = [
                 "coro",
                 "a",
                 [
-                  ["sleep", 5],
+                  ["turns", 5],
                   ["return", 1],
                 ],
               ],
@@ -60,7 +60,7 @@ export const gatherCases: readonly TaskCase[] = [
           "spawn",
           "slow",
           [
-            ["sleep", 6],
+            ["turns", 6],
             ["return", "whole"],
           ],
         ],
@@ -77,7 +77,7 @@ export const gatherCases: readonly TaskCase[] = [
                     "coro",
                     "bad",
                     [
-                      ["sleep", 1],
+                      ["turns", 1],
                       ["raise", "bad"],
                     ],
                   ],
@@ -131,7 +131,7 @@ export const gatherCases: readonly TaskCase[] = [
           "spawn",
           "b",
           [
-            ["sleep", 6],
+            ["turns", 6],
             ["return", "whole"],
           ],
         ],
@@ -147,7 +147,7 @@ export const gatherCases: readonly TaskCase[] = [
             false,
           ],
         ],
-        ["sleep", 1],
+        ["turns", 1],
         ["cancel", "a"],
         ["try", [["await", ["ref", "g"]]], { on: "all", do: [["cancellingMe"], ["state", "g"], ["state", "b"]] }, null],
         ["await", ["ref", "b"]],
@@ -185,7 +185,7 @@ export const gatherCases: readonly TaskCase[] = [
             ],
           ],
         ],
-        ["sleep", 2],
+        ["turns", 2],
         ["cancel", "outer"],
         ["try", [["await", ["ref", "outer"]]], { on: "all", do: [] }, null],
       ],
@@ -205,7 +205,7 @@ export const gatherCases: readonly TaskCase[] = [
       main: [
         ["spawn", "a", [["delay", LONG]]],
         ["let", "g", ["gather", [["ref", "a"]], true]],
-        ["sleep", 1],
+        ["turns", 1],
         ["cancel", "g"],
         ["try", [["await", ["ref", "g"]]], { on: "all", do: [] }, null],
         ["state", "g"],
@@ -223,7 +223,7 @@ export const gatherCases: readonly TaskCase[] = [
     script: {
       main: [
         ["spawn", "outer", [["await", ["gather", [["coro", "inner", [["delay", LONG]]]], false]]]],
-        ["sleep", 2],
+        ["turns", 2],
         ["cancel", "outer", "my message"],
         ["try", [["await", ["ref", "outer"]]], { on: "all", do: [] }, null],
       ],
@@ -252,7 +252,7 @@ export const gatherCases: readonly TaskCase[] = [
                     "coro",
                     "b",
                     [
-                      ["sleep", 2],
+                      ["turns", 2],
                       ["raise", "b"],
                     ],
                   ],
@@ -261,7 +261,7 @@ export const gatherCases: readonly TaskCase[] = [
               ],
             ],
           ],
-          { on: "error", do: [["sleep", 4]] },
+          { on: "error", do: [["turns", 4]] },
           null,
         ],
       ],
@@ -315,7 +315,7 @@ export const gatherCases: readonly TaskCase[] = [
           ],
         ],
         ["state", "g"],
-        ["sleep", 2],
+        ["turns", 2],
       ],
     },
     sees: [
@@ -330,7 +330,7 @@ export const gatherCases: readonly TaskCase[] = [
       main: [
         ["spawn", "inner", [...untilCancelled([], false), ["return", "kept"]]],
         ["spawn", "outer", [["await", ["gather", [["ref", "inner"]], false]]]],
-        ["sleep", 2],
+        ["turns", 2],
         ["cancel", "outer"],
         ["try", [["await", ["ref", "outer"]]], { on: "all", do: [["result", "inner"]] }, null],
       ],
@@ -349,7 +349,7 @@ export const gatherCases: readonly TaskCase[] = [
           "spawn",
           "slow",
           [
-            ["sleep", 6],
+            ["turns", 6],
             ["return", "whole"],
           ],
         ],
@@ -390,7 +390,7 @@ export const shieldCases: readonly TaskCase[] = [
               "coro",
               "inner",
               [
-                ["sleep", 2],
+                ["turns", 2],
                 ["return", 42],
               ],
             ],
@@ -413,7 +413,7 @@ export const shieldCases: readonly TaskCase[] = [
               "coro",
               "inner",
               [
-                ["sleep", 2],
+                ["turns", 2],
                 ["raise", "bad"],
               ],
             ],
@@ -430,7 +430,7 @@ export const shieldCases: readonly TaskCase[] = [
       main: [
         ["spawn", "inner", [["delay", LONG]]],
         ["let", "s", ["shield", ["ref", "inner"]]],
-        ["sleep", 1],
+        ["turns", 1],
         ["cancel", "inner"],
         ["try", [["await", ["ref", "s"]]], { on: "all", do: [] }, null],
         ["state", "s"],
@@ -448,9 +448,9 @@ export const shieldCases: readonly TaskCase[] = [
       main: [
         ["spawn", "inner", [["delay", LONG]]],
         ["let", "s", ["shield", ["ref", "inner"]]],
-        ["sleep", 1],
+        ["turns", 1],
         ["cancel", "s"],
-        ["sleep", 2],
+        ["turns", 2],
         ["state", "s"],
         ["state", "inner"],
       ],
@@ -468,9 +468,9 @@ export const shieldCases: readonly TaskCase[] = [
         ["future", "f"],
         ["let", "s", ["shield", ["ref", "f"]]],
         ["cancel", "s"],
-        ["sleep", 1],
+        ["turns", 1],
         ["setResult", "f", 1],
-        ["sleep", 2],
+        ["turns", 2],
         ["state", "s"],
         ["state", "f"],
       ],
@@ -488,9 +488,9 @@ export const shieldCases: readonly TaskCase[] = [
         ["future", "f"],
         ["let", "s", ["shield", ["ref", "f"]]],
         ["cancel", "s"],
-        ["sleep", 1],
+        ["turns", 1],
         ["setException", "f", "late"],
-        ["sleep", 2],
+        ["turns", 2],
       ],
     },
     sees: [["handler", "Boom exception in shielded future", raised("Boom", "late")]],
@@ -505,14 +505,14 @@ export const shieldCases: readonly TaskCase[] = [
         ["let", "t", ["shield", ["ref", "f"]]],
         ["cancel", "s"],
         ["cancel", "t"],
-        ["sleep", 1],
+        ["turns", 1],
         ["setException", "f", "late"],
-        ["sleep", 2],
+        ["turns", 2],
       ],
     },
     sees: [
       ["handler", "Boom exception in shielded future", raised("Boom", "late")],
-      ["main", "sleep", null],
+      ["main", "turns", null],
     ],
   },
   {
@@ -541,12 +541,12 @@ export const shieldCases: readonly TaskCase[] = [
           "spawn",
           "inner",
           [
-            ["sleep", 6],
+            ["turns", 6],
             ["return", "saved"],
           ],
         ],
         ["spawn", "outer", [["await", ["shield", ["ref", "inner"]]]]],
-        ["sleep", 2],
+        ["turns", 2],
         ["cancel", "outer"],
         ["try", [["await", ["ref", "outer"]]], { on: "all", do: [] }, null],
         ["await", ["ref", "inner"]],
@@ -567,7 +567,7 @@ export const shieldCases: readonly TaskCase[] = [
           "spawn",
           "a",
           [
-            ["sleep", 4],
+            ["turns", 4],
             ["return", 1],
           ],
         ],
@@ -575,7 +575,7 @@ export const shieldCases: readonly TaskCase[] = [
           "spawn",
           "b",
           [
-            ["sleep", 4],
+            ["turns", 4],
             ["return", 2],
           ],
         ],
@@ -592,7 +592,7 @@ export const shieldCases: readonly TaskCase[] = [
           ],
         ],
         ["spawn", "outer", [["await", ["shield", ["ref", "g"]]]]],
-        ["sleep", 2],
+        ["turns", 2],
         ["cancel", "outer"],
         ["await", ["ref", "g"]],
       ],
@@ -611,12 +611,12 @@ export const shieldCases: readonly TaskCase[] = [
           "spawn",
           "a",
           [
-            ["sleep", 9],
+            ["turns", 9],
             ["return", 1],
           ],
         ],
         ["spawn", "outer", [["await", ["gather", [["shield", ["ref", "a"]]], false]]]],
-        ["sleep", 2],
+        ["turns", 2],
         ["cancel", "outer"],
         ["try", [["await", ["ref", "outer"]]], { on: "all", do: [["state", "a"]] }, null],
         ["await", ["ref", "a"]],
@@ -686,8 +686,8 @@ export const waitCases: readonly TaskCase[] = [
     about: "wait() gives all that are done by then, not only the first",
     script: {
       main: [
-        ["spawn", "a", [["sleep", 2]]],
-        ["spawn", "b", [["sleep", 2]]],
+        ["spawn", "a", [["turns", 2]]],
+        ["spawn", "b", [["turns", 2]]],
         [
           "waitMany",
           [
@@ -765,7 +765,7 @@ export const waitCases: readonly TaskCase[] = [
     script: {
       main: [
         ["spawn", "a", [["raise", "a"]]],
-        ["spawn", "b", [["sleep", 3]]],
+        ["spawn", "b", [["turns", 3]]],
         [
           "waitMany",
           [
@@ -815,7 +815,7 @@ export const waitCases: readonly TaskCase[] = [
     script: {
       main: [
         ["spawn", "a", [["return", 1]]],
-        ["spawn", "b", [["sleep", 9]]],
+        ["spawn", "b", [["turns", 9]]],
         [
           "waitMany",
           [
@@ -834,7 +834,7 @@ export const waitCases: readonly TaskCase[] = [
     about: "wait() counts what it gets twice once",
     script: {
       main: [
-        ["spawn", "a", [["sleep", 2]]],
+        ["spawn", "a", [["turns", 2]]],
         [
           "waitMany",
           [
@@ -853,9 +853,9 @@ export const waitCases: readonly TaskCase[] = [
     about: "wait() that is cancelled leaves all alone, and is forgotten by them",
     script: {
       main: [
-        ["spawn", "a", [["sleep", 8]]],
+        ["spawn", "a", [["turns", 8]]],
         ["spawn", "waiting", [["waitMany", [["ref", "a"]], 1000, "ALL_COMPLETED"]]],
-        ["sleep", 2],
+        ["turns", 2],
         ["cancel", "waiting"],
         ["await", ["ref", "a"]],
         ["time"],
@@ -955,8 +955,8 @@ export const asCompletedCases: readonly TaskCase[] = [
         [
           "asCompleted",
           [
-            ["coro", "a", [["sleep", 1]]],
-            ["coro", "b", [["sleep", 1]]],
+            ["coro", "a", [["turns", 1]]],
+            ["coro", "b", [["turns", 1]]],
           ],
           null,
         ],
@@ -1009,7 +1009,7 @@ export const asCompletedCases: readonly TaskCase[] = [
   {
     id: "test_as_completed_with_unused_timeout",
     about: "asCompleted() leaves no timer behind when all is done in time",
-    script: { main: [["asCompleted", [["coro", "a", [["sleep", 1]]]], 1000], ["sleep", 3], ["time"]] },
+    script: { main: [["asCompleted", [["coro", "a", [["turns", 1]]]], 1000], ["turns", 3], ["time"]] },
     sees: [
       ["main", "asCompleted", null],
       ["main", "time", 0],
@@ -1038,12 +1038,12 @@ export const asCompletedCases: readonly TaskCase[] = [
           "spawn",
           "a",
           [
-            ["sleep", 8],
+            ["turns", 8],
             ["return", "whole"],
           ],
         ],
         ["spawn", "waiting", [["asCompleted", [["ref", "a"]], null]]],
-        ["sleep", 2],
+        ["turns", 2],
         ["cancel", "waiting"],
         ["await", ["ref", "a"]],
         ["state", "waiting"],

@@ -22,7 +22,7 @@ export const eagerStartCases: readonly TaskCase[] = [
         ],
         ["state", "task"],
         ["await", ["ref", "task"]],
-        ["sleep", 1],
+        ["turns", 1],
       ],
     },
     sees: [
@@ -184,7 +184,7 @@ export const eagerStartCases: readonly TaskCase[] = [
     script: {
       main: [
         ["current"],
-        ["spawn", "task", [["current"], ["sleep", 1], ["current"]], eager],
+        ["spawn", "task", [["current"], ["turns", 1], ["current"]], eager],
         ["current"],
         ["await", ["ref", "task"]],
         ["current"],
@@ -207,7 +207,7 @@ export const eagerStartCases: readonly TaskCase[] = [
           "spawn",
           "outer",
           [
-            ["spawn", "inner", [["current"], ["sleep", 1], ["current"]], eager],
+            ["spawn", "inner", [["current"], ["turns", 1], ["current"]], eager],
             ["current"],
             ["await", ["ref", "inner"]],
             ["current"],
@@ -270,7 +270,7 @@ export const eagerStartCases: readonly TaskCase[] = [
           [
             ["getVariable", "v"],
             ["set", "v", 2],
-            ["sleep", 1],
+            ["turns", 1],
             ["getVariable", "v"],
           ],
           eager,
@@ -300,7 +300,7 @@ export const eagerStartCases: readonly TaskCase[] = [
           "task",
           [
             ["set", "v", "first"],
-            ["sleep", 1],
+            ["turns", 1],
             ["set", "v", "second"],
           ],
           { ...eager, context: "context" },
@@ -325,7 +325,7 @@ export const eagerStartCases: readonly TaskCase[] = [
         ["spawn", "task", [["return", 1]], eager],
         ["onDone", "task", "callback", []],
         ["log", "not yet"],
-        ["sleep", 1],
+        ["turns", 1],
         ["log", "by now"],
       ],
     },
@@ -454,7 +454,7 @@ export const eagerStartCases: readonly TaskCase[] = [
         ["callSoon", "turn", []],
         ["group", "group", [["groupSpawn", "group", "a", [["return", 1]], eager]]],
         ["log", "left"],
-        ["sleep", 1],
+        ["turns", 1],
       ],
     },
     sees: [

@@ -9,7 +9,7 @@ function failing(name: string, after = 1): Statement {
     "g",
     name,
     [
-      ["sleep", after],
+      ["turns", after],
       ["raise", name],
     ],
   ];
@@ -37,7 +37,7 @@ export const taskGroupCases: readonly TaskCase[] = [
               "g",
               "a",
               [
-                ["sleep", 1],
+                ["turns", 1],
                 ["return", 1],
               ],
             ],
@@ -46,7 +46,7 @@ export const taskGroupCases: readonly TaskCase[] = [
               "g",
               "b",
               [
-                ["sleep", 4],
+                ["turns", 4],
                 ["return", 2],
               ],
             ],
@@ -72,10 +72,10 @@ export const taskGroupCases: readonly TaskCase[] = [
           "group",
           "g",
           [
-            ["groupSpawn", "g", "a", [["sleep", 1]]],
-            ["sleep", 3],
+            ["groupSpawn", "g", "a", [["turns", 1]]],
+            ["turns", 3],
             ["state", "a"],
-            ["groupSpawn", "g", "b", [["sleep", 1]]],
+            ["groupSpawn", "g", "b", [["turns", 1]]],
           ],
         ],
         ["state", "b"],
@@ -102,11 +102,11 @@ export const taskGroupCases: readonly TaskCase[] = [
               "g",
               "b",
               [
-                ["sleep", 5],
+                ["turns", 5],
                 ["return", "whole"],
               ],
             ],
-            ["sleep", 1],
+            ["turns", 1],
             ["cancel", "a"],
           ],
         ],
@@ -181,7 +181,7 @@ export const taskGroupCases: readonly TaskCase[] = [
             ],
           ],
         ],
-        ["sleep", 3],
+        ["turns", 3],
         ["cancel", "parent", "enough"],
         ["try", [["await", ["ref", "parent"]]], { on: "all", do: [] }, null],
       ],
@@ -199,7 +199,7 @@ export const taskGroupCases: readonly TaskCase[] = [
     script: {
       main: [
         ["spawn", "parent", [["group", "g", [["groupSpawn", "g", "a", [idle]], ...untilCancelled([["log", "body"]])]]]],
-        ["sleep", 3],
+        ["turns", 3],
         ["cancel", "parent"],
         ["try", [["await", ["ref", "parent"]]], { on: "all", do: [] }, null],
       ],
@@ -216,7 +216,7 @@ export const taskGroupCases: readonly TaskCase[] = [
     script: {
       main: [
         ["spawn", "parent", [["group", "g", [failingLast("a"), failingLast("b"), idle]]]],
-        ["sleep", 3],
+        ["turns", 3],
         ["cancel", "parent"],
         ["try", [["await", ["ref", "parent"]]], { on: "error", do: [] }, null],
       ],
@@ -237,7 +237,7 @@ export const taskGroupCases: readonly TaskCase[] = [
           [
             ["groupSpawn", "g", "a", [idle]],
             ["groupSpawn", "g", "b", [idle]],
-            ["sleep", 1],
+            ["turns", 1],
             ["raise", "body"],
           ],
         ],
@@ -276,7 +276,7 @@ export const taskGroupCases: readonly TaskCase[] = [
     script: {
       main: [
         ["spawn", "parent", [["group", "outer", [["group", "g", [failingLast("a"), failingLast("b"), idle]]]]]],
-        ["sleep", 3],
+        ["turns", 3],
         ["cancel", "parent"],
         ["try", [["await", ["ref", "parent"]]], { on: "error", do: [] }, null],
       ],
@@ -305,7 +305,7 @@ export const taskGroupCases: readonly TaskCase[] = [
             ],
           ],
         ],
-        ["sleep", 3],
+        ["turns", 3],
         ["cancel", "parent"],
         ["try", [["await", ["ref", "parent"]]], { on: "error", do: [] }, null],
       ],
@@ -330,7 +330,7 @@ export const taskGroupCases: readonly TaskCase[] = [
               "outer",
               "o",
               [
-                ["sleep", 2],
+                ["turns", 2],
                 ["raise", "o"],
               ],
             ],
@@ -371,14 +371,14 @@ export const taskGroupCases: readonly TaskCase[] = [
     about: "TaskGroup throws the error of a task that fails while the body cleans up after a cancellation",
     script: {
       main: [
-        ["spawn", "parent", [["group", "g", [failing("a", 6), ...untilCancelled([["sleep", 9]])]]]],
-        ["sleep", 3],
+        ["spawn", "parent", [["group", "g", [failing("a", 6), ...untilCancelled([["turns", 9]])]]]],
+        ["turns", 3],
         ["cancel", "parent"],
         ["try", [["await", ["ref", "parent"]]], { on: "error", do: [] }, null],
       ],
     },
     sees: [
-      ["parent", "sleep", cancelled],
+      ["parent", "turns", cancelled],
       ["parent", "group", grouped(raised("Boom", "a"))],
     ],
   },
@@ -387,9 +387,9 @@ export const taskGroupCases: readonly TaskCase[] = [
     about: "TaskGroup throws that error also where the cancellation came through another task",
     script: {
       main: [
-        ["spawn", "inner", [["group", "g", [failing("a", 6), ...untilCancelled([["sleep", 9]])]]]],
+        ["spawn", "inner", [["group", "g", [failing("a", 6), ...untilCancelled([["turns", 9]])]]]],
         ["spawn", "outer", [["await", ["ref", "inner"]]]],
-        ["sleep", 3],
+        ["turns", 3],
         ["cancel", "outer"],
         ["try", [["await", ["ref", "outer"]]], { on: "error", do: [] }, null],
       ],
@@ -405,7 +405,7 @@ export const taskGroupCases: readonly TaskCase[] = [
     script: {
       main: [
         ["spawn", "parent", [["group", "g", untilCancelled([["log", "told"]])]]],
-        ["sleep", 1],
+        ["turns", 1],
         ["cancel", "parent"],
         ["try", [["await", ["ref", "parent"]]], { on: "all", do: [] }, null],
       ],
@@ -422,7 +422,7 @@ export const taskGroupCases: readonly TaskCase[] = [
     script: {
       main: [
         ["spawn", "parent", [["group", "g", untilCancelled([["raise", "made"]])]]],
-        ["sleep", 1],
+        ["turns", 1],
         ["cancel", "parent"],
         ["try", [["await", ["ref", "parent"]]], { on: "all", do: [] }, null],
       ],
@@ -441,7 +441,7 @@ export const taskGroupCases: readonly TaskCase[] = [
     script: {
       main: [
         ["spawn", "parent", [["group", "g", [["groupSpawn", "g", "a", [["log", "ran"]]]]]]],
-        ["sleep", 1],
+        ["turns", 1],
         ["cancel", "parent"],
         ["try", [["await", ["ref", "parent"]]], { on: "all", do: [] }, null],
       ],
@@ -457,12 +457,12 @@ export const taskGroupCases: readonly TaskCase[] = [
           "group",
           "g",
           [
-            ["groupSpawn", "g", "a", [["sleep", 1]]],
-            ["groupSpawn", "g", "b", [["sleep", 4]]],
+            ["groupSpawn", "g", "a", [["turns", 1]]],
+            ["groupSpawn", "g", "b", [["turns", 4]]],
             ["state", "g"],
-            ["sleep", 3],
+            ["turns", 3],
             ["state", "g"],
-            ["sleep", 4],
+            ["turns", 4],
             ["state", "g"],
           ],
         ],
@@ -488,8 +488,8 @@ export const taskGroupCases: readonly TaskCase[] = [
               "g",
               "root",
               [
-                ["sleep", 1],
-                ["groupSpawn", "g", "leaf", [["sleep", 2]]],
+                ["turns", 1],
+                ["groupSpawn", "g", "leaf", [["turns", 2]]],
               ],
             ],
           ],
@@ -521,8 +521,8 @@ export const taskGroupCases: readonly TaskCase[] = [
                   "repeat",
                   50,
                   [
-                    ["groupSpawn", "g", "head", [["sleep", 100]]],
-                    ["sleep", 1],
+                    ["groupSpawn", "g", "head", [["turns", 100]]],
+                    ["turns", 1],
                   ],
                 ],
               ],
@@ -534,7 +534,7 @@ export const taskGroupCases: readonly TaskCase[] = [
     },
     sees: [
       ["hercules", "raised", raised("Boom", "hercules")],
-      ["hydra", "sleep", cancelled],
+      ["hydra", "turns", cancelled],
       ["main", "group", grouped(raised("Boom", "hercules"))],
     ],
   },
@@ -598,9 +598,9 @@ export const taskGroupCases: readonly TaskCase[] = [
     script: {
       main: [
         ["spawn", "parent", [["group", "g", [failingLast("a"), failingLast("b")]]]],
-        ["sleep", 2],
+        ["turns", 2],
         ["cancel", "parent"],
-        ["sleep", 1],
+        ["turns", 1],
         ["cancel", "parent"],
         ["try", [["await", ["ref", "parent"]]], { on: "error", do: [] }, null],
       ],
@@ -613,7 +613,7 @@ export const taskGroupCases: readonly TaskCase[] = [
     script: {
       main: [
         ["cancelMe"],
-        ["try", [["sleep", 1]], { on: "cancel", do: [] }, null],
+        ["try", [["turns", 1]], { on: "cancel", do: [] }, null],
         ["try", [["group", "g", [failing("a"), idle]]], { on: "error", do: [["cancellingMe"]] }, null],
       ],
     },
@@ -639,12 +639,12 @@ export const taskGroupCases: readonly TaskCase[] = [
                   "outer",
                   "o",
                   [
-                    ["sleep", 2],
+                    ["turns", 2],
                     ["raise", "o"],
                   ],
                 ],
                 ["try", [["group", "g", [failing("a", 2), idle]]], { on: "error", do: [["cancellingMe"]] }, null],
-                ["sleep", 1],
+                ["turns", 1],
               ],
             ],
           ],
@@ -656,7 +656,7 @@ export const taskGroupCases: readonly TaskCase[] = [
     sees: [
       ["main", "group", grouped(raised("Boom", "a"))],
       ["main", "cancellingMe", 1],
-      ["main", "sleep", cancelled],
+      ["main", "turns", cancelled],
       ["main", "group", grouped(raised("Boom", "o"))],
       ["main", "cancellingMe", 0],
     ],
@@ -671,11 +671,11 @@ export const taskGroupCases: readonly TaskCase[] = [
           "parent",
           [
             ["try", [["group", "g", [failingLast("a"), idle]]], { on: "error", do: [["cancellingMe"]] }, null],
-            ["sleep", 1],
+            ["turns", 1],
             ["log", "never"],
           ],
         ],
-        ["sleep", 2],
+        ["turns", 2],
         ["cancel", "parent"],
         ["try", [["await", ["ref", "parent"]]], { on: "all", do: [] }, null],
       ],
@@ -683,7 +683,7 @@ export const taskGroupCases: readonly TaskCase[] = [
     sees: [
       ["parent", "group", grouped(raised("Boom", "a"))],
       ["parent", "cancellingMe", 1],
-      ["parent", "sleep", cancelled],
+      ["parent", "turns", cancelled],
       ["end", "parent", ["cancelled", 1]],
     ],
   },
@@ -692,15 +692,15 @@ export const taskGroupCases: readonly TaskCase[] = [
     about: "TaskGroup leaves nothing of its own cancellation behind",
     script: {
       main: [
-        ["try", [["group", "g", [failing("a", 1), ["sleep", 2]]]], { on: "error", do: [["cancellingMe"]] }, null],
-        ["sleep", 2],
+        ["try", [["group", "g", [failing("a", 1), ["turns", 2]]]], { on: "error", do: [["cancellingMe"]] }, null],
+        ["turns", 2],
         ["log", "goes on"],
       ],
     },
     sees: [
       ["main", "group", grouped(raised("Boom", "a"))],
       ["main", "cancellingMe", 0],
-      ["main", "sleep", null],
+      ["main", "turns", null],
       ["main", "log", "goes on"],
     ],
   },
@@ -732,7 +732,7 @@ export const taskGroupCases: readonly TaskCase[] = [
                   "g",
                   "a",
                   [
-                    ["sleep", 2],
+                    ["turns", 2],
                     ["raise", "a"],
                   ],
                 ],
@@ -741,7 +741,7 @@ export const taskGroupCases: readonly TaskCase[] = [
             ],
           ],
         ],
-        ["sleep", 6],
+        ["turns", 6],
       ],
     },
     sees: [["parent", "group", grouped(raised("Boom", "body"))]],
@@ -759,23 +759,23 @@ export const taskGroupCases: readonly TaskCase[] = [
           "g",
           [
             ["groupSpawn", "g", "a", [idle]],
-            ["sleep", 1],
+            ["turns", 1],
             ["groupCancel", "g"],
-            ["sleep", 1],
+            ["turns", 1],
             ["log", "never"],
           ],
         ],
         ["cancellingMe"],
-        ["sleep", 1],
+        ["turns", 1],
       ],
     },
     sees: [
       ["main", "groupCancel", null],
       ["a", "raised", cancelled],
-      ["main", "sleep", cancelled],
+      ["main", "turns", cancelled],
       ["main", "group", "left"],
       ["main", "cancellingMe", 0],
-      ["main", "sleep", null],
+      ["main", "turns", null],
       ["end", "a", ["cancelled", 1]],
     ],
   },
@@ -794,10 +794,10 @@ export const taskGroupCases: readonly TaskCase[] = [
               "g",
               "a",
               [
-                ["sleep", 1],
+                ["turns", 1],
                 ["groupCancel", "g"],
                 ["log", "still here"],
-                ["sleep", 1],
+                ["turns", 1],
                 ["log", "never"],
               ],
             ],
@@ -809,7 +809,7 @@ export const taskGroupCases: readonly TaskCase[] = [
     },
     sees: [
       ["a", "log", "still here"],
-      ["a", "sleep", cancelled],
+      ["a", "turns", cancelled],
       ["main", "group", "left"],
       ["main", "cancellingMe", 0],
       ["end", "b", ["cancelled", 1]],
@@ -828,7 +828,7 @@ export const taskGroupCases: readonly TaskCase[] = [
           "g",
           [
             ["log", "runs"],
-            ["sleep", 1],
+            ["turns", 1],
             ["log", "never"],
           ],
         ],
@@ -837,7 +837,7 @@ export const taskGroupCases: readonly TaskCase[] = [
     },
     sees: [
       ["main", "log", "runs"],
-      ["main", "sleep", cancelled],
+      ["main", "turns", cancelled],
       ["main", "group", "left"],
       ["main", "cancellingMe", 0],
     ],
@@ -856,20 +856,20 @@ export const taskGroupCases: readonly TaskCase[] = [
             ["groupCancel", "g"],
             ["groupCancel", "g"],
             ["cancellingMe"],
-            ["sleep", 1],
+            ["turns", 1],
           ],
         ],
         ["groupCancel", "g"],
         ["cancellingMe"],
-        ["sleep", 1],
+        ["turns", 1],
       ],
     },
     sees: [
       ["main", "cancellingMe", 1],
-      ["main", "sleep", cancelled],
+      ["main", "turns", cancelled],
       ["main", "group", "left"],
       ["main", "cancellingMe", 0],
-      ["main", "sleep", null],
+      ["main", "turns", null],
     ],
   },
   {
@@ -878,7 +878,7 @@ export const taskGroupCases: readonly TaskCase[] = [
     since: "3.15",
     script: {
       main: [
-        ["group", "g", [failingLast("a"), ["sleep", 1], ["groupCancel", "g"], idle]],
+        ["group", "g", [failingLast("a"), ["turns", 1], ["groupCancel", "g"], idle]],
         ["log", "never"],
       ],
     },
@@ -900,14 +900,14 @@ export const taskGroupCases: readonly TaskCase[] = [
           [
             ["groupCancel", "g"],
             ["try", [["groupSpawn", "g", "a", []]], { on: "error", do: [] }, null],
-            ["sleep", 1],
+            ["turns", 1],
           ],
         ],
       ],
     },
     sees: [
       ["main", "groupSpawn", raised("RuntimeError", "TaskGroup <TaskGroup cancelling> is shutting down")],
-      ["main", "sleep", cancelled],
+      ["main", "turns", cancelled],
       ["main", "group", "left"],
     ],
   },
@@ -924,11 +924,11 @@ export const taskGroupCases: readonly TaskCase[] = [
             [
               "group",
               "g",
-              [["groupSpawn", "g", "a", untilCancelled([["sleep", 5]])], ["sleep", 1], ["groupCancel", "g"], idle],
+              [["groupSpawn", "g", "a", untilCancelled([["turns", 5]])], ["turns", 1], ["groupCancel", "g"], idle],
             ],
           ],
         ],
-        ["sleep", 4],
+        ["turns", 4],
         ["cancel", "parent", "outside"],
         ["try", [["await", ["ref", "parent"]]], { on: "all", do: [] }, null],
       ],
@@ -953,16 +953,16 @@ export const taskGroupCases: readonly TaskCase[] = [
               "group",
               "g",
               [
-                ["groupSpawn", "g", "a", untilCancelled([["sleep", 5]])],
-                ["sleep", 1],
+                ["groupSpawn", "g", "a", untilCancelled([["turns", 5]])],
+                ["turns", 1],
               ],
             ],
             ["log", "never"],
           ],
         ],
-        ["sleep", 4],
+        ["turns", 4],
         ["groupCancel", "g"],
-        ["sleep", 2],
+        ["turns", 2],
         ["cancel", "parent", "outside"],
         ["try", [["await", ["ref", "parent"]]], { on: "all", do: [] }, null],
       ],
@@ -979,7 +979,7 @@ export const taskGroupCases: readonly TaskCase[] = [
     script: {
       main: [
         ["spawn", "parent", [["group", "g", [["groupSpawn", "g", "a", [idle]]]], ["cancellingMe"], ["return", "fine"]]],
-        ["sleep", 3],
+        ["turns", 3],
         ["groupCancel", "g"],
         ["await", ["ref", "parent"]],
       ],

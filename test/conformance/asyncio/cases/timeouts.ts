@@ -49,7 +49,7 @@ export const timeoutCases: readonly TaskCase[] = [
           6,
           [
             ["try", [["timeout", "inner", 3, [["delay", LONG]]]], { on: "error", do: [["expired", "inner"]] }, null],
-            ["sleep", 1],
+            ["turns", 1],
           ],
         ],
         ["cancellingMe"],
@@ -58,7 +58,7 @@ export const timeoutCases: readonly TaskCase[] = [
     sees: [
       ["main", "timeout", expired],
       ["main", "expired", true],
-      ["main", "sleep", null],
+      ["main", "turns", null],
       ["main", "timeout", "left"],
       ["main", "cancellingMe", 0],
       ["end", "inner", "<Timeout [expired]>"],
@@ -115,7 +115,7 @@ export const timeoutCases: readonly TaskCase[] = [
         ["timeout", "t", 2, untilCancelled([["log", "cleaned up"]], false)],
         ["cancellingMe"],
         ["expired", "t"],
-        ["sleep", 1],
+        ["turns", 1],
       ],
     },
     sees: [
@@ -123,7 +123,7 @@ export const timeoutCases: readonly TaskCase[] = [
       ["main", "timeout", "left"],
       ["main", "cancellingMe", 0],
       ["main", "expired", true],
-      ["main", "sleep", null],
+      ["main", "turns", null],
     ],
   },
   {
@@ -217,14 +217,14 @@ export const timeoutCases: readonly TaskCase[] = [
           "t",
           0,
           [
-            ["sleep", 1],
+            ["turns", 1],
             ["log", "never"],
           ],
         ],
       ],
     },
     sees: [
-      ["main", "sleep", cancelled],
+      ["main", "turns", cancelled],
       ["main", "timeout", expired],
     ],
   },
@@ -240,7 +240,7 @@ export const timeoutCases: readonly TaskCase[] = [
           -50,
           [
             ["when", "t"],
-            ["sleep", 1],
+            ["turns", 1],
             ["log", "never"],
           ],
         ],
@@ -248,7 +248,7 @@ export const timeoutCases: readonly TaskCase[] = [
     },
     sees: [
       ["main", "when", 50],
-      ["main", "sleep", cancelled],
+      ["main", "turns", cancelled],
       ["main", "timeoutAt", expired],
     ],
   },
@@ -292,8 +292,8 @@ export const timeoutCases: readonly TaskCase[] = [
       main: [
         [
           "try",
-          [["timeout", "t", 2, untilCancelled([["try", [["raise", "x"]], null, [["sleep", 1]]]])]],
-          { on: "error", do: [["cancellingMe"], ["sleep", 1]] },
+          [["timeout", "t", 2, untilCancelled([["try", [["raise", "x"]], null, [["turns", 1]]]])]],
+          { on: "error", do: [["cancellingMe"], ["turns", 1]] },
           null,
         ],
       ],
@@ -301,7 +301,7 @@ export const timeoutCases: readonly TaskCase[] = [
     sees: [
       ["main", "timeout", raised("Boom", "x")],
       ["main", "cancellingMe", 0],
-      ["main", "sleep", null],
+      ["main", "turns", null],
     ],
   },
   {
@@ -310,7 +310,7 @@ export const timeoutCases: readonly TaskCase[] = [
     script: {
       main: [
         ["spawn", "task", [["timeout", "t", 5, [["delay", LONG]]]]],
-        ["sleep", 1],
+        ["turns", 1],
         ["cancel", "task"],
         ["try", [["await", ["ref", "task"]]], { on: "all", do: [] }, null],
       ],
@@ -361,7 +361,7 @@ export const timeoutCases: readonly TaskCase[] = [
             ["delay", 100],
             ["when", "t"],
             ["reschedule", "t", -1],
-            ["sleep", 1],
+            ["turns", 1],
           ],
         ],
         ["log", "never"],
@@ -372,7 +372,7 @@ export const timeoutCases: readonly TaskCase[] = [
       ["main", "delay", null],
       ["main", "delay", null],
       ["main", "when", null],
-      ["main", "sleep", cancelled],
+      ["main", "turns", cancelled],
       ["main", "timeout", expired],
     ],
   },
@@ -400,7 +400,7 @@ export const timeoutCases: readonly TaskCase[] = [
     about: "String(Timeout) shows that it is finished",
     script: {
       main: [
-        ["timeout", "t", 2, [["sleep", 1]]],
+        ["timeout", "t", 2, [["turns", 1]]],
         ["state", "t"],
       ],
     },
@@ -453,7 +453,7 @@ export const timeoutCases: readonly TaskCase[] = [
     script: {
       main: [
         ["cancelMe"],
-        ["try", [["sleep", 1]], { on: "cancel", do: [] }, null],
+        ["try", [["turns", 1]], { on: "cancel", do: [] }, null],
         ["try", [["timeout", "t", 2, [["delay", LONG]]]], { on: "error", do: [["cancellingMe"]] }, null],
       ],
     },
@@ -473,7 +473,7 @@ export const timeoutCases: readonly TaskCase[] = [
           "task",
           [
             ["cancelMe"],
-            ["try", [["sleep", 1]], { on: "cancel", do: [] }, null],
+            ["try", [["turns", 1]], { on: "cancel", do: [] }, null],
             [
               "timeout",
               "t",

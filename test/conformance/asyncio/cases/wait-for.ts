@@ -11,7 +11,7 @@ export const waitForCases: readonly TaskCase[] = [
       main: [
         ["spawn", "inner", untilCancelled([["log", "told"]])],
         ["spawn", "outer", [["await", ["waitFor", ["ref", "inner"], 10]]]],
-        ["sleep", 1],
+        ["turns", 1],
         ["cancel", "outer", "enough"],
         ["try", [["await", ["ref", "outer"]]], { on: "all", do: [] }, null],
       ],
@@ -77,7 +77,7 @@ export const waitForCases: readonly TaskCase[] = [
     script: {
       main: [
         ["spawn", "inner", untilCancelled([["log", "told"]])],
-        ["sleep", 1],
+        ["turns", 1],
         ["try", [["await", ["waitFor", ["ref", "inner"], 0]]], { on: "error", do: [["state", "inner"]] }, null],
       ],
     },
@@ -218,7 +218,7 @@ export const waitForCases: readonly TaskCase[] = [
             ["log", "clean"],
           ]),
         ],
-        ["sleep", 1],
+        ["turns", 1],
         ["try", [["await", ["waitFor", ["ref", "inner"], 0]]], { on: "error", do: [["time"]] }, null],
       ],
     },
@@ -243,7 +243,7 @@ export const waitForCases: readonly TaskCase[] = [
     script: {
       main: [
         ["spawn", "inner", untilCancelled([["raise", "while cleaning up"]])],
-        ["sleep", 1],
+        ["turns", 1],
         ["await", ["waitFor", ["ref", "inner"], 0]],
       ],
     },
@@ -255,7 +255,7 @@ export const waitForCases: readonly TaskCase[] = [
     script: {
       main: [
         ["spawn", "outer", [["await", ["waitFor", ["coro", "inner", untilCancelled([["log", "told"]])], null]]]],
-        ["sleep", 2],
+        ["turns", 2],
         ["cancel", "outer"],
         ["try", [["await", ["ref", "outer"]]], { on: "all", do: [] }, null],
       ],
@@ -275,12 +275,12 @@ export const waitForCases: readonly TaskCase[] = [
           "spawn",
           "inner",
           untilCancelled([
-            ["sleep", 3],
+            ["turns", 3],
             ["log", "clean"],
           ]),
         ],
         ["spawn", "outer", [["await", ["waitFor", ["ref", "inner"], 60]]]],
-        ["sleep", 2],
+        ["turns", 2],
         ["cancel", "outer"],
         ["try", [["await", ["ref", "outer"]]], { on: "all", do: [["state", "inner"]] }, null],
       ],
@@ -298,7 +298,7 @@ export const waitForCases: readonly TaskCase[] = [
       main: [
         ["spawn", "inner", [...untilCancelled([], false), ["delay", 4], ["return", "went on"]]],
         ["spawn", "outer", [["await", ["waitFor", ["ref", "inner"], 60]]]],
-        ["sleep", 2],
+        ["turns", 2],
         ["cancel", "outer"],
         ["await", ["ref", "outer"]],
       ],
@@ -317,7 +317,7 @@ export const waitForCases: readonly TaskCase[] = [
       main: [
         ["future", "f"],
         ["spawn", "outer", [["await", ["waitFor", ["ref", "f"], 60]]]],
-        ["sleep", 1],
+        ["turns", 1],
         ["setResult", "f", 1],
         ["cancel", "outer"],
         ["try", [["await", ["ref", "outer"]]], { on: "all", do: [] }, null],
