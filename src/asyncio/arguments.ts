@@ -1,8 +1,8 @@
 /**
  * Checks of arguments: one wording for each kind, so that every function refuses the same mistake in the same words.
  *
- * A message reads "NAME must be WHAT, got VALUE". The name says where the value was given: an option by its own name, an
- * argument behind its function, as in "sleep(): delay".
+ * A message reads "NAME must be WHAT, got VALUE". NAME is the name of an option, or an argument after its function, as
+ * in "sleep(): delay".
  */
 import { isContext } from "../contextvars/context.ts";
 import { checkAttached } from "../contextvars/detached.ts";

@@ -65,7 +65,7 @@ export class FlowControl extends Protocol {
     });
   }
 
-  /** @internal Waits until the connection is gone. */
+  /** @internal Waits until the connection has ended. */
   waitClosed(transport: Transport | null = null): Promise<void> {
     if (this.#isLost) {
       return this.#exception === null ? done : rejected(this.#exception);

@@ -198,7 +198,7 @@ export class ReadBuffer {
   /**
    * Takes everything through the separator that ends first.
    *
-   * @throws {LimitOverrunError} If more bytes than the limit stand before it, or without one; everything stays.
+   * @throws {LimitOverrunError} If more bytes than the limit precede it, or have arrived without one; everything stays.
    * @throws {IncompleteReadError} If EOF was reached before one; the buffer is then empty.
    */
   until(needles: Separators): Buffer | null {
@@ -253,7 +253,7 @@ export class ReadBuffer {
   /**
    * Takes everything through the separator that ends first, at EOF or before; returns `null` if none has arrived.
    *
-   * @throws {LimitOverrunError} If more bytes than the limit stand before it, or without one; everything stays.
+   * @throws {LimitOverrunError} If more bytes than the limit precede it, or have arrived without one; everything stays.
    */
   through(needles: Separators, limit: number): Buffer | null {
     const { length } = this.#bytes;

@@ -3,7 +3,7 @@
  *
  * Theory of operation. A name can have several addresses, and "every address" is one of each family, so a server has
  * several listeners. A Unix socket is a file. Listening removes a stale file; closing removes only the server's own.
- * Node removes any file that has the name, so another server's file gets a second name for that moment.
+ * Node removes any file that has the name, so another server's file temporarily gets a second name.
  */
 import * as fs from "node:fs";
 import * as net from "node:net";

@@ -37,8 +37,8 @@ const classes: Readonly<Record<string, typeof OSError>> = {
  *
  * Returns any other error unchanged.
  *
- * @param error - What Node gave.
- * @param message - What to say instead of the system's own text.
+ * @param error - Node's error.
+ * @param message - A message that replaces the system's own text.
  */
 export function toOSError(error: unknown, message?: string): unknown {
   try {
