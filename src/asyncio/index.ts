@@ -55,6 +55,7 @@ export {
   TimeoutError,
   ValueError,
 } from "../errors.ts";
+export { Barrier } from "./barrier.ts";
 export {
   ALL_COMPLETED,
   type AsCompletedOptions,
@@ -95,12 +96,13 @@ export {
   QueueShutDown,
 } from "./exceptions.ts";
 export { Future, isfuture } from "./futures.ts";
-export { Barrier, BoundedSemaphore, Condition, Event, Lock, Semaphore } from "./locks.ts";
+export { Condition, Event, Lock } from "./locks.ts";
 export { EventLoop, type ExceptionHandler, getRunningLoop } from "./loop.ts";
 export { BaseProtocol, BufferedProtocol, Protocol } from "./protocols/protocols.ts";
 export { LifoQueue, PriorityQueue, Queue } from "./queues.ts";
 export { relay, type StreamPair } from "./relay.ts";
 export { Runner, type RunnerOptions, type RunnerRunOptions, run } from "./runners.ts";
+export { BoundedSemaphore, Semaphore } from "./semaphores.ts";
 export type {
   CreateServerOptions,
   CreateUnixServerOptions,
