@@ -31,7 +31,7 @@ export interface CheckStreamsOptions {
 }
 
 /**
- * Checks that the streams behave like asyncio's: about a hundred checks, each with its own pair, in both directions.
+ * Checks that the streams behave like asyncio's: 43 checks, most of them in both directions, each with its own pair.
  *
  * They are trio's stream checks in asyncio's terms: arguments and results of reads and writes, EOF, closing and resets
  * from either side, back-pressure, half-close, bytes in both directions at the same time, and that every wait ends. In
