@@ -15,7 +15,7 @@ export const cancelCases: readonly TaskCase[] = [
         ["state", "task"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "cancel", true],
       ["task", "delay", cancelled],
       ["main", "await", cancelled],
@@ -41,7 +41,7 @@ export const cancelCases: readonly TaskCase[] = [
         ["try", [["await", ["ref", "task"]]], { on: "all", do: [] }, null],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["task", "turns", cancelled],
       ["main", "await", cancelled],
     ],
@@ -57,7 +57,7 @@ export const cancelCases: readonly TaskCase[] = [
         ["try", [["await", ["ref", "task"]]], { on: "all", do: [] }, null],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["task", "delay", raised("CancelledError", "my message")],
       ["main", "await", raised("CancelledError", "my message")],
     ],
@@ -82,7 +82,7 @@ export const cancelCases: readonly TaskCase[] = [
         ["try", [["await", ["ref", "task"]]], { on: "all", do: [["state", "f"]] }, null],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["task", "await", raised("CancelledError", "too late for it")],
       ["main", "await", raised("CancelledError", "too late for it")],
       ["main", "state", [1, 0]],
@@ -101,7 +101,7 @@ export const cancelCases: readonly TaskCase[] = [
         ["try", [["await", ["ref", "task"]]], { on: "all", do: [] }, null],
       ],
     },
-    sees: [["task", "await", raised("CancelledError", "m")]],
+    seesInOrder: [["task", "await", raised("CancelledError", "m")]],
   },
   {
     id: "a result after the cancellation",
@@ -116,7 +116,7 @@ export const cancelCases: readonly TaskCase[] = [
         ["state", "f"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "setResult", raised("InvalidStateError", "invalid state")],
       ["main", "state", ["cancelled", 0]],
     ],
@@ -132,7 +132,7 @@ export const cancelCases: readonly TaskCase[] = [
         ["state", "task"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "cancel", true],
       ["main", "await", raised("CancelledError", "early")],
       ["main", "state", ["cancelled", 1]],
@@ -158,7 +158,7 @@ export const cancelCases: readonly TaskCase[] = [
         ["await", ["ref", "task"]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["task", "await", cancelled],
       ["task", "cancellingMe", 0],
       ["main", "await", "went on"],
@@ -186,7 +186,7 @@ export const cancelCases: readonly TaskCase[] = [
         ["state", "task"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["task", "caught", cancelled],
       ["task", "turns", null],
       ["main", "await", "went on"],
@@ -217,7 +217,7 @@ export const cancelCases: readonly TaskCase[] = [
         ["state", "g"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["task", "await", cancelled],
       ["main", "await", 42],
       ["main", "state", [42, 1]],
@@ -248,7 +248,7 @@ export const cancelCases: readonly TaskCase[] = [
         ["await", ["ref", "task"]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["task", "caught", cancelled],
       ["main", "state", ["pending", 1]],
       ["task", "await", "value"],
@@ -264,7 +264,7 @@ export const cancelCases: readonly TaskCase[] = [
         ["turns", 3],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["task", "cancelMe", true],
       ["task", "log", "still here"],
       ["task", "turns", cancelled],
@@ -288,7 +288,7 @@ export const cancelCases: readonly TaskCase[] = [
         ["state", "task"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["task", "returned", "lost"],
       ["main", "await", raised("CancelledError", "at the end")],
       ["main", "state", ["cancelled", 1]],
@@ -303,7 +303,7 @@ export const cancelCases: readonly TaskCase[] = [
         ["try", [["await", ["ref", "task"]]], { on: "all", do: [] }, null],
       ],
     },
-    sees: [["main", "await", raised("Boom", "counts")]],
+    seesInOrder: [["main", "await", raised("Boom", "counts")]],
   },
   {
     id: "a wait that does not have to wait",
@@ -318,7 +318,7 @@ export const cancelCases: readonly TaskCase[] = [
         ["turns", 3],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["task", "await", "there"],
       ["task", "wait", true],
       ["task", "turns", cancelled],
@@ -343,7 +343,7 @@ export const cancelCases: readonly TaskCase[] = [
         ["try", [["await", ["ref", "outer"]]], { on: "all", do: [["state", "inner"]] }, null],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["inner", "log", "clean"],
       ["inner", "raised", raised("CancelledError", "m")],
       ["outer", "await", raised("CancelledError", "m")],
@@ -363,7 +363,7 @@ export const cancelCases: readonly TaskCase[] = [
         ["try", [["await", ["ref", "a"]]], { on: "all", do: [] }, null],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["c", "raised", cancelled],
       ["b", "raised", cancelled],
       ["a", "raised", cancelled],
@@ -384,7 +384,7 @@ export const cancelCases: readonly TaskCase[] = [
         ["await", ["ref", "outer"]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["outer", "await", "kept"],
       ["outer", "cancellingMe", 1],
       ["outer", "turns", null],
@@ -407,7 +407,7 @@ export const cancelCases: readonly TaskCase[] = [
         ["state", "task"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "state", ["pending", 0]],
       ["main", "state", ["pending", 1]],
       ["main", "cancel", true],
@@ -432,7 +432,7 @@ export const cancelCases: readonly TaskCase[] = [
         ["state", "task"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "uncancel", 1],
       ["main", "uncancel", 0],
       ["main", "uncancel", 0],
@@ -460,7 +460,7 @@ export const cancelCases: readonly TaskCase[] = [
         ["await", ["ref", "task"]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["task", "uncancelMe", 0],
       ["task", "timeout", "left"],
       ["task", "cancellingMe", 0],
@@ -490,7 +490,7 @@ export const cancelCases: readonly TaskCase[] = [
         ["state", "task"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "uncancel", 0],
       ["task", "await", "value"],
       ["main", "await", "never cancelled"],
@@ -508,7 +508,7 @@ export const cancelCases: readonly TaskCase[] = [
         ["await", ["ref", "task"]],
       ],
     },
-    sees: [["main", "await", "ran"]],
+    seesInOrder: [["main", "await", "ran"]],
   },
   {
     id: "uncancel() not to zero",
@@ -519,7 +519,7 @@ export const cancelCases: readonly TaskCase[] = [
         ["try", [["await", ["ref", "task"]]], { on: "all", do: [] }, null],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["task", "uncancelMe", 1],
       ["task", "turns", cancelled],
       ["main", "await", cancelled],
@@ -531,7 +531,7 @@ export const cancelCases: readonly TaskCase[] = [
     script: {
       main: [["spawn", "task", [["delay", 10]]], ["turns", 1], ["cancel", "task"], ["turns", 2], ["time"]],
     },
-    sees: [
+    seesInOrder: [
       ["task", "delay", cancelled],
       ["main", "time", 0],
     ],
@@ -546,7 +546,7 @@ export const cancelCases: readonly TaskCase[] = [
         ["await", ["ref", "task"]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["timer", "cancel", true],
       ["main", "await", cancelled],
       ["end", "main", ["cancelled", 0]],
@@ -564,7 +564,7 @@ export const cancelCases: readonly TaskCase[] = [
         ["state", "f"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "state", ["cancelled", 0]],
       ["task", "await", cancelled],
     ],
@@ -581,7 +581,7 @@ export const cancelCases: readonly TaskCase[] = [
         ["try", [["await", ["ref", "outer"]]], { on: "all", do: [] }, null],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["inner", "log", "told"],
       ["outer", "await", cancelled],
       ["end", "inner", ["cancelled", 1]],
@@ -607,7 +607,7 @@ export const cancelCases: readonly TaskCase[] = [
         ["state", "outer"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["outer", "waitMany", cancelled],
       ["main", "await", "whole"],
       ["main", "state", ["cancelled", 1]],
@@ -626,7 +626,7 @@ export const cancelCases: readonly TaskCase[] = [
         ["turns", 2],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["a", "await", cancelled],
       ["b", "await", cancelled],
       ["end", "a", ["cancelled", 1]],
@@ -646,7 +646,7 @@ export const cancelCases: readonly TaskCase[] = [
         ["try", [["await", ["ref", "task"]]], { on: "all", do: [] }, null],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["task", "delay", raised("CancelledError", "first")],
       ["task", "delay", raised("CancelledError", "second")],
       ["task", "turns", null],
@@ -674,7 +674,7 @@ export const cancelCases: readonly TaskCase[] = [
         ["await", ["ref", "task"]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["task", "caught", cancelled],
       ["main", "await", "went on"],
     ],
@@ -689,7 +689,7 @@ export const cancelCases: readonly TaskCase[] = [
         ["state", "task"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "await", raised("CancelledError", "own")],
       ["main", "state", ["cancelled", 0]],
     ],
@@ -706,7 +706,7 @@ export const cancelCases: readonly TaskCase[] = [
         ["state", "task"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "await", raised("Boom", "instead")],
       ["main", "state", [raised("Boom", "instead"), 1]],
     ],
@@ -725,7 +725,7 @@ export const cancelCases: readonly TaskCase[] = [
         ["getNowait", "queue"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["getter", "get", cancelled],
       ["main", "getNowait", "item"],
     ],
@@ -746,7 +746,7 @@ export const cancelCases: readonly TaskCase[] = [
         ["await", ["ref", "task"]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["task", "await", raised("RuntimeError")],
       ["main", "await", "fine"],
     ],
@@ -763,7 +763,7 @@ export const cancelCases: readonly TaskCase[] = [
         ["current"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "current", "main"],
       ["task", "current", "task"],
       ["handle", "current", null],
@@ -792,7 +792,7 @@ export const cancelCases: readonly TaskCase[] = [
         ],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["a", "current", "a"],
       ["b", "current", "b"],
       ["a", "current", "a"],
@@ -822,7 +822,7 @@ export const cancelCases: readonly TaskCase[] = [
         ["getVariable", "v"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["task", "getVariable", "before"],
       ["task", "getVariable", "inside"],
       ["main", "getVariable", "after"],
@@ -860,7 +860,7 @@ export const cancelCases: readonly TaskCase[] = [
         ["getVariable", "v"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["callback", "getVariable", "task"],
       ["task", "getVariable", "task"],
       ["main", "getVariable", "unset"],
@@ -897,7 +897,7 @@ export const cancelCases: readonly TaskCase[] = [
         ["state", "context"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["a", "getVariable", "unset"],
       ["b", "getVariable", 1],
       ["main", "getVariable", "unset"],
@@ -943,7 +943,7 @@ export const cancelCases: readonly TaskCase[] = [
         ],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["b", "getVariable", "a"],
       ["a", "getVariable", "b"],
     ],
@@ -958,7 +958,7 @@ export const cancelCases: readonly TaskCase[] = [
         ["turns", 1],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["handler", "Exception in callback", raised("Boom", "lost")],
       ["b", "log", "goes on"],
     ],

@@ -10,8 +10,8 @@ export interface TaskCase {
   /** Symbol, behaviour, condition. */
   readonly about: string;
   readonly script: Script;
-  /** What the trace has to contain, in this order. */
-  readonly sees: readonly Entry[];
+  /** Entries that the trace contains in this order, with any others in between. */
+  readonly seesInOrder: readonly Entry[];
   /** The release of CPython it is true for, where that is not the one of the tests. */
   readonly since?: "3.15";
 }
@@ -51,12 +51,12 @@ export function spawnAll(letters: string, body: Block): Block {
 }
 
 /** Runs the case on this side, and gives its trace. */
-export async function runCase({ script, sees }: TaskCase): Promise<readonly Entry[]> {
+export async function runCase({ script, seesInOrder }: TaskCase): Promise<readonly Entry[]> {
   const trace = await runScript(script);
   const text = trace.map((entry) => JSON.stringify(entry)).join("\n");
   assert.ok(!trace.some(([, , outcome]) => outcome === "missing"), `a name is missing:\n${text}`);
   let from = 0;
-  for (const wanted of sees) {
+  for (const wanted of seesInOrder) {
     const at = trace.findIndex((entry, i) => i >= from && isSame([...entry], [...wanted]));
     assert.ok(at >= 0, `${JSON.stringify(wanted)} is not seen, or not in its turn:\n${text}`);
     from = at + 1;

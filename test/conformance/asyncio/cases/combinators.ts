@@ -30,7 +30,7 @@ export const gatherCases: readonly TaskCase[] = [
         ],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["b", "returned", 2],
       ["a", "returned", 1],
       ["main", "await", [1, 2, 3]],
@@ -46,7 +46,7 @@ export const gatherCases: readonly TaskCase[] = [
         ["await", ["ref", "g"]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "state", [[], 0]],
       ["main", "await", []],
     ],
@@ -92,7 +92,7 @@ export const gatherCases: readonly TaskCase[] = [
         ["await", ["ref", "slow"]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "await", raised("Boom", "bad")],
       ["main", "state", ["pending", 0]],
       ["main", "await", "whole"],
@@ -119,7 +119,7 @@ export const gatherCases: readonly TaskCase[] = [
         ],
       ],
     },
-    sees: [["main", "await", [raised("Boom", "bad"), raised("CancelledError", "m"), 3]]],
+    seesInOrder: [["main", "await", [raised("Boom", "bad"), raised("CancelledError", "m"), 3]]],
   },
   {
     id: "test_one_cancellation",
@@ -153,7 +153,7 @@ export const gatherCases: readonly TaskCase[] = [
         ["await", ["ref", "b"]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "await", cancelled],
       ["main", "cancellingMe", 0],
       ["main", "state", [cancelled, 0]],
@@ -190,7 +190,7 @@ export const gatherCases: readonly TaskCase[] = [
         ["try", [["await", ["ref", "outer"]]], { on: "all", do: [] }, null],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["a", "log", "told"],
       ["b", "log", "told"],
       ["outer", "await", cancelled],
@@ -211,7 +211,7 @@ export const gatherCases: readonly TaskCase[] = [
         ["state", "g"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "cancel", true],
       ["main", "await", cancelled],
       ["main", "state", [cancelled, 0]],
@@ -228,7 +228,7 @@ export const gatherCases: readonly TaskCase[] = [
         ["try", [["await", ["ref", "outer"]]], { on: "all", do: [] }, null],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["inner", "delay", raised("CancelledError", "my message")],
       ["outer", "await", raised("CancelledError", "my message")],
       ["main", "await", raised("CancelledError", "my message")],
@@ -266,7 +266,7 @@ export const gatherCases: readonly TaskCase[] = [
         ],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "await", raised("Boom", "a")],
       ["b", "raised", raised("Boom", "b")],
     ],
@@ -293,7 +293,7 @@ export const gatherCases: readonly TaskCase[] = [
         ["state", "g"],
       ],
     },
-    sees: [["main", "state", [[1, 1], 0]]],
+    seesInOrder: [["main", "state", [[1, 1], 0]]],
   },
   {
     id: "a child that was cancelled before",
@@ -318,7 +318,7 @@ export const gatherCases: readonly TaskCase[] = [
         ["turns", 2],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "state", [cancelled, 0]],
       ["a", "log", "runs"],
     ],
@@ -335,7 +335,7 @@ export const gatherCases: readonly TaskCase[] = [
         ["try", [["await", ["ref", "outer"]]], { on: "all", do: [["result", "inner"]] }, null],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["outer", "await", cancelled],
       ["main", "result", "kept"],
     ],
@@ -369,7 +369,7 @@ export const gatherCases: readonly TaskCase[] = [
         ["await", ["ref", "slow"]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "cancel", false],
       ["main", "await", "whole"],
     ],
@@ -398,7 +398,7 @@ export const shieldCases: readonly TaskCase[] = [
         ],
       ],
     },
-    sees: [["main", "await", 42]],
+    seesInOrder: [["main", "await", 42]],
   },
   {
     id: "test_shield_exception",
@@ -421,7 +421,7 @@ export const shieldCases: readonly TaskCase[] = [
         ],
       ],
     },
-    sees: [["main", "await", raised("Boom", "bad")]],
+    seesInOrder: [["main", "await", raised("Boom", "bad")]],
   },
   {
     id: "test_shield_cancel_inner",
@@ -436,7 +436,7 @@ export const shieldCases: readonly TaskCase[] = [
         ["state", "s"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "await", cancelled],
       ["main", "state", ["cancelled", 0]],
     ],
@@ -455,7 +455,7 @@ export const shieldCases: readonly TaskCase[] = [
         ["state", "inner"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "state", ["cancelled", 0]],
       ["main", "state", ["pending", 0]],
     ],
@@ -475,7 +475,7 @@ export const shieldCases: readonly TaskCase[] = [
         ["state", "f"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "state", ["cancelled", 0]],
       ["main", "state", [1, 0]],
     ],
@@ -493,7 +493,7 @@ export const shieldCases: readonly TaskCase[] = [
         ["turns", 2],
       ],
     },
-    sees: [["handler", "Boom exception in shielded future", raised("Boom", "late")]],
+    seesInOrder: [["handler", "Boom exception in shielded future", raised("Boom", "late")]],
   },
   {
     id: "test_shield_duplicate_log_once",
@@ -510,7 +510,7 @@ export const shieldCases: readonly TaskCase[] = [
         ["turns", 2],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["handler", "Boom exception in shielded future", raised("Boom", "late")],
       ["main", "turns", null],
     ],
@@ -527,7 +527,7 @@ export const shieldCases: readonly TaskCase[] = [
         ["await", ["ref", "s"]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "state", [42, 0]],
       ["main", "await", 42],
     ],
@@ -552,7 +552,7 @@ export const shieldCases: readonly TaskCase[] = [
         ["await", ["ref", "inner"]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["outer", "await", cancelled],
       ["main", "await", cancelled],
       ["main", "await", "saved"],
@@ -597,7 +597,7 @@ export const shieldCases: readonly TaskCase[] = [
         ["await", ["ref", "g"]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["outer", "await", cancelled],
       ["main", "await", [1, 2]],
     ],
@@ -622,7 +622,7 @@ export const shieldCases: readonly TaskCase[] = [
         ["await", ["ref", "a"]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["outer", "await", cancelled],
       ["main", "state", ["pending", 0]],
       ["main", "await", 1],
@@ -650,7 +650,7 @@ export const waitCases: readonly TaskCase[] = [
         ["time"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "waitMany", [["a", "b"], []]],
       ["main", "time", 5],
     ],
@@ -675,7 +675,7 @@ export const waitCases: readonly TaskCase[] = [
         ["await", ["ref", "a"]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "waitMany", [["b"], ["a"]]],
       ["main", "time", 2],
       ["main", "await", "a"],
@@ -699,7 +699,7 @@ export const waitCases: readonly TaskCase[] = [
         ],
       ],
     },
-    sees: [["main", "waitMany", [["a", "b"], []]]],
+    seesInOrder: [["main", "waitMany", [["a", "b"], []]]],
   },
   {
     id: "test_wait_first_exception",
@@ -729,7 +729,7 @@ export const waitCases: readonly TaskCase[] = [
         ["time"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "waitMany", [["b", "c"], ["a"]]],
       ["main", "time", 3],
     ],
@@ -754,7 +754,7 @@ export const waitCases: readonly TaskCase[] = [
         ["time"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "waitMany", [["a", "b"], []]],
       ["main", "time", 4],
     ],
@@ -778,7 +778,7 @@ export const waitCases: readonly TaskCase[] = [
         ["state", "a"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "waitMany", [["a", "b"], []]],
       ["main", "state", [raised("Boom", "a"), 0]],
     ],
@@ -803,7 +803,7 @@ export const waitCases: readonly TaskCase[] = [
         ["await", ["ref", "b"]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "waitMany", [["a"], ["b"]]],
       ["main", "time", 4],
       ["main", "await", "b"],
@@ -827,7 +827,7 @@ export const waitCases: readonly TaskCase[] = [
         ],
       ],
     },
-    sees: [["main", "waitMany", [["a"], ["b"]]]],
+    seesInOrder: [["main", "waitMany", [["a"], ["b"]]]],
   },
   {
     id: "test_wait_duplicate_coroutines",
@@ -846,7 +846,7 @@ export const waitCases: readonly TaskCase[] = [
         ],
       ],
     },
-    sees: [["main", "waitMany", [["a"], []]]],
+    seesInOrder: [["main", "waitMany", [["a"], []]]],
   },
   {
     id: "a cancelled wait()",
@@ -861,7 +861,7 @@ export const waitCases: readonly TaskCase[] = [
         ["time"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["waiting", "waitMany", cancelled],
       ["main", "await", "a"],
       ["main", "time", 0],
@@ -907,7 +907,7 @@ export const asCompletedCases: readonly TaskCase[] = [
         ],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "completed", [2, 0]],
       ["main", "completed", [raised("Boom", "c"), 0]],
       ["main", "completed", [1, 0]],
@@ -942,7 +942,7 @@ export const asCompletedCases: readonly TaskCase[] = [
         ],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "completed", 2],
       ["main", "completed", 1],
     ],
@@ -962,7 +962,7 @@ export const asCompletedCases: readonly TaskCase[] = [
         ],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "completed", ["a", 0]],
       ["main", "completed", ["b", 0]],
     ],
@@ -998,7 +998,7 @@ export const asCompletedCases: readonly TaskCase[] = [
         ["await", ["ref", "slow"]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "completed", ["quick", 0]],
       ["main", "asCompleted", expired],
       ["main", "time", 4],
@@ -1010,7 +1010,7 @@ export const asCompletedCases: readonly TaskCase[] = [
     id: "test_as_completed_with_unused_timeout",
     about: "asCompleted() leaves no timer behind when all is done in time",
     script: { main: [["asCompleted", [["coro", "a", [["turns", 1]]]], 1000], ["turns", 3], ["time"]] },
-    sees: [
+    seesInOrder: [
       ["main", "asCompleted", null],
       ["main", "time", 0],
     ],
@@ -1024,7 +1024,7 @@ export const asCompletedCases: readonly TaskCase[] = [
         ["asCompletedPlain", [], null],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "asCompleted", null],
       ["main", "asCompletedPlain", null],
     ],
@@ -1049,7 +1049,7 @@ export const asCompletedCases: readonly TaskCase[] = [
         ["state", "waiting"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["waiting", "asCompleted", cancelled],
       ["main", "await", "whole"],
       ["main", "state", ["cancelled", 1]],
@@ -1062,7 +1062,7 @@ export const sleepCases: readonly TaskCase[] = [
     id: "test_sleep",
     about: "sleep() waits for the given time, and gives the result it was given",
     script: { main: [["delay", 10, "yeah"], ["time"]] },
-    sees: [
+    seesInOrder: [
       ["main", "delay", "yeah"],
       ["main", "time", 10],
     ],
@@ -1080,7 +1080,7 @@ export const sleepCases: readonly TaskCase[] = [
         ["time"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["soon", "log", "between"],
       ["main", "await", "result"],
       ["main", "log", "after"],
@@ -1093,6 +1093,6 @@ export const sleepCases: readonly TaskCase[] = [
     id: "sleep() of any length",
     about: "sleep() takes any length: more than the 24 days of Node's timers",
     script: { main: [["delay", 10 ** 7, "slept"]] },
-    sees: [["main", "delay", "slept"]],
+    seesInOrder: [["main", "delay", "slept"]],
   },
 ];

@@ -25,7 +25,7 @@ export const eagerStartCases: readonly TaskCase[] = [
         ["turns", 1],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["task", "log", "inside"],
       ["task", "returned", "hello"],
       ["main", "spawn", null],
@@ -54,7 +54,7 @@ export const eagerStartCases: readonly TaskCase[] = [
         ["time"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["task", "log", "first"],
       ["main", "spawn", null],
       ["main", "state", ["pending", 0]],
@@ -73,7 +73,7 @@ export const eagerStartCases: readonly TaskCase[] = [
         ["await", ["ref", "future"]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "spawn", null],
       ["main", "await", "mine"],
     ],
@@ -102,7 +102,7 @@ export const eagerStartCases: readonly TaskCase[] = [
         ["state", "task"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["task", "get", "item"],
       ["main", "spawn", null],
       ["main", "state", ["task", 0]],
@@ -118,7 +118,7 @@ export const eagerStartCases: readonly TaskCase[] = [
         ["await", ["ref", "task"]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "cancel", false],
       ["main", "await", "whole"],
       ["end", "task", ["whole", 0]],
@@ -135,7 +135,7 @@ export const eagerStartCases: readonly TaskCase[] = [
         attempt(["await", ["ref", "task"]]),
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "cancel", true],
       ["main", "state", ["pending", 1]],
       ["task", "delay", raised("CancelledError", "the message")],
@@ -154,7 +154,7 @@ export const eagerStartCases: readonly TaskCase[] = [
         attempt(["await", ["ref", "waits"]]),
       ],
     },
-    sees: [
+    seesInOrder: [
       ["waits", "log", "goes on"],
       ["main", "state", ["cancelled", 1]],
       ["waits", "delay", cancelled],
@@ -171,7 +171,7 @@ export const eagerStartCases: readonly TaskCase[] = [
         attempt(["await", ["ref", "task"]]),
       ],
     },
-    sees: [
+    seesInOrder: [
       ["task", "raised", raised("Boom", "early")],
       ["main", "spawn", null],
       ["main", "exception", raised("Boom", "early")],
@@ -190,7 +190,7 @@ export const eagerStartCases: readonly TaskCase[] = [
         ["current"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "current", "main"],
       ["task", "current", "task"],
       ["main", "current", "main"],
@@ -218,7 +218,7 @@ export const eagerStartCases: readonly TaskCase[] = [
         ["await", ["ref", "outer"]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["inner", "current", "inner"],
       ["outer", "current", "outer"],
       ["main", "current", "main"],
@@ -233,7 +233,7 @@ export const eagerStartCases: readonly TaskCase[] = [
     script: {
       main: [["spawn", "task", [["allTasks"]], eager], ["allTasks"]],
     },
-    sees: [
+    seesInOrder: [
       ["task", "allTasks", ["main", "task"]],
       ["main", "allTasks", ["main"]],
     ],
@@ -251,7 +251,7 @@ export const eagerStartCases: readonly TaskCase[] = [
         ["allTasks"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["task", "allTasks", ["main", "task"]],
       ["main", "allTasks", ["main", "task"]],
       ["main", "allTasks", ["main"]],
@@ -281,7 +281,7 @@ export const eagerStartCases: readonly TaskCase[] = [
         ["getVariable", "v"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["task", "getVariable", 1],
       ["main", "getVariable", 1],
       ["task", "getVariable", 2],
@@ -311,7 +311,7 @@ export const eagerStartCases: readonly TaskCase[] = [
         ["state", "context"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "getVariable", "unset"],
       ["main", "state", [["v", "first"]]],
       ["main", "state", [["v", "second"]]],
@@ -329,7 +329,7 @@ export const eagerStartCases: readonly TaskCase[] = [
         ["log", "by now"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "log", "not yet"],
       ["callback", "called", null],
       ["main", "log", "by now"],
@@ -364,7 +364,7 @@ export const eagerStartCases: readonly TaskCase[] = [
         ["await", ["gather", [["ref", "done"]], false]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "await", [1, 2]],
       ["main", "await", [1]],
     ],
@@ -390,7 +390,7 @@ export const eagerStartCases: readonly TaskCase[] = [
         ["state", "waits"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "caught", raised("Boom", "early")],
       ["main", "state", ["pending", 0]],
     ],
@@ -436,7 +436,7 @@ export const eagerStartCases: readonly TaskCase[] = [
         ["time"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["b", "log", "at once"],
       ["c", "returned", "never waited"],
       ["main", "log", "body is over"],
@@ -457,7 +457,7 @@ export const eagerStartCases: readonly TaskCase[] = [
         ["turns", 1],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["turn", "called", null],
       ["main", "group", "left"],
     ],
@@ -481,7 +481,7 @@ export const eagerStartCases: readonly TaskCase[] = [
         ["cancellingMe"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["failing", "raised", raised("Boom", "early")],
       ["main", "cancellingMe", 0],
       ["main", "state", ["pending", 0]],
@@ -500,7 +500,7 @@ export const eagerStartCases: readonly TaskCase[] = [
         ["cancellingMe"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["task", "timeout", raised("TimeoutError")],
       ["task", "cancellingMe", 0],
       ["main", "cancellingMe", 0],

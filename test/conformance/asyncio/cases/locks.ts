@@ -27,7 +27,7 @@ export const lockCases: readonly TaskCase[] = [
         ["state", "lock"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "state", shownAs("Lock", "unlocked")],
       ["main", "acquire", true],
       ["main", "state", shownAs("Lock", "locked")],
@@ -50,7 +50,7 @@ export const lockCases: readonly TaskCase[] = [
         ["await", ["ref", "c"]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "state", shownAs("Lock", "locked, waiters:3")],
       ["main", "state", shownAs("Lock", "unlocked, waiters:3")],
       ["a", "log", "holds it"],
@@ -82,7 +82,7 @@ export const lockCases: readonly TaskCase[] = [
         ["time"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["a", "log", "in"],
       ["a", "log", "out"],
       ["b", "log", "in"],
@@ -108,7 +108,7 @@ export const lockCases: readonly TaskCase[] = [
         ["state", "lock"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "state", shownAs("Lock", "locked")],
       ["main", "caught", raised("Boom", "inside")],
       ["main", "state", shownAs("Lock", "unlocked")],
@@ -127,7 +127,7 @@ export const lockCases: readonly TaskCase[] = [
         ["await", ["ref", "b"]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["a", "with", cancelled],
       ["b", "time", 0],
     ],
@@ -146,7 +146,7 @@ export const lockCases: readonly TaskCase[] = [
         ["state", "lock"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["task", "acquire", cancelled],
       ["main", "state", shownAs("Lock", "locked")],
     ],
@@ -168,7 +168,7 @@ export const lockCases: readonly TaskCase[] = [
         ["state", "lock"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["b", "with", cancelled],
       ["c", "log", "in"],
       ["main", "state", ["cancelled", 1]],
@@ -199,7 +199,7 @@ export const lockCases: readonly TaskCase[] = [
         ["state", "lock"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["a", "acquire", cancelled],
       ["b", "acquire", true],
       ["main", "state", ["b", 0]],
@@ -222,7 +222,7 @@ export const lockCases: readonly TaskCase[] = [
         ["state", "lock"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["a", "acquire", cancelled],
       ["b", "acquire", true],
       ["main", "state", shownAs("Lock", "locked")],
@@ -242,7 +242,7 @@ export const lockCases: readonly TaskCase[] = [
         ["log", "main holds it"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["a", "log", "holds it"],
       ["a", "release", null],
       ["main", "log", "main holds it"],
@@ -266,7 +266,7 @@ export const lockCases: readonly TaskCase[] = [
         ["state", "lock"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "acquire", true],
       ["main", "state", shownAs("Lock", "locked, waiters:1")],
       ["a", "acquire", cancelled],
@@ -287,7 +287,7 @@ export const lockCases: readonly TaskCase[] = [
         ["time"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "await", raised("TimeoutError")],
       ["main", "await", true],
       ["main", "time", 3],
@@ -297,7 +297,7 @@ export const lockCases: readonly TaskCase[] = [
     id: "test_release_not_acquired",
     about: "Lock.release() throws a RuntimeError when nobody holds the lock",
     script: { objects: { lock: ["Lock"] }, main: [attempt(["release", "lock"]), ["acquire", "lock"]] },
-    sees: [
+    seesInOrder: [
       ["main", "release", raised("RuntimeError", "Lock is not acquired.")],
       ["main", "acquire", true],
     ],
@@ -316,7 +316,7 @@ export const lockCases: readonly TaskCase[] = [
         ["await", ["ref", "a"]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "release", null],
       ["main", "release", raised("RuntimeError")],
       ["a", "acquire", true],
@@ -340,7 +340,7 @@ export const eventCases: readonly TaskCase[] = [
         ["state", "event"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "state", shownAs("Event", "unset, waiters:3")],
       ["main", "state", shownAs("Event", "set, waiters:3")],
       ["a", "wait", true],
@@ -361,7 +361,7 @@ export const eventCases: readonly TaskCase[] = [
         ["turns", 1],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "wait", true],
       ["turn", "called", null],
     ],
@@ -379,7 +379,7 @@ export const eventCases: readonly TaskCase[] = [
         ["state", "event"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["a", "wait", cancelled],
       ["main", "state", shownAs("Event", "unset")],
     ],
@@ -397,7 +397,7 @@ export const eventCases: readonly TaskCase[] = [
         ["await", ["ref", "b"]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["a", "wait", cancelled],
       ["b", "wait", true],
     ],
@@ -415,7 +415,7 @@ export const eventCases: readonly TaskCase[] = [
         ["time"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["timer", "setEvent", null],
       ["main", "wait", true],
       ["main", "time", 2],
@@ -440,7 +440,7 @@ export const eventCases: readonly TaskCase[] = [
         ["setEvent", "event"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["a", "wait", true],
       ["main", "state", shownAs("Event", "unset, waiters:1")],
       ["b", "wait", true],
@@ -478,7 +478,7 @@ export const conditionCases: readonly TaskCase[] = [
         ["await", ["ref", "a"]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "state", shownAs("Condition", "unlocked, waiters:1")],
       ["main", "log", "still held"],
       ["a", "conditionWait", true],
@@ -506,7 +506,7 @@ export const conditionCases: readonly TaskCase[] = [
         ["await", ["ref", "a"]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["a", "conditionWait", cancelled],
       ["a", "state", shownAs("Condition", "locked")],
     ],
@@ -538,7 +538,7 @@ export const conditionCases: readonly TaskCase[] = [
         ["await", ["ref", "a"]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "state", ["pending", 1]],
       ["main", "release", null],
       ["a", "conditionWait", cancelled],
@@ -563,7 +563,7 @@ export const conditionCases: readonly TaskCase[] = [
         ["state", "condition"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["a", "with", cancelled],
       ["main", "state", shownAs("Condition", "unlocked")],
     ],
@@ -581,7 +581,7 @@ export const conditionCases: readonly TaskCase[] = [
         ["await", ["ref", "b"]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["a", "conditionWait", cancelled],
       ["b", "conditionWait", true],
     ],
@@ -603,7 +603,7 @@ export const conditionCases: readonly TaskCase[] = [
         ["await", ["ref", "b"]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "release", null],
       ["a", "conditionWait", cancelled],
       ["b", "conditionWait", true],
@@ -625,7 +625,7 @@ export const conditionCases: readonly TaskCase[] = [
         attempt(["await", ["ref", "a"]]),
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "state", ["pending", 1]],
       ["a", "conditionWait", raised("CancelledError", "first")],
     ],
@@ -647,7 +647,7 @@ export const conditionCases: readonly TaskCase[] = [
         attempt(["await", ["ref", "a"]]),
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "release", null],
       ["a", "conditionWait", raised("CancelledError", "second")],
       ["end", "a", ["cancelled", 2]],
@@ -660,7 +660,7 @@ export const conditionCases: readonly TaskCase[] = [
       objects: { condition: ["Condition"] },
       main: [attempt(["conditionWait", "condition"]), ["state", "condition"]],
     },
-    sees: [
+    seesInOrder: [
       ["main", "conditionWait", raised("RuntimeError", "cannot wait on un-acquired lock")],
       ["main", "state", shownAs("Condition", "unlocked")],
     ],
@@ -683,7 +683,7 @@ export const conditionCases: readonly TaskCase[] = [
         ["await", ["ref", "a"]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "state", ["pending", 0]],
       ["main", "state", ["pending", 0]],
       ["a", "conditionWaitFor", true],
@@ -701,7 +701,7 @@ export const conditionCases: readonly TaskCase[] = [
         attempt(["conditionWaitFor", "condition", "ready"]),
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "conditionWaitFor", true],
       ["main", "conditionWaitFor", raised("RuntimeError", "cannot wait on un-acquired lock")],
     ],
@@ -724,7 +724,7 @@ export const conditionCases: readonly TaskCase[] = [
         ["await", ["ref", "d"]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["a", "conditionWait", true],
       ["main", "log", "then two"],
       ["b", "conditionWait", true],
@@ -750,7 +750,7 @@ export const conditionCases: readonly TaskCase[] = [
         ["await", ["ref", "a"]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "state", ["pending", 0]],
       ["main", "state", ["pending", 0]],
       ["a", "conditionWait", true],
@@ -778,7 +778,7 @@ export const conditionCases: readonly TaskCase[] = [
         ["await", ["ref", "c"]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["a", "conditionWait", true],
       ["a", "log", "lets go"],
       ["b", "conditionWait", true],
@@ -790,13 +790,13 @@ export const conditionCases: readonly TaskCase[] = [
     id: "test_notify_unacquired",
     about: "Condition.notify() throws a RuntimeError when the lock is not held",
     script: { objects: { condition: ["Condition"] }, main: [["notify", "condition", 1]] },
-    sees: [["main", "raised", raised("RuntimeError", "cannot notify on un-acquired lock")]],
+    seesInOrder: [["main", "raised", raised("RuntimeError", "cannot notify on un-acquired lock")]],
   },
   {
     id: "test_notify_all_unacquired",
     about: "Condition.notifyAll() throws a RuntimeError when the lock is not held",
     script: { objects: { condition: ["Condition"] }, main: [["notifyAll", "condition"]] },
-    sees: [["main", "raised", raised("RuntimeError")]],
+    seesInOrder: [["main", "raised", raised("RuntimeError")]],
   },
   {
     id: "test_explicit_lock",
@@ -820,7 +820,7 @@ export const conditionCases: readonly TaskCase[] = [
         ["with", "one", [["notify", "one", 1]]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "state", shownAs("Condition", "locked, waiters:1")],
       ["b", "conditionWait", true],
       ["main", "state", ["pending", 0]],
@@ -840,7 +840,7 @@ export const conditionCases: readonly TaskCase[] = [
         ],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "timeout", raised("TimeoutError")],
       ["main", "state", shownAs("Condition", "locked")],
       ["main", "time", 2],
@@ -863,7 +863,7 @@ export const semaphoreCases: readonly TaskCase[] = [
         ["state", "semaphore"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "acquire", true],
       ["main", "state", shownAs("Semaphore", "unlocked, value:1")],
       ["main", "state", shownAs("Semaphore", "locked")],
@@ -882,7 +882,7 @@ export const semaphoreCases: readonly TaskCase[] = [
         ["time"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "state", shownAs("Semaphore", "locked")],
       ["main", "acquire", true],
       ["main", "time", 1],
@@ -910,7 +910,7 @@ export const semaphoreCases: readonly TaskCase[] = [
         ["time"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["a", "log", "in"],
       ["b", "log", "in"],
       ["main", "state", shownAs("Semaphore", "locked, waiters:3")],
@@ -936,7 +936,7 @@ export const semaphoreCases: readonly TaskCase[] = [
         ["acquire", "semaphore"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "state", shownAs("Semaphore", "locked")],
       ["main", "acquire", true],
     ],
@@ -958,7 +958,7 @@ export const semaphoreCases: readonly TaskCase[] = [
         ["state", "semaphore"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["a", "acquire", cancelled],
       ["b", "acquire", cancelled],
       ["c", "acquire", true],
@@ -981,7 +981,7 @@ export const semaphoreCases: readonly TaskCase[] = [
         ["state", "b"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["a", "acquire", cancelled],
       ["main", "state", ["b", 0]],
     ],
@@ -1000,7 +1000,7 @@ export const semaphoreCases: readonly TaskCase[] = [
         ["state", "semaphore"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["a", "acquire", cancelled],
       ["b", "acquire", true],
       ["main", "state", shownAs("Semaphore", "locked")],
@@ -1036,7 +1036,7 @@ export const semaphoreCases: readonly TaskCase[] = [
         ["time"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["b", "with", cancelled],
       ["main", "await", ["a", cancelled]],
       ["main", "await", true],
@@ -1058,7 +1058,7 @@ export const semaphoreCases: readonly TaskCase[] = [
         ["state", "bounded"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "state", shownAs("Semaphore", "unlocked, value:2")],
       ["main", "release", raised("ValueError", "BoundedSemaphore released too many times")],
       ["main", "release", null],
@@ -1080,7 +1080,7 @@ export const semaphoreCases: readonly TaskCase[] = [
         attempt(["release", "bounded"]),
       ],
     },
-    sees: [
+    seesInOrder: [
       ["a", "release", null],
       ["main", "release", raised("ValueError")],
     ],
@@ -1099,7 +1099,7 @@ export const semaphoreCases: readonly TaskCase[] = [
         ["state", "semaphore"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["a", "acquire", true],
       ["b", "acquire", true],
       ["main", "state", shownAs("Semaphore", "locked, waiters:1")],
@@ -1127,7 +1127,7 @@ export const semaphoreCases: readonly TaskCase[] = [
         ["time"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["a", "log", "in"],
       ["b", "log", "in"],
       ["c", "log", "in"],
@@ -1161,7 +1161,7 @@ export const semaphoreCases: readonly TaskCase[] = [
         ["await", ["ref", "b"]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["a", "acquire", true],
       ["b", "acquire", true],
       ["c", "acquire", true],
@@ -1184,7 +1184,7 @@ export const semaphoreCases: readonly TaskCase[] = [
         ["await", ["ref", "c"]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["a", "acquire", cancelled],
       ["b", "acquire", true],
       ["c", "acquire", true],
@@ -1206,7 +1206,7 @@ export const semaphoreCases: readonly TaskCase[] = [
         ["log", "through"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["a", "acquire", true],
       ["b", "acquire", true],
       ["main", "log", "through"],
@@ -1239,7 +1239,7 @@ export const barrierCases: readonly TaskCase[] = [
         ["state", "barrier"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "state", shownAs("Barrier", "filling, waiters:0/3")],
       ["main", "state", shownAs("Barrier", "filling, waiters:1/3")],
       ["main", "state", shownAs("Barrier", "filling, waiters:2/3")],
@@ -1262,7 +1262,7 @@ export const barrierCases: readonly TaskCase[] = [
         ["turns", 1],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "barrier", 0],
       ["main", "log", "inside"],
       ["turn", "called", null],
@@ -1279,7 +1279,7 @@ export const barrierCases: readonly TaskCase[] = [
         ["with", "barrier", [["time"]]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "time", 3],
       ["a", "time", 3],
     ],
@@ -1291,7 +1291,7 @@ export const barrierCases: readonly TaskCase[] = [
       objects: { barrier: ["Barrier", 2] },
       main: [...spawnAll("ab", [["repeat", 3, come]]), ["await", ["ref", "a"]], ["await", ["ref", "b"]]],
     },
-    sees: [
+    seesInOrder: [
       ["b", "barrier", 1],
       ["a", "barrier", 0],
       ["main", "await", "a"],
@@ -1325,7 +1325,7 @@ export const barrierCases: readonly TaskCase[] = [
         ],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["c", "barrier", 2],
       ["c", "log", "c acts"],
       ["a", "barrier", 0],
@@ -1350,7 +1350,7 @@ export const barrierCases: readonly TaskCase[] = [
         ["await", ["ref", "late"]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "state", shownAs("Barrier", "draining, waiters:0/2")],
       ["a", "barrier", 0],
       ["main", "state", ["pending", 0]],
@@ -1366,7 +1366,7 @@ export const barrierCases: readonly TaskCase[] = [
       objects: { barrier: ["Barrier", 2] },
       main: [...spawnAll("abc", come), ["turns", 6], ["state", "barrier"], ["barrier", "barrier"]],
     },
-    sees: [
+    seesInOrder: [
       ["b", "barrier", 1],
       ["a", "barrier", 0],
       ["main", "state", shownAs("Barrier", "filling, waiters:1/2")],
@@ -1394,7 +1394,7 @@ export const barrierCases: readonly TaskCase[] = [
         ["state", "c"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["a", "barrier", cancelled],
       ["main", "state", shownAs("Barrier", "filling, waiters:1/3")],
       ["main", "state", shownAs("Barrier", "filling, waiters:2/3")],
@@ -1420,7 +1420,7 @@ export const barrierCases: readonly TaskCase[] = [
         ["await", ["ref", "b"]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["a", "barrier", cancelled],
       ["main", "state", shownAs("Barrier", "filling, waiters:0/2")],
       ["b", "barrier", 1],
@@ -1438,7 +1438,7 @@ export const barrierCases: readonly TaskCase[] = [
         ["barrier", "barrier"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "state", shownAs("Barrier", "filling, waiters:0/1")],
       ["main", "barrier", 0],
     ],
@@ -1461,7 +1461,7 @@ export const barrierCases: readonly TaskCase[] = [
         ["state", "c"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "state", shownAs("Barrier", "resetting, waiters:0/3")],
       ["a", "barrier", broken],
       ["b", "barrier", broken],
@@ -1484,7 +1484,7 @@ export const barrierCases: readonly TaskCase[] = [
         ["await", ["ref", "b"]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["a", "caught", broken],
       ["b", "caught", broken],
       ["main", "await", "a"],
@@ -1505,7 +1505,7 @@ export const barrierCases: readonly TaskCase[] = [
         ["state", "barrier"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "barrier", 2],
       ["a", "barrier", broken],
       ["b", "barrier", broken],
@@ -1529,7 +1529,7 @@ export const barrierCases: readonly TaskCase[] = [
         ["await", ["ref", "late"]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "barrier", 1],
       ["a", "barrier", broken],
       ["main", "state", shownAs("Barrier", "filling, waiters:1/2")],
@@ -1550,7 +1550,7 @@ export const barrierCases: readonly TaskCase[] = [
         ["state", "barrier"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["b", "barrier", 1],
       ["a", "barrier", 0],
       ["a", "barrierReset", null],
@@ -1574,7 +1574,7 @@ export const barrierCases: readonly TaskCase[] = [
         ["state", "barrier"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "state", shownAs("Barrier", "broken")],
       ["a", "barrier", raised("BrokenBarrierError", "Abort or reset of barrier")],
       ["b", "barrier", raised("BrokenBarrierError", "Abort or reset of barrier")],
@@ -1597,7 +1597,7 @@ export const barrierCases: readonly TaskCase[] = [
         ["await", ["ref", "a"]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "state", shownAs("Barrier", "broken")],
       ["main", "state", shownAs("Barrier", "filling, waiters:0/2")],
       ["a", "barrier", 1],
@@ -1619,7 +1619,7 @@ export const barrierCases: readonly TaskCase[] = [
         ["state", "barrier"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["late", "barrier", broken],
       ["main", "state", shownAs("Barrier", "broken")],
     ],
@@ -1641,7 +1641,7 @@ export const barrierCases: readonly TaskCase[] = [
         ["state", "barrier"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["failing", "barrierAbort", null],
       ["a", "with", broken],
       ["b", "with", broken],
@@ -1666,7 +1666,7 @@ export const barrierCases: readonly TaskCase[] = [
         ["state", "b"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "barrierAbort", null],
       ["a", "caught", broken],
       ["b", "caught", broken],
@@ -1691,7 +1691,7 @@ export const barrierCases: readonly TaskCase[] = [
         ["await", ["ref", "a"]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["a", "caught", raised("BrokenBarrierError", "Abort or reset of barrier")],
       ["a", "caught", raised("BrokenBarrierError", "Barrier aborted")],
       ["main", "barrierReset", null],
@@ -1711,7 +1711,7 @@ export const barrierCases: readonly TaskCase[] = [
         ["await", ["ref", "a"]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "timeout", raised("TimeoutError")],
       ["main", "state", shownAs("Barrier", "filling, waiters:0/2")],
       ["a", "barrier", 1],

@@ -44,7 +44,7 @@ const joinCase = (kind: "Queue" | "LifoQueue" | "PriorityQueue", items: readonly
       ["cancel", "b"],
     ],
   },
-  sees: [
+  seesInOrder: [
     ...items.map((item, i) => [i % 2 === 0 ? "a" : "b", "get", item] as const),
     ["main", "join", null],
     ["main", "time", 2],
@@ -64,7 +64,7 @@ export const queueCases: readonly TaskCase[] = [
         attempt(["getNowait", "queue"]),
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "getNowait", raised("QueueEmpty")],
       ["main", "getNowait", 1],
       ["main", "getNowait", raised("QueueEmpty")],
@@ -77,7 +77,7 @@ export const queueCases: readonly TaskCase[] = [
       objects: { queue: ["Queue", 0] },
       main: [...putAll("queue", [1, 3, 2]), getTimes(3)],
     },
-    sees: [
+    seesInOrder: [
       ["main", "getNowait", 1],
       ["main", "getNowait", 3],
       ["main", "getNowait", 2],
@@ -90,7 +90,7 @@ export const queueCases: readonly TaskCase[] = [
       objects: { queue: ["LifoQueue", 0] },
       main: [...putAll("queue", [1, 3]), getTimes(1), ["putNowait", "queue", 2], getTimes(2)],
     },
-    sees: [
+    seesInOrder: [
       ["main", "getNowait", 3],
       ["main", "getNowait", 2],
       ["main", "getNowait", 1],
@@ -103,7 +103,7 @@ export const queueCases: readonly TaskCase[] = [
       objects: { queue: ["PriorityQueue", 0] },
       main: [...putAll("queue", [3, 1, 2]), getTimes(1), ...putAll("queue", [5, 0, 4]), getTimes(5)],
     },
-    sees: [1, 0, 2, 3, 4, 5].map((item) => ["main", "getNowait", item]),
+    seesInOrder: [1, 0, 2, 3, 4, 5].map((item) => ["main", "getNowait", item]),
   },
   {
     id: "items with a priority",
@@ -120,7 +120,7 @@ export const queueCases: readonly TaskCase[] = [
         getTimes(4),
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "getNowait", [1, "z"]],
       ["main", "getNowait", [1, "z"]],
       ["main", "getNowait", [2, "a"]],
@@ -149,7 +149,7 @@ export const queueCases: readonly TaskCase[] = [
         ["state", "queue"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "state", shownAs("maxsize=2 _queue=[1, 2] _putters[1] tasks=2")],
       ["putter", "put", null],
       ["main", "state", shownAs("maxsize=2 _queue=[2, 3] tasks=3")],
@@ -162,7 +162,7 @@ export const queueCases: readonly TaskCase[] = [
       objects: { queue: ["Queue", 1] },
       main: [["putNowait", "queue", 1], attempt(["putNowait", "queue", 2]), ["state", "queue"], getTimes(1)],
     },
-    sees: [
+    seesInOrder: [
       ["main", "putNowait", raised("QueueFull")],
       ["main", "state", shownAs("maxsize=1 _queue=[1] tasks=1")],
       ["main", "getNowait", 1],
@@ -179,7 +179,7 @@ export const queueCases: readonly TaskCase[] = [
         ["putNowait", "queue", 3],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "put", null],
       ["main", "put", null],
       ["main", "putNowait", raised("QueueFull")],
@@ -192,7 +192,7 @@ export const queueCases: readonly TaskCase[] = [
       objects: { queue: ["Queue", -1] },
       main: [...putAll("queue", [1, 2, 3]), ["state", "queue"]],
     },
-    sees: [["main", "state", shownAs("maxsize=-1 _queue=[1, 2, 3] tasks=3")]],
+    seesInOrder: [["main", "state", shownAs("maxsize=-1 _queue=[1, 2, 3] tasks=3")]],
   },
   {
     id: "test_blocking_get",
@@ -206,7 +206,7 @@ export const queueCases: readonly TaskCase[] = [
         ["turns", 1],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "get", 1],
       ["turn", "called", null],
     ],
@@ -218,7 +218,7 @@ export const queueCases: readonly TaskCase[] = [
       objects: { queue: ["Queue", 0] },
       main: [["callLater", "timer", 2, [["putNowait", "queue", "late"]]], ["get", "queue"], ["time"]],
     },
-    sees: [
+    seesInOrder: [
       ["timer", "putNowait", null],
       ["main", "get", "late"],
       ["main", "time", 2],
@@ -238,7 +238,7 @@ export const queueCases: readonly TaskCase[] = [
         ["await", ["ref", "c"]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "state", shownAs("maxsize=0 _getters[3]")],
       ["main", "state", shownAs("maxsize=0 _queue=[1, 2, 3] tasks=3")],
       ["a", "get", 1],
@@ -262,7 +262,7 @@ export const queueCases: readonly TaskCase[] = [
         ["await", ["ref", "a"]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "getNowait", "first"],
       ["main", "state", shownAs("maxsize=0 _getters[1] tasks=1")],
       ["a", "get", "second"],
@@ -285,7 +285,7 @@ export const queueCases: readonly TaskCase[] = [
         ["get", "queue"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "state", shownAs("maxsize=1 _queue=['quicker'] _putters[1] tasks=2")],
       ["main", "getNowait", "quicker"],
       ["main", "get", "waited"],
@@ -305,7 +305,7 @@ export const queueCases: readonly TaskCase[] = [
         ["get", "queue"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "get", 1],
       ["putter", "put", null],
       ["main", "get", 2],
@@ -322,7 +322,7 @@ export const queueCases: readonly TaskCase[] = [
         ["repeat", 3, [["get", "queue"]]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "get", "a"],
       ["main", "get", "b"],
       ["main", "get", "c"],
@@ -341,7 +341,7 @@ export const queueCases: readonly TaskCase[] = [
         ["await", ["ref", "a"]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "log", "put"],
       ["a", "get", 1],
     ],
@@ -372,7 +372,7 @@ export const queueCases: readonly TaskCase[] = [
         ["state", "queue"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["a", "get", 1],
       ["main", "group", "left"],
       ["main", "state", shownAs("maxsize=1 tasks=3")],
@@ -395,7 +395,7 @@ export const queueCases: readonly TaskCase[] = [
         ["state", "queue"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["getter", "getNowait", "a"],
       ["getter", "getNowait", "b"],
       ["c", "put", null],
@@ -417,7 +417,7 @@ export const queueCases: readonly TaskCase[] = [
         ["await", ["ref", "b"]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["a", "get", cancelled],
       ["b", "get", "item"],
     ],
@@ -429,7 +429,7 @@ export const queueCases: readonly TaskCase[] = [
       objects: { queue: ["Queue", 0] },
       main: [attempt(["await", ["waitFor", ["get", "queue"], 1]]), ["state", "queue"]],
     },
-    sees: [
+    seesInOrder: [
       ["main", "await", raised("TimeoutError")],
       ["main", "state", shownAs("maxsize=0")],
     ],
@@ -448,7 +448,7 @@ export const queueCases: readonly TaskCase[] = [
         ["get", "queue"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["a", "get", cancelled],
       ["main", "get", 1],
     ],
@@ -467,7 +467,7 @@ export const queueCases: readonly TaskCase[] = [
         ["state", "b"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["a", "get", cancelled],
       ["b", "get", 1],
       ["c", "get", 2],
@@ -486,7 +486,7 @@ export const queueCases: readonly TaskCase[] = [
         ["await", ["ref", "b"]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["a", "get", cancelled],
       ["b", "get", "item"],
     ],
@@ -510,7 +510,7 @@ export const queueCases: readonly TaskCase[] = [
         ["turns", 1],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "get", 1],
       ["a", "turns", cancelled],
     ],
@@ -531,7 +531,7 @@ export const queueCases: readonly TaskCase[] = [
         ["state", "queue"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["b", "put", cancelled],
       ["main", "getNowait", "a"],
       ["c", "put", null],
@@ -556,7 +556,7 @@ export const queueCases: readonly TaskCase[] = [
         ["getNowait", "queue"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["a", "put", cancelled],
       ["main", "state", shownAs("maxsize=1 tasks=1")],
       ["main", "getNowait", 3],
@@ -577,7 +577,7 @@ export const queueCases: readonly TaskCase[] = [
         ["get", "queue"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["a", "put", cancelled],
       ["b", "put", null],
       ["main", "get", 3],
@@ -598,7 +598,7 @@ export const queueCases: readonly TaskCase[] = [
         ["state", "queue"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "state", shownAs("maxsize=1 _queue=[1] _putters[1] tasks=1")],
       ["main", "state", shownAs("maxsize=1 _queue=[1] tasks=1")],
     ],
@@ -618,7 +618,7 @@ export const queueCases: readonly TaskCase[] = [
         attempt(["await", ["ref", "a"]]),
       ],
     },
-    sees: [["main", "caught", raised("CancelledError", "message")]],
+    seesInOrder: [["main", "caught", raised("CancelledError", "message")]],
   },
   {
     id: "test_task_done_underflow",
@@ -632,7 +632,7 @@ export const queueCases: readonly TaskCase[] = [
         attempt(["taskDone", "queue"]),
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "taskDone", raised("ValueError", "task_done() called too many times")],
       ["main", "taskDone", null],
       ["main", "taskDone", raised("ValueError", "task_done() called too many times")],
@@ -654,7 +654,7 @@ export const queueCases: readonly TaskCase[] = [
         ["turns", 1],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "log", "joined"],
       ["turn", "called", null],
     ],
@@ -675,7 +675,7 @@ export const queueCases: readonly TaskCase[] = [
         ["state", "queue"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["a", "join", null],
       ["b", "join", null],
       ["main", "state", shownAs("maxsize=0 _queue=[1, 2] tasks=1")],
@@ -697,7 +697,7 @@ export const queueCases: readonly TaskCase[] = [
         ["await", ["ref", "b"]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["a", "join", cancelled],
       ["main", "state", ["pending", 0]],
       ["b", "join", null],
@@ -718,7 +718,7 @@ export const queueCases: readonly TaskCase[] = [
         ["join", "queue"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "state", shownAs("maxsize=0 shutdown")],
       ["main", "put", shutDown],
       ["main", "putNowait", shutDown],
@@ -741,7 +741,7 @@ export const queueCases: readonly TaskCase[] = [
         attempt(["get", "queue"]),
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "putNowait", shutDown],
       ["main", "get", 1],
       ["main", "getNowait", 2],
@@ -764,7 +764,7 @@ export const queueCases: readonly TaskCase[] = [
         ["join", "queue"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "state", shownAs("maxsize=0 tasks=1 shutdown")],
       ["main", "get", shutDown],
       ["main", "taskDone", null],
@@ -786,7 +786,7 @@ export const queueCases: readonly TaskCase[] = [
         ["state", "queue"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "state", shownAs("maxsize=0 _queue=[1] tasks=1 shutdown")],
       ["main", "state", shownAs("maxsize=0 shutdown")],
     ],
@@ -804,7 +804,7 @@ export const queueCases: readonly TaskCase[] = [
         ["await", ["ref", "b"]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "state", shownAs("maxsize=0 shutdown")],
       ["a", "get", shutDown],
       ["b", "get", shutDown],
@@ -825,7 +825,7 @@ export const queueCases: readonly TaskCase[] = [
         attempt(["get", "queue"]),
       ],
     },
-    sees: [
+    seesInOrder: [
       ["a", "put", shutDown],
       ["b", "put", shutDown],
       ["main", "get", 1],
@@ -846,7 +846,7 @@ export const queueCases: readonly TaskCase[] = [
         ["state", "queue"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["a", "put", shutDown],
       ["main", "state", shownAs("maxsize=1 shutdown")],
     ],
@@ -866,7 +866,7 @@ export const queueCases: readonly TaskCase[] = [
         ["state", "queue"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["a", "put", shutDown],
       ["main", "state", shownAs("maxsize=1 tasks=1 shutdown")],
     ],
@@ -885,7 +885,7 @@ export const queueCases: readonly TaskCase[] = [
         ["await", ["ref", "b"]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["a", "get", "item"],
       ["b", "get", shutDown],
     ],
@@ -903,7 +903,7 @@ export const queueCases: readonly TaskCase[] = [
         ["await", ["ref", "a"]],
       ],
     },
-    sees: [["a", "get", shutDown]],
+    seesInOrder: [["a", "get", shutDown]],
   },
   {
     id: "test_shutdown_join",
@@ -922,7 +922,7 @@ export const queueCases: readonly TaskCase[] = [
         ["await", ["ref", "a"]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "state", ["pending", 0]],
       ["main", "taskDone", null],
       ["a", "join", null],
@@ -941,7 +941,7 @@ export const queueCases: readonly TaskCase[] = [
         ["await", ["ref", "a"]],
       ],
     },
-    sees: [["a", "join", null]],
+    seesInOrder: [["a", "join", null]],
   },
   {
     id: "test_shutdown_immediate_with_unfinished",
@@ -960,7 +960,7 @@ export const queueCases: readonly TaskCase[] = [
         ["await", ["ref", "a"]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "state", ["pending", 0]],
       ["a", "join", null],
     ],

@@ -56,7 +56,7 @@ export const taskGroupCases: readonly TaskCase[] = [
         ["result", "b"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["b", "returned", 2],
       ["main", "group", "left"],
       ["main", "result", 1],
@@ -81,7 +81,7 @@ export const taskGroupCases: readonly TaskCase[] = [
         ["state", "b"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "state", ["a", 0]],
       ["main", "group", "left"],
       ["main", "state", ["b", 0]],
@@ -113,7 +113,7 @@ export const taskGroupCases: readonly TaskCase[] = [
         ["result", "b"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["a", "raised", cancelled],
       ["main", "group", "left"],
       ["main", "result", "whole"],
@@ -129,7 +129,7 @@ export const taskGroupCases: readonly TaskCase[] = [
         ["log", "never"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["a", "raised", raised("Boom", "a")],
       ["b", "log", "told"],
       ["main", "group", grouped(raised("Boom", "a"))],
@@ -155,7 +155,7 @@ export const taskGroupCases: readonly TaskCase[] = [
         ],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["d", "raised", cancelled],
       ["main", "cancellingMe", 1],
       ["main", "group", grouped(raised("Boom", "a"), raised("Boom", "b"), raised("Boom", "c"))],
@@ -186,7 +186,7 @@ export const taskGroupCases: readonly TaskCase[] = [
         ["try", [["await", ["ref", "parent"]]], { on: "all", do: [] }, null],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["a", "raised", cancelled],
       ["b", "raised", cancelled],
       ["parent", "group", raised("CancelledError", "enough")],
@@ -204,7 +204,7 @@ export const taskGroupCases: readonly TaskCase[] = [
         ["try", [["await", ["ref", "parent"]]], { on: "all", do: [] }, null],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["parent", "log", "body"],
       ["a", "raised", cancelled],
       ["parent", "group", cancelled],
@@ -221,7 +221,7 @@ export const taskGroupCases: readonly TaskCase[] = [
         ["try", [["await", ["ref", "parent"]]], { on: "error", do: [] }, null],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["parent", "group", grouped(raised("Boom", "a"), raised("Boom", "b"))],
       ["end", "parent", [grouped(raised("Boom", "a"), raised("Boom", "b")), 1]],
     ],
@@ -243,7 +243,7 @@ export const taskGroupCases: readonly TaskCase[] = [
         ],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["a", "raised", cancelled],
       ["b", "raised", cancelled],
       ["main", "group", grouped(raised("Boom", "body"))],
@@ -264,7 +264,7 @@ export const taskGroupCases: readonly TaskCase[] = [
         ],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "groupSpawn", null],
       ["main", "group", grouped(raised("Boom", "body"))],
       ["end", "a", ["cancelled", 1]],
@@ -281,7 +281,7 @@ export const taskGroupCases: readonly TaskCase[] = [
         ["try", [["await", ["ref", "parent"]]], { on: "error", do: [] }, null],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["parent", "group", grouped(raised("Boom", "a"), raised("Boom", "b"))],
       ["parent", "group", grouped(grouped(raised("Boom", "a"), raised("Boom", "b")))],
     ],
@@ -310,7 +310,7 @@ export const taskGroupCases: readonly TaskCase[] = [
         ["try", [["await", ["ref", "parent"]]], { on: "error", do: [] }, null],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["parent", "group", grouped(raised("Boom", "a"))],
       ["o", "raised", cancelled],
       ["parent", "group", grouped(grouped(raised("Boom", "a")))],
@@ -339,7 +339,7 @@ export const taskGroupCases: readonly TaskCase[] = [
         ],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["a", "raised", cancelled],
       ["main", "group", cancelled],
       ["main", "group", grouped(raised("Boom", "o"))],
@@ -360,7 +360,7 @@ export const taskGroupCases: readonly TaskCase[] = [
         ],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "group", grouped(raised("Boom", "a"))],
       ["o", "raised", cancelled],
       ["main", "group", grouped(grouped(raised("Boom", "a")))],
@@ -377,7 +377,7 @@ export const taskGroupCases: readonly TaskCase[] = [
         ["try", [["await", ["ref", "parent"]]], { on: "error", do: [] }, null],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["parent", "turns", cancelled],
       ["parent", "group", grouped(raised("Boom", "a"))],
     ],
@@ -394,7 +394,7 @@ export const taskGroupCases: readonly TaskCase[] = [
         ["try", [["await", ["ref", "outer"]]], { on: "error", do: [] }, null],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["inner", "group", grouped(raised("Boom", "a"))],
       ["outer", "await", grouped(raised("Boom", "a"))],
     ],
@@ -410,7 +410,7 @@ export const taskGroupCases: readonly TaskCase[] = [
         ["try", [["await", ["ref", "parent"]]], { on: "all", do: [] }, null],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["parent", "log", "told"],
       ["parent", "group", cancelled],
       ["end", "parent", ["cancelled", 1]],
@@ -427,13 +427,13 @@ export const taskGroupCases: readonly TaskCase[] = [
         ["try", [["await", ["ref", "parent"]]], { on: "all", do: [] }, null],
       ],
     },
-    sees: [["parent", "group", grouped(raised("Boom", "made"))]],
+    seesInOrder: [["parent", "group", grouped(raised("Boom", "made"))]],
   },
   {
     id: "test_taskgroup_19",
     about: "TaskGroup throws the error of the task and the one that the body makes of being cancelled for it",
     script: { main: [["group", "g", [failing("a"), ["try", [idle], null, [["raise", "body"]]]]]] },
-    sees: [["main", "group", grouped(raised("Boom", "a"), raised("Boom", "body"))]],
+    seesInOrder: [["main", "group", grouped(raised("Boom", "a"), raised("Boom", "body"))]],
   },
   {
     id: "test_taskgroup_22",
@@ -446,7 +446,7 @@ export const taskGroupCases: readonly TaskCase[] = [
         ["try", [["await", ["ref", "parent"]]], { on: "all", do: [] }, null],
       ],
     },
-    sees: [["end", "parent", ["cancelled", 1]]],
+    seesInOrder: [["end", "parent", ["cancelled", 1]]],
   },
   {
     id: "test_taskgroup_23",
@@ -468,7 +468,7 @@ export const taskGroupCases: readonly TaskCase[] = [
         ],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "state", "<TaskGroup tasks=2 entered>"],
       ["main", "state", "<TaskGroup tasks=1 entered>"],
       ["main", "state", "<TaskGroup entered>"],
@@ -497,7 +497,7 @@ export const taskGroupCases: readonly TaskCase[] = [
         ["state", "leaf"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["root", "returned", "root"],
       ["leaf", "returned", "leaf"],
       ["main", "group", "left"],
@@ -532,7 +532,7 @@ export const taskGroupCases: readonly TaskCase[] = [
         ],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["hercules", "raised", raised("Boom", "hercules")],
       ["hydra", "turns", cancelled],
       ["main", "group", grouped(raised("Boom", "hercules"))],
@@ -550,7 +550,7 @@ export const taskGroupCases: readonly TaskCase[] = [
         ],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "groupSpawn", raised("RuntimeError", "TaskGroup <TaskGroup errors=1 cancelling> is shutting down")],
       ["main", "group", grouped(raised("Boom", "a"))],
     ],
@@ -564,13 +564,13 @@ export const taskGroupCases: readonly TaskCase[] = [
         ["groupSpawn", "g", "a", []],
       ],
     },
-    sees: [["main", "groupSpawn", raised("RuntimeError", "TaskGroup <TaskGroup entered> is finished")]],
+    seesInOrder: [["main", "groupSpawn", raised("RuntimeError", "TaskGroup <TaskGroup entered> is finished")]],
   },
   {
     id: "test_taskgroup_not_entered",
     about: "TaskGroup.createTask() throws before with()",
     script: { objects: { g: ["TaskGroup"] }, main: [["groupSpawn", "g", "a", []]] },
-    sees: [["main", "groupSpawn", raised("RuntimeError", "TaskGroup <TaskGroup> has not been entered")]],
+    seesInOrder: [["main", "groupSpawn", raised("RuntimeError", "TaskGroup <TaskGroup> has not been entered")]],
   },
   {
     id: "test_taskgroup_double_enter",
@@ -581,13 +581,13 @@ export const taskGroupCases: readonly TaskCase[] = [
         ["group", "g", []],
       ],
     },
-    sees: [["main", "group", raised("RuntimeError", "TaskGroup <TaskGroup entered> has already been entered")]],
+    seesInOrder: [["main", "group", raised("RuntimeError", "TaskGroup <TaskGroup entered> has already been entered")]],
   },
   {
     id: "test_taskgroup_already_entered",
     about: "TaskGroup.with() throws while it is entered",
     script: { main: [["group", "g", [["group", "g", []]]]] },
-    sees: [
+    seesInOrder: [
       ["main", "group", raised("RuntimeError", "TaskGroup <TaskGroup entered> has already been entered")],
       ["main", "group", grouped(raised("RuntimeError", "TaskGroup"))],
     ],
@@ -605,7 +605,7 @@ export const taskGroupCases: readonly TaskCase[] = [
         ["try", [["await", ["ref", "parent"]]], { on: "error", do: [] }, null],
       ],
     },
-    sees: [["parent", "group", grouped(raised("Boom", "a"), raised("Boom", "b"))]],
+    seesInOrder: [["parent", "group", grouped(raised("Boom", "a"), raised("Boom", "b"))]],
   },
   {
     id: "test_cancelling_level_preserved",
@@ -617,7 +617,7 @@ export const taskGroupCases: readonly TaskCase[] = [
         ["try", [["group", "g", [failing("a"), idle]]], { on: "error", do: [["cancellingMe"]] }, null],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "group", grouped(raised("Boom", "a"))],
       ["main", "cancellingMe", 1],
     ],
@@ -653,7 +653,7 @@ export const taskGroupCases: readonly TaskCase[] = [
         ],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "group", grouped(raised("Boom", "a"))],
       ["main", "cancellingMe", 1],
       ["main", "turns", cancelled],
@@ -680,7 +680,7 @@ export const taskGroupCases: readonly TaskCase[] = [
         ["try", [["await", ["ref", "parent"]]], { on: "all", do: [] }, null],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["parent", "group", grouped(raised("Boom", "a"))],
       ["parent", "cancellingMe", 1],
       ["parent", "turns", cancelled],
@@ -697,7 +697,7 @@ export const taskGroupCases: readonly TaskCase[] = [
         ["log", "goes on"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "group", grouped(raised("Boom", "a"))],
       ["main", "cancellingMe", 0],
       ["main", "turns", null],
@@ -708,7 +708,7 @@ export const taskGroupCases: readonly TaskCase[] = [
     id: "a body that swallows the cancellation",
     about: "TaskGroup throws the error of a task also when the body swallows the cancellation for it",
     script: { main: [["group", "g", [failing("a"), ...untilCancelled([], false), ["log", "goes on"]]]] },
-    sees: [
+    seesInOrder: [
       ["main", "log", "goes on"],
       ["main", "group", grouped(raised("Boom", "a"))],
     ],
@@ -744,7 +744,7 @@ export const taskGroupCases: readonly TaskCase[] = [
         ["turns", 6],
       ],
     },
-    sees: [["parent", "group", grouped(raised("Boom", "body"))]],
+    seesInOrder: [["parent", "group", grouped(raised("Boom", "body"))]],
   },
 
   // Of 3.15; the traces were taken from 3.15.0rc1.
@@ -769,7 +769,7 @@ export const taskGroupCases: readonly TaskCase[] = [
         ["turns", 1],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "groupCancel", null],
       ["a", "raised", cancelled],
       ["main", "turns", cancelled],
@@ -807,7 +807,7 @@ export const taskGroupCases: readonly TaskCase[] = [
         ["cancellingMe"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["a", "log", "still here"],
       ["a", "turns", cancelled],
       ["main", "group", "left"],
@@ -835,7 +835,7 @@ export const taskGroupCases: readonly TaskCase[] = [
         ["cancellingMe"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "log", "runs"],
       ["main", "turns", cancelled],
       ["main", "group", "left"],
@@ -864,7 +864,7 @@ export const taskGroupCases: readonly TaskCase[] = [
         ["turns", 1],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "cancellingMe", 1],
       ["main", "turns", cancelled],
       ["main", "group", "left"],
@@ -882,7 +882,7 @@ export const taskGroupCases: readonly TaskCase[] = [
         ["log", "never"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "delay", cancelled],
       ["main", "group", grouped(raised("Boom", "a"))],
       ["end", "main", [grouped(raised("Boom", "a")), 0]],
@@ -905,7 +905,7 @@ export const taskGroupCases: readonly TaskCase[] = [
         ],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "groupSpawn", raised("RuntimeError", "TaskGroup <TaskGroup cancelling> is shutting down")],
       ["main", "turns", cancelled],
       ["main", "group", "left"],
@@ -933,7 +933,7 @@ export const taskGroupCases: readonly TaskCase[] = [
         ["try", [["await", ["ref", "parent"]]], { on: "all", do: [] }, null],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["parent", "delay", cancelled],
       ["parent", "group", cancelled],
       ["end", "parent", ["cancelled", 1]],
@@ -967,7 +967,7 @@ export const taskGroupCases: readonly TaskCase[] = [
         ["try", [["await", ["ref", "parent"]]], { on: "all", do: [] }, null],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["parent", "group", raised("CancelledError", "outside")],
       ["end", "parent", ["cancelled", 1]],
     ],
@@ -984,7 +984,7 @@ export const taskGroupCases: readonly TaskCase[] = [
         ["await", ["ref", "parent"]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["a", "raised", cancelled],
       ["parent", "group", "left"],
       ["parent", "cancellingMe", 0],

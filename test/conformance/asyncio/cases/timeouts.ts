@@ -8,7 +8,7 @@ export const timeoutCases: readonly TaskCase[] = [
     id: "test_timeout_basic",
     about: "timeout() cancels its body at the deadline and throws a TimeoutError",
     script: { main: [["timeout", "t", 3, [["delay", LONG]]]] },
-    sees: [
+    seesInOrder: [
       ["main", "delay", cancelled],
       ["main", "timeout", expired],
       ["main", "raised", expired],
@@ -32,7 +32,7 @@ export const timeoutCases: readonly TaskCase[] = [
         ],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "when", 5],
       ["main", "timeoutAt", expired],
     ],
@@ -55,7 +55,7 @@ export const timeoutCases: readonly TaskCase[] = [
         ["cancellingMe"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "timeout", expired],
       ["main", "expired", true],
       ["main", "turns", null],
@@ -78,7 +78,7 @@ export const timeoutCases: readonly TaskCase[] = [
         ],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "delay", cancelled],
       ["main", "timeout", cancelled],
       ["main", "timeout", expired],
@@ -100,7 +100,7 @@ export const timeoutCases: readonly TaskCase[] = [
         ],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "timeout", expired],
       ["main", "caught", expired],
       ["main", "delay", cancelled],
@@ -118,7 +118,7 @@ export const timeoutCases: readonly TaskCase[] = [
         ["turns", 1],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "log", "cleaned up"],
       ["main", "timeout", "left"],
       ["main", "cancellingMe", 0],
@@ -132,7 +132,7 @@ export const timeoutCases: readonly TaskCase[] = [
     script: {
       main: [["timeout", "t", 5, [["delay", 2]]], ["expired", "t"], ["delay", 16], ["time"]],
     },
-    sees: [
+    seesInOrder: [
       ["main", "timeout", "left"],
       ["main", "expired", false],
       ["main", "time", 18],
@@ -156,7 +156,7 @@ export const timeoutCases: readonly TaskCase[] = [
         ["expired", "t"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "when", null],
       ["main", "timeout", "left"],
       ["main", "expired", false],
@@ -179,7 +179,7 @@ export const timeoutCases: readonly TaskCase[] = [
         ["expired", "t"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "when", null],
       ["main", "timeoutAt", "left"],
       ["main", "expired", false],
@@ -201,7 +201,7 @@ export const timeoutCases: readonly TaskCase[] = [
         ],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "log", "runs"],
       ["main", "delay", cancelled],
       ["main", "timeout", expired],
@@ -223,7 +223,7 @@ export const timeoutCases: readonly TaskCase[] = [
         ],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "turns", cancelled],
       ["main", "timeout", expired],
     ],
@@ -246,7 +246,7 @@ export const timeoutCases: readonly TaskCase[] = [
         ],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "when", 50],
       ["main", "turns", cancelled],
       ["main", "timeoutAt", expired],
@@ -256,7 +256,7 @@ export const timeoutCases: readonly TaskCase[] = [
     id: "test_foreign_exception_passed",
     about: "timeout() lets errors of its body pass",
     script: { main: [["timeout", "t", 5, [["raise", "own"]]]] },
-    sees: [
+    seesInOrder: [
       ["main", "timeout", raised("Boom", "own")],
       ["end", "t", "<Timeout [finished]>"],
     ],
@@ -267,7 +267,7 @@ export const timeoutCases: readonly TaskCase[] = [
     script: {
       main: [["timeout", "t", 0, [["try", [["raise", "first"]], { on: "error", do: [["delay", LONG]] }, null]]]],
     },
-    sees: [
+    seesInOrder: [
       ["main", "caught", raised("Boom", "first")],
       ["main", "delay", cancelled],
       ["main", "timeout", expired],
@@ -279,7 +279,7 @@ export const timeoutCases: readonly TaskCase[] = [
     script: {
       main: [["timeout", "t", 2, [["try", [["delay", LONG]], null, [["raise", "in finally"]]]]]],
     },
-    sees: [
+    seesInOrder: [
       ["main", "delay", cancelled],
       ["main", "timeout", raised("Boom", "in finally")],
       ["end", "t", "<Timeout [expired]>"],
@@ -298,7 +298,7 @@ export const timeoutCases: readonly TaskCase[] = [
         ],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "timeout", raised("Boom", "x")],
       ["main", "cancellingMe", 0],
       ["main", "turns", null],
@@ -315,7 +315,7 @@ export const timeoutCases: readonly TaskCase[] = [
         ["try", [["await", ["ref", "task"]]], { on: "all", do: [] }, null],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["task", "timeout", cancelled],
       ["main", "await", cancelled],
       ["end", "t", "<Timeout [finished]>"],
@@ -339,7 +339,7 @@ export const timeoutCases: readonly TaskCase[] = [
         ["state", "task"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "await", "fine"],
       ["main", "state", ["fine", 0]],
     ],
@@ -367,7 +367,7 @@ export const timeoutCases: readonly TaskCase[] = [
         ["log", "never"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "when", 10],
       ["main", "delay", null],
       ["main", "delay", null],
@@ -380,7 +380,7 @@ export const timeoutCases: readonly TaskCase[] = [
     id: "test_repr_active",
     about: "String(Timeout) shows the deadline while it is active",
     script: { main: [["timeout", "t", 8, [["state", "t"]]]] },
-    sees: [["main", "state", "<Timeout [active] when=8>"]],
+    seesInOrder: [["main", "state", "<Timeout [active] when=8>"]],
   },
   {
     id: "test_repr_expired",
@@ -390,7 +390,7 @@ export const timeoutCases: readonly TaskCase[] = [
         ["try", [["timeout", "t", 2, untilCancelled([["state", "t"]])]], { on: "error", do: [["state", "t"]] }, null],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "state", "<Timeout [expiring]>"],
       ["main", "state", "<Timeout [expired]>"],
     ],
@@ -404,13 +404,13 @@ export const timeoutCases: readonly TaskCase[] = [
         ["state", "t"],
       ],
     },
-    sees: [["main", "state", "<Timeout [finished]>"]],
+    seesInOrder: [["main", "state", "<Timeout [finished]>"]],
   },
   {
     id: "test_repr_disabled",
     about: "String(Timeout) shows that there is no deadline",
     script: { main: [["timeout", "t", null, [["state", "t"]]]] },
-    sees: [["main", "state", "<Timeout [active] when=None>"]],
+    seesInOrder: [["main", "state", "<Timeout [active] when=None>"]],
   },
   {
     id: "test_nested_timeout_in_finally",
@@ -439,7 +439,7 @@ export const timeoutCases: readonly TaskCase[] = [
         ],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "delay", cancelled],
       ["main", "timeout", expired],
       ["main", "time", 5],
@@ -457,7 +457,7 @@ export const timeoutCases: readonly TaskCase[] = [
         ["try", [["timeout", "t", 2, [["delay", LONG]]]], { on: "error", do: [["cancellingMe"]] }, null],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "caught", cancelled],
       ["main", "timeout", expired],
       ["main", "cancellingMe", 1],
@@ -488,7 +488,7 @@ export const timeoutCases: readonly TaskCase[] = [
         ["try", [["await", ["ref", "task"]]], { on: "all", do: [] }, null],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["task", "timeout", raised("CancelledError", "again")],
       ["end", "t", "<Timeout [finished]>"],
       ["end", "task", ["cancelled", 2]],
@@ -500,13 +500,13 @@ export const timeoutCases: readonly TaskCase[] = [
     script: {
       main: [["try", [["timeout", "t", 0, [["delay", LONG]]]], { on: "error", do: [["reschedule", "t", 5]] }, null]],
     },
-    sees: [["main", "reschedule", raised("RuntimeError", "Cannot change state of expired Timeout")]],
+    seesInOrder: [["main", "reschedule", raised("RuntimeError", "Cannot change state of expired Timeout")]],
   },
   {
     id: "test_timeout_expiring",
     about: "Timeout.reschedule() throws after the deadline was reached and before the block is left",
     script: { main: [["timeout", "t", 0, untilCancelled([["reschedule", "t", 5]])]] },
-    sees: [
+    seesInOrder: [
       ["main", "reschedule", raised("RuntimeError", "Cannot change state of expiring Timeout")],
       ["main", "timeout", raised("RuntimeError")],
     ],
@@ -520,7 +520,7 @@ export const timeoutCases: readonly TaskCase[] = [
         ["reschedule", "t", 5],
       ],
     },
-    sees: [["main", "reschedule", raised("RuntimeError", "Cannot change state of finished Timeout")]],
+    seesInOrder: [["main", "reschedule", raised("RuntimeError", "Cannot change state of finished Timeout")]],
   },
   {
     id: "test_timeout_taskgroup",
@@ -544,7 +544,7 @@ export const timeoutCases: readonly TaskCase[] = [
         ],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "group", grouped(raised("Boom", "a"), raised("Boom", "b"))],
       ["main", "timeout", grouped(raised("Boom", "a"), raised("Boom", "b"))],
       ["end", "t", "<Timeout [expired]>"],
@@ -572,7 +572,7 @@ export const timeoutCases: readonly TaskCase[] = [
         ],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["a", "delay", cancelled],
       ["b", "delay", cancelled],
       ["main", "group", cancelled],
@@ -590,7 +590,7 @@ export const timeoutCases: readonly TaskCase[] = [
         ["try", [["await", ["ref", "task"]]], { on: "all", do: [] }, null],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["task", "cancellingMe", 1],
       ["task", "delay", raised("CancelledError", "outside")],
       ["task", "timeout", cancelled],

@@ -16,7 +16,7 @@ export const waitForCases: readonly TaskCase[] = [
         ["try", [["await", ["ref", "outer"]]], { on: "all", do: [] }, null],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["inner", "log", "told"],
       ["outer", "await", raised("CancelledError", "enough")],
       ["end", "inner", ["cancelled", 1]],
@@ -33,7 +33,7 @@ export const waitForCases: readonly TaskCase[] = [
         ["time"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["inner", "delay", cancelled],
       ["main", "await", expired],
       ["main", "state", ["cancelled", 1]],
@@ -51,7 +51,7 @@ export const waitForCases: readonly TaskCase[] = [
         ["await", ["waitFor", ["ref", "f"], -1]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "await", "there"],
       ["main", "await", "there"],
     ],
@@ -65,7 +65,7 @@ export const waitForCases: readonly TaskCase[] = [
         ["await", ["waitFor", ["coro", "inner", [["log", "started"]]], -1]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "await", expired],
       ["main", "await", expired],
       ["main", "raised", expired],
@@ -81,7 +81,7 @@ export const waitForCases: readonly TaskCase[] = [
         ["try", [["await", ["waitFor", ["ref", "inner"], 0]]], { on: "error", do: [["state", "inner"]] }, null],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["inner", "log", "told"],
       ["main", "await", expired],
       ["main", "state", ["cancelled", 1]],
@@ -110,7 +110,7 @@ export const waitForCases: readonly TaskCase[] = [
         ["time"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "await", "in time"],
       ["main", "time", 2],
     ],
@@ -137,7 +137,7 @@ export const waitForCases: readonly TaskCase[] = [
         ],
       ],
     },
-    sees: [["main", "await", "late"]],
+    seesInOrder: [["main", "await", "late"]],
   },
   {
     id: "test_wait_for_race_condition",
@@ -149,7 +149,7 @@ export const waitForCases: readonly TaskCase[] = [
         ["await", ["waitFor", ["ref", "f"], 5]],
       ],
     },
-    sees: [["main", "await", "just in time"]],
+    seesInOrder: [["main", "await", "just in time"]],
   },
   {
     id: "a result and the deadline in one iteration",
@@ -161,7 +161,7 @@ export const waitForCases: readonly TaskCase[] = [
         ["await", ["waitFor", ["ref", "f"], 5]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["timer", "setResult", null],
       ["main", "await", expired],
     ],
@@ -178,7 +178,7 @@ export const waitForCases: readonly TaskCase[] = [
         ["cancellingMe"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "await", 42],
       ["main", "cancellingMe", 0],
     ],
@@ -199,7 +199,7 @@ export const waitForCases: readonly TaskCase[] = [
         ["try", [["await", ["waitFor", ["ref", "inner"], 2]]], { on: "error", do: [["time"]] }, null],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["inner", "log", "clean"],
       ["main", "await", expired],
       ["main", "time", 9],
@@ -222,7 +222,7 @@ export const waitForCases: readonly TaskCase[] = [
         ["try", [["await", ["waitFor", ["ref", "inner"], 0]]], { on: "error", do: [["time"]] }, null],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["inner", "log", "clean"],
       ["main", "await", expired],
       ["main", "time", 7],
@@ -232,7 +232,7 @@ export const waitForCases: readonly TaskCase[] = [
     id: "test_wait_for_reraises_exception_during_cancellation",
     about: "waitFor() throws the error that the cancelled task has made of it",
     script: { main: [["await", ["waitFor", ["coro", "inner", untilCancelled([["raise", "while cleaning up"]])], 2]]] },
-    sees: [
+    seesInOrder: [
       ["inner", "raised", raised("Boom", "while cleaning up")],
       ["main", "await", raised("Boom", "while cleaning up")],
     ],
@@ -247,7 +247,7 @@ export const waitForCases: readonly TaskCase[] = [
         ["await", ["waitFor", ["ref", "inner"], 0]],
       ],
     },
-    sees: [["main", "await", raised("Boom", "while cleaning up")]],
+    seesInOrder: [["main", "await", raised("Boom", "while cleaning up")]],
   },
   {
     id: "test_cancel_blocking_wait_for",
@@ -260,7 +260,7 @@ export const waitForCases: readonly TaskCase[] = [
         ["try", [["await", ["ref", "outer"]]], { on: "all", do: [] }, null],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["inner", "log", "told"],
       ["outer", "raised", cancelled],
       ["end", "outer", ["cancelled", 1]],
@@ -285,7 +285,7 @@ export const waitForCases: readonly TaskCase[] = [
         ["try", [["await", ["ref", "outer"]]], { on: "all", do: [["state", "inner"]] }, null],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["inner", "log", "clean"],
       ["outer", "await", cancelled],
       ["main", "state", ["cancelled", 1]],
@@ -303,7 +303,7 @@ export const waitForCases: readonly TaskCase[] = [
         ["await", ["ref", "outer"]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["inner", "caught", cancelled],
       ["outer", "await", "went on"],
       ["outer", "returned", "outer"],
@@ -323,7 +323,7 @@ export const waitForCases: readonly TaskCase[] = [
         ["try", [["await", ["ref", "outer"]]], { on: "all", do: [] }, null],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["outer", "await", cancelled],
       ["end", "outer", ["cancelled", 1]],
     ],
@@ -350,7 +350,7 @@ export const waitForCases: readonly TaskCase[] = [
         ["await", ["ref", "inner"]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "await", expired],
       ["main", "state", ["pending", 0]],
       ["main", "await", "saved"],
@@ -381,7 +381,7 @@ export const waitForCases: readonly TaskCase[] = [
         ],
       ],
     },
-    sees: [["main", "await", "saved"]],
+    seesInOrder: [["main", "await", "saved"]],
   },
   {
     id: "test_shielded_timeout",
@@ -405,7 +405,7 @@ export const waitForCases: readonly TaskCase[] = [
         ["await", ["ref", "inner"]],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["main", "await", expired],
       ["main", "state", ["pending", 0]],
       ["main", "await", "saved"],
@@ -421,7 +421,7 @@ export const waitForCases: readonly TaskCase[] = [
         ["getVariable", "v"],
       ],
     },
-    sees: [
+    seesInOrder: [
       ["inner", "current", "main"],
       ["main", "getVariable", "inside"],
     ],
@@ -436,6 +436,6 @@ export const waitForCases: readonly TaskCase[] = [
         ["await", ["waitFor", ["ref", "f"], 5]],
       ],
     },
-    sees: [["main", "await", raised("CancelledError", "by somebody")]],
+    seesInOrder: [["main", "await", raised("CancelledError", "by somebody")]],
   },
 ];
