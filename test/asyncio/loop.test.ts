@@ -356,16 +356,16 @@ describe("Timers of which an earlier one was cancelled", () => {
     it(`loop.callLater() calls ${later} later ones, in their order and not before their moments`, async () => {
       const called: number[] = [];
       for (let i = 0; i < later; i++) {
-        const handle = loop.callLater(0.02 + i / 1000, () => {
+        const handle = loop.callLater(0.4 + i / 1000, () => {
           assert.ok(loop.time() >= handle.when());
           called.push(i);
         });
       }
       for (let i = 0; i < 3; i++) {
         // Each is the earliest one while it is there; the first alarm that was set for them is still set.
-        await asyncio.createTask(() => asyncio.timeout(0.01).with(() => asyncio.sleep(0)));
+        await asyncio.createTask(() => asyncio.timeout(0.3).with(() => asyncio.sleep(0)));
       }
-      await asyncio.sleep(0.04);
+      await asyncio.sleep(0.45);
       assert.deepEqual(called, [...called.keys()]);
       assert.equal(called.length, later);
     });
