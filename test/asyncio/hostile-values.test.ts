@@ -463,6 +463,7 @@ async function fault({ via, like, tells }: Row, { call }: Body): Promise<string 
 }
 
 const consoleError = console.error;
+const slowCallbackDuration = loop.slowCallbackDuration;
 
 before(() => {
   // As by default, except that nothing is printed.
@@ -477,6 +478,7 @@ before(() => {
 
 after(() => {
   loop.setExceptionHandler(null);
+  loop.slowCallbackDuration = slowCallbackDuration;
   console.error = consoleError;
 });
 
