@@ -8,11 +8,13 @@ import { errorName, safeRepr } from "../repr.ts";
 import { checkBooleans, checkFunction, checkOptions, checkSeconds } from "./arguments.ts";
 import { fromCallback } from "./async-stacks.ts";
 import { ReportedUnlessAwaited, WhenAwaited } from "./awaited.ts";
+import { createTask } from "./create-task.ts";
+import { type Awaitable, type AwaitedResult, ensureFuture } from "./ensure-future.ts";
 import { callExceptionHandler, callLater } from "./events.ts";
 import { type CancelMessage, cancelledError, isCancelled } from "./exceptions.ts";
 import { Future, InnerFuture, isfuture } from "./futures.ts";
 import { Queue } from "./queues.ts";
-import { type Awaitable, type AwaitedResult, createTask, currentTask, ensureFuture, type Task } from "./tasks.ts";
+import { currentTask, type Task } from "./tasks.ts";
 import { timeout as timeoutAfter } from "./timeouts.ts";
 import { quiet, rejected } from "./waits.ts";
 

@@ -79,8 +79,10 @@ export {
   openConnection,
   openUnixConnection,
 } from "./connections.ts";
+export { createTask } from "./create-task.ts";
 export type { FrameCallGraphEntry, PrintOptions, StackOptions } from "./debug/frames.ts";
 export { captureCallGraph, type FutureCallGraph, formatCallGraph, printCallGraph } from "./debug/graph.ts";
+export { type Awaitable, type AwaitedResult, ensureFuture } from "./ensure-future.ts";
 export type { CallbackOptions, ExceptionContext, Handle, TimerHandle } from "./events.ts";
 export {
   BrokenBarrierError,
@@ -113,6 +115,7 @@ export type {
 export { Server } from "./servers/server.ts";
 export type { HandlerOutcome, ShutdownOptions } from "./servers/shutdown.ts";
 export { startServer, startUnixServer } from "./servers/start.ts";
+export { sleep } from "./sleep.ts";
 export { socketpair } from "./socketpair.ts";
 export type { Separator } from "./streams/read-arguments.ts";
 export { type ReadIntoOptions, StreamReader, type StreamReaderOptions } from "./streams/reader.ts";
@@ -122,17 +125,7 @@ export { StreamWriter } from "./streams/writer.ts";
 export { type Communicated, createSubprocessExec, createSubprocessShell, Process } from "./subprocess.ts";
 export { DEVNULL, PIPE, type Redirection, STDOUT, type SubprocessOptions } from "./subprocess-options.ts";
 export { TaskGroup } from "./taskgroups.ts";
-export {
-  type Awaitable,
-  type AwaitedResult,
-  allTasks,
-  createTask,
-  currentTask,
-  ensureFuture,
-  sleep,
-  Task,
-  type TaskOptions,
-} from "./tasks.ts";
+export { allTasks, currentTask, Task, type TaskOptions } from "./tasks.ts";
 export { Timeout, timeout, timeoutAt } from "./timeouts.ts";
 export { type AddressInfoOptions, SocketAddress } from "./transports/addresses.ts";
 export { type ListeningSocket, ServerSocket } from "./transports/listen.ts";

@@ -11,6 +11,7 @@ import {
   createConnection,
   createUnixConnection,
 } from "./connections.ts";
+import { createTask } from "./create-task.ts";
 import { getSlowCallbackDuration, isDebug, setDebug, setSlowCallbackDuration } from "./debug/debug.ts";
 import { register } from "./debug/registry.ts";
 import type { CallbackOptions, ExceptionContext, Handle, TimerHandle } from "./events.ts";
@@ -23,7 +24,7 @@ import type { CreateServerOptions, CreateUnixServerOptions } from "./servers/opt
 import type { Server } from "./servers/server.ts";
 import { createServer, createUnixServer } from "./servers/start.ts";
 import { addSignalHandler, removeSignalHandler } from "./signals.ts";
-import { createTask, type Task, type TaskOptions } from "./tasks.ts";
+import type { Task, TaskOptions } from "./tasks.ts";
 import { time } from "./timers.ts";
 import { type AddressInfoOptions, lookUp, lookUpName, SocketAddress } from "./transports/addresses.ts";
 import { checkedPort } from "./transports/services.ts";

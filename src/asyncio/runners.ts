@@ -11,6 +11,7 @@ import { knowMethodsOf } from "../contextvars/detached.ts";
 import { RuntimeError } from "../errors.ts";
 import { checkBooleans, checkContext, checkFunction, checkOptions } from "./arguments.ts";
 import { gather } from "./combinators.ts";
+import { createTask } from "./create-task.ts";
 import { isDebug, setDebug } from "./debug/debug.ts";
 import { tasksReport } from "./debug/report.ts";
 import { callExceptionHandler } from "./events.ts";
@@ -18,7 +19,7 @@ import { KeyboardInterrupt } from "./exceptions.ts";
 import { type EventLoop, getRunningLoop } from "./loop.ts";
 import { catchInterrupt, exitIfInterruptUncaught } from "./signals.ts";
 import { leaveProcesses, type Process, runningProcesses } from "./subprocess.ts";
-import { allTasks, createTask, currentTask, type Task } from "./tasks.ts";
+import { allTasks, currentTask, type Task } from "./tasks.ts";
 import { noop, quiet } from "./waits.ts";
 
 /** Options of {@linkcode Runner} and {@linkcode run}. */

@@ -16,6 +16,7 @@ import {
 } from "../errors.ts";
 import { inspectCustom, repr } from "../repr.ts";
 import { gather } from "./combinators.ts";
+import { sleep } from "./sleep.ts";
 import { checkedLimit } from "./streams/read-arguments.ts";
 import { DEFAULT_LIMIT, StreamReader } from "./streams/reader.ts";
 import { StreamWriter } from "./streams/writer.ts";
@@ -26,7 +27,6 @@ import {
   type Spawning,
   type SubprocessOptions,
 } from "./subprocess-options.ts";
-import { sleep } from "./tasks.ts";
 import { nodeChildProcess, nodeFs } from "./transports/on-demand.ts";
 import { eventError, systemError, toOSError } from "./transports/os-errors.ts";
 import { quiet, type Wait, WaitOn } from "./waits.ts";

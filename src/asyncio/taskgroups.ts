@@ -10,10 +10,11 @@ import { RuntimeError } from "../errors.ts";
 import { inspectCustom, isA } from "../repr.ts";
 import { checkFunction } from "./arguments.ts";
 import { ReportedUnlessAwaited } from "./awaited.ts";
+import { createTask } from "./create-task.ts";
 import { callExceptionHandler } from "./events.ts";
 import { ExceptionGroup, KeyboardInterrupt } from "./exceptions.ts";
 import { type Future, InnerFuture } from "./futures.ts";
-import { createTask, currentTask, type Task, type TaskOptions } from "./tasks.ts";
+import { currentTask, type Task, type TaskOptions } from "./tasks.ts";
 
 /** The error with which a group's body ended. */
 type Failure = { readonly error: unknown } | null;

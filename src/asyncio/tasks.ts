@@ -15,25 +15,16 @@
  */
 
 import { type Context, copyContext } from "../contextvars/context.ts";
-import { currentFlow, Flow, isEntered, moveIntoFlow, runInFlow } from "../contextvars/current.ts";
+import { currentFlow, Flow, moveIntoFlow, runInFlow } from "../contextvars/current.ts";
 import { knowMethodsOf } from "../contextvars/detached.ts";
 import { RuntimeError } from "../errors.ts";
-import { functionName, nameOf, repr, safeRepr } from "../repr.ts";
-import { checkBooleans, checkContext, checkFunction, checkOptions, checkSeconds, notHandedOver } from "./arguments.ts";
+import { functionName, nameOf, repr } from "../repr.ts";
 import { fromCallback } from "./async-stacks.ts";
 import { hasBrand, TASK } from "./brands.ts";
 import { taskCancelled, taskCreated, taskDone, taskStarted } from "./debug/channels.ts";
 import { isDebug, warn } from "./debug/debug.ts";
-import {
-  checkedLimit,
-  type FrameCallGraphEntry,
-  framesIn,
-  PRINT_OPTIONS,
-  type PrintOptions,
-  type StackOptions,
-  stackNow,
-} from "./debug/frames.ts";
-import { callExceptionHandler } from "./events.ts";
+import { type FrameCallGraphEntry, framesIn, type PrintOptions, type StackOptions, stackNow } from "./debug/frames.ts";
+import { printStackOf, stackOf } from "./debug/task-stack.ts";
 import {
   AbortReason,
   asCancelledError,
@@ -44,18 +35,10 @@ import {
   isAbortError,
   isThenable,
 } from "./exceptions.ts";
-import { Future, isfuture } from "./futures.ts";
+import { Future } from "./futures.ts";
 import { soon } from "./ready.ts";
-import {
-  type Cancellable,
-  quiet,
-  rejected,
-  Sleep,
-  settledFromOutside,
-  waitingTask,
-  whenSettled,
-  Yield,
-} from "./waits.ts";
+import { type Cancellable, quiet, waitingTask, whenSettled, Yield } from "./waits.ts";
+import { stopWatching, watch, watchedTasks } from "./watched-tasks.ts";
 
 /** Options of {@linkcode createTask}. */
 export interface TaskOptions {
@@ -72,25 +55,12 @@ export interface TaskOptions {
   signal?: AbortSignal | undefined;
 }
 
-/**
- * A value that can be waited for: a function, which becomes a task with a copy of the Context; a Task or Future; or any
- * promise, which is observed but cannot be interrupted.
- */
-export type Awaitable<T> = (() => T | PromiseLike<T>) | PromiseLike<T>;
-
-/** The type of an Awaitable's result. */
-export type AwaitedResult<A> = A extends () => infer R ? Awaited<R> : Awaited<A>;
-
 /** The tasks that are not done: a linked list, which costs less than a place in a Set. */
 let oldest: Task<unknown> | null = null;
 let newest: Task<unknown> | null = null;
-/** In debug mode, weak references to these tasks, so that a task that can never end is noticed when it is collected. */
-const references = new Set<WeakRef<Task<unknown>>>();
-/** The weak reference of each task; not a property of the task, because almost no task has one. */
-const watched = new WeakMap<Task<unknown>, WeakRef<Task<unknown>>>();
 let nextNumber = 1;
 
-const NO_OPTIONS: TaskOptions & InternalOptions = {};
+const NOTHING_MORE: InternalOptions = {};
 
 /** A name that is created when it is first read. */
 interface LazyName {
@@ -145,7 +115,7 @@ export class Task<T> extends Future<T> {
   #newer: Task<unknown> | null = null;
 
   /** @internal */
-  constructor(body: () => T | PromiseLike<T>, options: TaskOptions, internal: InternalOptions = NO_OPTIONS) {
+  constructor(body: () => T | PromiseLike<T>, options: TaskOptions, internal: InternalOptions = NOTHING_MORE) {
     super();
     this.#body = body;
     this.#name = internal.lazyName ?? (options.name === undefined ? nextNumber++ : String(options.name));
@@ -273,15 +243,7 @@ export class Task<T> extends Future<T> {
    * @throws {TypeError} If `limit` is not a whole number.
    */
   getStack(options: StackOptions = {}): Promise<FrameCallGraphEntry[]> {
-    return quiet(this.#getStack(options));
-  }
-
-  async #getStack(options: StackOptions): Promise<FrameCallGraphEntry[]> {
-    const limit = checkedLimit("getStack()", options);
-    const failure = this.done() && !this.cancelled() ? this.exception() : null;
-    const frames =
-      failure === null ? await this._frames() : failure instanceof Error ? framesIn(String(failure.stack)) : [];
-    return limit === null ? frames.reverse() : frames.reverse().slice(0, Math.max(limit, 0));
+    return quiet(stackOf(this, options));
   }
 
   /**
@@ -293,21 +255,7 @@ export class Task<T> extends Future<T> {
    * @throws {TypeError} If `limit` is not a whole number.
    */
   printStack(options: PrintOptions = {}): Promise<void> {
-    return quiet(this.#printStack(options));
-  }
-
-  async #printStack(options: PrintOptions): Promise<void> {
-    const limit = checkedLimit("printStack()", options, PRINT_OPTIONS);
-    const { file = process.stderr } = options;
-    const frames = await this.getStack({ limit });
-    const failure = this.done() && !this.cancelled() ? this.exception() : null;
-    const head = failure === null ? `Stack for ${this}` : `Traceback for ${this}`;
-    const lines = [
-      frames.length === 0 ? `No stack for ${this}` : `${head} (most recent call last):`,
-      ...frames.map((frame) => `  File "${frame.fileName}", line ${frame.lineNumber}, in ${frame.functionName}`),
-      ...(failure instanceof Error ? [`${failure.name}: ${failure.message}`] : []),
-    ];
-    file.write(`${lines.join("\n")}\n`);
+    return quiet(printStackOf(this, options));
   }
 
   /** @internal The program's frames, the innermost first; for the running task, those of the caller and below it. */
@@ -624,49 +572,6 @@ function cancelOnAbort(task: Task<unknown>, signal: AbortSignal): void {
 }
 
 /**
- * Runs the function as a task: concurrently, in its own Context.
- *
- * The task starts when the running code ends or waits. Values that it sets are visible only in the task.
- *
- * Python: `asyncio.create_task()`. Differs: takes a function, not a coroutine object.
- *
- * @param callable - The function to run. Not a promise, which has already started, in the wrong Context.
- * @throws {TypeError} If `callable` is not a function.
- *
- * @example
- * ```ts
- * import * as asyncio from "contextvars/asyncio";
- * import assert from "node:assert/strict";
- *
- * const task = asyncio.createTask(async () => {
- *   await asyncio.sleep(0.01);
- *   return 42;
- * });
- * assert.equal(await task, 42);
- * ```
- */
-export function createTask<T>(callable: () => T | PromiseLike<T>, options: TaskOptions = NO_OPTIONS): Task<Awaited<T>> {
-  checkFunction("createTask()", callable);
-  if (options !== NO_OPTIONS) {
-    checkOptions("createTask()", options, ["name", "context", "eagerStart", "signal"]);
-    checkBooleans(options, ["eagerStart"]);
-  }
-  checkContext("createTask()", options.context);
-  if (options.eagerStart === true && options.context !== undefined && isEntered(options.context)) {
-    throw new RuntimeError(
-      `createTask() cannot start the task: cannot enter context: ${options.context} is already entered`,
-      {
-        code: "ERR_CONTEXT_ENTERED",
-      },
-    );
-  }
-  if (options.signal !== undefined && typeof options.signal?.addEventListener !== "function") {
-    throw new TypeError(`signal must be an AbortSignal, got ${repr(options.signal)}`);
-  }
-  return new Task(callable as () => Awaited<T>, options);
-}
-
-/**
  * The task whose code is running, or `null` outside any task.
  *
  * A Node callback that a task registered counts as the task's code until the task is done.
@@ -688,125 +593,16 @@ function isRunning(task: object): boolean {
   return false;
 }
 
-/** The report about a task that was garbage-collected before it was done. */
-interface Destroyed {
-  readonly task: string;
-  readonly stack: string | undefined;
-}
-
-const destroyed = new FinalizationRegistry<Destroyed>(({ task, stack }) => {
-  const message = "Task was destroyed but it is pending!";
-  callExceptionHandler(stack === undefined ? { message, task } : { message, task, sourceTraceback: stack });
-});
-
-function watch(task: Task<unknown>): void {
-  const reference = new WeakRef(task);
-  watched.set(task, reference);
-  references.add(reference);
-  destroyed.register(task, { task: String(task), stack: task._stack }, reference);
-}
-
-/** Returns `false` if the task is not watched. */
-function stopWatching(task: Task<unknown>): boolean {
-  const reference = references.size === 0 ? undefined : watched.get(task);
-  if (reference === undefined) {
-    return false;
-  }
-  references.delete(reference);
-  destroyed.unregister(reference);
-  return true;
-}
-
 /** All tasks that are not done. Python: `asyncio.all_tasks()`. */
 export function allTasks(): Set<Task<unknown>> {
   const all = new Set<Task<unknown>>();
   for (let task = oldest; task !== null; task = task._newer) {
     all.add(task);
   }
-  for (const reference of references) {
-    const task = reference.deref();
-    if (task !== undefined) {
-      all.add(task);
-    }
+  for (const task of watchedTasks()) {
+    all.add(task);
   }
   return all;
-}
-
-/**
- * Waits for the given time, in seconds, while other tasks, input and output continue. 0 waits for one turn of the loop.
- *
- * After a cancellation no timer is left behind.
- *
- * Python: `asyncio.sleep()`.
- *
- * @param delay - In seconds; a negative delay counts as 0. The delay may be of any length, unlike Node's timers, which
- * are limited to 24 days.
- * @param result - The value that the promise resolves to.
- * @throws {ValueError} If `delay` is NaN.
- * @throws {TypeError} If `delay` is not a number, or `result` is a promise, a Future or a Task.
- * @throws {CancelledError} If the task is cancelled.
- */
-export function sleep(delay: number): Promise<void>;
-export function sleep<T>(delay: number, result: T): Promise<T>;
-export function sleep<T>(delay: number, result?: T): Promise<T | undefined> {
-  try {
-    checkSeconds("sleep(): delay", delay);
-  } catch (error) {
-    return rejected(error);
-  }
-  if (isThenable(result)) {
-    return rejected(notHandedOver("sleep()", "sleep(delay, { result })"));
-  }
-  if (delay <= 0) {
-    return new Yield(result).promise;
-  }
-  return new Sleep(delay, result).promise;
-}
-
-/**
- * Returns the awaitable as a Future: a function becomes a task, a Task or Future is returned itself, and a promise is
- * observed.
- *
- * Python: `asyncio.ensure_future()`. Differs: a promise cannot be cancelled; cancelling its Future only stops waiting.
- *
- * @throws {TypeError} If `awaitable` cannot be waited for.
- */
-export function ensureFuture<T>(awaitable: Awaitable<T>): Future<T> {
-  if (typeof awaitable === "function") {
-    return createTask(awaitable) as Task<unknown> as Task<T>;
-  }
-  if (isfuture(awaitable)) {
-    return awaitable as Future<T>;
-  }
-  if (!isThenable(awaitable)) {
-    throw new TypeError(`a function, a Task, a Future or a promise is needed, got ${safeRepr(awaitable)}`);
-  }
-  return observed(awaitable, new Future());
-}
-
-/** Returns the Future, which gets the outcome of the promise. */
-export function observed<T>(promise: PromiseLike<T>, future: Future<T>): Future<T> {
-  settledFromOutside(future);
-  whenSettled(
-    promise,
-    (result) => {
-      if (!future.done()) {
-        future._finish(result);
-      }
-    },
-    (error) => {
-      if (future.done()) {
-        return;
-      }
-      const cancellation = cancellationIn(error);
-      if (cancellation === null) {
-        future._fail(error);
-      } else {
-        future._cancelled(cancellation.reason, asCancelledError(error, undefined));
-      }
-    },
-  );
-  return future;
 }
 
 knowMethodsOf({ Task });

@@ -4,7 +4,7 @@ import { ConnectionResetError, NotImplementedError, RuntimeError } from "../../e
 import { inspectCustom, repr } from "../../repr.ts";
 import { checkOptions } from "../arguments.ts";
 import { isCancelled } from "../exceptions.ts";
-import { sleep } from "../tasks.ts";
+import { sleep } from "../sleep.ts";
 import { WritePipeTransport } from "../transports/pipes.ts";
 import type { ByteSink } from "../transports/sinks.ts";
 import type { ExtraInfo, SSLContext, TlsOptions, Transport, Upgradable } from "../transports/transport.ts";

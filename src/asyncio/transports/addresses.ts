@@ -2,9 +2,9 @@
 import { isIP, type Socket } from "node:net";
 import { gaierror, OSError, ValueError } from "../../errors.ts";
 import { inspectCustom, repr } from "../../repr.ts";
+import { observed } from "../ensure-future.ts";
 import { InnerFuture } from "../futures.ts";
 import { ON_DENO } from "../runtime.ts";
-import { observed } from "../tasks.ts";
 import { nodeDns } from "./on-demand.ts";
 import { systemError } from "./os-errors.ts";
 
