@@ -8,20 +8,28 @@ import { packageRoot } from "../support/paths.ts";
 import { runCase } from "./asyncio/cases/case.ts";
 import { casesOf, taskCases } from "./asyncio/cases/index.ts";
 import { firstDifference } from "./asyncio/compare.ts";
-import type { Entry } from "./asyncio/language.ts";
+import { runScript } from "./asyncio/interpreter.ts";
+import { type Entry, type Script, workedExample } from "./asyncio/language.ts";
 
 runPythonFile("test/conformance/asyncio/interpreter.py");
 const runScriptsThere = pythonFunction("run_scripts");
+
+function traceThere(script: Script): readonly Entry[] {
+  const traces = runScriptsThere([script] as unknown as Json) as unknown as readonly (readonly Entry[])[];
+  return traces[0] ?? [];
+}
+
+it("the worked example of the language has the same whole trace here and in CPython", async () => {
+  assert.deepEqual(await runScript(workedExample.script), workedExample.trace);
+  assert.deepEqual(traceThere(workedExample.script), workedExample.trace);
+});
 
 for (const [topic, cases] of Object.entries(taskCases)) {
   describe(`${topic}, against CPython ${pythonVersion}`, () => {
     for (const taskCase of cases.filter(({ since }) => since === undefined)) {
       it(`${taskCase.about} (${taskCase.id})`, async () => {
         const here = await runCase(taskCase);
-        const [there] = runScriptsThere([
-          taskCase.script,
-        ] as unknown as Json) as unknown as readonly (readonly Entry[])[];
-        assert.equal(firstDifference(here, there ?? []), null);
+        assert.equal(firstDifference(here, traceThere(taskCase.script)), null);
       });
     }
   });

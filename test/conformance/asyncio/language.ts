@@ -1,26 +1,89 @@
 /**
  * Scripts of tasks: programs over asyncio as plain data, which an interpreter in Python and one in TypeScript can run.
  *
- * What runs is traced: each statement by who has come to its end with it, and what came of it. Tasks, futures, timeouts
- * and so on have names, which all bodies share.
+ * A script is the body of the task "main", and a body is a list of statements: a verb and its arguments. Tasks, futures,
+ * timeouts and so on have names, which all bodies share. Time is virtual: when nothing is ready, the clock goes on to the
+ * next timer at once. When no timer is left either, but tasks wait, the newest one is cancelled; after many such
+ * rounds all of them are, and at last the run ends while they wait.
+ *
+ * The trace of a run is a list of entries `[who, what, outcome]`. `who` is the task, the callback or the name of a "call".
+ *
+ * - `[who, verb, outcome]`: the statement has ended with this value, or with this error. A block such as "timeout" or
+ *   "group" ends with "left". A statement about a name that is not there yet is skipped: "missing".
+ *   "return", "raise", "raiseCancelled" and "try" have no entry of their own.
+ * - `[who, "start", null]`, `[who, "returned", value]` and `[who, "raised", error]`: where a body begins, and how it ends.
+ *   A body without "return" returns its name.
+ * - `[who, "caught", error]` and `[who, "finally", null]`: a handler or a cleanup of "try" begins.
+ * - `[who, "completed", outcome]`: "asCompleted" and "asCompletedPlain" give the next one.
+ * - `[callback, "called", "in a task" | null]`: a callback begins; "in a task" where there is a current task.
+ * - `["handler", message, error]`: the loop's exception handler is called.
+ * - `["end", "stuck", count]`: so many tasks wait, and nothing will wake them: a round of cancelling begins.
+ * - `["end", name, state]`: after the run, the state of everything that has a name, in the order of the names.
+ *
+ * The state of a future or task is `[outcome, count]`: "pending", "cancelled", its result or its error, and
+ * `Task.cancelling()`: how many calls of `cancel()` no `uncancel()` has taken back. So `["end", "inner", ["cancelled", 1]]`
+ * says that the task "inner" ended as cancelled, after one call of `cancel()`. A future's count is 0. The state of a
+ * handle is whether it is cancelled, of a Context its variables and values, of anything else its `repr()`.
  */
 import type { Json } from "../../support/cpython.ts";
 
-/** Something to wait for. A `coro` is what Python calls a coroutine object, and JavaScript a function. */
+const cancelled = { error: "CancelledError", message: "" };
+
+/** A script and its whole trace, as both interpreters give it. */
+export const workedExample: { readonly script: Script; readonly trace: readonly Entry[] } = {
+  script: {
+    main: [
+      ["spawn", "inner", [["try", [["delay", 9]], null, [["log", "cleaned up"]]]]],
+      ["turns", 1],
+      ["cancel", "inner"],
+      ["try", [["await", ["ref", "inner"]]], { on: "cancel", do: [["time"]] }, null],
+    ],
+  },
+  trace: [
+    ["main", "start", null],
+    // The task is made, and begins when "main" lets the loop turn.
+    ["main", "spawn", null],
+    ["inner", "start", null],
+    ["main", "turns", null],
+    // `cancel()` returned true.
+    ["main", "cancel", true],
+    // The delay of "inner" throws; the cleanup runs; nobody catches the error, so that it ends the body.
+    ["inner", "delay", cancelled],
+    ["inner", "finally", null],
+    ["inner", "log", "cleaned up"],
+    ["inner", "raised", cancelled],
+    // The "await" throws, too; the handler runs. No second has passed.
+    ["main", "await", cancelled],
+    ["main", "caught", cancelled],
+    ["main", "time", 0],
+    ["main", "returned", "main"],
+    // "inner" was cancelled once. "main" has its result, and was never asked to cancel.
+    ["end", "inner", ["cancelled", 1]],
+    ["end", "main", ["main", 0]],
+  ],
+};
+
+/** Something to wait for. */
 export type Expression =
+  /** What has the name. */
   | readonly ["ref", string]
-  | readonly ["coro", string, Block]
+  /** What Python calls a coroutine object, and JavaScript a function: a body that begins when it is waited for. */
+  | readonly ["coro", who: string, Block]
   | readonly ["shield", Expression]
-  | readonly ["gather", readonly Expression[], boolean]
-  | readonly ["waitFor", Expression, number | null]
-  | readonly ["sleep", number, Json?]
+  | readonly ["gather", readonly Expression[], returnExceptions: boolean]
+  | readonly ["waitFor", Expression, seconds: number | null]
+  /** `asyncio.sleep()`. As a statement it is "delay". */
+  | readonly ["sleep", seconds: number, result?: Json]
+  /** The method of this name, of a lock, of an event or of a queue. */
   | readonly ["acquire" | "wait" | "get" | "join", string]
-  | readonly ["put", string, Json];
+  | readonly ["put", queue: string, Json];
 
 /** What is caught. */
 export interface Handler {
+  /** A CancelledError, any other error, or both. */
   readonly on: "cancel" | "error" | "all";
   readonly do: Block;
+  /** Whether the error is thrown again after `do`. */
   readonly rethrow?: boolean;
 }
 
@@ -33,53 +96,89 @@ export interface SpawnOptions {
 
 /** What needs no waiting: the body of a callback consists of it. */
 export type Step =
-  | readonly ["raise", string]
+  /** Throws a `Boom`. */
+  | readonly ["raise", message: string]
+  /** Its outcome is the value: a mark in the trace. */
   | readonly ["log", Json]
-  | readonly ["spawn", string, Block, SpawnOptions?]
+  /** Makes a task. */
+  | readonly ["spawn", task: string, Block, SpawnOptions?]
+  /** Makes a task of the group. */
   | readonly ["groupSpawn", group: string, task: string, Block, SpawnOptions?]
+  /**
+   * "future" makes one, "state" gives the state of what has the name, "cancelHandle" and "groupCancel" call `cancel()`
+   * of a handle or a group, the others the method of their name of a future or a task.
+   */
   | readonly ["future" | "result" | "exception" | "uncancel" | "state" | "cancelHandle" | "groupCancel", string]
+  /** The method of this name. */
   | readonly ["when" | "expired", timeout: string]
-  | readonly ["let", string, Expression]
-  | readonly ["setResult", string, Json]
-  | readonly ["setException", string, string]
-  | readonly ["cancel", string, message?: string | null]
+  /** Makes a future of the expression, with `ensureFuture()`. */
+  | readonly ["let", future: string, Expression]
+  | readonly ["setResult", future: string, Json]
+  /** Ends the future with a `Boom`. */
+  | readonly ["setException", future: string, message: string]
+  | readonly ["cancel", future: string, message?: string | null]
+  /** `cancel()`, `uncancel()` and `cancelling()` of the current task. */
   | readonly ["cancelMe", message?: string | null]
+  /** "current" gives the name of the current task, "allTasks" those of all that are not done, "time" that of the loop. */
   | readonly ["uncancelMe" | "cancellingMe" | "current" | "allTasks" | "time"]
+  /** Adds a done callback. The same label is the same callback. */
   | readonly ["onDone", future: string, label: string, readonly Step[]]
+  /** Removes the callback. Its outcome is how often it was there. */
   | readonly ["offDone", future: string, label: string]
   | readonly ["callSoon", handle: string, readonly Step[]]
-  | readonly ["callLater", handle: string, delay: number, readonly Step[]]
+  | readonly ["callLater", handle: string, seconds: number, readonly Step[]]
+  /** Sets a variable of the script, in the current Context. */
   | readonly ["set", variable: string, Json]
-  | readonly ["getVariable", string]
+  /** Its outcome is "unset" for a variable without a value. */
+  | readonly ["getVariable", variable: string]
+  /** Sets what "conditionWaitFor" waits for. */
   | readonly ["flag", string, boolean]
-  | readonly ["putNowait", string, Json]
+  | readonly ["putNowait", queue: string, Json]
+  /** The method of this name, of a queue, a lock or a condition; "setEvent" is `Event.set()`. */
   | readonly ["getNowait" | "taskDone" | "release" | "setEvent" | "clear" | "notifyAll", string]
-  | readonly ["shutdown", string, boolean]
-  | readonly ["notify", string, number]
-  | readonly ["reschedule", timeout: string, delay: number | null];
+  | readonly ["shutdown", queue: string, immediate: boolean]
+  | readonly ["notify", condition: string, count: number]
+  /** Moves the deadline to so many seconds from now, or to never. */
+  | readonly ["reschedule", timeout: string, seconds: number | null];
 
 export type Statement =
   | Step
+  /** Ends the body of the task, out of all blocks. */
   | readonly ["return", Json]
+  /** Throws a `CancelledError` that nobody asked for. */
   | readonly ["raiseCancelled", message?: string | null]
-  | readonly ["try", Block, Handler | null, Block | null]
-  | readonly ["timeout" | "timeoutAt", string, number | null, Block]
+  /** Runs the block, the handler if it catches what the block throws, and the cleanup in any case. */
+  | readonly ["try", Block, Handler | null, cleanup: Block | null]
+  /** Runs the block within a timeout. "timeoutAt" adds the time of the loop to the seconds. */
+  | readonly ["timeout" | "timeoutAt", timeout: string, seconds: number | null, Block]
+  /**
+   * "group" runs the block within a task group, which it makes if the name is new; "with" holds a lock; "call" runs the
+   * block in the same task, traced as another `who`.
+   */
   | readonly ["group" | "with" | "call", string, Block]
-  | readonly ["repeat", number, Block]
+  | readonly ["repeat", count: number, Block]
+  /** Waits. The outcome is the result. */
   | readonly ["await", Expression]
+  /** Lets the loop turn so many times: `sleep(0)`. */
   | readonly ["turns", count: number]
+  /** `asyncio.sleep()`, in seconds. */
   | readonly ["delay", seconds: number, result?: Json]
+  /** As the expressions; "conditionWait" is `Condition.wait()`. */
   | readonly ["acquire" | "wait" | "get" | "join" | "conditionWait", string]
+  /** `Barrier.wait()`, `reset()` and `abort()`. */
   | readonly ["barrier" | "barrierReset" | "barrierAbort", string]
-  | readonly ["put", string, Json]
+  | readonly ["put", queue: string, Json]
+  /** Waits until the flag is set. */
   | readonly ["conditionWaitFor", condition: string, flag: string]
+  /** `asyncio.wait()`. The outcome is the names of those that are done, and of the others. */
   | readonly [
       "waitMany",
       readonly Expression[],
-      timeout: number | null,
+      seconds: number | null,
       "ALL_COMPLETED" | "FIRST_COMPLETED" | "FIRST_EXCEPTION",
     ]
-  | readonly ["asCompleted" | "asCompletedPlain", readonly Expression[], timeout: number | null];
+  /** Iterates over `asCompleted()`: with `for await`, or plainly, and waits for what each step of the iteration gives. */
+  | readonly ["asCompleted" | "asCompletedPlain", readonly Expression[], seconds: number | null];
 
 export type Block = readonly Statement[];
 
@@ -91,7 +190,9 @@ export type Spec =
   | readonly ["Queue" | "LifoQueue" | "PriorityQueue", number];
 
 export interface Script {
+  /** What is there before "main" begins, by name. A condition comes after its lock. */
   readonly objects?: Readonly<Record<string, Spec>>;
+  /** The names of its context variables. */
   readonly variables?: readonly string[];
   readonly main: Block;
 }
