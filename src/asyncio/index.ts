@@ -55,11 +55,10 @@ export {
   TimeoutError,
   ValueError,
 } from "../errors.ts";
+export { type AsCompletedOptions, asCompleted } from "./as-completed.ts";
 export { Barrier } from "./barrier.ts";
 export {
   ALL_COMPLETED,
-  type AsCompletedOptions,
-  asCompleted,
   FIRST_COMPLETED,
   FIRST_EXCEPTION,
   type GatherOptions,
