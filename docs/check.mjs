@@ -18,6 +18,8 @@ const LOOKS = [
   { theme: "dark", size: { width: 360, height: 740 } },
 ];
 const TYPES = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml" };
+/** How long to wait for the browser on a busy machine, in milliseconds. */
+const PATIENCE = 120_000;
 /** What a visitor looks for, and the page that has to be among what is found. */
 const SEARCHES = {
   readexactly: "/guides/streams",
@@ -47,9 +49,10 @@ checkLinks();
 const server = createServer(serve);
 await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
 const origin = `http://127.0.0.1:${server.address().port}`;
-const browser = await puppeteer.launch({ executablePath: obtainChromium(), args: ["--no-sandbox"] });
+const browser = await puppeteer.launch({ executablePath: obtainChromium(), args: ["--no-sandbox"], timeout: PATIENCE });
 try {
   const tab = await browser.newPage();
+  tab.setDefaultTimeout(PATIENCE);
   tab.on("console", (message) => {
     if (["error", "warn"].includes(message.type())) {
       complaints.push(`${tab.url()}: the console says ${message.text()}`);
@@ -197,7 +200,7 @@ async function checkSearch(tab) {
     try {
       await tab.waitForFunction(
         (path) => [...document.querySelectorAll("#localsearch-list a")].some((link) => link.pathname === path),
-        { timeout: 10_000 },
+        { timeout: 30_000 },
         wanted,
       );
     } catch {
