@@ -6,8 +6,18 @@ import { describe, it } from "node:test";
 import * as asyncio from "contextvars/asyncio";
 import { MockClock, memoryServer } from "contextvars/testing";
 import { turn } from "../support/latch.ts";
-import { freePort, outcomeOf, type Peer, portOf, rawPeer, serve, stillWaits, turns } from "../support/peers.ts";
-import { Recorder, until } from "../support/protocols.ts";
+import {
+  eventually,
+  freePort,
+  outcomeOf,
+  type Peer,
+  portOf,
+  rawPeer,
+  serve,
+  stillWaits,
+  turns,
+} from "../support/peers.ts";
+import { Recorder } from "../support/protocols.ts";
 import { limitOf } from "../support/runtime-limits.ts";
 
 const HOST = "127.0.0.1";
@@ -247,9 +257,9 @@ describe("startServer() and how many it serves", () => {
     for (let i = 0; i < 4; i++) {
       peers.push(await rawPeer(serving.port));
     }
-    await until(() => peers.filter(({ ended, closed }) => ended || closed).length === 2);
+    assert.ok(await eventually(() => peers.filter(({ ended, closed }) => ended || closed).length === 2));
     await serving.server.startServing();
-    await until(() => peers.filter(({ text }) => text === "in").length === 2);
+    assert.ok(await eventually(() => peers.filter(({ text }) => text === "in").length === 2));
     await turns(3);
     assert.equal(served, 2);
     for (const peer of peers) {
@@ -273,9 +283,9 @@ describe("startServer() and how many it serves", () => {
       peers.push(peer);
       await turns(5);
     }
-    await until(() => peers.some(({ ended, closed }) => ended || closed));
+    assert.ok(await eventually(() => peers.some(({ ended, closed }) => ended || closed)));
     await serving.server.startServing();
-    await until(() => lines.length === 2);
+    assert.ok(await eventually(() => lines.length === 2));
     assert.deepEqual(lines.sort(), ["line 0\n", "line 1\n"]);
     for (const peer of peers) {
       peer.socket.destroy();
@@ -348,7 +358,7 @@ describe("Server and its end", () => {
     const server = await asyncio.getRunningLoop().createServer(() => protocol, HOST, 0);
     const peer = await rawPeer(portOf(server));
     peer.socket.pause();
-    await until(() => protocol.transport !== undefined);
+    assert.ok(await eventually(() => protocol.transport !== undefined));
     protocol.transport.pauseReading();
     protocol.transport.write(Buffer.alloc(64 * 1024 * 1024));
     await turns(3);

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import * as asyncio from "contextvars/asyncio";
 import { latch } from "../support/latch.ts";
-import { outcomeOf, type Peer, portOf, Reports, rawPeer, serve, stillWaits } from "../support/peers.ts";
-import { Recorder, until } from "../support/protocols.ts";
+import { eventually, outcomeOf, type Peer, portOf, Reports, rawPeer, serve, stillWaits } from "../support/peers.ts";
+import { Recorder } from "../support/protocols.ts";
 
 const HOST = "127.0.0.1";
 /** Longer than any test may take. */
@@ -18,7 +18,7 @@ async function clients(port: number, count: number, begun: () => number): Promis
   const peers: Peer[] = [];
   for (let i = 0; i < count; i++) {
     peers.push(await rawPeer(port));
-    await until(() => begun() > i);
+    assert.ok(await eventually(() => begun() > i));
   }
   return {
     peers,
@@ -215,7 +215,7 @@ describe("Server.shutdown()", () => {
     });
     const peer = await rawPeer(serving.port);
     peer.socket.pause();
-    await until(() => begun === 1);
+    assert.ok(await eventually(() => begun === 1));
     const outcomes = await serving.server.shutdown({ grace: 0.02, cancelGrace: 0.02 });
     assert.deepEqual(
       outcomes.map(({ outcome }) => outcome),
@@ -238,7 +238,7 @@ describe("Server.shutdown()", () => {
     );
     await using connected = await clients(portOf(server), 3, () => protocols.length);
     const [byItself, closed, stuck] = protocols as [Recorder, Recorder, Recorder];
-    await until(() => protocols.every(({ transport }) => transport !== undefined));
+    assert.ok(await eventually(() => protocols.every(({ transport }) => transport !== undefined)));
     closed.transport.write("all of it");
     connected.peers[2]?.socket.pause();
     stuck.transport.write(Buffer.alloc(64 * 1024 * 1024));

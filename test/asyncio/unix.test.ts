@@ -5,8 +5,8 @@ import * as fs from "node:fs";
 import * as net from "node:net";
 import { describe, it } from "node:test";
 import * as asyncio from "contextvars/asyncio";
-import { closed, outcomeOf, Reports } from "../support/peers.ts";
-import { Recorder, until } from "../support/protocols.ts";
+import { closed, eventually, outcomeOf, Reports } from "../support/peers.ts";
+import { Recorder } from "../support/protocols.ts";
 import { TemporaryFolder } from "../support/temporary-folder.ts";
 
 const loop = asyncio.getRunningLoop();
@@ -77,12 +77,12 @@ describe("startUnixServer() and openUnixConnection()", () => {
     await server.startServing();
     await server.startServing();
     assert.ok(server.isServing());
-    await until(() => protocol.text === "early");
+    assert.ok(await eventually(() => protocol.text === "early"));
     server.close();
     assert.deepEqual(server.sockets, []);
     transport.close();
     await server.waitClosed();
-    await until(() => client.isLost);
+    assert.ok(await eventually(() => client.isLost));
     await assert.rejects(server.startServing(), asyncio.RuntimeError);
   });
 
@@ -291,11 +291,11 @@ describe("Unix connections and time limits", () => {
     );
     const [reader, writer] = await asyncio.openUnixConnection(where.path);
     writer.write("1234");
-    await until(() => errors.length === 1);
+    assert.ok(await eventually(() => errors.length === 1));
     writer.write("56789");
     const [tooMany, second] = await asyncio.openUnixConnection(where.path);
     await outcomeOf(tooMany.read());
-    await until(() => errors.length === 3);
+    assert.ok(await eventually(() => errors.length === 3));
     assert.deepEqual(
       errors.map((error) => (error as Error).name),
       ["TimeoutError", "LimitOverrunError", "TimeoutError"],

@@ -27,7 +27,7 @@ import { programPath } from "../support/paths.ts";
 import { type Places, playIn, probes } from "../support/primitives-probes.ts";
 import { type Primitive, type PrimitiveName, primitives } from "../support/primitives-table.ts";
 import { runtime } from "../support/runtime.ts";
-import { connect, listen, request } from "../support/sockets.ts";
+import { connectSocket, listen, request } from "../support/sockets.ts";
 
 const value = new ContextVar<string>("value", { default: "-" });
 const thisFile = fileURLToPath(import.meta.url);
@@ -121,7 +121,7 @@ const again: Partial<Record<PrimitiveName, (visit: Visit) => Promise<void>>> = {
         socket.end("hello");
       },
       async (port) => {
-        const client = await connect(port);
+        const client = await connectSocket(port);
         client.resume();
         await once(client, "close");
       },
@@ -313,7 +313,10 @@ async function withEcho(visit: Visit, use: (client: net.Socket) => Promise<void>
     });
   };
   const server = await inFreshFlow(() => listen(net.createServer(onConnection)));
-  const clients = [await inFreshFlow(() => connect(server.port)), await inFreshFlow(() => connect(server.port))];
+  const clients = [
+    await inFreshFlow(() => connectSocket(server.port)),
+    await inFreshFlow(() => connectSocket(server.port)),
+  ];
   await threeTimes(async () => {
     for (const client of clients) {
       await use(client);

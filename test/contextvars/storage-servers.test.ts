@@ -10,7 +10,7 @@ import { ContextVar, isolated } from "contextvars";
 import { latch, turn } from "../support/latch.ts";
 import { inEmptyContext } from "../support/places.ts";
 import { runtime } from "../support/runtime.ts";
-import { connect, type Listening, listen, readUntil, request, requestText } from "../support/sockets.ts";
+import { connectSocket, type Listening, listen, readUntil, request, requestText } from "../support/sockets.ts";
 
 type Handler = (incoming: http.IncomingMessage, response: http.ServerResponse) => Promise<void>;
 
@@ -65,7 +65,7 @@ describe("ContextVar in a bare node:http server", () => {
   it("ContextVar in a bare node:http server keeps requests on one connection apart", async () => {
     const variable = new ContextVar("path", { default: "default" });
     await using server = await listen(http.createServer(noting(variable, alone)));
-    const socket = await connect(server.port);
+    const socket = await connectSocket(server.port);
     const paths = ["/1", "/2", "/3"];
     for (const path of paths) {
       socket.write(requestText(path));
@@ -77,7 +77,7 @@ describe("ContextVar in a bare node:http server", () => {
   it("ContextVar in a bare node:http server keeps requests apart that arrive in one piece", async () => {
     const variable = new ContextVar("path", { default: "default" });
     await using server = await listen(http.createServer(noting(variable, alone)));
-    const socket = await connect(server.port);
+    const socket = await connectSocket(server.port);
     const paths = ["/1", "/2", "/3"];
     socket.write(paths.map(requestText).join(""));
     const text = await readUntil(socket, "}", paths.length);
@@ -177,7 +177,7 @@ describe("ContextVar in a bare node:net server", () => {
     });
     await using listening = await listen(server);
     for (let i = 0; i < 3; i++) {
-      const socket = await connect(listening.port);
+      const socket = await connectSocket(listening.port);
       await readUntil(socket, "done", 1);
     }
     assert.deepEqual(
@@ -198,7 +198,7 @@ describe("ContextVar in a bare node:net server", () => {
       });
     });
     await using listening = await listen(server);
-    const sockets = await Promise.all([connect(listening.port), connect(listening.port)]);
+    const sockets = await Promise.all([connectSocket(listening.port), connectSocket(listening.port)]);
     for (const message of ["1", "2"]) {
       for (const socket of sockets) {
         socket.write(message);
@@ -228,7 +228,7 @@ describe("ContextVar in a bare node:net server", () => {
       }
     });
     await using listening = await listen(server);
-    const sockets = await Promise.all(Array.from({ length: 10 }, () => connect(listening.port)));
+    const sockets = await Promise.all(Array.from({ length: 10 }, () => connectSocket(listening.port)));
     for (let round = 0; round < 3; round++) {
       const answers = sockets.map((socket) => readUntil(socket, "true", 1));
       for (const socket of sockets) {

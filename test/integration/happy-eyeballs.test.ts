@@ -6,8 +6,7 @@ import * as net from "node:net";
 import { describe, it } from "node:test";
 import * as asyncio from "contextvars/asyncio";
 import { type ConnectRequest, connectAny, interleaved } from "#dist/asyncio/transports/connect.js";
-import { closed, freePort, outcomeOf, portOf, turns } from "../support/peers.ts";
-import { until } from "../support/protocols.ts";
+import { closed, eventually, freePort, outcomeOf, portOf, turns } from "../support/peers.ts";
 import { limitOf } from "../support/runtime-limits.ts";
 import { Attempts, silentListener } from "../support/silent-listeners.ts";
 
@@ -257,7 +256,7 @@ describe("Connecting to several addresses in a race", () => {
       attempts.sockets.length = 0;
       // The third one would answer: it is left out.
       const task = asyncio.createTask(() => race(addresses.slice(0, 2), listener.port, { delay }));
-      await until(() => attempts.sockets.length === begun);
+      assert.ok(await eventually(() => attempts.sockets.length === begun));
       await turns(3);
       task.cancel();
       await assert.rejects(Promise.resolve(task), asyncio.CancelledError);

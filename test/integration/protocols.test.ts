@@ -3,8 +3,18 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { ContextVar } from "contextvars";
 import * as asyncio from "contextvars/asyncio";
-import { freePort, outcomeOf, Peer, portOf, Reports, rawConnection, rawPeer, turns } from "../support/peers.ts";
-import { duplexPair, Recorder, until, wire } from "../support/protocols.ts";
+import {
+  eventually,
+  freePort,
+  outcomeOf,
+  Peer,
+  portOf,
+  Reports,
+  rawConnection,
+  rawPeer,
+  turns,
+} from "../support/peers.ts";
+import { duplexPair, Recorder, wire } from "../support/protocols.ts";
 import { TemporaryFolder } from "../support/temporary-folder.ts";
 
 const HOST = "127.0.0.1";
@@ -65,15 +75,15 @@ describe("Transport.setProtocol()", () => {
     const second = new Recorder();
     assert.equal(transport.getProtocol(), protocol);
     peer.write("first");
-    await until(() => protocol.text === "first");
+    assert.ok(await eventually(() => protocol.text === "first"));
     transport.setProtocol(second);
     assert.equal(transport.getProtocol(), second);
     peer.write("second");
-    await until(() => second.text === "second");
+    assert.ok(await eventually(() => second.text === "second"));
     const third = new Recorder();
     transport.setProtocol(third);
     peer.socket.end();
-    await until(() => third.isLost);
+    assert.ok(await eventually(() => third.isLost));
     protocol.losses.push("for the helper, which waits for one");
     assert.deepEqual(protocol.calls, ["connectionMade", "dataReceived"]);
     assert.deepEqual(second.calls, ["dataReceived"]);
@@ -91,15 +101,17 @@ describe("Transport.setProtocol()", () => {
     await using server = await serving(() => new Switching());
     const peer = await rawPeer(server.port);
     peer.write("one");
-    await until(() => {
-      if (second.calls.length > 0 || peer.closed) {
-        return true;
-      }
-      peer.write("two");
-      return false;
-    });
+    assert.ok(
+      await eventually(() => {
+        if (second.calls.length > 0 || peer.closed) {
+          return true;
+        }
+        peer.write("two");
+        return false;
+      }),
+    );
     peer.socket.destroy();
-    await until(() => second.isLost);
+    assert.ok(await eventually(() => second.isLost));
     assert.match(second.text, /^(?:two)+$/);
   });
 
@@ -115,10 +127,10 @@ describe("Transport.setProtocol()", () => {
     await using server = await serving(() => first);
     const peer = await rawPeer(server.port);
     peer.write("headbody");
-    await until(() => second.text === "body");
+    assert.ok(await eventually(() => second.text === "body"));
     assert.equal(first.text, "head");
     peer.socket.destroy();
-    await until(() => second.isLost);
+    assert.ok(await eventually(() => second.isLost));
     assert.equal(first.losses.length, 0);
   });
 
@@ -127,10 +139,10 @@ describe("Transport.setProtocol()", () => {
     const buffered = new Buffered(3);
     wired.transport.setProtocol(buffered);
     wired.peer.write("abcdefgh");
-    await until(() => buffered.text === "abcdefgh");
+    assert.ok(await eventually(() => buffered.text === "abcdefgh"));
     wired.transport.setProtocol(wired.protocol);
     wired.peer.write("ijk");
-    await until(() => wired.protocol.text === "ijk");
+    assert.ok(await eventually(() => wired.protocol.text === "ijk"));
   });
 });
 
@@ -143,7 +155,7 @@ describe("BufferedProtocol", () => {
       const text = Array.from({ length: 30_000 }, (_, i) => String(i % 10)).join("");
       peer.write(text);
       peer.socket.end();
-      await until(() => protocol.losses.length > 0);
+      assert.ok(await eventually(() => protocol.losses.length > 0));
       assert.equal(protocol.text, text);
       assert.deepEqual(protocol.losses, [null]);
       assert.deepEqual(protocol.calls, ["eofReceived"]);
@@ -162,7 +174,7 @@ describe("BufferedProtocol", () => {
     await using server = await serving(() => protocol);
     const peer = await rawPeer(server.port);
     peer.write("abcdef");
-    await until(() => protocol.losses.length > 0);
+    assert.ok(await eventually(() => protocol.losses.length > 0));
     assert.equal(protocol.text, "ab");
     peer.socket.destroy();
   });
@@ -173,7 +185,7 @@ describe("BufferedProtocol", () => {
     await using server = await serving(() => protocol);
     const peer = await rawPeer(server.port);
     peer.write("x");
-    await until(() => protocol.losses.length > 0);
+    assert.ok(await eventually(() => protocol.losses.length > 0));
     assert.deepEqual(reports.messages, ["Fatal error: protocol.getBuffer() call failed."]);
     const [lost] = protocol.losses as Error[];
     assert.ok(lost instanceof asyncio.RuntimeError);
@@ -201,9 +213,9 @@ describe("BufferedProtocol", () => {
     await using server = await serving(() => protocol);
     const peer = await rawPeer(server.port);
     peer.write("data");
-    await until(() => seen.length > 0);
+    assert.ok(await eventually(() => seen.length > 0));
     peer.socket.end();
-    await until(() => seen.length > 1);
+    assert.ok(await eventually(() => seen.length > 1));
     assert.deepEqual(seen, ["data of the creator", "lost"]);
   });
 });
@@ -239,9 +251,9 @@ describe("Protocol that fails", () => {
         return protocol;
       });
       const before = await rawPeer(server.port);
-      await until(() => protocols.length === 1);
+      assert.ok(await eventually(() => protocols.length === 1));
       const peer = await rawPeer(server.port);
-      await until(() => protocols[1]?.transport !== undefined);
+      assert.ok(await eventually(() => protocols[1]?.transport !== undefined));
       const failing = protocols[1] as Recorder;
       if (method === "dataReceived") {
         peer.write("x");
@@ -253,7 +265,7 @@ describe("Protocol that fails", () => {
       } else if (method === "connectionLost") {
         failing.transport.close();
       }
-      await until(() => failing.isLost);
+      assert.ok(await eventually(() => failing.isLost));
       await turns(3);
       assert.deepEqual(reports.messages, [`Fatal error: protocol.${method}() call failed.`]);
       const [report] = reports.all;
@@ -267,7 +279,7 @@ describe("Protocol that fails", () => {
       const after = await rawPeer(server.port);
       before.write("before");
       after.write("after");
-      await until(() => protocols[0]?.text === "before" && protocols[2]?.text === "after");
+      assert.ok(await eventually(() => protocols[0]?.text === "before" && protocols[2]?.text === "after"));
       for (const each of [before, peer, after]) {
         each.socket.destroy();
       }
@@ -292,7 +304,7 @@ describe("Protocol that fails", () => {
     assert.equal((reports.all[0]?.exception as Error | undefined)?.message, "no protocol");
     const second = await rawPeer(server.port);
     second.write("x");
-    await until(() => good.text === "x");
+    assert.ok(await eventually(() => good.text === "x"));
     second.socket.destroy();
   });
 
@@ -309,7 +321,7 @@ describe("Protocol that fails", () => {
     // Disposing of the server would abort the connection: that it has none shows here.
     const [, protocol] = await loop.createConnection(() => new Recorder(), HOST, server.port);
     protocol.transport.abort();
-    await until(() => protocol.isLost);
+    assert.ok(await eventually(() => protocol.isLost));
   });
 
   it("loop.createConnection(), createServer() and the Unix variants refuse a factory that is no function, at once", async () => {
@@ -432,24 +444,24 @@ describe("Protocol's Context", () => {
               await server.waitClosed();
             };
           }
-          await until(() => protocol?.transport !== undefined);
+          assert.ok(await eventually(() => protocol?.transport !== undefined));
           const made = protocol as unknown as Seeing;
           const { transport } = made;
           await inAnotherTask(variable, () => transport.pauseReading());
           peer.write("one");
           await inAnotherTask(variable, () => transport.resumeReading());
-          await until(() => made.text === "one");
+          assert.ok(await eventually(() => made.text === "one"));
           await inAnotherTask(variable, () => transport.write(Buffer.alloc(16 * 1024 * 1024)));
           assert.ok(made.seen.has("pauseWriting"));
           peer.read();
           peer.socket.resume();
-          await until(() => made.seen.has("resumeWriting"));
+          assert.ok(await eventually(() => made.seen.has("resumeWriting")));
           if (end === "peer") {
             peer.socket.end();
           } else {
             await inAnotherTask(variable, () => transport[end]());
           }
-          await until(() => made.isLost);
+          assert.ok(await eventually(() => made.isLost));
           peer.socket.destroy();
           await dispose();
           const methods = [
@@ -494,9 +506,9 @@ describe("Protocol's Context", () => {
     for (let i = 0; i < 3; i++) {
       const socket = await rawConnection(server.port);
       socket.write("data");
-      await until(() => seen[i]?.length === 2);
+      assert.ok(await eventually(() => seen[i]?.length === 2));
       socket.end();
-      await until(() => seen[i]?.length === 3);
+      assert.ok(await eventually(() => seen[i]?.length === 3));
       socket.destroy();
     }
     assert.deepEqual(

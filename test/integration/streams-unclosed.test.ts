@@ -5,8 +5,8 @@ import * as net from "node:net";
 import { describe, it } from "node:test";
 import * as asyncio from "contextvars/asyncio";
 import { survivors } from "../support/garbage.ts";
-import { closed, Peer, portOf, rawPeer, serve, turns } from "../support/peers.ts";
-import { Recorder, until } from "../support/protocols.ts";
+import { closed, eventually, Peer, portOf, rawPeer, serve, turns } from "../support/peers.ts";
+import { Recorder } from "../support/protocols.ts";
 
 /** The ResourceWarnings from now until it is disposed of. */
 class Warnings implements Disposable {
@@ -131,7 +131,7 @@ describe("A wait on a connection that nobody holds", () => {
       assert.equal(ended, false);
       assert.deepEqual(warnings.messages, []);
       peer.socket.resetAndDestroy();
-      await until(() => ended);
+      assert.ok(await eventually(() => ended));
     });
 
     it(`StreamWriter.${name} that waits keeps a connection open whose handler has returned`, async () => {
@@ -150,7 +150,7 @@ describe("A wait on a connection that nobody holds", () => {
       assert.equal(ended, false);
       assert.deepEqual(warnings.messages, []);
       raw.resetAndDestroy();
-      await until(() => ended);
+      assert.ok(await eventually(() => ended));
     });
 
     it(`StreamWriter.${name} that was cancelled no longer keeps the connection open`, async () => {
@@ -166,7 +166,7 @@ describe("A wait on a connection that nobody holds", () => {
         { reads: false },
       );
       await survivors([new WeakRef(globalThis)], 3);
-      await until(() => warnings.messages.length === 1 || peer.ended);
+      assert.ok(await eventually(() => warnings.messages.length === 1 || peer.ended));
       await survivors([new WeakRef(globalThis)], 3);
       assert.equal(warnings.messages.length, 1);
       peer.socket.destroy();
@@ -300,7 +300,7 @@ describe("A connection that was made and dropped", () => {
     assert.equal(await survivors(dropped), 0);
     await turns(5);
     peer.write("still here");
-    await until(() => protocol.text === "still here");
+    assert.ok(await eventually(() => protocol.text === "still here"));
     protocol.transport.close();
     await peer.untilEnded();
     assert.deepEqual(warnings.messages, []);

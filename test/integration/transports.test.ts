@@ -7,7 +7,7 @@ import * as stream from "node:stream";
 import { describe, it } from "node:test";
 import * as asyncio from "contextvars/asyncio";
 import { eventually, outcomeOf, Peer, Reports, turns } from "../support/peers.ts";
-import { duplexPair, type Medium, media, Recorder, until, type Wired, wire } from "../support/protocols.ts";
+import { duplexPair, type Medium, media, Recorder, type Wired, wire } from "../support/protocols.ts";
 
 const MEGABYTE = Buffer.alloc(1024 * 1024, "m");
 
@@ -19,7 +19,7 @@ describe("Transport's order of calls", () => {
       peer.write("one ");
       peer.write("two");
       peer.socket.end();
-      await until(() => protocol.isLost);
+      assert.ok(await eventually(() => protocol.isLost));
       assert.deepEqual(protocol.calls, ["connectionMade", "dataReceived", "eofReceived", "connectionLost"]);
       assert.equal(protocol.text, "one two");
       assert.deepEqual(protocol.losses, [null]);
@@ -30,13 +30,13 @@ describe("Transport's order of calls", () => {
       const { protocol, transport, peer } = wired;
       protocol.staysOpen = true;
       peer.socket.end();
-      await until(() => protocol.calls.includes("eofReceived"));
+      assert.ok(await eventually(() => protocol.calls.includes("eofReceived")));
       await turns(3);
       assert.equal(protocol.isLost, false);
       transport.write("still here");
       assert.equal(await peer.received(10), "still here");
       transport.close();
-      await until(() => protocol.isLost);
+      assert.ok(await eventually(() => protocol.isLost));
       assert.deepEqual(protocol.losses, [null]);
     });
   }
@@ -146,7 +146,7 @@ describe("Transport's end", () => {
         await using wired = await wire(medium, () => new Recorder());
         const { protocol, transport, peer } = wired;
         peer.write("x");
-        await until(() => protocol.text === "x");
+        assert.ok(await eventually(() => protocol.text === "x"));
         await end(wired);
         assert.ok(await eventually(() => protocol.isLost));
         // Whatever is done afterwards.
@@ -177,7 +177,7 @@ describe("Transport's end", () => {
       await using wired = await wire("TCP client", () => new Recorder());
       wired.transport[end]();
       assert.equal(wired.protocol.isLost, false);
-      await until(() => wired.protocol.isLost);
+      assert.ok(await eventually(() => wired.protocol.isLost));
     }
   });
 
@@ -193,7 +193,7 @@ describe("Transport's end", () => {
       await using wired = await wire("TCP server", () => new Closing());
       await wired.peer.untilEnded();
       wired.peer.write("too late");
-      await until(() => wired.protocol.isLost);
+      assert.ok(await eventually(() => wired.protocol.isLost));
       assert.deepEqual(wired.protocol.calls, ["connectionMade", "connectionLost"]);
       assert.equal(wired.peer.text, end === "close" ? "bye" : "");
     }
@@ -208,7 +208,7 @@ describe("Transport's end", () => {
     }
     await using wired = await wire("TCP server", () => new Once());
     wired.peer.write("first");
-    await until(() => wired.protocol.isLost);
+    assert.ok(await eventually(() => wired.protocol.isLost));
     wired.peer.write("second");
     await turns(3);
     assert.equal(wired.protocol.text, "first");
@@ -232,7 +232,7 @@ describe("Transport's end", () => {
         await turns(2);
         assert.ok(wired.transport.getWriteBufferSize() > 0);
         wired.transport.abort();
-        await until(() => wired.protocol.isLost);
+        assert.ok(await eventually(() => wired.protocol.isLost));
         wired.peer.read();
         await turns(3);
         assert.ok(wired.peer.length < 16 * MEGABYTE.length);
@@ -258,7 +258,7 @@ describe("Transport's write buffer", () => {
     wired.transport.write("12345");
     wired.transport.writelines(["678", new Uint8Array([57]), "ü"]);
     assert.equal(wired.transport.getWriteBufferSize(), 11);
-    await until(() => wired.transport.getWriteBufferSize() === 0);
+    assert.ok(await eventually(() => wired.transport.getWriteBufferSize() === 0));
     assert.equal(await wired.peer.received(11), "123456789ü");
   });
 
@@ -312,7 +312,7 @@ describe("Transport's write buffer", () => {
       assert.deepEqual(events(), ["pauseWriting"], "above it");
       transport.write("0123456789");
       assert.deepEqual(events(), ["pauseWriting"], "once");
-      await until(() => events().length > 1);
+      assert.ok(await eventually(() => events().length > 1));
       assert.deepEqual(events(), ["pauseWriting", "resumeWriting"]);
       assert.ok(transport.getWriteBufferSize() <= 4);
       assert.equal(await wired.peer.received(21), "012345678900123456789");
@@ -325,7 +325,7 @@ describe("Transport's write buffer", () => {
       for (let i = 1; i <= 3; i++) {
         transport.write("x");
         assert.equal(protocol.calls.filter((each) => each === "pauseWriting").length, i);
-        await until(() => protocol.calls.filter((each) => each === "resumeWriting").length === i);
+        assert.ok(await eventually(() => protocol.calls.filter((each) => each === "resumeWriting").length === i));
         assert.equal(transport.getWriteBufferSize(), 0);
       }
     });
@@ -343,7 +343,7 @@ describe("Transport's write buffer", () => {
     transport.setWriteBufferLimits({ high: Number.POSITIVE_INFINITY });
     assert.equal(protocol.calls.at(-1), "pauseWriting");
     wired.peer.read();
-    await until(() => protocol.calls.at(-1) === "resumeWriting");
+    assert.ok(await eventually(() => protocol.calls.at(-1) === "resumeWriting"));
   });
 
   it("Transport that is lost while writing is paused does not resume it", async () => {
@@ -351,7 +351,7 @@ describe("Transport's write buffer", () => {
     wired.transport.write(Buffer.alloc(32 * MEGABYTE.length));
     assert.equal(wired.protocol.calls.at(-1), "pauseWriting");
     wired.transport.abort();
-    await until(() => wired.protocol.isLost);
+    assert.ok(await eventually(() => wired.protocol.isLost));
     assert.deepEqual(wired.protocol.calls, ["connectionMade", "pauseWriting", "connectionLost"]);
   });
 
@@ -394,7 +394,7 @@ describe("Transport's late writes", () => {
     transport.close();
     transport.write("late");
     peer.read();
-    await until(() => protocol.isLost);
+    assert.ok(await eventually(() => protocol.isLost));
     transport.write("too late");
     await peer.untilEnded();
     assert.equal(peer.length, whole.length + 4);
@@ -421,7 +421,7 @@ describe("Transport's late writes", () => {
       await peer.untilEnded();
       assert.equal(peer.text, "all");
       peer.write("answer");
-      await until(() => wired.protocol.text === "answer");
+      assert.ok(await eventually(() => wired.protocol.text === "answer"));
       assert.equal(transport.isClosing(), false);
     });
   }
@@ -429,7 +429,7 @@ describe("Transport's late writes", () => {
   it("Transport.write() to a lost connection is dropped, with a RuntimeWarning from the sixth time on", async () => {
     await using wired = await wire("TCP client", () => new Recorder());
     wired.transport.abort();
-    await until(() => wired.protocol.isLost);
+    assert.ok(await eventually(() => wired.protocol.isLost));
     const warnings: Error[] = [];
     const onWarning = (warning: Error): void => {
       warnings.push(warning);
@@ -441,7 +441,7 @@ describe("Transport's late writes", () => {
     await turns(2);
     assert.equal(warnings.length, 0);
     wired.transport.writelines(["x"]);
-    await until(() => warnings.length > 0);
+    assert.ok(await eventually(() => warnings.length > 0));
     process.off("warning", onWarning);
     assert.equal(warnings[0]?.name, "RuntimeWarning");
     assert.match(String(warnings[0]?.message), /write\(\) to a lost connection/);
@@ -475,7 +475,7 @@ describe("Transport's reading", () => {
       transport.resumeReading();
       transport.resumeReading();
       assert.equal(transport.isReading(), true);
-      await until(() => protocol.isLost);
+      assert.ok(await eventually(() => protocol.isLost));
       assert.equal(protocol.text.length, 100_000);
     });
   }
@@ -493,7 +493,7 @@ describe("Transport's reading", () => {
       await turns(5);
       assert.equal(wired.protocol.text, "");
       wired.transport.resumeReading();
-      await until(() => wired.protocol.text === "data");
+      assert.ok(await eventually(() => wired.protocol.text === "data"));
     }
   });
 
@@ -508,7 +508,7 @@ describe("Transport's reading", () => {
     await using wired = await wire("TCP server", () => new Stuttering());
     wired.peer.write(MEGABYTE);
     wired.peer.socket.end();
-    await until(() => wired.protocol.isLost);
+    assert.ok(await eventually(() => wired.protocol.isLost));
     assert.equal(wired.protocol.text.length, MEGABYTE.length);
   });
 });
@@ -524,10 +524,10 @@ describe("The socket under a Transport", () => {
       const text = (chunks: readonly Buffer[]): string => Buffer.concat(chunks).toString();
 
       peer.write("before ");
-      await until(() => protocol.text === "before ");
+      assert.ok(await eventually(() => protocol.text === "before "));
       socket.on("data", onData);
       peer.write("with ");
-      await until(() => protocol.text === "before with ");
+      assert.ok(await eventually(() => protocol.text === "before with "));
       assert.equal(text(seen), "with ");
 
       transport.pauseReading();
@@ -536,12 +536,12 @@ describe("The socket under a Transport", () => {
       assert.equal(protocol.text, "before with ");
       transport.resumeReading();
       peer.write("again ");
-      await until(() => protocol.text === "before with paused again ");
+      assert.ok(await eventually(() => protocol.text === "before with paused again "));
       assert.equal(text(seen), "with paused again ");
 
       socket.off("data", onData);
       peer.write("alone");
-      await until(() => protocol.text.endsWith("alone"));
+      assert.ok(await eventually(() => protocol.text.endsWith("alone")));
       assert.equal(text(seen), "with paused again ");
     });
 
@@ -567,7 +567,7 @@ describe("The socket under a Transport", () => {
         }
         assert.ok(transport.getWriteBufferSize() > 0, "the peer does not read");
         peer.socket.resume();
-        await until(() => left === 0);
+        assert.ok(await eventually(() => left === 0));
         assert.equal(transport.getWriteBufferSize(), 0);
         peer.socket.pause();
       }
@@ -584,7 +584,7 @@ describe("Transport's extra information", () => {
       const names = ["peername", "sockname", "socket", "sslcontext"];
       const before = names.map((name) => transport.getExtraInfo(name));
       transport.abort();
-      await until(() => protocol.isLost);
+      assert.ok(await eventually(() => protocol.isLost));
       assert.deepEqual(
         names.map((name) => transport.getExtraInfo(name)),
         before,
@@ -616,7 +616,7 @@ describe("Transport's extra information", () => {
     transport.write("abc");
     assert.equal(String(transport), `<SocketTransport ${own} peer=${peer} paused bufsize=3>`);
     transport.abort();
-    await until(() => protocol.isLost);
+    assert.ok(await eventually(() => protocol.isLost));
     assert.equal(String(transport), `<SocketTransport ${own} peer=${peer} closed paused>`);
   });
 });
@@ -630,13 +630,13 @@ describe("loop.createConnection({ sock })", () => {
     await once(mine, "readable");
     const [transport, protocol] = await loop.createConnection(() => new Recorder(), null, null, { sock: mine });
     const peer = new Peer(theirs, true);
-    await until(() => protocol.text === "early");
+    assert.ok(await eventually(() => protocol.text === "early"));
     transport.write("answer");
     assert.equal(await peer.received(6), "answer");
     transport.close();
     await peer.untilEnded();
     theirs.destroy();
-    await until(() => protocol.isLost);
+    assert.ok(await eventually(() => protocol.isLost));
     assert.equal(transport.getExtraInfo("socket"), mine);
   });
 
@@ -652,15 +652,15 @@ describe("loop.createConnection({ sock })", () => {
       const [right, rightProtocol] = await loop.createUnixConnection(() => new Recorder(), null, { sock: other });
       left.write("to the right");
       right.write(MEGABYTE);
-      await until(() => rightProtocol.text === "to the right");
-      await until(() => leftProtocol.text.length === MEGABYTE.length);
+      assert.ok(await eventually(() => rightProtocol.text === "to the right"));
+      assert.ok(await eventually(() => leftProtocol.text.length === MEGABYTE.length));
       left.close();
-      await until(() => leftProtocol.isLost && rightProtocol.calls.includes("eofReceived"));
+      assert.ok(await eventually(() => leftProtocol.isLost && rightProtocol.calls.includes("eofReceived")));
       if (make === nodesOwn) {
         // Node's pair finishes the second EOF when the other end has read it, which is gone.
         right.abort();
       }
-      await until(() => rightProtocol.isLost);
+      assert.ok(await eventually(() => rightProtocol.isLost));
       assert.deepEqual([...leftProtocol.losses, ...rightProtocol.losses], [null, null]);
       assert.deepEqual(rightProtocol.calls.slice(-2), ["eofReceived", "connectionLost"]);
     });

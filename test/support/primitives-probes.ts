@@ -26,7 +26,7 @@ import { certificates } from "./certificates.ts";
 import { turn } from "./latch.ts";
 import { programPath } from "./paths.ts";
 import type { Cell, PrimitiveName } from "./primitives-table.ts";
-import { connect, listen, request } from "./sockets.ts";
+import { connectSocket, listen, request } from "./sockets.ts";
 import { TemporaryFolder } from "./temporary-folder.ts";
 
 /** The places that the experiments speak of. */
@@ -76,7 +76,7 @@ async function withPair<T>(
 ): Promise<T> {
   const server = await at("L", () => listen(net.createServer(onConnection)));
   try {
-    const client = await at("S", () => connect(server.port));
+    const client = await at("S", () => connectSocket(server.port));
     const result = await body(client);
     client.destroy();
     return result;

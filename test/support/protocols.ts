@@ -1,11 +1,11 @@
 /** Connections as transports and protocols: ours keeps a record of what it is called with, the other end is raw. */
+import assert from "node:assert/strict";
 import { once } from "node:events";
 import * as net from "node:net";
 import { join } from "node:path";
 import * as stream from "node:stream";
 import * as asyncio from "contextvars/asyncio";
-import { turn } from "./latch.ts";
-import { closed, outcomeOf, Peer, portOf } from "./peers.ts";
+import { closed, eventually, outcomeOf, Peer, portOf } from "./peers.ts";
 import { TemporaryFolder } from "./temporary-folder.ts";
 
 const HOST = "127.0.0.1";
@@ -57,13 +57,6 @@ export class Recorder extends asyncio.Protocol {
 
   get isLost(): boolean {
     return this.losses.length > 0;
-  }
-}
-
-/** Turns the loop until it is so. A test that waits in vain ends with its time. */
-export async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) {
-    await turn();
   }
 }
 
@@ -149,7 +142,7 @@ export async function wire<P extends Recorder>(
       allowHalfOpen: true,
     } as net.NetConnectOpts);
     await once(peerSocket, "connect");
-    await until(() => protocol?.transport !== undefined);
+    assert.ok(await eventually(() => protocol?.transport !== undefined));
     end = async () => {
       server.close();
       server.abortClients();
@@ -168,7 +161,7 @@ export async function wire<P extends Recorder>(
     async [Symbol.asyncDispose]() {
       made.transport.abort();
       peer.socket.destroy();
-      await until(() => made.isLost);
+      assert.ok(await eventually(() => made.isLost));
       await outcomeOf(end());
       folder[Symbol.dispose]();
     },

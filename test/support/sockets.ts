@@ -36,7 +36,7 @@ export function listen(server: net.Server): Promise<Listening> {
 }
 
 /** Opens a connection. */
-export async function connect(port: number): Promise<net.Socket> {
+export async function connectSocket(port: number): Promise<net.Socket> {
   const socket = net.connect(port, "127.0.0.1");
   socket.on("error", () => {});
   await once(socket, "connect");
