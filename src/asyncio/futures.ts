@@ -11,7 +11,7 @@
 
 import type { Context } from "../contextvars/context.ts";
 import { knowMethodsOf } from "../contextvars/detached.ts";
-import { className, functionName, guardRecursion, inspectCustom, repr, safeRepr, shortRepr } from "../repr.ts";
+import { className, guardRecursion, inspectCustom, repr, safeRepr, shortRepr } from "../repr.ts";
 import { checkFunction, notHandedOver } from "./arguments.ts";
 import { fromCallback, thrownHere } from "./async-stacks.ts";
 import { FUTURE, hasBrand } from "./brands.ts";
@@ -25,70 +25,14 @@ import {
   isCancelled,
   isThenable,
 } from "./exceptions.ts";
+import { callbackName, FutureWait, Observer } from "./future-waits.ts";
 import type { EventLoop } from "./loop.ts";
 import { type Ready, soon, soonAtStepEnd } from "./ready.ts";
 import { runningLoop } from "./running-loop.ts";
 import { type Failure, Unretrieved } from "./unretrieved.ts";
-import { type Cancellable, type Receiver, Settleable, type WaitingTask, waitingTask } from "./waits.ts";
+import { type Receiver, waitingTask } from "./waits.ts";
 
 type State = "pending" | "cancelled" | "finished";
-
-/** A function of the library itself, which does not wait and cannot throw. */
-class Observer implements Ready {
-  readonly #callback: () => void;
-  /** The name of the observer, for messages. */
-  readonly observer: string | undefined;
-  /** The task that waits for the observed Future. */
-  readonly awaitedBy: object | null;
-
-  constructor(callback: () => void, observer: string | undefined, awaitedBy: object | null) {
-    this.#callback = callback;
-    this.observer = observer;
-    this.awaitedBy = awaitedBy;
-  }
-
-  _step(): boolean {
-    this.#callback();
-    return false;
-  }
-}
-
-/** A task's wait for a Future, which cancelling the task ends. */
-class FutureWait<T> extends Settleable<T> implements Cancellable, Ready {
-  readonly #future: Future<T>;
-  readonly #task: WaitingTask | null = waitingTask();
-
-  constructor(future: Future<T>) {
-    super();
-    this.#future = future;
-  }
-
-  begin(): void {
-    this.#task?._waitFor(this);
-  }
-
-  get awaitedBy(): object | null {
-    return this.#task;
-  }
-
-  waitedFor(): string {
-    return this.#future._awaitedAs();
-  }
-
-  override toString(): string {
-    return repr(this.#task ?? this.#future);
-  }
-
-  cancel(message: CancelMessage): boolean {
-    return this.#future.cancel(message);
-  }
-
-  _step(): boolean {
-    this.#task?._stopWaiting(this);
-    this.#future._tell(this, this.#task?._takeCancellation() ?? null);
-    return true;
-  }
-}
 
 /**
  * A result, an error or a cancellation that will be set later.
@@ -546,17 +490,6 @@ export class InnerFuture<T> extends Future<T> {
  */
 export function isfuture(value: unknown): value is Future<unknown> {
   return hasBrand(value, FUTURE);
-}
-
-/** The name of a waiting item, for messages. */
-function callbackName(item: Ready): string | undefined {
-  if (item instanceof Observer) {
-    return item.observer;
-  }
-  if (item instanceof FutureWait) {
-    return "Task.task_wakeup()";
-  }
-  return item instanceof Handle ? `${functionName(item._named)}()` : undefined;
 }
 
 knowMethodsOf({ Future });
