@@ -1,5 +1,5 @@
 /** Task.cancel(): the semantics that CPython's test_tasks holds. */
-import { cancelled, LONG, raised, type TaskCase, untilCancelled } from "./case.ts";
+import { block, cancelled, LONG, raised, type TaskCase, untilCancelled } from "./case.ts";
 
 export const cancelCases: readonly TaskCase[] = [
   {
@@ -28,14 +28,7 @@ export const cancelCases: readonly TaskCase[] = [
     about: "Task.cancel() ends a task that waits for a turn of the loop",
     script: {
       main: [
-        [
-          "spawn",
-          "task",
-          [
-            ["turns", 2],
-            ["log", "never"],
-          ],
-        ],
+        ["spawn", "task", block(["turns", 2], ["log", "never"])],
         ["turns", 1],
         ["cancel", "task"],
         ["try", [["await", ["ref", "task"]]], { on: "all", do: [] }, null],
@@ -68,14 +61,7 @@ export const cancelCases: readonly TaskCase[] = [
     script: {
       main: [
         ["future", "f"],
-        [
-          "spawn",
-          "task",
-          [
-            ["await", ["ref", "f"]],
-            ["log", "never"],
-          ],
-        ],
+        ["spawn", "task", block(["await", ["ref", "f"]], ["log", "never"])],
         ["turns", 1],
         ["setResult", "f", 1],
         ["cancel", "task", "too late for it"],
@@ -276,14 +262,7 @@ export const cancelCases: readonly TaskCase[] = [
     about: "Task.cancel() of a task that returns without a wait: the task is cancelled",
     script: {
       main: [
-        [
-          "spawn",
-          "task",
-          [
-            ["cancelMe", "at the end"],
-            ["return", "lost"],
-          ],
-        ],
+        ["spawn", "task", block(["cancelMe", "at the end"], ["return", "lost"])],
         ["try", [["await", ["ref", "task"]]], { on: "all", do: [] }, null],
         ["state", "task"],
       ],
@@ -329,14 +308,7 @@ export const cancelCases: readonly TaskCase[] = [
     about: "Task.cancel() of a task that awaits another cancels that one first",
     script: {
       main: [
-        [
-          "spawn",
-          "inner",
-          untilCancelled([
-            ["turns", 3],
-            ["log", "clean"],
-          ]),
-        ],
+        ["spawn", "inner", untilCancelled(block(["turns", 3], ["log", "clean"]))],
         ["spawn", "outer", [["await", ["ref", "inner"]]]],
         ["turns", 2],
         ["cancel", "outer", "m"],
@@ -473,15 +445,7 @@ export const cancelCases: readonly TaskCase[] = [
     script: {
       main: [
         ["future", "f"],
-        [
-          "spawn",
-          "task",
-          [
-            ["await", ["ref", "f"]],
-            ["turns", 1],
-            ["return", "never cancelled"],
-          ],
-        ],
+        ["spawn", "task", block(["await", ["ref", "f"]], ["turns", 1], ["return", "never cancelled"])],
         ["turns", 1],
         ["setResult", "f", "value"],
         ["cancel", "task"],
@@ -592,14 +556,7 @@ export const cancelCases: readonly TaskCase[] = [
     about: "Task.cancel() of a task in wait() leaves what it waits for alone",
     script: {
       main: [
-        [
-          "spawn",
-          "inner",
-          [
-            ["delay", 5],
-            ["return", "whole"],
-          ],
-        ],
+        ["spawn", "inner", block(["delay", 5], ["return", "whole"])],
         ["spawn", "outer", [["waitMany", [["ref", "inner"]], null, "ALL_COMPLETED"]]],
         ["turns", 2],
         ["cancel", "outer"],
@@ -840,15 +797,7 @@ export const cancelCases: readonly TaskCase[] = [
           "task",
           [
             ["set", "v", "task"],
-            [
-              "onDone",
-              "f",
-              "callback",
-              [
-                ["getVariable", "v"],
-                ["set", "v", "callback"],
-              ],
-            ],
+            ["onDone", "f", "callback", block(["getVariable", "v"], ["set", "v", "callback"])],
             ["await", ["ref", "f"]],
             ["turns", 1],
             ["getVariable", "v"],
@@ -873,25 +822,9 @@ export const cancelCases: readonly TaskCase[] = [
       variables: ["v"],
       objects: { context: ["Context"] },
       main: [
-        [
-          "spawn",
-          "a",
-          [
-            ["getVariable", "v"],
-            ["set", "v", 1],
-          ],
-          { context: "context" },
-        ],
+        ["spawn", "a", block(["getVariable", "v"], ["set", "v", 1]), { context: "context" }],
         ["await", ["ref", "a"]],
-        [
-          "spawn",
-          "b",
-          [
-            ["getVariable", "v"],
-            ["set", "v", 2],
-          ],
-          { context: "context" },
-        ],
+        ["spawn", "b", block(["getVariable", "v"], ["set", "v", 2]), { context: "context" }],
         ["await", ["ref", "b"]],
         ["getVariable", "v"],
         ["state", "context"],
@@ -911,25 +844,8 @@ export const cancelCases: readonly TaskCase[] = [
       variables: ["v"],
       objects: { context: ["Context"] },
       main: [
-        [
-          "spawn",
-          "a",
-          [
-            ["set", "v", "a"],
-            ["turns", 1],
-            ["getVariable", "v"],
-          ],
-          { context: "context" },
-        ],
-        [
-          "spawn",
-          "b",
-          [
-            ["getVariable", "v"],
-            ["set", "v", "b"],
-          ],
-          { context: "context" },
-        ],
+        ["spawn", "a", block(["set", "v", "a"], ["turns", 1], ["getVariable", "v"]), { context: "context" }],
+        ["spawn", "b", block(["getVariable", "v"], ["set", "v", "b"]), { context: "context" }],
         [
           "await",
           [

@@ -35,14 +35,19 @@ export const cancelled = raised("CancelledError");
 /** Seconds that no other timer of a case comes near to. */
 export const LONG = 1_000_000;
 
-/** A body that waits until it is cancelled, and then runs the block. */
-export function untilCancelled(block: Block, rethrow = true): Block {
-  return [["try", [["delay", LONG]], { on: "cancel", do: block, rethrow }, null]];
+/** A block on one line, where it fits: the formatter breaks a nested array up, but not a call. */
+export function block<const S extends Statement>(...statements: readonly S[]): readonly S[] {
+  return statements;
 }
 
-/** Runs the block, and goes on whatever it throws. */
-export function attempt(...block: Block): Statement {
-  return ["try", block, { on: "all", do: [] }, null];
+/** A body that waits until it is cancelled, and runs the other one then. */
+export function untilCancelled(then: Block, rethrow = true): Block {
+  return [["try", [["delay", LONG]], { on: "cancel", do: then, rethrow }, null]];
+}
+
+/** Runs the statements, and goes on whatever they throw. */
+export function attempt(...statements: Block): Statement {
+  return ["try", statements, { on: "all", do: [] }, null];
 }
 
 /** Tasks with the same body, each named by a letter. */

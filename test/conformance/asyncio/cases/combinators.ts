@@ -1,5 +1,5 @@
 /** gather, shield, wait, asCompleted, sleep: the semantics that CPython's test_tasks holds. */
-import { cancelled, LONG, raised, type TaskCase, untilCancelled } from "./case.ts";
+import { block, cancelled, LONG, raised, type TaskCase, untilCancelled } from "./case.ts";
 
 const expired = raised("TimeoutError");
 
@@ -14,14 +14,7 @@ export const gatherCases: readonly TaskCase[] = [
           [
             "gather",
             [
-              [
-                "coro",
-                "a",
-                [
-                  ["turns", 5],
-                  ["return", 1],
-                ],
-              ],
+              ["coro", "a", block(["turns", 5], ["return", 1])],
               ["coro", "b", [["return", 2]]],
               ["sleep", 0, 3],
             ],
@@ -56,14 +49,7 @@ export const gatherCases: readonly TaskCase[] = [
     about: "gather() throws the first error at once; the others go on",
     script: {
       main: [
-        [
-          "spawn",
-          "slow",
-          [
-            ["turns", 6],
-            ["return", "whole"],
-          ],
-        ],
+        ["spawn", "slow", block(["turns", 6], ["return", "whole"])],
         [
           "try",
           [
@@ -73,14 +59,7 @@ export const gatherCases: readonly TaskCase[] = [
                 "gather",
                 [
                   ["ref", "slow"],
-                  [
-                    "coro",
-                    "bad",
-                    [
-                      ["turns", 1],
-                      ["raise", "bad"],
-                    ],
-                  ],
+                  ["coro", "bad", block(["turns", 1], ["raise", "bad"])],
                 ],
                 false,
               ],
@@ -127,14 +106,7 @@ export const gatherCases: readonly TaskCase[] = [
     script: {
       main: [
         ["spawn", "a", [["delay", LONG]]],
-        [
-          "spawn",
-          "b",
-          [
-            ["turns", 6],
-            ["return", "whole"],
-          ],
-        ],
+        ["spawn", "b", block(["turns", 6], ["return", "whole"])],
         [
           "let",
           "g",
@@ -248,14 +220,7 @@ export const gatherCases: readonly TaskCase[] = [
                 "gather",
                 [
                   ["coro", "a", [["raise", "a"]]],
-                  [
-                    "coro",
-                    "b",
-                    [
-                      ["turns", 2],
-                      ["raise", "b"],
-                    ],
-                  ],
+                  ["coro", "b", block(["turns", 2], ["raise", "b"])],
                 ],
                 false,
               ],
@@ -345,14 +310,7 @@ export const gatherCases: readonly TaskCase[] = [
     about: "gather() that has thrown cancels nothing any more",
     script: {
       main: [
-        [
-          "spawn",
-          "slow",
-          [
-            ["turns", 6],
-            ["return", "whole"],
-          ],
-        ],
+        ["spawn", "slow", block(["turns", 6], ["return", "whole"])],
         [
           "let",
           "g",
@@ -381,22 +339,7 @@ export const shieldCases: readonly TaskCase[] = [
     id: "test_shield_result",
     about: "shield() gives the result",
     script: {
-      main: [
-        [
-          "await",
-          [
-            "shield",
-            [
-              "coro",
-              "inner",
-              [
-                ["turns", 2],
-                ["return", 42],
-              ],
-            ],
-          ],
-        ],
-      ],
+      main: [["await", ["shield", ["coro", "inner", block(["turns", 2], ["return", 42])]]]],
     },
     seesInOrder: [["main", "await", 42]],
   },
@@ -404,22 +347,7 @@ export const shieldCases: readonly TaskCase[] = [
     id: "test_shield_exception",
     about: "shield() throws the error",
     script: {
-      main: [
-        [
-          "await",
-          [
-            "shield",
-            [
-              "coro",
-              "inner",
-              [
-                ["turns", 2],
-                ["raise", "bad"],
-              ],
-            ],
-          ],
-        ],
-      ],
+      main: [["await", ["shield", ["coro", "inner", block(["turns", 2], ["raise", "bad"])]]]],
     },
     seesInOrder: [["main", "await", raised("Boom", "bad")]],
   },
@@ -537,14 +465,7 @@ export const shieldCases: readonly TaskCase[] = [
     about: "shield() lets the inner task end when the one that waits is cancelled",
     script: {
       main: [
-        [
-          "spawn",
-          "inner",
-          [
-            ["turns", 6],
-            ["return", "saved"],
-          ],
-        ],
+        ["spawn", "inner", block(["turns", 6], ["return", "saved"])],
         ["spawn", "outer", [["await", ["shield", ["ref", "inner"]]]]],
         ["turns", 2],
         ["cancel", "outer"],
@@ -563,22 +484,8 @@ export const shieldCases: readonly TaskCase[] = [
     about: "shield() of a gather() keeps a cancellation from all",
     script: {
       main: [
-        [
-          "spawn",
-          "a",
-          [
-            ["turns", 4],
-            ["return", 1],
-          ],
-        ],
-        [
-          "spawn",
-          "b",
-          [
-            ["turns", 4],
-            ["return", 2],
-          ],
-        ],
+        ["spawn", "a", block(["turns", 4], ["return", 1])],
+        ["spawn", "b", block(["turns", 4], ["return", 2])],
         [
           "let",
           "g",
@@ -607,14 +514,7 @@ export const shieldCases: readonly TaskCase[] = [
     about: "gather() of shields that is cancelled leaves what they protect alone",
     script: {
       main: [
-        [
-          "spawn",
-          "a",
-          [
-            ["turns", 9],
-            ["return", 1],
-          ],
-        ],
+        ["spawn", "a", block(["turns", 9], ["return", 1])],
         ["spawn", "outer", [["await", ["gather", [["shield", ["ref", "a"]]], false]]]],
         ["turns", 2],
         ["cancel", "outer"],
@@ -708,14 +608,7 @@ export const waitCases: readonly TaskCase[] = [
       main: [
         ["spawn", "a", [["delay", 10]]],
         ["spawn", "b", [["delay", 1]]],
-        [
-          "spawn",
-          "c",
-          [
-            ["delay", 3],
-            ["raise", "c"],
-          ],
-        ],
+        ["spawn", "c", block(["delay", 3], ["raise", "c"])],
         [
           "waitMany",
           [
@@ -878,30 +771,9 @@ export const asCompletedCases: readonly TaskCase[] = [
         [
           "asCompleted",
           [
-            [
-              "coro",
-              "a",
-              [
-                ["delay", 9],
-                ["return", 1],
-              ],
-            ],
-            [
-              "coro",
-              "b",
-              [
-                ["delay", 2],
-                ["return", 2],
-              ],
-            ],
-            [
-              "coro",
-              "c",
-              [
-                ["delay", 5],
-                ["raise", "c"],
-              ],
-            ],
+            ["coro", "a", block(["delay", 9], ["return", 1])],
+            ["coro", "b", block(["delay", 2], ["return", 2])],
+            ["coro", "c", block(["delay", 5], ["raise", "c"])],
           ],
           null,
         ],
@@ -921,22 +793,8 @@ export const asCompletedCases: readonly TaskCase[] = [
         [
           "asCompletedPlain",
           [
-            [
-              "coro",
-              "a",
-              [
-                ["delay", 9],
-                ["return", 1],
-              ],
-            ],
-            [
-              "coro",
-              "b",
-              [
-                ["delay", 2],
-                ["return", 2],
-              ],
-            ],
+            ["coro", "a", block(["delay", 9], ["return", 1])],
+            ["coro", "b", block(["delay", 2], ["return", 2])],
           ],
           null,
         ],
@@ -972,14 +830,7 @@ export const asCompletedCases: readonly TaskCase[] = [
     about: "asCompleted() throws a TimeoutError when the time is over, and cancels nothing",
     script: {
       main: [
-        [
-          "spawn",
-          "slow",
-          [
-            ["delay", 9],
-            ["return", "slow"],
-          ],
-        ],
+        ["spawn", "slow", block(["delay", 9], ["return", "slow"])],
         [
           "try",
           [
@@ -1034,14 +885,7 @@ export const asCompletedCases: readonly TaskCase[] = [
     about: "asCompleted() that is cancelled leaves all going on",
     script: {
       main: [
-        [
-          "spawn",
-          "a",
-          [
-            ["turns", 8],
-            ["return", "whole"],
-          ],
-        ],
+        ["spawn", "a", block(["turns", 8], ["return", "whole"])],
         ["spawn", "waiting", [["asCompleted", [["ref", "a"]], null]]],
         ["turns", 2],
         ["cancel", "waiting"],

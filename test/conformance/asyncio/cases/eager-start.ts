@@ -1,6 +1,6 @@
 /** Tasks that are started eagerly: the semantics that CPython's test_eager_task_factory holds. */
 import type { SpawnOptions } from "../language.ts";
-import { attempt, cancelled, grouped, LONG, raised, type TaskCase } from "./case.ts";
+import { attempt, block, cancelled, grouped, LONG, raised, type TaskCase } from "./case.ts";
 
 const eager: SpawnOptions = { eager: true };
 
@@ -11,15 +11,7 @@ export const eagerStartCases: readonly TaskCase[] = [
     script: {
       main: [
         ["callSoon", "turn", []],
-        [
-          "spawn",
-          "task",
-          [
-            ["log", "inside"],
-            ["return", "hello"],
-          ],
-          eager,
-        ],
+        ["spawn", "task", block(["log", "inside"], ["return", "hello"]), eager],
         ["state", "task"],
         ["await", ["ref", "task"]],
         ["turns", 1],
@@ -39,16 +31,7 @@ export const eagerStartCases: readonly TaskCase[] = [
     about: "createTask() with eagerStart runs the body up to its first wait, and the rest as any task",
     script: {
       main: [
-        [
-          "spawn",
-          "task",
-          [
-            ["log", "first"],
-            ["delay", 2],
-            ["log", "second"],
-          ],
-          eager,
-        ],
+        ["spawn", "task", block(["log", "first"], ["delay", 2], ["log", "second"]), eager],
         ["state", "task"],
         ["await", ["ref", "task"]],
         ["time"],
@@ -264,17 +247,7 @@ export const eagerStartCases: readonly TaskCase[] = [
       variables: ["v"],
       main: [
         ["set", "v", 1],
-        [
-          "spawn",
-          "task",
-          [
-            ["getVariable", "v"],
-            ["set", "v", 2],
-            ["turns", 1],
-            ["getVariable", "v"],
-          ],
-          eager,
-        ],
+        ["spawn", "task", block(["getVariable", "v"], ["set", "v", 2], ["turns", 1], ["getVariable", "v"]), eager],
         ["getVariable", "v"],
         ["set", "v", 3],
         ["await", ["ref", "task"]],
@@ -298,11 +271,7 @@ export const eagerStartCases: readonly TaskCase[] = [
         [
           "spawn",
           "task",
-          [
-            ["set", "v", "first"],
-            ["turns", 1],
-            ["set", "v", "second"],
-          ],
+          block(["set", "v", "first"], ["turns", 1], ["set", "v", "second"]),
           { ...eager, context: "context" },
         ],
         ["getVariable", "v"],
@@ -341,15 +310,7 @@ export const eagerStartCases: readonly TaskCase[] = [
     script: {
       main: [
         ["spawn", "done", [["return", 1]], eager],
-        [
-          "spawn",
-          "waits",
-          [
-            ["delay", 1],
-            ["return", 2],
-          ],
-          eager,
-        ],
+        ["spawn", "waits", block(["delay", 1], ["return", 2]), eager],
         [
           "await",
           [
@@ -409,22 +370,7 @@ export const eagerStartCases: readonly TaskCase[] = [
               "outer",
               "a",
               [
-                [
-                  "group",
-                  "inner",
-                  [
-                    [
-                      "groupSpawn",
-                      "inner",
-                      "b",
-                      [
-                        ["log", "at once"],
-                        ["delay", 1],
-                      ],
-                      eager,
-                    ],
-                  ],
-                ],
+                ["group", "inner", [["groupSpawn", "inner", "b", block(["log", "at once"], ["delay", 1]), eager]]],
                 ["log", "inner is over"],
               ],
               eager,

@@ -1,6 +1,6 @@
 /** Lock, Event, Condition, the Semaphores and Barrier: the semantics that CPython's test_locks holds. */
 import type { Block } from "../language.ts";
-import { attempt, cancelled, LONG, raised, spawnAll, type TaskCase } from "./case.ts";
+import { attempt, block, cancelled, LONG, raised, spawnAll, type TaskCase } from "./case.ts";
 
 /** What one of the locks prints as. */
 const shownAs = (kind: string, state: string): string => `<asyncio.locks.${kind} object at 0xHEX [${state}]>`;
@@ -67,17 +67,7 @@ export const lockCases: readonly TaskCase[] = [
     script: {
       objects: { lock: ["Lock"] },
       main: [
-        ...spawnAll("ab", [
-          [
-            "with",
-            "lock",
-            [
-              ["log", "in"],
-              ["delay", 1],
-              ["log", "out"],
-            ],
-          ],
-        ]),
+        ...spawnAll("ab", [["with", "lock", block(["log", "in"], ["delay", 1], ["log", "out"])]]),
         ["await", ["ref", "b"]],
         ["time"],
       ],
@@ -96,17 +86,7 @@ export const lockCases: readonly TaskCase[] = [
     about: "Lock.with() gives the lock back when its block throws",
     script: {
       objects: { lock: ["Lock"] },
-      main: [
-        attempt([
-          "with",
-          "lock",
-          [
-            ["state", "lock"],
-            ["raise", "inside"],
-          ],
-        ]),
-        ["state", "lock"],
-      ],
+      main: [attempt(["with", "lock", block(["state", "lock"], ["raise", "inside"])]), ["state", "lock"]],
     },
     seesInOrder: [
       ["main", "state", shownAs("Lock", "locked")],
@@ -184,14 +164,7 @@ export const lockCases: readonly TaskCase[] = [
         ["acquire", "lock"],
         ...spawnAll("abc", [["acquire", "lock"]]),
         ["turns", 1],
-        [
-          "callSoon",
-          "both",
-          [
-            ["cancel", "a"],
-            ["release", "lock"],
-          ],
-        ],
+        ["callSoon", "both", block(["cancel", "a"], ["release", "lock"])],
         attempt(["await", ["ref", "a"]]),
         ["turns", 3],
         ["state", "b"],
@@ -763,15 +736,7 @@ export const conditionCases: readonly TaskCase[] = [
       objects: { condition: ["Condition"] },
       main: [
         ...spawnAll("abc", [
-          [
-            "with",
-            "condition",
-            [
-              ["conditionWait", "condition"],
-              ["turns", 2],
-              ["log", "lets go"],
-            ],
-          ],
+          ["with", "condition", block(["conditionWait", "condition"], ["turns", 2], ["log", "lets go"])],
         ]),
         ["turns", 3],
         ["with", "condition", [["notifyAll", "condition"]]],
@@ -807,14 +772,7 @@ export const conditionCases: readonly TaskCase[] = [
         ["spawn", "a", waitWith("one")],
         ["spawn", "b", waitWith("other")],
         ["turns", 2],
-        [
-          "with",
-          "lock",
-          [
-            ["state", "one"],
-            ["notify", "other", 1],
-          ],
-        ],
+        ["with", "lock", block(["state", "one"], ["notify", "other", 1])],
         ["await", ["ref", "b"]],
         ["state", "a"],
         ["with", "one", [["notify", "one", 1]]],
@@ -894,16 +852,7 @@ export const semaphoreCases: readonly TaskCase[] = [
     script: {
       objects: { semaphore: ["Semaphore", 2] },
       main: [
-        ...spawnAll("abcde", [
-          [
-            "with",
-            "semaphore",
-            [
-              ["log", "in"],
-              ["delay", 1],
-            ],
-          ],
-        ]),
+        ...spawnAll("abcde", [["with", "semaphore", block(["log", "in"], ["delay", 1])]]),
         ["turns", 1],
         ["state", "semaphore"],
         ["await", ["ref", "e"]],
@@ -1012,14 +961,7 @@ export const semaphoreCases: readonly TaskCase[] = [
     script: {
       objects: { semaphore: ["Semaphore", 1] },
       main: [
-        [
-          "spawn",
-          "a",
-          [
-            ["with", "semaphore", [["turns", 1]]],
-            ["cancel", "b"],
-          ],
-        ],
+        ["spawn", "a", block(["with", "semaphore", [["turns", 1]]], ["cancel", "b"])],
         ["spawn", "b", [["with", "semaphore", [["log", "never"]]]]],
         [
           "await",
@@ -1112,16 +1054,7 @@ export const semaphoreCases: readonly TaskCase[] = [
       objects: { semaphore: ["Semaphore", 1] },
       main: [
         ...spawnAll("abc", [
-          [
-            "repeat",
-            2,
-            [
-              ["acquire", "semaphore"],
-              ["log", "in"],
-              ["delay", 1],
-              ["release", "semaphore"],
-            ],
-          ],
+          ["repeat", 2, block(["acquire", "semaphore"], ["log", "in"], ["delay", 1], ["release", "semaphore"])],
         ]),
         ["await", ["ref", "c"]],
         ["time"],
@@ -1310,15 +1243,7 @@ export const barrierCases: readonly TaskCase[] = [
           [
             "gather",
             ["a", "b", "c"].map(
-              (name) =>
-                [
-                  "coro",
-                  name,
-                  [
-                    ["barrier", "barrier"],
-                    ["log", `${name} acts`],
-                  ],
-                ] as const,
+              (name) => ["coro", name, block(["barrier", "barrier"], ["log", `${name} acts`])] as const,
             ),
             false,
           ],

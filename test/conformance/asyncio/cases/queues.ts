@@ -1,6 +1,6 @@
 /** Queue, LifoQueue and PriorityQueue: the semantics that CPython's test_queues holds. */
 import type { Block, Spec, Statement } from "../language.ts";
-import { attempt, cancelled, raised, spawnAll, type TaskCase } from "./case.ts";
+import { attempt, block, cancelled, raised, spawnAll, type TaskCase } from "./case.ts";
 
 const shutDown = raised("QueueShutDown");
 
@@ -23,17 +23,7 @@ const joinCase = (kind: "Queue" | "LifoQueue" | "PriorityQueue", items: readonly
       ...spawnAll("ab", [
         [
           "try",
-          [
-            [
-              "repeat",
-              9,
-              [
-                ["get", "queue"],
-                ["delay", 1],
-                ["taskDone", "queue"],
-              ],
-            ],
-          ],
+          [["repeat", 9, block(["get", "queue"], ["delay", 1], ["taskDone", "queue"])]],
           { on: "cancel", do: [] },
           null,
         ],
@@ -133,15 +123,7 @@ export const queueCases: readonly TaskCase[] = [
     script: {
       objects: { queue: ["Queue", 2] },
       main: [
-        [
-          "spawn",
-          "putter",
-          [
-            ["put", "queue", 1],
-            ["put", "queue", 2],
-            ["put", "queue", 3],
-          ],
-        ],
+        ["spawn", "putter", block(["put", "queue", 1], ["put", "queue", 2], ["put", "queue", 3])],
         ["delay", 1],
         ["state", "queue"],
         ["getNowait", "queue"],
@@ -357,16 +339,7 @@ export const queueCases: readonly TaskCase[] = [
           "group",
           [
             ...["a", "b", "c"].map((name): Statement => ["groupSpawn", "group", name, [["get", "queue"]]]),
-            [
-              "groupSpawn",
-              "group",
-              "putter",
-              [
-                ["put", "queue", 1],
-                ["put", "queue", 2],
-                ["put", "queue", 3],
-              ],
-            ],
+            ["groupSpawn", "group", "putter", block(["put", "queue", 1], ["put", "queue", 2], ["put", "queue", 3])],
           ],
         ],
         ["state", "queue"],
@@ -497,14 +470,7 @@ export const queueCases: readonly TaskCase[] = [
     script: {
       objects: { queue: ["Queue", 0] },
       main: [
-        [
-          "spawn",
-          "a",
-          [
-            ["put", "queue", 1],
-            ["turns", 3],
-          ],
-        ],
+        ["spawn", "a", block(["put", "queue", 1], ["turns", 3])],
         ["get", "queue"],
         ["cancel", "a"],
         ["turns", 1],

@@ -1,18 +1,10 @@
 /** TaskGroup: the semantics that CPython's test_taskgroups holds, and those of `cancel()`, which 3.15 has added. */
 import type { Statement } from "../language.ts";
-import { cancelled, grouped, LONG, raised, type TaskCase, untilCancelled } from "./case.ts";
+import { block, cancelled, grouped, LONG, raised, type TaskCase, untilCancelled } from "./case.ts";
 
 /** A task of the group that fails a moment later. */
 function failing(name: string, after = 1): Statement {
-  return [
-    "groupSpawn",
-    "g",
-    name,
-    [
-      ["turns", after],
-      ["raise", name],
-    ],
-  ];
+  return ["groupSpawn", "g", name, block(["turns", after], ["raise", name])];
 }
 
 /** A task of the group that fails when it is cancelled. */
@@ -32,24 +24,8 @@ export const taskGroupCases: readonly TaskCase[] = [
           "group",
           "g",
           [
-            [
-              "groupSpawn",
-              "g",
-              "a",
-              [
-                ["turns", 1],
-                ["return", 1],
-              ],
-            ],
-            [
-              "groupSpawn",
-              "g",
-              "b",
-              [
-                ["turns", 4],
-                ["return", 2],
-              ],
-            ],
+            ["groupSpawn", "g", "a", block(["turns", 1], ["return", 1])],
+            ["groupSpawn", "g", "b", block(["turns", 4], ["return", 2])],
           ],
         ],
         ["result", "a"],
@@ -97,15 +73,7 @@ export const taskGroupCases: readonly TaskCase[] = [
           "g",
           [
             ["groupSpawn", "g", "a", [idle]],
-            [
-              "groupSpawn",
-              "g",
-              "b",
-              [
-                ["turns", 5],
-                ["return", "whole"],
-              ],
-            ],
+            ["groupSpawn", "g", "b", block(["turns", 5], ["return", "whole"])],
             ["turns", 1],
             ["cancel", "a"],
           ],
@@ -170,16 +138,7 @@ export const taskGroupCases: readonly TaskCase[] = [
         [
           "spawn",
           "parent",
-          [
-            [
-              "group",
-              "g",
-              [
-                ["groupSpawn", "g", "a", [idle]],
-                ["groupSpawn", "g", "b", [idle]],
-              ],
-            ],
-          ],
+          [["group", "g", block(["groupSpawn", "g", "a", [idle]], ["groupSpawn", "g", "b", [idle]])]],
         ],
         ["turns", 3],
         ["cancel", "parent", "enough"],
@@ -253,16 +212,7 @@ export const taskGroupCases: readonly TaskCase[] = [
     id: "test_taskgroup_10",
     about: "TaskGroup cancels tasks that have not started when its body fails: they never run",
     script: {
-      main: [
-        [
-          "group",
-          "g",
-          [
-            ["groupSpawn", "g", "a", [["log", "ran"]]],
-            ["raise", "body"],
-          ],
-        ],
-      ],
+      main: [["group", "g", block(["groupSpawn", "g", "a", [["log", "ran"]]], ["raise", "body"])]],
     },
     seesInOrder: [
       ["main", "groupSpawn", null],
@@ -294,16 +244,7 @@ export const taskGroupCases: readonly TaskCase[] = [
         [
           "spawn",
           "parent",
-          [
-            [
-              "group",
-              "outer",
-              [
-                ["groupSpawn", "outer", "o", [idle]],
-                ["group", "g", [failingLast("a"), idle]],
-              ],
-            ],
-          ],
+          [["group", "outer", block(["groupSpawn", "outer", "o", [idle]], ["group", "g", [failingLast("a"), idle]])]],
         ],
         ["turns", 3],
         ["cancel", "parent"],
@@ -325,15 +266,7 @@ export const taskGroupCases: readonly TaskCase[] = [
           "group",
           "outer",
           [
-            [
-              "groupSpawn",
-              "outer",
-              "o",
-              [
-                ["turns", 2],
-                ["raise", "o"],
-              ],
-            ],
+            ["groupSpawn", "outer", "o", block(["turns", 2], ["raise", "o"])],
             ["group", "g", [["groupSpawn", "g", "a", [idle]]]],
           ],
         ],
@@ -349,16 +282,7 @@ export const taskGroupCases: readonly TaskCase[] = [
     id: "test_taskgroup_14",
     about: "TaskGroup cancels its tasks when the group inside it fails",
     script: {
-      main: [
-        [
-          "group",
-          "outer",
-          [
-            ["groupSpawn", "outer", "o", [idle]],
-            ["group", "g", [failing("a")]],
-          ],
-        ],
-      ],
+      main: [["group", "outer", block(["groupSpawn", "outer", "o", [idle]], ["group", "g", [failing("a")]])]],
     },
     seesInOrder: [
       ["main", "group", grouped(raised("Boom", "a"))],
@@ -479,21 +403,7 @@ export const taskGroupCases: readonly TaskCase[] = [
     about: "TaskGroup.createTask() can be called by its own tasks after the body has ended",
     script: {
       main: [
-        [
-          "group",
-          "g",
-          [
-            [
-              "groupSpawn",
-              "g",
-              "root",
-              [
-                ["turns", 1],
-                ["groupSpawn", "g", "leaf", [["turns", 2]]],
-              ],
-            ],
-          ],
-        ],
+        ["group", "g", [["groupSpawn", "g", "root", block(["turns", 1], ["groupSpawn", "g", "leaf", [["turns", 2]]])]]],
         ["state", "leaf"],
       ],
     },
@@ -516,16 +426,7 @@ export const taskGroupCases: readonly TaskCase[] = [
               "groupSpawn",
               "g",
               "hydra",
-              [
-                [
-                  "repeat",
-                  50,
-                  [
-                    ["groupSpawn", "g", "head", [["turns", 100]]],
-                    ["turns", 1],
-                  ],
-                ],
-              ],
+              [["repeat", 50, block(["groupSpawn", "g", "head", [["turns", 100]]], ["turns", 1])]],
             ],
             failing("hercules", 5),
           ],
@@ -634,15 +535,7 @@ export const taskGroupCases: readonly TaskCase[] = [
               "group",
               "outer",
               [
-                [
-                  "groupSpawn",
-                  "outer",
-                  "o",
-                  [
-                    ["turns", 2],
-                    ["raise", "o"],
-                  ],
-                ],
+                ["groupSpawn", "outer", "o", block(["turns", 2], ["raise", "o"])],
                 ["try", [["group", "g", [failing("a", 2), idle]]], { on: "error", do: [["cancellingMe"]] }, null],
                 ["turns", 1],
               ],
@@ -727,15 +620,7 @@ export const taskGroupCases: readonly TaskCase[] = [
               "group",
               "g",
               [
-                [
-                  "groupSpawn",
-                  "g",
-                  "a",
-                  [
-                    ["turns", 2],
-                    ["raise", "a"],
-                  ],
-                ],
+                ["groupSpawn", "g", "a", block(["turns", 2], ["raise", "a"])],
                 ["raise", "body"],
               ],
             ],
@@ -823,15 +708,7 @@ export const taskGroupCases: readonly TaskCase[] = [
       objects: { g: ["TaskGroup"] },
       main: [
         ["groupCancel", "g"],
-        [
-          "group",
-          "g",
-          [
-            ["log", "runs"],
-            ["turns", 1],
-            ["log", "never"],
-          ],
-        ],
+        ["group", "g", block(["log", "runs"], ["turns", 1], ["log", "never"])],
         ["cancellingMe"],
       ],
     },
@@ -949,14 +826,7 @@ export const taskGroupCases: readonly TaskCase[] = [
           "spawn",
           "parent",
           [
-            [
-              "group",
-              "g",
-              [
-                ["groupSpawn", "g", "a", untilCancelled([["turns", 5]])],
-                ["turns", 1],
-              ],
-            ],
+            ["group", "g", block(["groupSpawn", "g", "a", untilCancelled([["turns", 5]])], ["turns", 1])],
             ["log", "never"],
           ],
         ],

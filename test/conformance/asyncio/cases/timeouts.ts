@@ -1,5 +1,5 @@
 /** timeout and timeoutAt: the semantics that CPython's test_timeouts holds. */
-import { cancelled, grouped, LONG, raised, type TaskCase, untilCancelled } from "./case.ts";
+import { block, cancelled, grouped, LONG, raised, type TaskCase, untilCancelled } from "./case.ts";
 
 const expired = raised("TimeoutError");
 
@@ -21,15 +21,7 @@ export const timeoutCases: readonly TaskCase[] = [
     script: {
       main: [
         ["delay", 2],
-        [
-          "timeoutAt",
-          "t",
-          3,
-          [
-            ["when", "t"],
-            ["delay", LONG],
-          ],
-        ],
+        ["timeoutAt", "t", 3, block(["when", "t"], ["delay", LONG])],
       ],
     },
     seesInOrder: [
@@ -144,15 +136,7 @@ export const timeoutCases: readonly TaskCase[] = [
     about: "timeout(null) never expires",
     script: {
       main: [
-        [
-          "timeout",
-          "t",
-          null,
-          [
-            ["when", "t"],
-            ["delay", 50],
-          ],
-        ],
+        ["timeout", "t", null, block(["when", "t"], ["delay", 50])],
         ["expired", "t"],
       ],
     },
@@ -167,15 +151,7 @@ export const timeoutCases: readonly TaskCase[] = [
     about: "timeoutAt(null) never expires",
     script: {
       main: [
-        [
-          "timeoutAt",
-          "t",
-          null,
-          [
-            ["when", "t"],
-            ["delay", 50],
-          ],
-        ],
+        ["timeoutAt", "t", null, block(["when", "t"], ["delay", 50])],
         ["expired", "t"],
       ],
     },
@@ -189,17 +165,7 @@ export const timeoutCases: readonly TaskCase[] = [
     id: "test_timeout_zero",
     about: "timeout(0) cancels the first wait",
     script: {
-      main: [
-        [
-          "timeout",
-          "t",
-          0,
-          [
-            ["log", "runs"],
-            ["delay", LONG],
-          ],
-        ],
-      ],
+      main: [["timeout", "t", 0, block(["log", "runs"], ["delay", LONG])]],
     },
     seesInOrder: [
       ["main", "log", "runs"],
@@ -211,17 +177,7 @@ export const timeoutCases: readonly TaskCase[] = [
     id: "test_timeout_zero_sleep_zero",
     about: "timeout(0) cancels a wait of one turn of the loop",
     script: {
-      main: [
-        [
-          "timeout",
-          "t",
-          0,
-          [
-            ["turns", 1],
-            ["log", "never"],
-          ],
-        ],
-      ],
+      main: [["timeout", "t", 0, block(["turns", 1], ["log", "never"])]],
     },
     seesInOrder: [
       ["main", "turns", cancelled],
@@ -234,16 +190,7 @@ export const timeoutCases: readonly TaskCase[] = [
     script: {
       main: [
         ["delay", 100],
-        [
-          "timeoutAt",
-          "t",
-          -50,
-          [
-            ["when", "t"],
-            ["turns", 1],
-            ["log", "never"],
-          ],
-        ],
+        ["timeoutAt", "t", -50, block(["when", "t"], ["turns", 1], ["log", "never"])],
       ],
     },
     seesInOrder: [
@@ -474,15 +421,7 @@ export const timeoutCases: readonly TaskCase[] = [
           [
             ["cancelMe"],
             ["try", [["turns", 1]], { on: "cancel", do: [] }, null],
-            [
-              "timeout",
-              "t",
-              8,
-              [
-                ["cancelMe", "again"],
-                ["delay", LONG],
-              ],
-            ],
+            ["timeout", "t", 8, block(["cancelMe", "again"], ["delay", LONG])],
           ],
         ],
         ["try", [["await", ["ref", "task"]]], { on: "all", do: [] }, null],

@@ -1,5 +1,5 @@
 /** waitFor: the semantics that CPython's test_waitfor holds. */
-import { cancelled, LONG, raised, type TaskCase, untilCancelled } from "./case.ts";
+import { block, cancelled, LONG, raised, type TaskCase, untilCancelled } from "./case.ts";
 
 const expired = raised("TimeoutError");
 
@@ -91,24 +91,7 @@ export const waitForCases: readonly TaskCase[] = [
     id: "test_wait_for",
     about: "waitFor() gives the result that comes in time",
     script: {
-      main: [
-        [
-          "await",
-          [
-            "waitFor",
-            [
-              "coro",
-              "inner",
-              [
-                ["delay", 2],
-                ["return", "in time"],
-              ],
-            ],
-            5,
-          ],
-        ],
-        ["time"],
-      ],
+      main: [["await", ["waitFor", ["coro", "inner", block(["delay", 2], ["return", "in time"])], 5]], ["time"]],
     },
     seesInOrder: [
       ["main", "await", "in time"],
@@ -119,23 +102,7 @@ export const waitForCases: readonly TaskCase[] = [
     id: "test_wait_for_blocking",
     about: "waitFor() without a limit waits as long as it takes",
     script: {
-      main: [
-        [
-          "await",
-          [
-            "waitFor",
-            [
-              "coro",
-              "inner",
-              [
-                ["delay", 1000],
-                ["return", "late"],
-              ],
-            ],
-            null,
-          ],
-        ],
-      ],
+      main: [["await", ["waitFor", ["coro", "inner", block(["delay", 1000], ["return", "late"])], null]]],
     },
     seesInOrder: [["main", "await", "late"]],
   },
@@ -188,14 +155,7 @@ export const waitForCases: readonly TaskCase[] = [
     about: "waitFor() waits until the cancelled task has cleaned up",
     script: {
       main: [
-        [
-          "spawn",
-          "inner",
-          untilCancelled([
-            ["delay", 7],
-            ["log", "clean"],
-          ]),
-        ],
+        ["spawn", "inner", untilCancelled(block(["delay", 7], ["log", "clean"]))],
         ["try", [["await", ["waitFor", ["ref", "inner"], 2]]], { on: "error", do: [["time"]] }, null],
       ],
     },
@@ -210,14 +170,7 @@ export const waitForCases: readonly TaskCase[] = [
     about: "waitFor() with no time waits until the cancelled task has cleaned up",
     script: {
       main: [
-        [
-          "spawn",
-          "inner",
-          untilCancelled([
-            ["delay", 7],
-            ["log", "clean"],
-          ]),
-        ],
+        ["spawn", "inner", untilCancelled(block(["delay", 7], ["log", "clean"]))],
         ["turns", 1],
         ["try", [["await", ["waitFor", ["ref", "inner"], 0]]], { on: "error", do: [["time"]] }, null],
       ],
@@ -271,14 +224,7 @@ export const waitForCases: readonly TaskCase[] = [
     about: "waitFor() passes a cancellation on, and waits for what comes of it",
     script: {
       main: [
-        [
-          "spawn",
-          "inner",
-          untilCancelled([
-            ["turns", 3],
-            ["log", "clean"],
-          ]),
-        ],
+        ["spawn", "inner", untilCancelled(block(["turns", 3], ["log", "clean"]))],
         ["spawn", "outer", [["await", ["waitFor", ["ref", "inner"], 60]]]],
         ["turns", 2],
         ["cancel", "outer"],
@@ -333,14 +279,7 @@ export const waitForCases: readonly TaskCase[] = [
     about: "waitFor() with no time leaves what is shielded going on",
     script: {
       main: [
-        [
-          "spawn",
-          "inner",
-          [
-            ["delay", 3],
-            ["return", "saved"],
-          ],
-        ],
+        ["spawn", "inner", block(["delay", 3], ["return", "saved"])],
         [
           "try",
           [["await", ["waitFor", ["shield", ["ref", "inner"]], 0]]],
@@ -360,26 +299,7 @@ export const waitForCases: readonly TaskCase[] = [
     id: "test_none_timeout",
     about: "waitFor() without a limit gives the result of what is shielded",
     script: {
-      main: [
-        [
-          "await",
-          [
-            "waitFor",
-            [
-              "shield",
-              [
-                "coro",
-                "inner",
-                [
-                  ["delay", 3],
-                  ["return", "saved"],
-                ],
-              ],
-            ],
-            null,
-          ],
-        ],
-      ],
+      main: [["await", ["waitFor", ["shield", ["coro", "inner", block(["delay", 3], ["return", "saved"])]], null]]],
     },
     seesInOrder: [["main", "await", "saved"]],
   },
@@ -388,14 +308,7 @@ export const waitForCases: readonly TaskCase[] = [
     about: "waitFor() leaves what is shielded going on when the time is over",
     script: {
       main: [
-        [
-          "spawn",
-          "inner",
-          [
-            ["delay", 9],
-            ["return", "saved"],
-          ],
-        ],
+        ["spawn", "inner", block(["delay", 9], ["return", "saved"])],
         [
           "try",
           [["await", ["waitFor", ["shield", ["ref", "inner"]], 2]]],
