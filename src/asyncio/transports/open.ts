@@ -2,7 +2,11 @@
 
 /** A connection or a server. */
 export interface Openable {
-  /** Closes it immediately. */
+  /**
+   * Closes it immediately.
+   *
+   * @internal - As in the classes, so that their declarations fit this one.
+   */
   _endNow(): void;
   toString(): string;
 }
