@@ -21,7 +21,7 @@ import { build, fail, PORTABLE_TESTS, say, TEST_OPTIONS, testFiles } from "./sup
 
 /** These take the package apart, or ask the compiler, Python or other programs: npm test has done it. */
 const ONCE_ONLY_TESTS = ["conformance", "docs", "interop", "package", "programs", "types"];
-const TIME_LIMIT = 5 * 60 * 1000; // milliseconds, for all tests on one runtime
+const TIME_LIMIT = 10 * 60 * 1000; // milliseconds, for all tests on one runtime
 /** What a runner prints about a test that passed, or about what it is going to do. */
 const UNREMARKABLE = /^\s*(?:✔|▶|\(pass\)|$)|\.\.\.(?: ok.*)?$/;
 const LINES_SHOWN = 200; // of the rest, where a runtime failed
