@@ -4,7 +4,8 @@
  *     npm test                           all of them
  *     npm test -- streams queues         those with "streams" or "queues" in the path
  *     npm test -- --test-name-pattern=X  options of node's test runner pass through
- *     npm run coverage                   the portable ones, with coverage of src and its thresholds (.c8rc.json)
+ *     npm run coverage                   the portable ones and that of the command line, with coverage of src and its
+ *                                        thresholds (.c8rc.json)
  */
 import { obtainRuntime } from "./obtain.mjs";
 import { build, commandOf, fail, PORTABLE_TESTS, run, say, TEST_OPTIONS, testFiles } from "./support.mjs";
@@ -15,7 +16,9 @@ const options = args.filter((arg) => arg.startsWith("--") && arg !== "--coverage
 const filters = args.filter((arg) => !arg.startsWith("--"));
 
 build();
-const files = testFiles({ takes: (folder) => !isCoverage || PORTABLE_TESTS.includes(folder), filters });
+const files = isCoverage
+  ? [...testFiles({ takes: (folder) => PORTABLE_TESTS.includes(folder) }), "build/test/programs/cli.test.js"]
+  : testFiles({ filters });
 if (files.length === 0) {
   // Without files node would look for tests by itself, in node_modules too.
   fail(`there is no test file${filters.length > 0 ? ` with ${filters.join(" or ")} in its path` : ""}`);

@@ -451,7 +451,9 @@ return results`,
           await exec("/usr/bin/env", [], { stdout: PIPE, stderr, env: { A: "1 2" }, cwd: "/" }),
           await exec("/bin/pwd", [], { stdout: PIPE, stderr, cwd: "/usr" }),
         ]) {
-          results.push(text((await p.communicate())[0]));
+          const output = text((await p.communicate())[0]);
+          // Under npm run coverage, Node itself passes this variable on to every child process.
+          results.push(output?.replace(/^NODE_V8_COVERAGE=.*\n/m, "") ?? null);
         }
       }
       return results;
