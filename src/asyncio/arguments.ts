@@ -4,6 +4,7 @@
  * A message reads "NAME must be WHAT, got VALUE". NAME is the name of an option, or an argument after its function, as
  * in "sleep(): delay".
  */
+import { Buffer } from "node:buffer";
 import { isContext } from "../contextvars/context.ts";
 import { checkAttached } from "../contextvars/detached.ts";
 import { ValueError } from "../errors.ts";
@@ -145,4 +146,15 @@ export function addressOrOptions<A, O>(given: unknown, options: O): { value: A |
     return { value: undefined, options: given as O };
   }
   return { value: (given as A | null | undefined) ?? undefined, options };
+}
+
+/** Returns the data as bytes, a string as UTF-8. */
+export function toBytes(method: string, data: Uint8Array | string): Uint8Array {
+  if (typeof data === "string") {
+    return Buffer.from(data);
+  }
+  if (data instanceof Uint8Array) {
+    return data;
+  }
+  throw new TypeError(`${method} needs bytes (a Uint8Array) or a string, got ${repr(data)}`);
 }

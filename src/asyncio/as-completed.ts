@@ -1,12 +1,12 @@
 import { TimeoutError } from "../errors.ts";
 import { safeRepr } from "../repr.ts";
 import { checkOptions, checkSeconds } from "./arguments.ts";
+import { quiet } from "./async-stacks.ts";
 import { WhenAwaited } from "./awaited.ts";
 import { type Awaitable, type AwaitedResult, ensureFuture } from "./ensure-future.ts";
 import { callLater } from "./events.ts";
 import { type Future, isfuture } from "./futures.ts";
 import { Queue } from "./queues.ts";
-import { quiet } from "./waits.ts";
 
 /** The queue from which `asCompleted()` takes results. */
 class CompletedQueue<T> extends Queue<T> {

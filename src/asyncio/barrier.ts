@@ -3,10 +3,10 @@ import { knowMethodsOf } from "../contextvars/detached.ts";
 import { ValueError } from "../errors.ts";
 import { addressOf, className, inspectCustom } from "../repr.ts";
 import { checkFunction, checkWholeNumber } from "./arguments.ts";
+import { quiet } from "./async-stacks.ts";
 import { ReportedUnlessAwaited } from "./awaited.ts";
 import { BrokenBarrierError } from "./exceptions.ts";
 import { Condition } from "./locks.ts";
-import { quiet } from "./waits.ts";
 
 /** The Condition of a Barrier; messages name its waits as the Barrier's. */
 class BarrierCondition extends Condition {

@@ -6,7 +6,7 @@
 import { TimeoutError, ValueError } from "../errors.ts";
 import { errorName, safeRepr } from "../repr.ts";
 import { checkBooleans, checkFunction, checkOptions, checkSeconds } from "./arguments.ts";
-import { fromCallback } from "./async-stacks.ts";
+import { fromCallback, quiet, rejected } from "./async-stacks.ts";
 import { ReportedUnlessAwaited } from "./awaited.ts";
 import { createTask } from "./create-task.ts";
 import { type Awaitable, type AwaitedResult, ensureFuture } from "./ensure-future.ts";
@@ -15,7 +15,6 @@ import { type CancelMessage, cancelledError, isCancelled } from "./exceptions.ts
 import { Future, InnerFuture, isfuture } from "./futures.ts";
 import { currentTask, type Task } from "./tasks.ts";
 import { timeout as timeoutAfter } from "./timeouts.ts";
-import { quiet, rejected } from "./waits.ts";
 
 /** Options of {@linkcode gather}. */
 export interface GatherOptions {

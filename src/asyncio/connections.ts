@@ -16,7 +16,7 @@ import {
   checkSecondsFromZero,
   checkWholeNumber,
 } from "./arguments.ts";
-import { fromCallback } from "./async-stacks.ts";
+import { fromCallback, noop, quiet } from "./async-stacks.ts";
 import { ReportedUnlessAwaited } from "./awaited.ts";
 import type { BaseProtocol } from "./protocols/protocols.ts";
 import { ON_BUN } from "./runtime.ts";
@@ -40,7 +40,7 @@ import {
   tlsRequest,
 } from "./transports/tls.ts";
 import type { Transport } from "./transports/transport.ts";
-import { noop, quiet, Wait } from "./waits.ts";
+import { Wait } from "./waits.ts";
 
 /** A connected socket, any two-way stream, or a file descriptor of a connected socket. */
 export type ConnectedSocket = Socket | Duplex | { readonly fd: number };

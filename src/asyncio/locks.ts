@@ -9,11 +9,12 @@ import { knowMethodsOf } from "../contextvars/detached.ts";
 import { RuntimeError } from "../errors.ts";
 import { className, inspectCustom, repr } from "../repr.ts";
 import { checkFunction, checkNoArguments } from "./arguments.ts";
+import { quiet } from "./async-stacks.ts";
 import { ReportedUnlessAwaited } from "./awaited.ts";
 import { isCancelled, isThenable } from "./exceptions.ts";
 import { described, Holdable } from "./holdable.ts";
 import { Waiter, Waiters } from "./waiters.ts";
-import { quiet, type WaitingTask, waitingTask } from "./waits.ts";
+import { type WaitingTask, waitingTask } from "./waits.ts";
 
 /**
  * Lets one task through at a time, in the order of their `acquire()` calls.

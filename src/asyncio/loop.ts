@@ -2,6 +2,7 @@
 
 import { inspectCustom, repr } from "../repr.ts";
 import { checkBooleans, checkFunction, checkOptions } from "./arguments.ts";
+import { quiet } from "./async-stacks.ts";
 import {
   type AcceptedSocketOptions,
   type ConnectedSocket,
@@ -32,7 +33,6 @@ import type { ByteSink } from "./transports/sinks.ts";
 import type { ByteSource } from "./transports/sources.ts";
 import type { SSLContext, TlsOptions } from "./transports/tls.ts";
 import type { ReadTransport, Transport, Upgradable, WriteTransport } from "./transports/transport.ts";
-import { quiet } from "./waits.ts";
 
 /** Options of `loop.startTls()`. */
 interface StartTlsOptions extends TlsOptions {

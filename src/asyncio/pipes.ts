@@ -1,5 +1,5 @@
 /** `loop.connectReadPipe()` and `loop.connectWritePipe()`: streams other than sockets, for protocols. */
-import { copyContext } from "../contextvars/context.ts";
+import { type Context, copyContext } from "../contextvars/context.ts";
 import { checkFunction } from "./arguments.ts";
 import { ReportedUnlessAwaited } from "./awaited.ts";
 import type { BaseProtocol } from "./protocols/protocols.ts";
@@ -13,13 +13,11 @@ export function connectReadPipe<P extends BaseProtocol>(
   protocolFactory: () => P,
   pipe: ByteSource,
 ): Promise<[ReadTransport, P]> {
-  const connect = async (): Promise<[ReadTransport, P]> => {
-    checkFunction("connectReadPipe()", protocolFactory);
-    const context = copyContext();
-    const protocol = context.run(protocolFactory);
-    return [new ReadPipeTransport("connectReadPipe()", pipe, protocol, context), protocol];
-  };
-  return new ReportedUnlessAwaited(connect());
+  return connected(
+    "connectReadPipe()",
+    protocolFactory,
+    (...given): ReadTransport => new ReadPipeTransport("connectReadPipe()", pipe, ...given),
+  );
 }
 
 /** `loop.connectWritePipe()`. */
@@ -27,11 +25,24 @@ export function connectWritePipe<P extends BaseProtocol>(
   protocolFactory: () => P,
   pipe: ByteSink,
 ): Promise<[WriteTransport, P]> {
-  const connect = async (): Promise<[WriteTransport, P]> => {
-    checkFunction("connectWritePipe()", protocolFactory);
+  return connected(
+    "connectWritePipe()",
+    protocolFactory,
+    (...given): WriteTransport => new WritePipeTransport("connectWritePipe()", pipe, ...given),
+  );
+}
+
+/** Creates the protocol in a copy of the current Context, in which its transport then calls it. */
+function connected<T, P extends BaseProtocol>(
+  caller: string,
+  protocolFactory: () => P,
+  open: (protocol: P, context: Context) => T,
+): Promise<[T, P]> {
+  const connect = async (): Promise<[T, P]> => {
+    checkFunction(caller, protocolFactory);
     const context = copyContext();
     const protocol = context.run(protocolFactory);
-    return [new WritePipeTransport("connectWritePipe()", pipe, protocol, context), protocol];
+    return [open(protocol, context), protocol];
   };
   return new ReportedUnlessAwaited(connect());
 }

@@ -9,11 +9,11 @@ import { knowMethodsOf } from "../contextvars/detached.ts";
 import { ValueError } from "../errors.ts";
 import { addressOf, className, inspectCustom, repr } from "../repr.ts";
 import { notHandedOver } from "./arguments.ts";
+import { quiet, rejected } from "./async-stacks.ts";
 import { isThenable, QueueEmpty, QueueFull, QueueShutDown } from "./exceptions.ts";
 import { Event } from "./locks.ts";
 import { Fifo, Heap, Lifo, type Store } from "./queue-stores.ts";
 import { Waiter, Waiters } from "./waiters.ts";
-import { quiet, rejected } from "./waits.ts";
 
 /**
  * Passes items between tasks, first in, first out.

@@ -1,11 +1,11 @@
 /** relay: passes the data of two connections to each other. */
 import { repr } from "../repr.ts";
+import { quiet } from "./async-stacks.ts";
 import { gather } from "./combinators.ts";
 import { createTask } from "./create-task.ts";
 import type { ReadBuffer, Taker } from "./streams/read-buffer.ts";
 import { StreamReader } from "./streams/reader.ts";
 import { StreamWriter } from "./streams/writer.ts";
-import { quiet } from "./waits.ts";
 
 /** The reader and the writer of a connection, or of two pipes used as one. */
 export type StreamPair = readonly [reader: StreamReader, writer: StreamWriter];

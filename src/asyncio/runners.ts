@@ -10,6 +10,7 @@ import { type Context, copyContext } from "../contextvars/context.ts";
 import { knowMethodsOf } from "../contextvars/detached.ts";
 import { RuntimeError } from "../errors.ts";
 import { checkBooleans, checkContext, checkFunction, checkOptions } from "./arguments.ts";
+import { noop, quiet } from "./async-stacks.ts";
 import { gather } from "./combinators.ts";
 import { createTask } from "./create-task.ts";
 import { isDebug, setDebug } from "./debug/debug.ts";
@@ -20,7 +21,6 @@ import { type EventLoop, getRunningLoop } from "./loop.ts";
 import { catchInterrupt, exitIfInterruptUncaught } from "./signals.ts";
 import { leaveProcesses, type Process, runningProcesses } from "./subprocess.ts";
 import { allTasks, currentTask, type Task } from "./tasks.ts";
-import { noop, quiet } from "./waits.ts";
 
 /** Options of {@linkcode Runner} and {@linkcode run}. */
 export interface RunnerOptions {

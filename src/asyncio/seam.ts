@@ -11,6 +11,7 @@ export {
   checkSeconds,
   checkWholeNumber,
 } from "./arguments.ts";
+export { quiet } from "./async-stacks.ts";
 export { ReportedUnlessAwaited } from "./awaited.ts";
 export { type Clock, realClock, replaceClock } from "./clock.ts";
 export { streamsOver } from "./connections.ts";
@@ -18,7 +19,7 @@ export { tasksReport } from "./debug/report.ts";
 export { TimerHandle } from "./events.ts";
 export { isIdle } from "./ready.ts";
 export { isRunnerActive } from "./runners.ts";
-export { type ServerOptions, settingsOf } from "./servers/options.ts";
+export { PORTLESS_OPTIONS, type ServerOptions, settingsOf } from "./servers/options.ts";
 export { streamProtocols } from "./servers/start.ts";
 export { READER_OPTIONS, readerWith } from "./streams/reader-options.ts";
 export { alarmed, dropTimers, nextMoment } from "./timers.ts";
@@ -26,4 +27,4 @@ export { Listener } from "./transports/listen.ts";
 export { collectOpen, type Openable } from "./transports/open.ts";
 export { systemError } from "./transports/os-errors.ts";
 export { HIGH_WATER } from "./transports/sender.ts";
-export { collectOutsideFutures, quiet, type Wait, WaitOn } from "./waits.ts";
+export { collectOutsideFutures, type Wait, WaitOn } from "./waits.ts";

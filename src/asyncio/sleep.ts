@@ -1,6 +1,7 @@
 import { checkSeconds, notHandedOver } from "./arguments.ts";
+import { rejected } from "./async-stacks.ts";
 import { isThenable } from "./exceptions.ts";
-import { rejected, Sleep, Yield } from "./waits.ts";
+import { Sleep, Yield } from "./waits.ts";
 
 /**
  * Waits for the given time, in seconds, while other tasks, input and output continue. 0 waits for one turn of the loop.

@@ -15,6 +15,7 @@ import {
   ValueError,
 } from "../errors.ts";
 import { inspectCustom, repr } from "../repr.ts";
+import { quiet } from "./async-stacks.ts";
 import { gather } from "./combinators.ts";
 import { sleep } from "./sleep.ts";
 import { checkedLimit } from "./streams/read-arguments.ts";
@@ -29,7 +30,7 @@ import {
 } from "./subprocess-options.ts";
 import { nodeChildProcess, nodeFs } from "./transports/on-demand.ts";
 import { eventError, systemError, toOSError } from "./transports/os-errors.ts";
-import { quiet, type Wait, WaitOn } from "./waits.ts";
+import { type Wait, WaitOn } from "./waits.ts";
 
 /** The result of `communicate()`: the output and the error output, each `null` if it is not a pipe. */
 export type Communicated = [stdout: Buffer | null, stderr: Buffer | null];

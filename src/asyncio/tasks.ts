@@ -19,7 +19,7 @@ import { currentFlow, Flow, moveIntoFlow, runInFlow } from "../contextvars/curre
 import { knowMethodsOf } from "../contextvars/detached.ts";
 import { RuntimeError } from "../errors.ts";
 import { functionName, nameOf, repr } from "../repr.ts";
-import { fromCallback } from "./async-stacks.ts";
+import { fromCallback, quiet } from "./async-stacks.ts";
 import { hasBrand, TASK } from "./brands.ts";
 import { taskCancelled, taskCreated, taskDone, taskStarted } from "./debug/channels.ts";
 import { isDebug, warn } from "./debug/debug.ts";
@@ -37,7 +37,7 @@ import {
 } from "./exceptions.ts";
 import { Future } from "./futures.ts";
 import { soon } from "./ready.ts";
-import { type Cancellable, quiet, waitingTask, whenSettled, Yield } from "./waits.ts";
+import { type Cancellable, waitingTask, whenSettled, Yield } from "./waits.ts";
 import { stopWatching, watch, watchedTasks } from "./watched-tasks.ts";
 
 /** Options of {@linkcode createTask}. */

@@ -19,8 +19,6 @@ import { type Ready, soon } from "./ready.ts";
 import { ON_BUN } from "./runtime.ts";
 import { addTimer, nextTimerOrder, removeTimer, type Timer, time } from "./timers.ts";
 
-export { noop, quiet, rejected } from "./async-stacks.ts";
-
 /** A wait that a cancelled task has to end. */
 export interface Cancellable {
   /** Describes what is waited for, for messages; `null` if it has no description. */

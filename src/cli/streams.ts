@@ -33,7 +33,7 @@ export async function echo(place: Place, options: asyncio.StartServerOptions): P
   const server = await listen(
     async function echoes(reader, writer) {
       try {
-        for (let data = await reader.read(65_536); data.length > 0; data = await reader.read(65_536)) {
+        for await (const data of reader.chunks()) {
           await writer.send(data);
         }
       } catch (error) {
@@ -107,7 +107,7 @@ async function talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter):
     writer.writeEof();
   });
   try {
-    for (let data = await reader.read(65_536); data.length > 0; data = await reader.read(65_536)) {
+    for await (const data of reader.chunks()) {
       if (!process.stdout.write(data)) {
         await new Promise((resolve) => process.stdout.once("drain", resolve));
       }

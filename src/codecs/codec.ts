@@ -1,6 +1,6 @@
 /** Codec: the interface of codecs, and helpers that the codecs of this entry point share. */
-import { Buffer } from "node:buffer";
-import { checkOptions } from "../asyncio/arguments.ts";
+import type { Buffer } from "node:buffer";
+import { checkOptions, toBytes } from "../asyncio/arguments.ts";
 import { LimitOverrunError, ValueError } from "../asyncio/index.ts";
 import { repr } from "../repr.ts";
 
@@ -117,13 +117,7 @@ export function checkCodecOptions(codec: string, options: object, known: readonl
 
 /** Returns the bytes of the argument of `send()`. */
 export function bytesOf(item: Uint8Array | string): Uint8Array {
-  if (typeof item === "string") {
-    return Buffer.from(item);
-  }
-  if (!(item instanceof Uint8Array)) {
-    throw new TypeError(`send() needs a Uint8Array or a string, got ${repr(item)}`);
-  }
-  return item;
+  return toBytes("send()", item);
 }
 
 /** The error for an invalid head. */

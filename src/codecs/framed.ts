@@ -1,6 +1,7 @@
 /** framed(): receiving and sending frames over a reader and a writer. */
+
+import { quiet, rejected } from "../asyncio/async-stacks.ts";
 import { StreamReader, StreamWriter } from "../asyncio/index.ts";
-import { quiet, rejected } from "../asyncio/waits.ts";
 import { RuntimeError } from "../errors.ts";
 import { repr } from "../repr.ts";
 import { type Codec, checkedLimit, checkedOnOverrun } from "./codec.ts";

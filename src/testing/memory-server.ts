@@ -12,6 +12,7 @@ import {
   checkFunction,
   checkOptions,
   Listener,
+  PORTLESS_OPTIONS,
   quiet,
   READER_OPTIONS,
   type ServerOptions,
@@ -29,15 +30,6 @@ export interface MemoryServerOptions
     >,
     ReaderOptions,
     MemoryOptions {}
-
-const SERVER_OPTIONS = [
-  "ssl",
-  "sslHandshakeTimeout",
-  "sslShutdownTimeout",
-  "startServing",
-  "maxConnections",
-  "idleTimeout",
-] as const;
 
 /** Options of {@linkcode MemoryServer.connect}: those of `openConnection()` that have a meaning without an address. */
 export type MemoryConnectOptions = Pick<
@@ -132,7 +124,7 @@ export class MemoryServer extends Server {
  * ```
  */
 export function memoryServer(clientConnectedCb: ClientConnectedCb, options: MemoryServerOptions = {}): MemoryServer {
-  checkOptions("memoryServer()", options, [...SERVER_OPTIONS, ...READER_OPTIONS, ...MEMORY_OPTIONS]);
+  checkOptions("memoryServer()", options, [...PORTLESS_OPTIONS, ...READER_OPTIONS, ...MEMORY_OPTIONS]);
   checkFunction("memoryServer()", clientConnectedCb);
   const wire = wireOptions("memoryServer()", options);
   const settings = settingsOf(streamProtocols("memoryServer()", clientConnectedCb, options), options);

@@ -6,8 +6,12 @@
 import { type Channel, channel } from "node:diagnostics_channel";
 import { debuglog, inspect } from "node:util";
 
+const all: Channel[] = [];
+
 function named(name: string): Channel {
-  return channel(`contextvars:asyncio:${name}`);
+  const made = channel(`contextvars:asyncio:${name}`);
+  all.push(made);
+  return made;
 }
 
 export const taskCreated: Channel = named("task:created");
@@ -23,22 +27,6 @@ export const writingPaused: Channel = named("writing:paused");
 export const writingResumed: Channel = named("writing:resumed");
 export const serverListening: Channel = named("server:listening");
 export const serverClosed: Channel = named("server:closed");
-
-const all = [
-  taskCreated,
-  taskStarted,
-  taskDone,
-  taskCancelled,
-  stepSlow,
-  connectionMade,
-  connectionLost,
-  readingPaused,
-  readingResumed,
-  writingPaused,
-  writingResumed,
-  serverListening,
-  serverClosed,
-];
 
 /**
  * Publishes the message to all subscribers. Callers on hot paths check `hasSubscribers` before they create the message.

@@ -5,9 +5,9 @@
  * on request, by the probe of `async-stacks`.
  */
 import { addressOf, repr } from "../../repr.ts";
+import { quiet } from "../async-stacks.ts";
 import { type Future, isfuture } from "../futures.ts";
 import { currentTask, isTask } from "../tasks.ts";
-import { quiet } from "../waits.ts";
 import {
   checkedLimit,
   type FrameCallGraphEntry,
@@ -127,7 +127,7 @@ function limited(frames: FrameCallGraphEntry[], limit: number | null): FrameCall
 /**
  * Returns the call graph as text; empty if there is neither `future` nor a current task.
  *
- * Python: `asyncio.format_call_graph()`. Differs: gives a promise; has no `depth`.
+ * Python: `asyncio.format_call_graph()`. Differs: returns a promise; has no `depth`.
  *
  * @throws {TypeError} If `future` is neither a Task nor a Future, or `limit` is not a whole number.
  */
@@ -142,7 +142,7 @@ function graphText(graph: FutureCallGraph | null): string {
 /**
  * Prints the call graph.
  *
- * Python: `asyncio.print_call_graph()`. Differs: gives a promise; has no `depth`.
+ * Python: `asyncio.print_call_graph()`. Differs: returns a promise; has no `depth`.
  *
  * @param options - `file` has a `write()`; by default standard output.
  * @throws {TypeError} If `future` is neither a Task nor a Future, or `limit` is not a whole number.

@@ -12,7 +12,7 @@ import {
 /** As `Task.getStack()`. */
 export async function stackOf<T>(task: Task<T>, options: StackOptions): Promise<FrameCallGraphEntry[]> {
   const limit = checkedLimit("getStack()", options);
-  const failure = task.done() && !task.cancelled() ? task.exception() : null;
+  const failure = task._failed ? task.exception() : null;
   const frames =
     failure === null ? await task._frames() : failure instanceof Error ? framesIn(String(failure.stack)) : [];
   return limit === null ? frames.reverse() : frames.reverse().slice(0, Math.max(limit, 0));
@@ -23,7 +23,7 @@ export async function printStackOf<T>(task: Task<T>, options: PrintOptions): Pro
   const limit = checkedLimit("printStack()", options, PRINT_OPTIONS);
   const { file = process.stderr } = options;
   const frames = await task.getStack({ limit });
-  const failure = task.done() && !task.cancelled() ? task.exception() : null;
+  const failure = task._failed ? task.exception() : null;
   const head = failure === null ? `Stack for ${task}` : `Traceback for ${task}`;
   const lines = [
     frames.length === 0 ? `No stack for ${task}` : `${head} (most recent call last):`,

@@ -31,16 +31,17 @@ export interface ServerOptions extends Omit<TlsOptions, "serverHostname"> {
   idleTimeout?: number | undefined;
 }
 
-const COMMON_OPTIONS = [
-  "sock",
-  "backlog",
+/** The options that have a meaning without a port. */
+export const PORTLESS_OPTIONS: readonly string[] = [
   "ssl",
   "sslHandshakeTimeout",
   "sslShutdownTimeout",
   "startServing",
   "maxConnections",
   "idleTimeout",
-] as const;
+];
+
+const COMMON_OPTIONS = ["sock", "backlog", ...PORTLESS_OPTIONS];
 
 /** Options of `loop.createServer()`. */
 export interface CreateServerOptions extends ServerOptions {

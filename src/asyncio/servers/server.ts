@@ -17,7 +17,7 @@ import { knowMethodsOf } from "../../contextvars/detached.ts";
 import { RuntimeError } from "../../errors.ts";
 import { inspectCustom } from "../../repr.ts";
 import { checkFunction } from "../arguments.ts";
-import { fromCallback } from "../async-stacks.ts";
+import { fromCallback, quiet, rejected } from "../async-stacks.ts";
 import { ReportedUnlessAwaited } from "../awaited.ts";
 import { serverClosed, serverListening, tell } from "../debug/channels.ts";
 import { isDebug, warn } from "../debug/debug.ts";
@@ -32,7 +32,7 @@ import { type Listener, ServerSocket } from "../transports/listen.ts";
 import { closed, type Openable, opened } from "../transports/open.ts";
 import { SocketTransport } from "../transports/socket-transport.ts";
 import { startTls } from "../transports/tls.ts";
-import { quiet, rejected, settledFromOutside, type Wait, WaitOn } from "../waits.ts";
+import { settledFromOutside, type Wait, WaitOn } from "../waits.ts";
 import type { ServerSettings } from "./options.ts";
 import { checkedGrace, endHandlers, type HandlerOutcome, type ShutdownOptions } from "./shutdown.ts";
 

@@ -4,6 +4,7 @@ import { runInFlow } from "../../contextvars/current.ts";
 import { ValueError } from "../../errors.ts";
 import { repr } from "../../repr.ts";
 import { addressOrOptions, checkFunction, checkOptions } from "../arguments.ts";
+import { quiet } from "../async-stacks.ts";
 import type { BaseProtocol } from "../protocols/protocols.ts";
 import { READER_OPTIONS, type ReaderOptions, readerWith } from "../streams/reader-options.ts";
 import { type ClientConnectedCb, StreamReaderProtocol } from "../streams/stream-protocol.ts";
@@ -16,7 +17,6 @@ import {
   listenUnix,
 } from "../transports/listen.ts";
 import { checkedPort } from "../transports/services.ts";
-import { quiet } from "../waits.ts";
 import {
   type CreateServerOptions,
   type CreateUnixServerOptions,

@@ -4,9 +4,10 @@
  * Python: `FlowControlMixin` of `asyncio.streams`.
  */
 import { ConnectionResetError } from "../../errors.ts";
+import { rejected } from "../async-stacks.ts";
 import { Protocol } from "../protocols/protocols.ts";
 import type { Transport } from "../transports/transport.ts";
-import { rejected, type Wait, WaitOn } from "../waits.ts";
+import { type Wait, WaitOn } from "../waits.ts";
 import { peerText, type ReadTransport } from "./intake.ts";
 
 const done: Promise<void> = Promise.resolve();

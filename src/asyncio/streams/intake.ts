@@ -14,11 +14,11 @@
  */
 import { RuntimeError, TimeoutError } from "../../errors.ts";
 import { checkPositiveSeconds } from "../arguments.ts";
-import { fromCallback, thrownHere } from "../async-stacks.ts";
+import { fromCallback, quiet, rejected, thrownHere } from "../async-stacks.ts";
 import type { Separators } from "../bytes/separator.ts";
 import { queueMicrotask } from "../clock.ts";
 import { callLater } from "../events.ts";
-import { quiet, rejected, Wait } from "../waits.ts";
+import { Wait } from "../waits.ts";
 import { type Answer, EMPTY, NEWLINE, ReadBuffer, type Request, type Taker } from "./read-buffer.ts";
 import type { StreamReader } from "./reader.ts";
 
@@ -47,17 +47,6 @@ export interface ReaderHolder {
   _keepAlive(reader: StreamReader | null): void;
 }
 
-/** The name of the method in the error for a read that may not wait: Python's `readline()` is a `readuntil()`. */
-const refusedAs: Readonly<Record<NamedRequest, string>> = {
-  some: "read",
-  all: "read",
-  exactly: "readexactly",
-  until: "readuntil",
-  line: "readuntil",
-  into: "readInto",
-  peek: "peek",
-};
-
 /** The names of the methods. */
 const methods: Readonly<Record<NamedRequest, string>> = {
   some: "read",
@@ -68,6 +57,9 @@ const methods: Readonly<Record<NamedRequest, string>> = {
   into: "readInto",
   peek: "peek",
 };
+
+/** The names in the error for a read that may not wait: Python's `readline()` is a `readuntil()`. */
+const refusedAs: Readonly<Record<NamedRequest, string>> = { ...methods, line: methods.until };
 
 type NamedRequest = Exclude<Request, Taker>;
 
@@ -334,7 +326,7 @@ export class Intake {
   /** The fast path of `try()` for a Taker. */
   tryTake<A>(taker: Taker): A | null {
     if (this.#refusal !== null) {
-      throw this.#refusal;
+      throw thrownHere(this.#refusal);
     }
     if (this.#parked !== null) {
       return null;

@@ -8,9 +8,9 @@
 import { knowMethodsOf } from "../../contextvars/detached.ts";
 import { inspectCustom, repr, safeRepr } from "../../repr.ts";
 import { checkOptions } from "../arguments.ts";
+import { quiet, rejected } from "../async-stacks.ts";
 import { ReadPipeTransport } from "../transports/pipes.ts";
 import type { ByteSource } from "../transports/sources.ts";
-import { quiet, rejected } from "../waits.ts";
 import { Intake, type ReaderHolder, type ReadTransport } from "./intake.ts";
 import { checkedLimit, checkReadInto, checkSize, type Separator, toSeparators } from "./read-arguments.ts";
 import { NEWLINE, type Taker } from "./read-buffer.ts";

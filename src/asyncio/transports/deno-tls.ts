@@ -9,8 +9,8 @@
  */
 import { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
+import { noop } from "../async-stacks.ts";
 import { realClock } from "../clock.ts";
-import { noop } from "../waits.ts";
 import { nodeTls } from "./on-demand.ts";
 
 /** More than is ever in transit to a TLSSocket whose stream is paused. */

@@ -4,8 +4,8 @@
  */
 import { type Context, copyContext } from "../../contextvars/context.ts";
 import { NotImplementedError } from "../../errors.ts";
+import { rejected } from "../async-stacks.ts";
 import type { BaseProtocol } from "../protocols/protocols.ts";
-import { rejected } from "../waits.ts";
 import { type ByteSink, openSink } from "./sinks.ts";
 import { SocketTransport } from "./socket-transport.ts";
 import { type ByteSource, openSource } from "./sources.ts";

@@ -13,7 +13,6 @@
 import { Buffer } from "node:buffer";
 import { nextTick } from "node:process";
 import { RuntimeError, ValueError } from "../../errors.ts";
-import { repr } from "../../repr.ts";
 import { Wait } from "../waits.ts";
 import type { WriteBufferLimits } from "./transport.ts";
 
@@ -354,15 +353,4 @@ function writeTogether(
     sink.write(piece, i === pieces.length - 1 ? onWritten : undefined);
   });
   sink.uncork();
-}
-
-/** Returns the data as bytes, a string as UTF-8. */
-export function toBytes(method: string, data: Uint8Array | string): Uint8Array {
-  if (typeof data === "string") {
-    return Buffer.from(data);
-  }
-  if (data instanceof Uint8Array) {
-    return data;
-  }
-  throw new TypeError(`${method} needs bytes (a Uint8Array) or a string, got ${repr(data)}`);
 }

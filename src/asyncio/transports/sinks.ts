@@ -9,7 +9,7 @@ import { Duplex, type Writable } from "node:stream";
 import { runInFlow } from "../../contextvars/current.ts";
 import { BrokenPipeError, RuntimeError, ValueError } from "../../errors.ts";
 import { className, repr } from "../../repr.ts";
-import { noop } from "../waits.ts";
+import { noop } from "../async-stacks.ts";
 import { checkWritable, claimSide, releaseSide } from "./claims.ts";
 import { tellOfClose } from "./socket-events.ts";
 import { asStreamError, ownFlow } from "./sources.ts";

@@ -12,6 +12,7 @@
  * only inside the handler's task, so its methods are called without entering a Context, which would cost as much as
  * some of the methods themselves.
  */
+
 import type { Socket } from "node:net";
 import { nextTick } from "node:process";
 import type { Duplex } from "node:stream";
@@ -20,6 +21,7 @@ import type { Context } from "../../contextvars/context.ts";
 import { Flow, runInFlow } from "../../contextvars/current.ts";
 import { ConnectionAbortedError, ConnectionResetError, RuntimeError } from "../../errors.ts";
 import { inspectCustom } from "../../repr.ts";
+import { toBytes } from "../arguments.ts";
 import {
   connectionLost,
   connectionMade,
@@ -37,7 +39,7 @@ import { IdleTimer } from "./idle-timer.ts";
 import { isNodeSocket } from "./node-sockets.ts";
 import { closed, type Openable, opened } from "./open.ts";
 import { eventError } from "./os-errors.ts";
-import { HIGH_WATER, Sender, type SenderOwner, toBytes } from "./sender.ts";
+import { HIGH_WATER, Sender, type SenderOwner } from "./sender.ts";
 import { listenForData, listenForEnd, type SocketListener, stopListening } from "./socket-events.ts";
 import { endAndDestroy, endTls, type TlsOptions, type TlsRequest, tlsInfo, tlsRequest, upgradeStream } from "./tls.ts";
 import type { Transport, Upgradable, WriteBufferLimits } from "./transport.ts";
