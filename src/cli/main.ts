@@ -7,31 +7,31 @@ import type { Place } from "./streams.ts";
 
 const HELP = `Usage: contextvars COMMAND [OPTION]...
 
-Tasks of another process, a Node that uses contextvars/asyncio and was started without any flag:
-  ps PID             the tasks, where they are and what they wait for
-  pstree PID         the same as a tree: who waits for whom
-  where PID TASK     one task, by its name or id
-      --json           for programs
-      --watch [SEC]    ps again and again, every 2 seconds unless said otherwise
-      --port PORT      where the inspector of the process is, if it cannot be found
-  The inspector of the process is opened by SIGUSR1, on the loopback device only, and closed afterwards. The process
-  says so on its standard error.
+Tasks of a running Node process that uses contextvars/asyncio; the process needs no flag:
+  ps PID             list the tasks, where they are suspended and what they wait for
+  pstree PID         show which task waits for which
+  where PID TASK     show one task, given by its name or ID
+      --json           print JSON
+      --watch [SEC]    repeat ps every SEC seconds, 2 by default
+      --port PORT      the port of the process's inspector, if it is not found
+  The command opens the inspector of the process by SIGUSR1, on the loopback address only, and closes it afterwards.
+  The process reports this on its standard error.
 
 Connections:
-  echo PORT          sends back what it gets
-  nc HOST PORT       standard input and output to a server; an end of the input is sent
-  nc -l PORT         the same with the first client
-      --tls            over TLS: the name of the host is checked; a server needs --key FILE --cert FILE
-      --ca FILE        trust the authority
-      --host HOST      where to listen, 127.0.0.1 unless said otherwise
-      --unix PATH      a Unix socket, instead of host and port
+  echo PORT          send back everything that clients send
+  nc HOST PORT       connect standard input and output to a server; the end of the input is sent as an EOF
+  nc -l PORT         listen, and connect standard input and output to the first client
+      --tls            use TLS: a client checks the host name; a server needs --key FILE and --cert FILE
+      --ca FILE        trust this certificate authority
+      --host HOST      the address to listen at, 127.0.0.1 by default
+      --unix PATH      use a Unix socket instead of host and port
 
 Others:
-  repl               Node's, with asyncio and contextvars loaded
-  doctor             which runtime, which copies, and whether Contexts propagate here
-  help
+  repl               start Node's REPL with asyncio and contextvars loaded
+  doctor             check the runtime, the installed copies, and whether Contexts propagate
+  help               print this text
 
-Exit status: 0, 1 if something failed, 2 if it was called in a wrong way, 130 after Ctrl-C.
+Exit status: 0; 1 if the command failed; 2 if its arguments are wrong; 130 after Ctrl-C.
 `;
 
 const OPTIONS = {
