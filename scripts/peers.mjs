@@ -20,6 +20,7 @@ import { build, fail, run, say, TEST_OPTIONS, testFiles } from "./support.mjs";
 const PACKAGES = {
   curl: ["curl"],
   exim4: ["exim4-daemon-light"],
+  mariadbd: ["mariadb-server-core"],
   mosquitto: ["mosquitto"],
   nc: ["netcat-openbsd"],
   nginx: ["nginx", "libnginx-mod-stream"],

@@ -85,6 +85,33 @@ export async function startPostgres({
   };
 }
 
+/** A MariaDB of a test's own, which lets everybody in. */
+export async function startMariadb(): Promise<{ readonly port: number } & AsyncDisposable> {
+  const folder = new TemporaryFolder();
+  const port = await freePort();
+  // It refuses to run as root, unless it is told to.
+  const asNobody = process.getuid?.() === 0 ? ["--user=nobody"] : [];
+  chmodSync(folder.path, 0o777);
+  const server = new External("mariadbd", [
+    "--no-defaults",
+    ...asNobody,
+    `--datadir=${folder.path}`,
+    `--socket=${folder.file("socket")}`,
+    `--bind-address=${HOST}`,
+    `--port=${port}`,
+    // So it needs no tables of users.
+    "--skip-grant-tables",
+  ]);
+  await server.printed(/ready for connections/);
+  return {
+    port,
+    async [Symbol.asyncDispose]() {
+      await server[Symbol.asyncDispose]();
+      folder[Symbol.dispose]();
+    },
+  };
+}
+
 /** Copies the key and the certificate to the data, for the user whose the data is, as PostgreSQL demands. */
 function copyTls(data: string, tls: NonNullable<PostgresOptions["tls"]>): void {
   const { uid, gid } = statSync(data);

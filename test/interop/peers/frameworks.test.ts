@@ -7,7 +7,7 @@ import { missingFrameworks, runtimes, startProgram } from "../../support/framewo
 
 const REQUESTS = 600;
 const CONNECTIONS = 40;
-const FRAMEWORKS = ["express", "fastify", "koa", "hono"];
+const FRAMEWORKS = ["express", "fastify", "koa", "hono", "nest"];
 
 interface Answer {
   readonly status: number | undefined;

@@ -1,8 +1,9 @@
 /**
- * Clients of databases and servers in many tasks at once: prints for each how often a task found its own values, and
- * itself, after an `await`, in a callback of the client, and in a callback that was bound.
+ * Clients of databases and servers in many tasks at once, and in many handlers of a server: prints for each how often a
+ * task or handler found its own values, and itself, after an `await`, in a callback of the client, and in a callback that
+ * was bound.
  *
- * `clients.mjs COUNT REDIS_PORT POSTGRES_PORT`: COUNT tasks for each client.
+ * `clients.mjs COUNT REDIS_PORT POSTGRES_PORT MYSQL_PORT`: COUNT tasks and COUNT handlers for each client.
  */
 import { AsyncResource } from "node:async_hooks";
 import { once } from "node:events";
@@ -10,6 +11,7 @@ import { createServer } from "node:http";
 import { ContextVar } from "contextvars";
 import * as asyncio from "contextvars/asyncio";
 import Redis from "ioredis";
+import mysql from "mysql2/promise";
 import pg from "pg";
 import postgres from "postgres";
 import { createClient } from "redis";
@@ -18,7 +20,7 @@ import { WebSocket, WebSocketServer } from "ws";
 
 const HOST = "127.0.0.1";
 const AT_ONCE = 50;
-const [count, redisPort, postgresPort] = process.argv.slice(2).map(Number);
+const [count, redisPort, postgresPort, mysqlPort] = process.argv.slice(2).map(Number);
 const id = new ContextVar("id", { default: -1 });
 const result = {};
 
@@ -27,40 +29,78 @@ function isOwn(own, task) {
   return id.get() === own && asyncio.currentTask() === task;
 }
 
-/** Runs `use(id, callback)` in COUNT tasks; `callback` is what the client is to call, if it takes callbacks. */
+/**
+ * Calls `use(id)` in COUNT tasks and in COUNT handlers; `useCallback(id, callback)` is for a client that takes callbacks.
+ */
 async function measure(name, use, useCallback) {
+  result[name] = { tasks: await inTasks(use, useCallback), handlers: await inHandlers(use, useCallback) };
+}
+
+async function inTasks(use, useCallback) {
+  const counts = countsOf(useCallback);
+  await eachAtOnce((own) => measureOne(counts, own, use, useCallback));
+  return counts;
+}
+
+async function inHandlers(use, useCallback) {
+  const counts = countsOf(useCallback);
+  const server = await asyncio.startServer(
+    async (reader, writer) => {
+      await measureOne(counts, Number(await reader.readline()), use, useCallback);
+      writer.close();
+    },
+    HOST,
+    0,
+  );
+  await server.with(async () => {
+    const { port } = server.sockets[0].getsockname();
+    await eachAtOnce(async (own) => {
+      const [reader, writer] = await asyncio.openConnection(HOST, port);
+      await writer.send(`${own}\n`);
+      await reader.read();
+      writer.close();
+    });
+  });
+  return counts;
+}
+
+async function eachAtOnce(callable) {
   const limit = new asyncio.Semaphore(AT_ONCE);
-  const counts = { awaited: 0, bound: 0, values: 0, task: 0 };
   await asyncio.gather(
     Array.from({ length: count }, (_, own) => async () => {
-      await limit.with(async () => {
-        const task = asyncio.currentTask();
-        id.set(own);
-        const answer = await use(own);
-        counts.awaited += isOwn(own, task) && Number(answer) === own ? 1 : 0;
-        if (useCallback === undefined) {
-          return;
-        }
-        await new Promise((resolve) => {
-          useCallback(own, () => {
-            counts.values += id.get() === own ? 1 : 0;
-            counts.task += asyncio.currentTask() === task ? 1 : 0;
-            resolve();
-          });
-        });
-        const bound = AsyncResource.bind(() => {
-          counts.bound += isOwn(own, task) ? 1 : 0;
-        });
-        await new Promise((resolve) => {
-          useCallback(own, () => {
-            bound();
-            resolve();
-          });
-        });
-      });
+      await limit.with(() => callable(own));
     }),
   );
-  result[name] = useCallback === undefined ? { awaited: counts.awaited } : counts;
+}
+
+function countsOf(useCallback) {
+  return useCallback === undefined ? { awaited: 0 } : { awaited: 0, bound: 0, values: 0, task: 0 };
+}
+
+async function measureOne(counts, own, use, useCallback) {
+  const task = asyncio.currentTask();
+  id.set(own);
+  const answer = await use(own);
+  counts.awaited += isOwn(own, task) && Number(answer) === own ? 1 : 0;
+  if (useCallback === undefined) {
+    return;
+  }
+  await new Promise((resolve) => {
+    useCallback(own, () => {
+      counts.values += id.get() === own ? 1 : 0;
+      counts.task += asyncio.currentTask() === task ? 1 : 0;
+      resolve();
+    });
+  });
+  const bound = AsyncResource.bind(() => {
+    counts.bound += isOwn(own, task) ? 1 : 0;
+  });
+  await new Promise((resolve) => {
+    useCallback(own, () => {
+      bound();
+      resolve();
+    });
+  });
 }
 
 const clients = {
@@ -107,6 +147,16 @@ const clients = {
     });
     await measure("postgres", async (own) => (await sql`SELECT ${own}::int AS id`)[0].id);
     await sql.end();
+  },
+
+  async mysql2() {
+    const pool = mysql.createPool({ host: HOST, port: mysqlPort, user: "tester", connectionLimit: 5 });
+    await measure(
+      "mysql2",
+      async (own) => (await pool.execute("SELECT ? AS id", [own]))[0][0].id,
+      (_, callback) => pool.pool.query("SELECT 1", callback),
+    );
+    await pool.end();
   },
 
   async undici() {
