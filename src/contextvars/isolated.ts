@@ -10,6 +10,9 @@ import { checkAttached } from "./detached.ts";
  * call are visible neither in other calls nor in the surrounding code. Arguments, `this`, the result and errors pass
  * through unchanged.
  *
+ * The current task is that of the caller, because the caller waits for the call: a `timeout()` in the function cancels the
+ * task that calls it. `AsyncResource.bind()` of `node:async_hooks` keeps the Context and the task, and copies nothing.
+ *
  * Use it for callbacks that a task passes to Node (a request handler, a listener), which otherwise share that task's
  * Context. Callbacks passed to this library need no wrapper.
  *

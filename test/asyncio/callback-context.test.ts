@@ -1,7 +1,7 @@
 /** In which Context every kind of callback, task and wait runs. Servers and protocols: see server-context.test.ts. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { Context, ContextVar, copyContext } from "contextvars";
+import { Context, ContextVar, copyContext, isolated } from "contextvars";
 import * as asyncio from "contextvars/asyncio";
 import { survivors } from "../support/garbage.ts";
 
@@ -739,4 +739,44 @@ describe("Runner and the Context", () => {
     });
     assert.deepEqual(seen, ["task's"]);
   });
+});
+
+describe("isolated() in tasks", () => {
+  it("isolated() keeps the values of where it was called, and leaves the task to the caller", () =>
+    inTask(async () => {
+      variable.set("registered");
+      const registering = asyncio.currentTask();
+      const seen = isolated(() => [variable.get(), asyncio.currentTask()]);
+      const calling = asyncio.createTask(async () => {
+        variable.set("of the caller");
+        await asyncio.sleep(0);
+        return seen();
+      });
+      assert.deepEqual(await calling, ["registered", calling]);
+      assert.deepEqual(await ran(schedules["loop.callSoon()"] as Schedule, seen), ["registered", null]);
+      assert.deepEqual(seen(), ["registered", registering]);
+    }));
+
+  it("a timeout() in isolated() cancels the wait of the task that calls", () =>
+    inTask(async () => {
+      const registering = asyncio.currentTask();
+      const job = isolated(async () => {
+        await asyncio.timeout(0).with(() => asyncio.sleep(60));
+      });
+      const worker = asyncio.createTask(job);
+      await assert.rejects(worker, asyncio.TimeoutError);
+      assert.equal(worker.cancelled(), false);
+      assert.equal(registering?.cancelling(), 0);
+    }));
+
+  it("cancel() of the task that calls reaches a wait in isolated()", () =>
+    inTask(async () => {
+      const job = isolated(() => asyncio.sleep(60));
+      const worker = asyncio.createTask(async () => {
+        await job();
+      });
+      await asyncio.sleep(0);
+      worker.cancel();
+      await assert.rejects(worker, asyncio.CancelledError);
+    }));
 });

@@ -13,12 +13,15 @@ const HOST = "127.0.0.1";
 interface Counts {
   /** Both after an `await`. */
   readonly awaited: number;
-  /** Both in a callback that AsyncResource.bind() made. */
-  readonly bound?: number;
-  /** The values in a bare callback. */
-  readonly values?: number;
-  /** Itself in a bare callback. */
-  readonly task?: number;
+  readonly bare?: InCallback;
+  /** In a callback that AsyncResource.bind() made. */
+  readonly bound?: InCallback;
+  readonly isolated?: InCallback;
+}
+
+interface InCallback {
+  readonly values: number;
+  readonly task: number;
 }
 
 /** Clients whose callbacks run where the request began; those of the others do not. */
@@ -28,7 +31,7 @@ const skip = missingFrameworks || missing("redis-server", "postgres", "initdb", 
 
 describe("clients in tasks and handlers", { skip }, () => {
   for (const { name, path } of runtimes) {
-    it(`each of ${TASKS} tasks and ${TASKS} handlers finds its values and itself after an await and in a bound callback on ${name}`, async () => {
+    it(`each of ${TASKS} tasks and ${TASKS} handlers finds its values and itself after an await, and in a callback what it asked for, on ${name}`, async () => {
       using folder = new TemporaryFolder();
       await using postgres = await startPostgres();
       await using mariadb = await startMariadb();
@@ -47,13 +50,14 @@ describe("clients in tasks and handlers", { skip }, () => {
         clients.filter((client) => client !== "undici" || name !== "bun"),
       );
       for (const [client, { tasks, handlers }] of Object.entries(result)) {
-        for (const [place, { awaited, bound, values, task }] of Object.entries({ tasks, handlers })) {
+        for (const [place, { awaited, bare, bound, isolated }] of Object.entries({ tasks, handlers })) {
           const text = `${client} in ${place}`;
           assert.equal(awaited, TASKS, text);
           if (WITH_CALLBACKS.includes(client)) {
-            assert.equal(bound, TASKS, text);
             const isInPlace = CALLS_BACK_IN_PLACE.includes(client);
-            assert.deepEqual([values === TASKS, task === TASKS], [isInPlace, isInPlace], text);
+            assert.deepEqual([bare?.values === TASKS, bare?.task === TASKS], [isInPlace, isInPlace], text);
+            assert.deepEqual(bound, { values: TASKS, task: TASKS }, text);
+            assert.deepEqual([isolated?.values, isolated?.task === TASKS], [TASKS, isInPlace], text);
           }
         }
       }

@@ -1,14 +1,14 @@
 /**
  * Clients of databases and servers in many tasks at once, and in many handlers of a server: prints for each how often a
- * task or handler found its own values, and itself, after an `await`, in a callback of the client, and in a callback that
- * was bound.
+ * task or handler found its own values, and itself, after an `await`, and in a callback that it gave to the client bare,
+ * bound, or isolated.
  *
  * `clients.mjs COUNT REDIS_PORT POSTGRES_PORT MYSQL_PORT`: COUNT tasks and COUNT handlers for each client.
  */
 import { AsyncResource } from "node:async_hooks";
 import { once } from "node:events";
 import { createServer } from "node:http";
-import { ContextVar } from "contextvars";
+import { ContextVar, isolated } from "contextvars";
 import * as asyncio from "contextvars/asyncio";
 import Redis from "ioredis";
 import mysql from "mysql2/promise";
@@ -20,14 +20,11 @@ import { WebSocket, WebSocketServer } from "ws";
 
 const HOST = "127.0.0.1";
 const AT_ONCE = 50;
+/** What a program may do with the callback that it gives to a client. */
+const WAYS = { bare: (callback) => callback, bound: (callback) => AsyncResource.bind(callback), isolated };
 const [count, redisPort, postgresPort, mysqlPort] = process.argv.slice(2).map(Number);
 const id = new ContextVar("id", { default: -1 });
 const result = {};
-
-/** Whether the values and the task are those of the task that asked. */
-function isOwn(own, task) {
-  return id.get() === own && asyncio.currentTask() === task;
-}
 
 /**
  * Calls `use(id)` in COUNT tasks and in COUNT handlers; `useCallback(id, callback)` is for a client that takes callbacks.
@@ -74,33 +71,31 @@ async function eachAtOnce(callable) {
 }
 
 function countsOf(useCallback) {
-  return useCallback === undefined ? { awaited: 0 } : { awaited: 0, bound: 0, values: 0, task: 0 };
+  const perWay = Object.keys(WAYS).map((way) => [way, { values: 0, task: 0 }]);
+  return useCallback === undefined ? { awaited: 0 } : { awaited: 0, ...Object.fromEntries(perWay) };
 }
 
 async function measureOne(counts, own, use, useCallback) {
   const task = asyncio.currentTask();
   id.set(own);
   const answer = await use(own);
-  counts.awaited += isOwn(own, task) && Number(answer) === own ? 1 : 0;
+  const isOwn = id.get() === own && asyncio.currentTask() === task;
+  counts.awaited += isOwn && Number(answer) === own ? 1 : 0;
   if (useCallback === undefined) {
     return;
   }
-  await new Promise((resolve) => {
-    useCallback(own, () => {
-      counts.values += id.get() === own ? 1 : 0;
-      counts.task += asyncio.currentTask() === task ? 1 : 0;
-      resolve();
+  for (const [way, wrap] of Object.entries(WAYS)) {
+    await new Promise((resolve) => {
+      const callback = wrap(() => {
+        counts[way].values += id.get() === own ? 1 : 0;
+        counts[way].task += asyncio.currentTask() === task ? 1 : 0;
+      });
+      useCallback(own, () => {
+        callback();
+        resolve();
+      });
     });
-  });
-  const bound = AsyncResource.bind(() => {
-    counts.bound += isOwn(own, task) ? 1 : 0;
-  });
-  await new Promise((resolve) => {
-    useCallback(own, () => {
-      bound();
-      resolve();
-    });
-  });
+  }
 }
 
 const clients = {
