@@ -5,6 +5,7 @@ export const capabilities = [
   "session resumption",
   "keys that cannot be read",
   "reset under TLS",
+  "reset under TLS over a Unix socket",
   "full backlog",
   "bind errors of a connect",
   "reusePort",
@@ -27,6 +28,7 @@ export const runtimeLimits: Readonly<Record<Runtime, Readonly<Partial<Record<Cap
     "bind errors of a connect": "an unavailable local address is reported as a remote address that cannot be reached",
     "stack of an error that ends a wait": "the stack shows where the error was created, not which functions await it",
     "sockets under fake timers": "node:net waits for the global setImmediate before it reports that a socket is closed",
+    "reset under TLS over a Unix socket": "a TLS socket reports such a reset as an EOF",
     "closing TLS over a stream": "bytes that a stream other than a socket has not accepted yet are lost",
   },
   deno: {

@@ -6,8 +6,9 @@
  *
  * Before libuv 1.52 (Node 20 and 22) a reset that arrives together with data looks like an EOF: libuv mistakes the
  * hang-up for one, and the error stays in the system. So an EOF is examined there. If the peer still has an address,
- * there was no reset. Otherwise reading again reports the error. TLS would hide that error; but with TLS it is enough
- * that the socket below has ended as well, because after a proper end of TLS that socket would still be reading.
+ * there was no reset. Otherwise reading again reports the error. After a proper end of TLS the socket below would still
+ * be reading; if that socket has ended as well, no address means a reset. A Unix socket has no address, so it is read
+ * again, past TLS, which would hide the error.
  */
 import { Socket } from "node:net";
 import { nextTick } from "node:process";
@@ -40,6 +41,8 @@ type Carrier = Duplex & {
   push: Duplex["push"];
   allowHalfOpen: boolean;
   readonly _handle?: Handle | null;
+  /** The socket below TLS. */
+  readonly _parent?: Duplex | null;
 };
 
 /** Node's handle of the system's socket. */
@@ -47,6 +50,8 @@ interface Handle {
   readStart(): number;
   /** Returns 0 if there is a peer; missing on Unix sockets. */
   getpeername?(address: object): number;
+  /** What is read from now on goes to the handle's own socket, not to TLS. */
+  useUserBuffer(buffer: Uint8Array): void;
   /** The handle below TLS. */
   readonly _parent?: Handle | null;
 }
@@ -147,14 +152,18 @@ function onEnd(this: Duplex): void {
   const handle = HIDES_RESETS ? (this as Carrier)._handle : null;
   if (!handle || isOfStream(handle) || handle.getpeername?.({}) === 0) {
     listener._onEnd();
-  } else if (handle._parent === undefined) {
-    handle.readStart();
-    (this as Carrier)[endHeldKey] = true;
-    afterPoll(() => tellOfHeldEnd(this as Carrier));
-  } else if (handle.getpeername !== undefined && handle._parent?.readStart() === 0) {
+    return;
+  }
+  const below = handle._parent;
+  const hasEnded = (below ?? handle).readStart() === 0;
+  if (below && !hasEnded) {
+    listener._onEnd();
+  } else if (below?.getpeername) {
     this.destroy(systemError("ECONNRESET", "read"));
   } else {
-    listener._onEnd();
+    below?.useUserBuffer(new Uint8Array(1));
+    (this as Carrier)[endHeldKey] = true;
+    afterPoll(() => tellOfHeldEnd(this as Carrier));
   }
 }
 
@@ -168,11 +177,15 @@ function isOfStream({ _parent: below }: Handle): boolean {
  * before the system is asked again.
  */
 function tellOfHeldEnd(stream: Carrier): void {
-  if (stream[endHeldKey]) {
-    stream[endHeldKey] = false;
-    if (stream.errored === null) {
-      stream[listenerKey]._onEnd();
-    }
+  if (!stream[endHeldKey]) {
+    return;
+  }
+  stream[endHeldKey] = false;
+  const below = stream._parent?.errored;
+  if (below) {
+    stream[listenerKey]._onError(below);
+  } else if (stream.errored === null) {
+    stream[listenerKey]._onEnd();
   }
 }
 
