@@ -9,11 +9,12 @@ import { checkBooleans, checkFunction, checkOptions, checkSeconds } from "./argu
 import { fromCallback, quiet, rejected } from "./async-stacks.ts";
 import { ReportedUnlessAwaited } from "./awaited.ts";
 import { createTask } from "./create-task.ts";
+import { currentTask } from "./current-task.ts";
 import { type Awaitable, type AwaitedResult, ensureFuture } from "./ensure-future.ts";
 import { callExceptionHandler, callLater } from "./events.ts";
 import { type CancelMessage, cancelledError, isCancelled } from "./exceptions.ts";
 import { Future, InnerFuture, isfuture } from "./futures.ts";
-import { currentTask, type Task } from "./tasks.ts";
+import type { Task } from "./tasks.ts";
 import { timeout as timeoutAfter } from "./timeouts.ts";
 
 /** Options of {@linkcode gather}. */

@@ -1,9 +1,9 @@
-/** Who waits for a Future: what it puts into the queue when it is done. */
+/** Who waits for a Future: the items that it queues when it is done. */
 import { functionName, repr } from "../repr.ts";
 import { Handle } from "./events.ts";
 import type { CancelMessage } from "./exceptions.ts";
 import type { Future } from "./futures.ts";
-import type { Ready } from "./ready.ts";
+import { type Ready, soon, soonAtStepEnd } from "./ready.ts";
 import { type Cancellable, Settleable, type WaitingTask, waitingTask } from "./waits.ts";
 
 /** A function of the library itself, which does not wait and cannot throw. */
@@ -63,8 +63,64 @@ export class FutureWait<T> extends Settleable<T> implements Cancellable, Ready {
   }
 }
 
-/** The name of a waiting item, for messages. */
-export function callbackName(item: Ready): string | undefined {
+/** The items, in order. Usually there is one, which needs no Set. */
+export type WaitingItems = Ready | Set<Ready> | null;
+
+/** Returns the items with one more. */
+export function withItem(items: WaitingItems, item: Ready): WaitingItems {
+  if (items === null) {
+    return item;
+  }
+  return items instanceof Set ? items.add(item) : new Set([items, item]);
+}
+
+/** Returns the items without the given one. */
+export function withoutItem(items: WaitingItems, item: Ready): WaitingItems {
+  if (items instanceof Set) {
+    items.delete(item);
+    return items;
+  }
+  return items === item ? null : items;
+}
+
+/** @param stepEnds - Whether the running step ends with this call. */
+export function queueItems(items: WaitingItems, stepEnds: boolean): void {
+  if (items instanceof Set) {
+    for (const item of items) {
+      soon(item);
+    }
+  } else if (items !== null && stepEnds) {
+    soonAtStepEnd(items);
+  } else if (items !== null) {
+    soon(items);
+  }
+}
+
+function listOf(items: WaitingItems): Ready[] {
+  return items instanceof Set ? [...items] : items === null ? [] : [items];
+}
+
+/** The tasks that wait, in order. */
+export function tasksAmong(items: WaitingItems): Set<object> {
+  const tasks = listOf(items).map((item) =>
+    item instanceof Observer || item instanceof FutureWait ? item.awaitedBy : null,
+  );
+  return new Set(tasks.filter((task) => task !== null));
+}
+
+/** The part of a Future's text that names the callbacks. */
+export function callbackDetails(items: WaitingItems): string[] {
+  const names = listOf(items)
+    .map(callbackName)
+    .filter((name) => name !== undefined);
+  if (names.length === 0) {
+    return [];
+  }
+  const shown = names.length <= 2 ? names : [names[0], `<${names.length - 2} more>`, names.at(-1)];
+  return [`cb=[${shown.join(", ")}]`];
+}
+
+function callbackName(item: Ready): string | undefined {
   if (item instanceof Observer) {
     return item.observer;
   }

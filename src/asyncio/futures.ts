@@ -25,9 +25,18 @@ import {
   isCancelled,
   isThenable,
 } from "./exceptions.ts";
-import { callbackName, FutureWait, Observer } from "./future-waits.ts";
+import {
+  callbackDetails,
+  FutureWait,
+  Observer,
+  queueItems,
+  tasksAmong,
+  type WaitingItems,
+  withItem,
+  withoutItem,
+} from "./future-waits.ts";
 import type { EventLoop } from "./loop.ts";
-import { type Ready, soon, soonAtStepEnd } from "./ready.ts";
+import { type Ready, soon } from "./ready.ts";
 import { runningLoop } from "./running-loop.ts";
 import { type Failure, Unretrieved } from "./unretrieved.ts";
 import { type Receiver, waitingTask } from "./waits.ts";
@@ -68,10 +77,10 @@ export class Future<T> implements Promise<T> {
   #failed = false;
   /** The error; for a cancelled task, the CancelledError of its body until it is retrieved. */
   #exception: unknown = null;
-  /** @internal The message of the cancellation; for a task, that of the latest request. */
+  /** @internal The message of the cancellation. */
   _cancelMessage: CancelMessage;
   /** The items that are queued when it is done, in order. */
-  #waiting: Ready | Set<Ready> | null = null;
+  #waiting: WaitingItems = null;
   /** The callbacks among them, which `removeDoneCallback()` can remove. */
   #callbacks: Map<(future: never) => unknown, Handle[]> | null = null;
   #unretrieved: Unretrieved | null = null;
@@ -194,7 +203,7 @@ export class Future<T> implements Promise<T> {
       soon(handle);
       return;
     }
-    this.#enqueue(handle);
+    this.#waiting = withItem(this.#waiting, handle);
     this.#callbacks ??= new Map();
     const handles = this.#callbacks.get(callback);
     if (handles === undefined) {
@@ -281,28 +290,12 @@ export class Future<T> implements Promise<T> {
   /** @internal The parts of `toString()` after the state. */
   _details(): string[] {
     if (this.#state === "pending") {
-      return this.#callbackNames();
+      return callbackDetails(this.#waiting);
     }
     if (this.#state === "cancelled") {
       return [];
     }
     return [this.#failed ? `exception=${safeRepr(this.#exception)}` : `result=${safeRepr(this.#result, shortRepr)}`];
-  }
-
-  #callbackNames(): string[] {
-    const names = this.#waitingItems()
-      .map(callbackName)
-      .filter((name) => name !== undefined);
-    if (names.length === 0) {
-      return [];
-    }
-    const shown = names.length <= 2 ? names : [names[0], `<${names.length - 2} more>`, names.at(-1)];
-    return [`cb=[${shown.join(", ")}]`];
-  }
-
-  #waitingItems(): Ready[] {
-    const waiting = this.#waiting;
-    return waiting instanceof Set ? [...waiting] : waiting === null ? [] : [waiting];
   }
 
   /**
@@ -319,7 +312,7 @@ export class Future<T> implements Promise<T> {
   ): Ready {
     const observer = new Observer(callback, name, awaitedBy);
     if (this.#state === "pending") {
-      this.#enqueue(observer);
+      this.#waiting = withItem(this.#waiting, observer);
     } else {
       soon(observer);
     }
@@ -328,23 +321,12 @@ export class Future<T> implements Promise<T> {
 
   /** @internal The tasks that wait for it, in order. */
   _awaitedBy(): Set<object> {
-    const tasks = new Set<object>();
-    for (const item of this.#waitingItems()) {
-      const task = item instanceof Observer || item instanceof FutureWait ? item.awaitedBy : null;
-      if (task !== null) {
-        tasks.add(task);
-      }
-    }
-    return tasks;
+    return tasksAmong(this.#waiting);
   }
 
   /** @internal Removes an observer. */
   _unobserve(observer: Ready): void {
-    if (this.#waiting instanceof Set) {
-      this.#waiting.delete(observer);
-    } else if (this.#waiting === observer) {
-      this.#waiting = null;
-    }
+    this.#waiting = withoutItem(this.#waiting, observer);
   }
 
   /** @internal @param stepEnds - Whether the running step ends with this call. */
@@ -413,26 +395,7 @@ export class Future<T> implements Promise<T> {
     const waiting = this.#waiting;
     this.#waiting = null;
     this.#callbacks = null;
-    if (waiting instanceof Set) {
-      for (const item of waiting) {
-        soon(item);
-      }
-    } else if (waiting !== null && stepEnds) {
-      soonAtStepEnd(waiting);
-    } else if (waiting !== null) {
-      soon(waiting);
-    }
-  }
-
-  #enqueue(item: Ready): void {
-    if (this.#waiting === null) {
-      // Usually there is one.
-      this.#waiting = item;
-    } else if (this.#waiting instanceof Set) {
-      this.#waiting.add(item);
-    } else {
-      this.#waiting = new Set([this.#waiting, item]);
-    }
+    queueItems(waiting, stepEnds);
   }
 
   #retrieved(): void {
@@ -444,7 +407,7 @@ export class Future<T> implements Promise<T> {
   _wait(): Promise<T> {
     const wait = new FutureWait(this);
     if (this.#state === "pending") {
-      this.#enqueue(wait);
+      this.#waiting = withItem(this.#waiting, wait);
       wait.begin();
     } else {
       this._tell(wait, null);

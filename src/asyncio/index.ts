@@ -55,6 +55,7 @@ export {
   TimeoutError,
   ValueError,
 } from "../errors.ts";
+export { allTasks } from "./all-tasks.ts";
 export { type AsCompletedOptions, asCompleted } from "./as-completed.ts";
 export { Barrier } from "./barrier.ts";
 export {
@@ -79,6 +80,7 @@ export {
   openUnixConnection,
 } from "./connections.ts";
 export { createTask } from "./create-task.ts";
+export { currentTask } from "./current-task.ts";
 export type { FrameCallGraphEntry, PrintOptions, StackOptions } from "./debug/frames.ts";
 export { captureCallGraph, type FutureCallGraph, formatCallGraph, printCallGraph } from "./debug/graph.ts";
 export { type Awaitable, type AwaitedResult, ensureFuture } from "./ensure-future.ts";
@@ -124,7 +126,7 @@ export { StreamWriter } from "./streams/writer.ts";
 export { type Communicated, createSubprocessExec, createSubprocessShell, Process } from "./subprocess.ts";
 export { DEVNULL, PIPE, type Redirection, STDOUT, type SubprocessOptions } from "./subprocess-options.ts";
 export { TaskGroup } from "./taskgroups.ts";
-export { allTasks, currentTask, Task, type TaskOptions } from "./tasks.ts";
+export { Task, type TaskOptions } from "./tasks.ts";
 export { Timeout, timeout, timeoutAt } from "./timeouts.ts";
 export { type AddressInfoOptions, SocketAddress } from "./transports/addresses.ts";
 export { type ListeningSocket, ServerSocket } from "./transports/listen.ts";

@@ -9,10 +9,12 @@
 import { type Context, copyContext } from "../contextvars/context.ts";
 import { knowMethodsOf } from "../contextvars/detached.ts";
 import { RuntimeError } from "../errors.ts";
+import { allTasks } from "./all-tasks.ts";
 import { checkBooleans, checkContext, checkFunction, checkOptions } from "./arguments.ts";
 import { noop, quiet } from "./async-stacks.ts";
 import { gather } from "./combinators.ts";
 import { createTask } from "./create-task.ts";
+import { currentTask } from "./current-task.ts";
 import { isDebug, setDebug } from "./debug/debug.ts";
 import { tasksReport } from "./debug/report.ts";
 import { callExceptionHandler } from "./events.ts";
@@ -20,7 +22,7 @@ import { KeyboardInterrupt } from "./exceptions.ts";
 import { type EventLoop, getRunningLoop } from "./loop.ts";
 import { catchInterrupt, exitIfInterruptUncaught } from "./signals.ts";
 import { leaveProcesses, type Process, runningProcesses } from "./subprocess.ts";
-import { allTasks, currentTask, type Task } from "./tasks.ts";
+import type { Task } from "./tasks.ts";
 
 /** Options of {@linkcode Runner} and {@linkcode run}. */
 export interface RunnerOptions {

@@ -11,10 +11,11 @@ import { inspectCustom, isA } from "../repr.ts";
 import { checkFunction } from "./arguments.ts";
 import { ReportedUnlessAwaited } from "./awaited.ts";
 import { createTask } from "./create-task.ts";
+import { currentTask } from "./current-task.ts";
 import { callExceptionHandler } from "./events.ts";
 import { ExceptionGroup, KeyboardInterrupt } from "./exceptions.ts";
 import { type Future, InnerFuture } from "./futures.ts";
-import { currentTask, type Task, type TaskOptions } from "./tasks.ts";
+import type { Task, TaskOptions } from "./tasks.ts";
 
 /** The error with which a group's body ended. */
 type Failure = { readonly error: unknown } | null;

@@ -5,8 +5,8 @@
  * it (`waits.ts`). Its body is a plain async function; the task's own part is the outcome and the cancellation:
  *
  *     cancel()   waits pending    each of them is cancelled: sleep and read reject, an awaited task is cancelled itself
- *                none pending     the request is kept (mustCancel) and delivered by the next wait, by the result that
- *                                 was on its way, or by the end of the body
+ *                none pending     the request stays pending (`cancellation.ts`) and is delivered by the next wait, by the
+ *                                 result that was on its way, or by the end of the body
  *
  * A delivered cancellation is an ordinary rejection. The body may catch it and continue; `cancelling()` still counts
  * it, until `uncancel()`.
@@ -18,27 +18,20 @@ import { type Context, copyContext } from "../contextvars/context.ts";
 import { currentFlow, Flow, moveIntoFlow, runInFlow } from "../contextvars/current.ts";
 import { knowMethodsOf } from "../contextvars/detached.ts";
 import { RuntimeError } from "../errors.ts";
-import { functionName, nameOf, repr } from "../repr.ts";
-import { fromCallback, quiet } from "./async-stacks.ts";
+import { nameOf } from "../repr.ts";
+import { addTask, removeTask } from "./all-tasks.ts";
+import { quiet } from "./async-stacks.ts";
 import { hasBrand, TASK } from "./brands.ts";
+import { Cancellation, cancelOnAbort } from "./cancellation.ts";
 import { taskCancelled, taskCreated, taskDone, taskStarted } from "./debug/channels.ts";
 import { isDebug, warn } from "./debug/debug.ts";
-import { type FrameCallGraphEntry, framesIn, type PrintOptions, type StackOptions, stackNow } from "./debug/frames.ts";
+import type { FrameCallGraphEntry, PrintOptions, StackOptions } from "./debug/frames.ts";
 import { printStackOf, stackOf } from "./debug/task-stack.ts";
-import {
-  AbortReason,
-  asCancelledError,
-  type CancelledError,
-  type CancelMessage,
-  cancellationIn,
-  cancelledError,
-  isAbortError,
-  isThenable,
-} from "./exceptions.ts";
+import { taskDetails } from "./debug/task-text.ts";
+import { type CancelledError, type CancelMessage, isThenable } from "./exceptions.ts";
 import { Future } from "./futures.ts";
 import { soon } from "./ready.ts";
 import { type Cancellable, waitingTask, whenSettled, Yield } from "./waits.ts";
-import { stopWatching, watch, watchedTasks } from "./watched-tasks.ts";
 
 /** Options of {@linkcode createTask}. */
 export interface TaskOptions {
@@ -55,9 +48,6 @@ export interface TaskOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** The tasks that are not done: a linked list, which costs less than a place in a Set. */
-let oldest: Task<unknown> | null = null;
-let newest: Task<unknown> | null = null;
 let nextNumber = 1;
 
 const NOTHING_MORE: InternalOptions = {};
@@ -106,13 +96,12 @@ export class Task<T> extends Future<T> {
   /** The current waits: usually one, or several if the body waits for several things at the same time. */
   #wait: Cancellable | null = START;
   #moreWaits: Set<Cancellable> | null = null;
-  /** Whether a cancellation has not been delivered yet. */
-  #mustCancel = false;
-  #cancelRequests = 0;
-  #abort: AbortController | null = null;
-  /** The neighbours in the list of tasks that are not done. */
-  #older: Task<unknown> | null = null;
-  #newer: Task<unknown> | null = null;
+  /** Its cancellation requests; `null` before the first. */
+  #cancellation: Cancellation | null = null;
+  /** @internal The neighbours in the list of tasks that are not done. */
+  _older: Task<unknown> | null = null;
+  /** @internal */
+  _newer: Task<unknown> | null = null;
 
   /** @internal */
   constructor(body: () => T | PromiseLike<T>, options: TaskOptions, internal: InternalOptions = NOTHING_MORE) {
@@ -121,11 +110,7 @@ export class Task<T> extends Future<T> {
     this.#name = internal.lazyName ?? (options.name === undefined ? nextNumber++ : String(options.name));
     internal.onMade?.(this as Task<unknown>);
     this.#flow = new Flow(options.context ?? copyContext(), this, false, null);
-    if (isDebug()) {
-      watch(this as Task<unknown>);
-    } else {
-      this.#register();
-    }
+    addTask(this as Task<unknown>);
     if (options.signal !== undefined) {
       cancelOnAbort(this as Task<unknown>, options.signal);
     }
@@ -173,22 +158,17 @@ export class Task<T> extends Future<T> {
     if (this.done()) {
       return false;
     }
-    this.#cancelRequests += 1;
-    let delivered = false;
+    let isDelivered = false;
     for (const wait of this._waits()) {
-      delivered = wait.cancel(message) || delivered;
+      isDelivered = wait.cancel(message) || isDelivered;
     }
-    this._cancelMessage = message;
-    if (!delivered) {
-      this.#mustCancel = true;
-    }
-    this.#abort?.abort(cancelledError(message));
+    this.#someCancellation().request(message, isDelivered);
     return true;
   }
 
   /** The number of `cancel()` calls minus the number of `uncancel()` calls. Python: `Task.cancelling()`. */
   cancelling(): number {
-    return this.#cancelRequests;
+    return this.#cancellation?.requests ?? 0;
   }
 
   /**
@@ -200,16 +180,7 @@ export class Task<T> extends Future<T> {
    * @returns How many requests are left.
    */
   uncancel(): number {
-    if (this.#cancelRequests > 0) {
-      this.#cancelRequests -= 1;
-    }
-    if (this.#cancelRequests === 0) {
-      this.#mustCancel = false;
-      if (this.#abort?.signal.aborted) {
-        this.#abort = null;
-      }
-    }
-    return this.#cancelRequests;
+    return this.#cancellation?.withdraw() ?? 0;
   }
 
   /**
@@ -220,13 +191,7 @@ export class Task<T> extends Future<T> {
    * Python: has no such thing; there every await can be interrupted.
    */
   get signal(): AbortSignal {
-    if (this.#abort === null) {
-      this.#abort = new AbortController();
-      if (this.#cancelRequests > 0) {
-        this.#abort.abort(cancelledError(this._cancelMessage));
-      }
-    }
-    return this.#abort.signal;
+    return this.#someCancellation().signal;
   }
 
   /**
@@ -258,16 +223,6 @@ export class Task<T> extends Future<T> {
     return quiet(printStackOf(this, options));
   }
 
-  /** @internal The program's frames, the innermost first; for the running task, those of the caller and below it. */
-  async _frames(): Promise<FrameCallGraphEntry[]> {
-    if (isRunning(this)) {
-      return framesIn(stackNow());
-    }
-    const stacks = await Promise.all(this._waits().map((wait) => wait.probe()));
-    // Of several waits, the one with the deepest stack.
-    return stacks.map(framesIn).reduce((longest, each) => (each.length > longest.length ? each : longest), []);
-  }
-
   /**
    * Not supported: a task's result is what its function returns.
    *
@@ -297,34 +252,17 @@ export class Task<T> extends Future<T> {
 
   /** @internal */
   override get _status(): string {
-    return !this.done() && this.#cancelRequests > 0 ? "cancelling" : super._status;
+    return !this.done() && this.cancelling() > 0 ? "cancelling" : super._status;
   }
 
   /** @internal */
   override _details(): string[] {
-    const body = `coro=<${this._functionName()}()>`;
-    const waitedFor = nestedText(() => this._waitsFor()[0]);
-    const wait = waitedFor === undefined ? [] : [`wait_for=${waitedFor}`];
-    return [`name=${repr(this.getName())}`, body, ...wait, ...super._details()];
+    return [...taskDetails(this as Task<unknown>), ...super._details()];
   }
 
-  /** @internal The name of its function. */
-  _functionName(): string {
-    return functionName(this.#body);
-  }
-
-  /** @internal The descriptions of its waits; none if it waits only for its turn. */
-  _waitsFor(): string[] {
-    return this._isInForeignHands
-      ? ["<a promise that is not the library's>"]
-      : this._waits()
-          .map((wait) => wait.waitedFor())
-          .filter((text) => text !== null);
-  }
-
-  /** @internal Whether it has begun and waits for a promise that is not the library's. */
-  get _isInForeignHands(): boolean {
-    return !this.done() && this.#wait === null && (this.#moreWaits?.size ?? 0) === 0 && !isRunning(this);
+  /** @internal The function, or only its name. */
+  get _function(): { readonly name: string | undefined } {
+    return this.#body;
   }
 
   /** @internal */
@@ -351,8 +289,9 @@ export class Task<T> extends Future<T> {
       this.#moreWaits ??= new Set();
       this.#moreWaits.add(wait);
     }
-    if (this.#mustCancel && wait.cancel(this._cancelMessage)) {
-      this.#mustCancel = false;
+    const cancellation = this.#cancellation;
+    if (cancellation?.isPending && wait.cancel(cancellation.message)) {
+      cancellation.isPending = false;
     }
   }
 
@@ -367,34 +306,22 @@ export class Task<T> extends Future<T> {
 
   /** @internal */
   _takeCancellation(): CancelledError | null {
-    if (!this.#mustCancel) {
-      return null;
-    }
-    this.#mustCancel = false;
-    return fromCallback(cancelledError(this._cancelMessage));
+    return this.#cancellation?.deliver() ?? null;
   }
 
   /** @internal Whether a cancellation is still to be delivered. */
   get _mustCancel(): boolean {
-    return this.#mustCancel;
+    return this.#cancellation?.isPending ?? false;
   }
 
-  /**
-   * @internal The cancellation that caused an error of the body, which then counts as delivered; otherwise `null`.
-   *
-   * Functions with an aborted signal throw its reason, or an AbortError with or without the reason as its cause. An
-   * AbortError without it counts if the cancellation has not been delivered in another way.
-   */
+  /** @internal The cancellation that caused an error of the body, which then counts as delivered; otherwise `null`. */
   _cancellationIn(error: unknown): CancelledError | null {
-    const signal = this.#abort?.signal;
-    const cancellation = cancellationIn(error);
-    if (cancellation === null && !(this.#mustCancel && signal?.aborted === true && isAbortError(error))) {
-      return null;
-    }
-    if (cancellation === null || cancellation === signal?.reason) {
-      this.#mustCancel = false;
-    }
-    return asCancelledError(error, this._cancelMessage);
+    return this.#someCancellation().causeOf(error);
+  }
+
+  #someCancellation(): Cancellation {
+    this.#cancellation ??= new Cancellation();
+    return this.#cancellation;
   }
 
   /** @internal */
@@ -405,9 +332,9 @@ export class Task<T> extends Future<T> {
 
   /** Starts the body. `outer` is the flow that continues when the body waits. */
   #start(outer: Flow | null): void {
-    if (this.#mustCancel) {
+    if (this.#cancellation?.isPending) {
       this.#end();
-      this._cancelled(this._cancelMessage);
+      this._cancelled(this.#cancellation.message);
       this.#tellOfEnd();
       return;
     }
@@ -455,14 +382,14 @@ export class Task<T> extends Future<T> {
 
   #returned(result: T, stepEnds = false): void {
     this.#end();
-    if (isDebug() && this.#cancelRequests > 0 && !this.#mustCancel) {
+    if (isDebug() && this.cancelling() > 0 && !this._mustCancel) {
       warn(
         `${this} was cancelled but returned normally: a catch swallowed the CancelledError. ` +
           "Rethrow it (see isCancelled), or call uncancel() if this was intended.",
       );
     }
-    if (this.#mustCancel) {
-      this._cancelled(this._cancelMessage);
+    if (this.#cancellation?.isPending) {
+      this._cancelled(this.#cancellation.message);
     } else {
       this._finish(result, stepEnds);
     }
@@ -489,66 +416,14 @@ export class Task<T> extends Future<T> {
 
   #end(): void {
     this.#body = { name: nameOf(this.#body) };
-    if (!stopWatching(this as Task<unknown>)) {
-      this.#unregister();
-    }
+    removeTask(this as Task<unknown>);
     this.#wait = null;
     this.#moreWaits = null;
-  }
-
-  #register(): void {
-    const self = this as Task<unknown>;
-    self.#older = newest;
-    if (newest === null) {
-      oldest = self;
-    } else {
-      newest.#newer = self;
-    }
-    newest = self;
-  }
-
-  #unregister(): void {
-    const older = this.#older;
-    const newer = this.#newer;
-    if (older === null) {
-      oldest = newer;
-    } else {
-      older.#newer = newer;
-      this.#older = null;
-    }
-    if (newer === null) {
-      newest = older;
-    } else {
-      newer.#older = older;
-      this.#newer = null;
-    }
-  }
-
-  /** @internal The next newer task that is not done. */
-  get _newer(): Task<unknown> | null {
-    return this.#newer;
   }
 
   /** @internal The library's waits that the task is in. */
   _waits(): Cancellable[] {
     return [...(this.#wait === null ? [] : [this.#wait]), ...(this.#moreWaits ?? [])];
-  }
-}
-
-/** How many tasks that wait for each other are shown in the text of the first. */
-const SHOWN_TASKS = 3;
-let shownTasks = 0;
-
-/** The text, or `...` if it is nested in the texts of too many others. */
-function nestedText(text: () => string | undefined): string | undefined {
-  if (shownTasks === SHOWN_TASKS) {
-    return "...";
-  }
-  shownTasks += 1;
-  try {
-    return text();
-  } finally {
-    shownTasks -= 1;
   }
 }
 
@@ -559,50 +434,6 @@ export function isTask(value: unknown): value is Task<unknown> {
 
 function runBody(task: Task<unknown>): void {
   task._runBody();
-}
-
-function cancelOnAbort(task: Task<unknown>, signal: AbortSignal): void {
-  const cancel = (): void => void task.cancel(new AbortReason(signal.reason));
-  if (signal.aborted) {
-    cancel();
-    return;
-  }
-  signal.addEventListener("abort", cancel, { once: true });
-  task._observe(() => signal.removeEventListener("abort", cancel));
-}
-
-/**
- * The task whose code is running, or `null` outside any task.
- *
- * A Node callback that a task registered counts as the task's code until the task is done.
- *
- * Python: `asyncio.current_task()`. Differs: never throws, since a loop is always running.
- */
-export function currentTask(): Task<unknown> | null {
-  const { owner } = currentFlow();
-  return owner !== null && !(owner as Task<unknown>).done() ? (owner as Task<unknown>) : null;
-}
-
-/** Whether the task's code is running, including a task that it has started eagerly. */
-function isRunning(task: object): boolean {
-  for (let flow: Flow | null = currentFlow(); flow !== null; flow = flow.outer) {
-    if (flow.owner === task) {
-      return true;
-    }
-  }
-  return false;
-}
-
-/** All tasks that are not done. Python: `asyncio.all_tasks()`. */
-export function allTasks(): Set<Task<unknown>> {
-  const all = new Set<Task<unknown>>();
-  for (let task = oldest; task !== null; task = task._newer) {
-    all.add(task);
-  }
-  for (const task of watchedTasks()) {
-    all.add(task);
-  }
-  return all;
 }
 
 knowMethodsOf({ Task });

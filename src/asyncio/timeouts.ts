@@ -13,8 +13,9 @@ import { RuntimeError, TimeoutError } from "../errors.ts";
 import { inspectCustom } from "../repr.ts";
 import { checkFunction, checkSeconds } from "./arguments.ts";
 import { ReportedUnlessAwaited } from "./awaited.ts";
+import { currentTask } from "./current-task.ts";
 import { callAt, callSoon, type Handle } from "./events.ts";
-import { currentTask, type Task } from "./tasks.ts";
+import type { Task } from "./tasks.ts";
 import { time } from "./timers.ts";
 
 type State = "created" | "active" | "expiring" | "expired" | "finished";

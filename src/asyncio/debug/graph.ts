@@ -6,8 +6,9 @@
  */
 import { addressOf, repr } from "../../repr.ts";
 import { quiet } from "../async-stacks.ts";
+import { currentTask } from "../current-task.ts";
 import { type Future, isfuture } from "../futures.ts";
-import { currentTask, isTask } from "../tasks.ts";
+import { isTask } from "../tasks.ts";
 import {
   checkedLimit,
   type FrameCallGraphEntry,
@@ -18,6 +19,7 @@ import {
   type StackOptions,
   stackNow,
 } from "./frames.ts";
+import { framesOf } from "./task-stack.ts";
 
 /**
  * A Task or Future with its call stack, and the tasks that wait for it.
@@ -110,7 +112,7 @@ async function graphOf(
   }
   // Read before the first wait, because the present waits are meant.
   const parents = [...future._awaitedBy()] as Future<unknown>[];
-  const frames = running ?? (isTask(future) && limit !== 0 ? await future._frames() : []);
+  const frames = running ?? (isTask(future) && limit !== 0 ? await framesOf(future) : []);
   const path = new Set([...above, future]);
   const awaitedBy = await Promise.all(parents.map((each) => graphOf(each, limit, path)));
   return { future, callStack: limited(frames, limit), awaitedBy, omitted: null };

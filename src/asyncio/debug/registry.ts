@@ -3,11 +3,14 @@
  *
  * The key has a version, which changes whenever the shape of the slot changes.
  */
-import { addressOf } from "../../repr.ts";
+import { addressOf, functionName } from "../../repr.ts";
+import { allTasks } from "../all-tasks.ts";
 import type { Future } from "../futures.ts";
-import { allTasks, type Task } from "../tasks.ts";
+import type { Task } from "../tasks.ts";
 import type { FrameCallGraphEntry, StackOptions } from "./frames.ts";
 import { captureCallGraph, type FutureCallGraph } from "./graph.ts";
+import { framesOf } from "./task-stack.ts";
+import { waitsOf } from "./task-text.ts";
 
 /** A description of a task that can be sent to another process. */
 export interface TaskDescription {
@@ -59,10 +62,10 @@ async function describeTask(task: Task<unknown>): Promise<TaskDescription> {
   const told = {
     id: addressOf(task),
     name: task.getName(),
-    function: task._functionName(),
-    waitsFor: task._waitsFor(),
+    function: functionName(task._function),
+    waitsFor: waitsOf(task),
     awaitedBy: [...task._awaitedBy()].map(addressOf),
     madeAt: task._stack ?? null,
   };
-  return { ...told, callStack: await task._frames() };
+  return { ...told, callStack: await framesOf(task) };
 }

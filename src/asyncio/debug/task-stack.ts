@@ -1,4 +1,5 @@
 /** Where one task waits, for `getStack()` and `printStack()`. */
+import { isRunning } from "../current-task.ts";
 import type { Task } from "../tasks.ts";
 import {
   checkedLimit,
@@ -7,14 +8,25 @@ import {
   PRINT_OPTIONS,
   type PrintOptions,
   type StackOptions,
+  stackNow,
 } from "./frames.ts";
+
+/** Returns the program's frames, the innermost first; for the running task, those of the caller and below it. */
+export async function framesOf<T>(task: Task<T>): Promise<FrameCallGraphEntry[]> {
+  if (isRunning(task)) {
+    return framesIn(stackNow());
+  }
+  const stacks = await Promise.all(task._waits().map((wait) => wait.probe()));
+  // Of several waits, the one with the deepest stack.
+  return stacks.map(framesIn).reduce((longest, each) => (each.length > longest.length ? each : longest), []);
+}
 
 /** As `Task.getStack()`. */
 export async function stackOf<T>(task: Task<T>, options: StackOptions): Promise<FrameCallGraphEntry[]> {
   const limit = checkedLimit("getStack()", options);
   const failure = task._failed ? task.exception() : null;
   const frames =
-    failure === null ? await task._frames() : failure instanceof Error ? framesIn(String(failure.stack)) : [];
+    failure === null ? await framesOf(task) : failure instanceof Error ? framesIn(String(failure.stack)) : [];
   return limit === null ? frames.reverse() : frames.reverse().slice(0, Math.max(limit, 0));
 }
 

@@ -1,0 +1,96 @@
+/**
+ * The tasks that are not done.
+ *
+ * They form a linked list, which costs less than a place in a Set. In debug mode they are held weakly instead, so that
+ * it shows when one can never end.
+ */
+import { isDebug } from "./debug/debug.ts";
+import { callExceptionHandler } from "./events.ts";
+import type { Task } from "./tasks.ts";
+
+let oldest: Task<unknown> | null = null;
+let newest: Task<unknown> | null = null;
+
+/** All tasks that are not done. Python: `asyncio.all_tasks()`. */
+export function allTasks(): Set<Task<unknown>> {
+  const all = new Set<Task<unknown>>();
+  for (let task = oldest; task !== null; task = task._newer) {
+    all.add(task);
+  }
+  for (const reference of references) {
+    const task = reference.deref();
+    if (task !== undefined) {
+      all.add(task);
+    }
+  }
+  return all;
+}
+
+/** Called when the task is created. */
+export function addTask(task: Task<unknown>): void {
+  if (isDebug()) {
+    watch(task);
+    return;
+  }
+  task._older = newest;
+  if (newest === null) {
+    oldest = task;
+  } else {
+    newest._newer = task;
+  }
+  newest = task;
+}
+
+/** Called when the task is done. */
+export function removeTask(task: Task<unknown>): void {
+  if (stopWatching(task)) {
+    return;
+  }
+  const { _older: older, _newer: newer } = task;
+  if (older === null) {
+    oldest = newer;
+  } else {
+    older._newer = newer;
+    task._older = null;
+  }
+  if (newer === null) {
+    newest = older;
+  } else {
+    newer._older = older;
+    task._newer = null;
+  }
+}
+
+const references = new Set<WeakRef<Task<unknown>>>();
+/** The weak reference of each task; not a property of the task, because almost no task has one. */
+const watched = new WeakMap<Task<unknown>, WeakRef<Task<unknown>>>();
+
+/** The report about a task that was garbage-collected before it was done. */
+interface Destroyed {
+  readonly task: string;
+  readonly stack: string | undefined;
+}
+
+const destroyed = new FinalizationRegistry<Destroyed>(({ task, stack }) => {
+  const message = "Task was destroyed but it is pending!";
+  callExceptionHandler(stack === undefined ? { message, task } : { message, task, sourceTraceback: stack });
+});
+
+/** Holds the task weakly until it is done, and reports it if it is collected before. */
+function watch(task: Task<unknown>): void {
+  const reference = new WeakRef(task);
+  watched.set(task, reference);
+  references.add(reference);
+  destroyed.register(task, { task: String(task), stack: task._stack }, reference);
+}
+
+/** Returns `false` if the task is not watched. */
+function stopWatching(task: Task<unknown>): boolean {
+  const reference = references.size === 0 ? undefined : watched.get(task);
+  if (reference === undefined) {
+    return false;
+  }
+  references.delete(reference);
+  destroyed.unregister(reference);
+  return true;
+}

@@ -1,0 +1,94 @@
+/** The cancellation of a task: how often it was requested, whether it was delivered, and the signal that announces it. */
+import { fromCallback } from "./async-stacks.ts";
+import {
+  AbortReason,
+  asCancelledError,
+  type CancelledError,
+  type CancelMessage,
+  cancellationIn,
+  cancelledError,
+  isAbortError,
+} from "./exceptions.ts";
+import type { Task } from "./tasks.ts";
+
+/** The cancellation requests of one task. Most tasks have none. */
+export class Cancellation {
+  /** The number of requests that were not withdrawn. */
+  requests = 0;
+  /** Whether a request has not been delivered yet. */
+  isPending = false;
+  /** The message of the latest request. */
+  message: CancelMessage;
+  #abort: AbortController | null = null;
+
+  /** @param isDelivered - Whether a wait of the task was cancelled. */
+  request(message: CancelMessage, isDelivered: boolean): void {
+    this.requests += 1;
+    this.message = message;
+    this.isPending ||= !isDelivered;
+    this.#abort?.abort(cancelledError(message));
+  }
+
+  /** Withdraws one request, and returns how many are left. */
+  withdraw(): number {
+    if (this.requests > 0) {
+      this.requests -= 1;
+    }
+    if (this.requests === 0) {
+      this.isPending = false;
+      if (this.#abort?.signal.aborted) {
+        this.#abort = null;
+      }
+    }
+    return this.requests;
+  }
+
+  /** A signal that the next request aborts. It is already aborted if there are requests. */
+  get signal(): AbortSignal {
+    if (this.#abort === null) {
+      this.#abort = new AbortController();
+      if (this.requests > 0) {
+        this.#abort.abort(cancelledError(this.message));
+      }
+    }
+    return this.#abort.signal;
+  }
+
+  /** Returns the error of the pending request, which then counts as delivered; `null` if there is none. */
+  deliver(): CancelledError | null {
+    if (!this.isPending) {
+      return null;
+    }
+    this.isPending = false;
+    return fromCallback(cancelledError(this.message));
+  }
+
+  /**
+   * The cancellation that caused an error of the task's function, which then counts as delivered; otherwise `null`.
+   *
+   * Functions with an aborted signal throw its reason, or an AbortError with or without the reason as its cause. An
+   * AbortError without it counts if the request has not been delivered in another way.
+   */
+  causeOf(error: unknown): CancelledError | null {
+    const signal = this.#abort?.signal;
+    const cancellation = cancellationIn(error);
+    if (cancellation === null && !(this.isPending && signal?.aborted === true && isAbortError(error))) {
+      return null;
+    }
+    if (cancellation === null || cancellation === signal?.reason) {
+      this.isPending = false;
+    }
+    return asCancelledError(error, this.message);
+  }
+}
+
+/** Cancels the task when the signal is aborted. */
+export function cancelOnAbort(task: Task<unknown>, signal: AbortSignal): void {
+  const cancel = (): void => void task.cancel(new AbortReason(signal.reason));
+  if (signal.aborted) {
+    cancel();
+    return;
+  }
+  signal.addEventListener("abort", cancel, { once: true });
+  task._observe(() => signal.removeEventListener("abort", cancel));
+}
