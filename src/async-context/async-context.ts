@@ -15,24 +15,6 @@ export interface VariableOptions<T> {
   defaultValue?: T | undefined;
 }
 
-/**
- * A value for the duration of a call and for everything that the call starts.
- *
- * Such a variable behaves like a `ContextVar` without `set()`: a Context carries its value. In a task, the effect of
- * `ContextVar.set()` in a function called by `run()` remains after the call, as after any call.
- *
- * @typeParam T - The type of the values.
- *
- * @example
- * ```ts
- * import { AsyncContext } from "contextvars/async-context";
- * import assert from "node:assert/strict";
- *
- * const depth = new AsyncContext.Variable({ defaultValue: 0 });
- * assert.equal(depth.run(1, () => depth.get()), 1);
- * assert.equal(depth.get(), 0);
- * ```
- */
 class Variable<T> {
   readonly #name: string;
   readonly #variable: ContextVar<T | undefined>;
@@ -75,21 +57,6 @@ class Variable<T> {
   }
 }
 
-/**
- * The values of all variables when the snapshot is created, including those of `ContextVar`.
- *
- * A value that code in a snapshot sets with `ContextVar.set()` lasts for that call only.
- *
- * @example
- * ```ts
- * import { AsyncContext } from "contextvars/async-context";
- * import assert from "node:assert/strict";
- *
- * const user = new AsyncContext.Variable<string>();
- * const snapshot = user.run("ada", () => new AsyncContext.Snapshot());
- * assert.equal(snapshot.run(() => user.get()), "ada");
- * ```
- */
 class Snapshot {
   readonly #context: Context;
   declare readonly [Symbol.toStringTag]: string;
@@ -137,10 +104,52 @@ class Snapshot {
   }
 }
 
-/** The proposal's namespace; it is not put on `globalThis`. */
+/**
+ * The proposal's namespace; it is not put on `globalThis`.
+ *
+ * @namespace
+ */
 export const AsyncContext: {
+  /**
+   * A value for the duration of a call and for everything that the call starts.
+   *
+   * Such a variable behaves like a `ContextVar` without `set()`: a Context carries its value. In a task, the effect of
+   * `ContextVar.set()` in a function called by `run()` remains after the call, as after any call.
+   *
+   * @typeParam T - The type of the values.
+   *
+   * @example
+   * ```ts
+   * import { AsyncContext } from "contextvars/async-context";
+   * import assert from "node:assert/strict";
+   *
+   * const depth = new AsyncContext.Variable({ defaultValue: 0 });
+   * assert.equal(depth.run(1, () => depth.get()), 1);
+   * assert.equal(depth.get(), 0);
+   * ```
+   *
+   * @class
+   */
   readonly Variable: typeof Variable;
+  /**
+   * The values of all variables when the snapshot is created, including those of `ContextVar`.
+   *
+   * A value that code in a snapshot sets with `ContextVar.set()` lasts for that call only.
+   *
+   * @example
+   * ```ts
+   * import { AsyncContext } from "contextvars/async-context";
+   * import assert from "node:assert/strict";
+   *
+   * const user = new AsyncContext.Variable<string>();
+   * const snapshot = user.run("ada", () => new AsyncContext.Snapshot());
+   * assert.equal(snapshot.run(() => user.get()), "ada");
+   * ```
+   *
+   * @class
+   */
   readonly Snapshot: typeof Snapshot;
+  /** @hidden */
   readonly [Symbol.toStringTag]: string;
 } = Object.defineProperties({} as never, {
   Snapshot: { value: Snapshot, writable: true, configurable: true },
@@ -151,9 +160,11 @@ export const AsyncContext: {
 type OneVariable<T> = Variable<T>;
 type OneSnapshot = Snapshot;
 
-/** The types of the same names. */
+// The reference has the classes, under the same names.
 export declare namespace AsyncContext {
+  /** @hidden */
   export type Variable<T> = OneVariable<T>;
+  /** @hidden */
   export type Snapshot = OneSnapshot;
 }
 

@@ -34,7 +34,11 @@ import type { ByteSource } from "./transports/sources.ts";
 import type { SSLContext, TlsOptions } from "./transports/tls.ts";
 import type { ReadTransport, Transport, Upgradable, WriteTransport } from "./transports/transport.ts";
 
-/** Options of `loop.startTls()`. */
+/**
+ * Options of `loop.startTls()`.
+ *
+ * @inline
+ */
 interface StartTlsOptions extends TlsOptions {
   /** Whether this side is the server. @default false */
   serverSide?: boolean | undefined;

@@ -12,12 +12,17 @@ import { Sleep, Yield } from "./waits.ts";
  *
  * @param delay - In seconds; a negative delay counts as 0. The delay may be of any length, unlike Node's timers, which
  * are limited to 24 days.
- * @param result - The value that the promise resolves to.
  * @throws {ValueError} If `delay` is NaN.
  * @throws {TypeError} If `delay` is not a number, or `result` is a promise, a Future or a Task.
  * @throws {CancelledError} If the task is cancelled.
  */
 export function sleep(delay: number): Promise<void>;
+/**
+ * Waits for the given time, in seconds, and resolves to `result`.
+ *
+ * @param delay - In seconds; a negative delay counts as 0.
+ * @param result - The value that the promise resolves to.
+ */
 export function sleep<T>(delay: number, result: T): Promise<T>;
 export function sleep<T>(delay: number, result?: T): Promise<T | undefined> {
   try {

@@ -125,10 +125,14 @@ export class ContextVar<T> {
    *
    * Python: `ContextVar.get()`.
    *
-   * @param fallback - The value to return if the variable is not set. `undefined` is a fallback as well.
    * @throws {LookupError} If the variable is not set, and there is neither fallback nor default.
    */
   get(this: ContextVar<unknown>): T;
+  /**
+   * The variable's value in the current Context, or the fallback if the variable is not set there.
+   *
+   * @param fallback - The value to return if the variable is not set. `undefined` is a fallback as well.
+   */
   get<D>(this: ContextVar<unknown>, fallback: D): T | D;
   get(fallback?: unknown): unknown {
     const map = currentMap();

@@ -13,7 +13,11 @@ export interface Setter<C> {
   set(carrier: C, key: string, value: string): void;
 }
 
-/** `Headers`, a `Map`, or any other object with their two methods. */
+/**
+ * `Headers`, a `Map`, or any other object with their two methods.
+ *
+ * @inline
+ */
 interface MapLike {
   get(key: string): unknown;
   set(key: string, value: string): unknown;

@@ -15,7 +15,8 @@ export interface InjectOptions<C> {
 const warned = new Set<string>();
 
 /**
- * Writes the current values of the propagated variables into the carrier's `baggage`, and returns the carrier.
+ * Writes the current values of the propagated variables into the `baggage` of a carrier, by default a new object, and
+ * returns the carrier.
  *
  * Variables that are not set in the current Context are left out; a default does not count. Members of other programs
  * that are already in the carrier's `baggage` stay, including their properties. `baggage` may hold 64 members and 8,192
@@ -25,7 +26,6 @@ const warned = new Set<string>();
  *
  * Python: has no counterpart; OpenTelemetry's `propagate.inject()` has the same form.
  *
- * @param carrier - An object, `Headers`, a `Map` or `process.env`; by default a new object.
  * @throws {ValueError} If a value cannot be encoded, or its encoded form is longer than the variable's `maxLength`. The
  * `cause` is the codec's error. The carrier's `baggage` is then unchanged.
  *
@@ -42,6 +42,11 @@ const warned = new Set<string>();
  * ```
  */
 export function inject(): Record<string, string>;
+/**
+ * Writes the current values of the propagated variables into the given carrier's `baggage`, and returns the carrier.
+ *
+ * @param carrier - An object, `Headers`, a `Map` or `process.env`; with `options.setter` anything else.
+ */
 export function inject<C extends Carrier>(carrier: C, options?: { setter?: undefined }): C;
 export function inject<C>(carrier: C, options: InjectOptions<C>): C;
 export function inject(carrier: unknown = {}, options: InjectOptions<unknown> = {}): unknown {

@@ -10,7 +10,6 @@ import {
   ReportedUnlessAwaited,
 } from "../asyncio/seam.ts";
 import { ValueError } from "../contextvars/index.ts";
-import type { StreamPair } from "./memory-streams.ts";
 import { type Check, type Ends, makeClogged, oneWayChecks, type StreamMaker, twoWayChecks } from "./stream-checks.ts";
 import { halfCloseChecks, waitChecks } from "./stream-wait-checks.ts";
 
@@ -107,7 +106,7 @@ async function runChecks(maker: StreamMaker, options: CheckStreamsOptions): Prom
   }
 }
 
-function endsOf([reader, writer]: StreamPair, [farReader, farWriter]: StreamPair): Ends {
+function endsOf([reader, writer]: asyncio.StreamPair, [farReader, farWriter]: asyncio.StreamPair): Ends {
   return { reader, writer, farReader, farWriter };
 }
 

@@ -24,6 +24,7 @@
  *
  * @module
  */
+export type { StreamPair } from "../asyncio/index.ts";
 export { type AsyncioTestOptions, asyncioTest, type TestFunction } from "./asyncio-test.ts";
 export { type WaitAllTasksBlockedOptions, waitAllTasksBlocked } from "./blocked.ts";
 export { type CheckStreamsOptions, checkStreams } from "./check-streams.ts";
@@ -39,7 +40,6 @@ export {
   type MemoryOptions,
   type MemoryStreamPairOptions,
   memoryStreamPair,
-  type StreamPair,
 } from "./memory-streams.ts";
 export { MockClock, type MockClockOptions } from "./mock-clock.ts";
 export { Sequencer } from "./sequencer.ts";

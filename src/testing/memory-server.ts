@@ -7,6 +7,7 @@ import {
   openConnection,
   type ReaderOptions,
   Server,
+  type StreamPair,
 } from "../asyncio/index.ts";
 import {
   checkFunction,
@@ -20,7 +21,7 @@ import {
   streamProtocols,
 } from "../asyncio/seam.ts";
 import { MEMORY, MemorySocket, type WireOptions } from "./memory-socket.ts";
-import { MEMORY_OPTIONS, type MemoryOptions, type StreamPair, wireOptions } from "./memory-streams.ts";
+import { MEMORY_OPTIONS, type MemoryOptions, wireOptions } from "./memory-streams.ts";
 
 /** Options of {@linkcode memoryServer}: those of `startServer()` that have a meaning without a port. */
 export interface MemoryServerOptions

@@ -1,5 +1,5 @@
 /** Two pairs of a reader and a writer that are connected to each other in memory. */
-import { type StreamReader, StreamReaderProtocol, type StreamWriter } from "../asyncio/index.ts";
+import { type StreamPair, type StreamReader, StreamReaderProtocol } from "../asyncio/index.ts";
 import { checkOptions, checkWholeNumber, HIGH_WATER, readerWith, streamsOver } from "../asyncio/seam.ts";
 import { ValueError } from "../contextvars/index.ts";
 import { MemorySocket, type WireOptions } from "./memory-socket.ts";
@@ -32,9 +32,6 @@ export interface MemoryStreamPairOptions extends MemoryOptions {
 
 /** Options of {@linkcode lockstepStreamPair}. */
 export type LockstepStreamPairOptions = Pick<MemoryStreamPairOptions, "chunks" | "limit">;
-
-/** The reader and the writer of one end. */
-export type StreamPair = [reader: StreamReader, writer: StreamWriter];
 
 export const MEMORY_OPTIONS: readonly string[] = ["chunks", "delay", "highWater"];
 

@@ -2,11 +2,12 @@
 import { randomBytes } from "node:crypto";
 import * as asyncio from "../asyncio/index.ts";
 import { waitAllTasksBlocked } from "./blocked.ts";
-import type { StreamPair } from "./memory-streams.ts";
 import { begin, expectEqual, expectError, failure, outcome } from "./stream-expectations.ts";
 
 /** Creates two ends that are connected to each other; called for each check. */
-export type StreamMaker = () => readonly [StreamPair, StreamPair] | PromiseLike<readonly [StreamPair, StreamPair]>;
+export type StreamMaker = () =>
+  | readonly [asyncio.StreamPair, asyncio.StreamPair]
+  | PromiseLike<readonly [asyncio.StreamPair, asyncio.StreamPair]>;
 
 /** The two ends: `farReader` reads the bytes that `writer` writes. */
 export interface Ends {
@@ -456,7 +457,7 @@ const CLOG_PIECE = 2 ** 20; // bytes
 const MOST_CLOG = 64; // pieces
 
 /** Writes at the first end until its `drain()` waits. */
-export async function makeClogged<T extends readonly [StreamPair, StreamPair]>(ends: T): Promise<T> {
+export async function makeClogged<T extends readonly [asyncio.StreamPair, asyncio.StreamPair]>(ends: T): Promise<T> {
   const [[, writer]] = ends;
   for (let i = 0; i < MOST_CLOG; i++) {
     writer.write(Buffer.alloc(CLOG_PIECE, "clog"));

@@ -22,7 +22,11 @@ import { Wait } from "../waits.ts";
 import { type Answer, EMPTY, NEWLINE, ReadBuffer, type Request, type Taker } from "./read-buffer.ts";
 import type { StreamReader } from "./reader.ts";
 
-/** The part of a transport that a reader needs. */
+/**
+ * The part of a transport that a reader needs.
+ *
+ * @inline
+ */
 export interface ReadTransport {
   pauseReading(): void;
   resumeReading(): void;

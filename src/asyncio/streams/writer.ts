@@ -269,9 +269,14 @@ export class StreamWriter {
    *
    * Python: `StreamWriter.get_extra_info()`. Differs: addresses are objects that print as `127.0.0.1:8081`.
    *
-   * @param fallback - The value to return if nothing is known. @default null
+   * @returns The information; `null` if nothing is known.
    */
   getExtraInfo<N extends keyof ExtraInfo>(name: N): ExtraInfo[N];
+  /**
+   * Returns information about the connection, or the fallback if nothing is known.
+   *
+   * @param fallback - The value to return if nothing is known.
+   */
   getExtraInfo<N extends keyof ExtraInfo, F>(name: N, fallback: F): NonNullable<ExtraInfo[N]> | F;
   getExtraInfo(name: string, fallback?: unknown): unknown;
   getExtraInfo(name: string, fallback: unknown = null): unknown {

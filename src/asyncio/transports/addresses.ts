@@ -78,7 +78,11 @@ const lookupErrors: Readonly<Record<string, readonly [number, string]>> = {
   EAI_MEMORY: [-10, "Memory allocation failure"],
 };
 
-/** Which addresses to look up: 4, 6, or 0 for both. */
+/**
+ * Which addresses to look up: 4, 6, or 0 for both.
+ *
+ * @inline
+ */
 export type Family = 0 | 4 | 6;
 
 /**
