@@ -28,6 +28,8 @@ const SEARCHES = {
   isCancelled: "/guides/tasks",
   copy_context: "/from-python",
   AsyncLocalStorage: "/from-node",
+  ERR_TOKEN_USED: "/errors",
+  ConnectionResetError: "/errors",
 };
 /** The least contrast of text that the web's guidelines for accessibility ask for. */
 const LEAST_CONTRAST = 4.5;

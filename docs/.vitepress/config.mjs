@@ -84,6 +84,7 @@ export default defineConfig({
         ],
       },
       { text: "Cookbook", link: "/cookbook" },
+      { text: "Errors and their codes", link: "/errors" },
       {
         text: "Reference",
         link: "/reference/",
