@@ -200,8 +200,12 @@ class KeyError extends Error {
   override readonly name = "KeyError";
 }
 
-/** Runs the session with this package's reader. */
-export async function runSessionHere(session: Session): Promise<Trace> {
+/**
+ * Runs the session with this package's reader.
+ *
+ * @param onOperation - Called before each operation.
+ */
+export async function runSessionHere(session: Session, onOperation: () => void = () => {}): Promise<Trace> {
   const [reader, transport] = readerFor(session);
   const trace: Step[] = [];
   const reads = new Map<number, asyncio.Task<Buffer | null>>();
@@ -218,6 +222,7 @@ export async function runSessionHere(session: Session): Promise<Trace> {
   };
   for (const [index, operation] of session.operations.entries()) {
     let raised: string | null = null;
+    onOperation();
     try {
       switch (operation[0]) {
         case "feed":

@@ -77,9 +77,13 @@ function shown(text: string): string {
     .replace(/Exception in callback .*/, "Exception in callback");
 }
 
-/** Runs the script, in virtual time, until nothing happens any more, and gives all that was seen. */
-export async function runScript(script: Script): Promise<readonly Entry[]> {
-  return await inVirtualTime((untilStuck) => new Run(script).run(untilStuck));
+/**
+ * Runs the script, in virtual time, until nothing happens any more, and gives all that was seen.
+ *
+ * @param onStatement - Called before each statement, in the step of the task that runs it.
+ */
+export async function runScript(script: Script, onStatement: () => void = () => {}): Promise<readonly Entry[]> {
+  return await inVirtualTime((untilStuck) => new Run(script, onStatement).run(untilStuck));
 }
 
 class Run {
@@ -91,12 +95,14 @@ class Run {
   readonly #tasks = new Set<asyncio.Task<unknown>>();
   readonly #variables: ReadonlyMap<string, ContextVar<Json>>;
   readonly #loop = asyncio.getRunningLoop();
+  readonly #onStatement: () => void;
   /** First steps of eager tasks that are under way, each within the one before. */
   #firstSteps = 0;
   #over = false;
 
-  constructor(script: Script) {
+  constructor(script: Script, onStatement: () => void) {
     this.#main = script.main;
+    this.#onStatement = onStatement;
     this.#variables = new Map(
       (script.variables ?? []).map((name) => [name, new ContextVar<Json>(name, { default: "unset" })]),
     );
@@ -249,6 +255,7 @@ class Run {
   }
 
   async #statement(who: string, op: Statement): Promise<Returned> {
+    this.#onStatement();
     switch (op[0]) {
       case "return":
         return { value: op[1] };
