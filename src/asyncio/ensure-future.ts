@@ -27,13 +27,23 @@ export function ensureFuture<T>(awaitable: Awaitable<T>): Future<T> {
   if (typeof awaitable === "function") {
     return createTask(awaitable) as Task<unknown> as Task<T>;
   }
-  if (isfuture(awaitable)) {
+  if (isfuture(awaitable) && canBeAsked(awaitable)) {
     return awaitable as Future<T>;
   }
   if (!isThenable(awaitable)) {
     throw new TypeError(`a function, a Task, a Future or a promise is needed, got ${safeRepr(awaitable)}`);
   }
   return observed(awaitable, new Future());
+}
+
+/** Whether the methods work: those of a Proxy of a Future throw, as its `then` does. */
+function canBeAsked(future: Pick<Future<unknown>, "done">): boolean {
+  try {
+    future.done();
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Returns the Future, which gets the outcome of the promise. */

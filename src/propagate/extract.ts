@@ -4,7 +4,7 @@ import { type Context, copyContext } from "../contextvars/index.ts";
 import { parse } from "./baggage.ts";
 import { type Carrier, carrierGetter, type Getter, textOf } from "./carriers.ts";
 import { contextWithTrace } from "./opentelemetry-global.ts";
-import { type Entry, registered } from "./registry.ts";
+import { checkOptions, type Entry, registered } from "./registry.ts";
 
 /** Options of `extract()`. */
 export interface ExtractOptions<C> {
@@ -35,6 +35,7 @@ const rejections = channel("contextvars:propagate:rejected");
  * Python: has no counterpart; OpenTelemetry's `propagate.extract()` has the same form.
  *
  * @param carrier - An object, `Headers`, a `Map`, the `headers` of an `IncomingMessage`, or `process.env`.
+ * @throws {TypeError} If an option is unknown, or `getter` has no method `get()`.
  *
  * @example A request handler that runs with the request's values
  * ```ts
@@ -50,8 +51,12 @@ const rejections = channel("contextvars:propagate:rejected");
  */
 export function extract(carrier: Carrier, options?: { getter?: undefined }): Context;
 export function extract<C>(carrier: C, options: ExtractOptions<C>): Context;
-export function extract(carrier: unknown, options?: ExtractOptions<unknown>): Context {
-  const getter = options?.getter ?? carrierGetter;
+export function extract(carrier: unknown, options: ExtractOptions<unknown> = {}): Context {
+  checkOptions("extract()", options, ["getter"]);
+  const { getter = carrierGetter } = options;
+  if (typeof getter?.get !== "function") {
+    throw new TypeError(`extract(): getter must be an object with a method get(), got ${typeof getter}`);
+  }
   const context = attempt(null, null, () => contextWithTrace(carrier, getter)) ?? copyContext();
   const header = attempt(null, null, () => textOf(getter.get(carrier, "baggage"))) ?? "";
   // The last member with a key counts, as in OpenTelemetry.

@@ -3,7 +3,7 @@ import { copyContext, ValueError } from "../contextvars/index.ts";
 import { bytesOf, MAX_BYTES, MAX_MEMBERS, type Member, parse } from "./baggage.ts";
 import { type Carrier, carrierGetter, carrierSetter, type Setter, textOf } from "./carriers.ts";
 import { injectTrace } from "./opentelemetry-global.ts";
-import { type Entry, registered } from "./registry.ts";
+import { checkOptions, type Entry, registered } from "./registry.ts";
 
 /** Options of `inject()`. */
 export interface InjectOptions<C> {
@@ -28,6 +28,7 @@ const warned = new Set<string>();
  *
  * @throws {ValueError} If a value cannot be encoded, or its encoded form is longer than the variable's `maxLength`. The
  * `cause` is the codec's error. The carrier's `baggage` is then unchanged.
+ * @throws {TypeError} If an option is unknown, or `setter` has no method `set()`.
  *
  * @example A worker thread that starts with the values of its creator
  * ```ts
@@ -50,7 +51,11 @@ export function inject(): Record<string, string>;
 export function inject<C extends Carrier>(carrier: C, options?: { setter?: undefined }): C;
 export function inject<C>(carrier: C, options: InjectOptions<C>): C;
 export function inject(carrier: unknown = {}, options: InjectOptions<unknown> = {}): unknown {
-  const setter = options.setter ?? carrierSetter;
+  checkOptions("inject()", options, ["setter"]);
+  const { setter = carrierSetter } = options;
+  if (typeof setter?.set !== "function") {
+    throw new TypeError(`inject(): setter must be an object with a method set(), got ${typeof setter}`);
+  }
   const context = copyContext();
   const ours = [...registered.values()]
     .filter(({ variable }) => context.has(variable))

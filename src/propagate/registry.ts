@@ -76,7 +76,7 @@ const jsonCodec: Codec<unknown> = {
 export function propagated<T>(variable: ContextVar<T>, options: PropagatedOptions<T> = {}): ContextVar<T> {
   // Throws unless the argument is a ContextVar, from any installed copy.
   copyContext().has(variable as ContextVar<unknown>);
-  checkOptions(options);
+  checkOptions("propagated()", options, OPTION_NAMES);
   const { key = variable.name, codec = "text", maxLength = 1024 } = options;
   if (typeof key !== "string" || !isKey(key)) {
     throw new ValueError(`propagated(): key must be letters, digits and !#$%&'*+-.^_\`|~, got ${JSON.stringify(key)}`);
@@ -115,14 +115,13 @@ function codecOf(codec: PropagatedOptions<unknown>["codec"]): Codec<unknown> {
 
 const OPTION_NAMES = ["key", "codec", "maxLength"];
 
-function checkOptions(options: object): void {
+/** Throws if there is an option that the function does not have. */
+export function checkOptions(caller: string, options: object, known: readonly string[]): void {
   if (typeof options !== "object" || options === null) {
-    throw new TypeError(`propagated(): options must be an object, got ${typeof options}`);
+    throw new TypeError(`${caller}: options must be an object, got ${typeof options}`);
   }
-  const unknown = Object.keys(options).find((name) => !OPTION_NAMES.includes(name));
+  const unknown = Object.keys(options).find((name) => !known.includes(name));
   if (unknown !== undefined) {
-    throw new TypeError(
-      `propagated() got an unexpected option '${unknown}'; known options: ${OPTION_NAMES.join(", ")}`,
-    );
+    throw new TypeError(`${caller} got an unexpected option '${unknown}'; known options: ${known.join(", ")}`);
   }
 }

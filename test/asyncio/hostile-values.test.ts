@@ -62,6 +62,15 @@ const calls = { like: (call: Call) => void call(), takes: ["throws", "returns"] 
 /** What a function gets whose argument is an awaitable, not a function. */
 const given = (call: Call): PromiseLike<unknown> => call() as PromiseLike<unknown>;
 
+/** What the function returns. What is wrong with an awaitable is for those who await the result, so it throws nothing. */
+function returned<A, R>(wait: (given: A) => R, argument: A): R {
+  try {
+    return wait(argument);
+  } catch (error) {
+    throw new Error("thrown at once, not by what is returned", { cause: error });
+  }
+}
+
 /** The error in a group of one. */
 async function ungrouped(promise: Promise<unknown>): Promise<unknown> {
   try {
@@ -162,13 +171,7 @@ const rows: Readonly<Record<string, Row>> = {
   "EventLoop.createTask": { via: (call) => loop.createTask(call) },
   ensureFuture: { via: (call) => asyncio.ensureFuture(call) },
   "ensureFuture, of an awaitable": {
-    via: (call) => {
-      try {
-        return asyncio.ensureFuture(given(call));
-      } catch {
-        return "thrown at once, not by the Future";
-      }
-    },
+    via: (call) => returned(asyncio.ensureFuture, given(call)),
     takes: awaitable,
   },
   gather: { via: async (call) => (await asyncio.gather([call]))[0] },
@@ -176,13 +179,19 @@ const rows: Readonly<Record<string, Row>> = {
     via: async (call) => (await asyncio.gather([call, () => 1], { returnExceptions: true }))[0],
     like: (call) => outcomeOf(call).then((outcome) => ("threw" in outcome ? outcome.threw : outcome.returned)),
   },
-  "gather, of an awaitable": { via: async (call) => (await asyncio.gather([given(call)]))[0], takes: awaitable },
+  "gather, of an awaitable": {
+    via: async (call) => (await returned(asyncio.gather, [given(call)]))[0],
+    takes: awaitable,
+  },
   wait: { via: (call) => waited(call, "FIRST_EXCEPTION") },
   "wait, for the first one": { via: (call) => waited(call, "FIRST_COMPLETED") },
   waitFor: { via: (call) => asyncio.waitFor(call, 60) },
   "waitFor, in a task": { via: (call) => inTask(() => asyncio.waitFor(call, 60)) },
   "waitFor, without a limit": { via: (call) => inTask(() => asyncio.waitFor(call, null)) },
-  "waitFor, of an awaitable": { via: (call) => asyncio.waitFor(given(call), 60), takes: awaitable },
+  "waitFor, of an awaitable": {
+    via: (call) => returned(() => asyncio.waitFor(given(call), 60), null),
+    takes: awaitable,
+  },
   asCompleted: {
     via: async (call) => {
       const [first] = asyncio.asCompleted([call]);
@@ -196,14 +205,14 @@ const rows: Readonly<Record<string, Row>> = {
     },
   },
   "asCompleted, of an awaitable": {
-    via: async (call) => await [...asyncio.asCompleted([given(call)])][0],
+    via: async (call) => await [...returned(asyncio.asCompleted, [given(call)])][0],
     takes: awaitable,
   },
   shield: { via: (call) => asyncio.shield(call) },
   captureCallGraph: { via: (call) => looked(call, asyncio.captureCallGraph) },
   formatCallGraph: { via: (call) => looked(call, asyncio.formatCallGraph) },
   printCallGraph: { via: (call) => looked(call, (task) => asyncio.printCallGraph(task, { file: new PassThrough() })) },
-  "shield, of an awaitable": { via: (call) => asyncio.shield(given(call)), takes: awaitable },
+  "shield, of an awaitable": { via: (call) => returned(asyncio.shield, given(call)), takes: awaitable },
   "shield, which nobody waits for any more": {
     via: async (call) => {
       const inner = asyncio.createTask(async () => {

@@ -8,7 +8,7 @@ import * as contextvars from "contextvars";
 import { Context, ContextVar, copyContext } from "contextvars";
 import * as asyncio from "contextvars/asyncio";
 import * as codecs from "contextvars/codecs";
-import { propagated } from "contextvars/propagate";
+import { extract, inject, propagated } from "contextvars/propagate";
 import * as testing from "contextvars/testing";
 import { packageRoot } from "../support/paths.ts";
 import { outcomeOf } from "../support/peers.ts";
@@ -71,6 +71,8 @@ const takesOptions: Record<string, Call> = {
   "EventLoop.startTls": (options) =>
     loop.startTls(testing.memoryStreamPair()[0][1].transport, factory(), true, options),
   propagated: (options) => propagated(new ContextVar("options-table"), options),
+  extract: (options) => extract({}, options),
+  inject: (options) => inject({}, options),
   linesCodec: (options) => codecs.linesCodec(options),
   jsonLinesCodec: (options) => codecs.jsonLinesCodec(options),
   delimiterCodec: (options) => codecs.delimiterCodec("|", options),
@@ -130,6 +132,8 @@ const wrongValues: Record<string, readonly unknown[]> = {
   env: [42, "PATH=/bin", null],
   family: [5, "4", {}, null],
   file: [42, "out", {}],
+  getter: [42, "get", {}, null],
+  setter: [42, "set", {}, null],
   flags: [-1, "1", 1.5, {}, null],
   grace: noTimeFromZero,
   group: noWholeNumber,

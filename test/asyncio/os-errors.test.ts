@@ -33,6 +33,11 @@ const adopters = {
   "openUnixConnection()": (sock: { fd: number }) => asyncio.openUnixConnection({ sock }),
   "startServer()": (sock: { fd: number }) => asyncio.startServer(handler, { sock }),
   "startUnixServer()": (sock: { fd: number }) => asyncio.startUnixServer(handler, { sock }),
+  "loop.createConnection()": (sock: { fd: number }) => loop.createConnection(factory, null, null, { sock }),
+  "loop.createUnixConnection()": (sock: { fd: number }) => loop.createUnixConnection(factory, null, { sock }),
+  "loop.createServer()": (sock: { fd: number }) => loop.createServer(factory, null, null, { sock }),
+  "loop.createUnixServer()": (sock: { fd: number }) => loop.createUnixServer(factory, null, { sock }),
+  "loop.connectAcceptedSocket()": (sock: { fd: number }) => loop.connectAcceptedSocket(factory, sock),
 };
 
 /** Asserts that the call fails with this error, and this code if one is given. */
@@ -65,6 +70,16 @@ describe("Addresses of TCP", () => {
       });
     }
   });
+  for (const host of [42, true, [HOST, 42], [null]] as unknown as string[][]) {
+    it(`startServer() and loop.createServer() at ${JSON.stringify(host)} throw a TypeError that says what is needed`, async () => {
+      const starts = [asyncio.startServer(handler, host, 0), loop.createServer(factory, host, 0)];
+      for (const started of starts) {
+        const error = await outcomeOf(started);
+        assert.ok(error instanceof TypeError, String(error));
+        assert.match(error.message, /needs a host name or an array of host names, got /);
+      }
+    });
+  }
   for (const [name, options] of Object.entries({
     family: { family: 5 as 4 },
     flags: { flags: 1 << 20 },
@@ -147,7 +162,7 @@ describe("{ fd }", () => {
       await fails(call({ fd }), asyncio.OSError, "ENOTSOCK");
       fs.closeSync(fd);
     });
-    for (const fd of [-1, 1.5, Number.NaN, "3" as unknown as number]) {
+    for (const fd of [-1, 1.5, Number.NaN, 2 ** 31, "3" as unknown as number]) {
       it(`${name} with descriptor ${JSON.stringify(fd)} throws a ValueError`, async () => {
         await fails(call({ fd }), asyncio.ValueError);
       });

@@ -139,7 +139,7 @@ export interface AddressInfoOptions {
 
 /** `loop.getnameinfo()`. */
 export async function lookUpName({ address, port }: SocketAddress): Promise<[host: string, service: string]> {
-  if (isIP(address) === 0) {
+  if (typeof address !== "string" || isIP(address) === 0) {
     throw new ValueError(`getnameinfo(): address must be an IP address, got ${repr(address)}`);
   }
   try {

@@ -195,6 +195,9 @@ async function addressesOf(
   caller: string,
 ): Promise<string[]> {
   const hosts = typeof host === "string" ? [host] : host;
+  if (!Array.isArray(hosts) || !hosts.every((each) => typeof each === "string")) {
+    throw new TypeError(`${caller} needs a host name or an array of host names, got ${repr(host)}`);
+  }
   const found: string[] = [];
   for (const each of hosts) {
     found.push(...(await lookUp(each, family, flags, () => `${caller} ${each}`)));

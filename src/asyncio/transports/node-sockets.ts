@@ -13,6 +13,9 @@ export const READ_SIZE: number = 64 * 1024; // bytes
 /** Options of every socket. With `allowHalfOpen`, the peer's EOF does not end this side. */
 export const SOCKET_OPTIONS: object = { allowHalfOpen: true, highWaterMark: READ_SIZE };
 
+/** The largest number that a descriptor can have. */
+const MAX_DESCRIPTOR = 2 ** 31 - 1;
+
 export function isNodeSocket(stream: Duplex): boolean {
   return ON_NODE && stream instanceof Socket;
 }
@@ -26,7 +29,7 @@ export function isNodeSocket(stream: Duplex): boolean {
  */
 export function socketDescriptor(sock: unknown): number {
   const fd = (sock as { fd?: unknown } | null | undefined)?.fd;
-  if (typeof fd !== "number" || !Number.isInteger(fd) || fd < 0) {
+  if (typeof fd !== "number" || !Number.isInteger(fd) || fd < 0 || fd > MAX_DESCRIPTOR) {
     throw new ValueError(`A Stream Socket was expected, got ${repr(sock)}`);
   }
   let isSocket: boolean;
