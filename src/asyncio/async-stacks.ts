@@ -113,7 +113,7 @@ export function thrownHere<E>(error: E): E {
 }
 
 /** A rejected promise that may remain unhandled. */
-export function rejected(error: unknown): Promise<never> {
+export function quietRejection(error: unknown): Promise<never> {
   const promise = Promise.reject(thrownHere(error));
   promise.catch(noop);
   return promise;

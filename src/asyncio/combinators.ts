@@ -6,7 +6,7 @@
 import { TimeoutError, ValueError } from "../errors.ts";
 import { errorName, safeRepr } from "../repr.ts";
 import { checkBooleans, checkFunction, checkOptions, checkSeconds } from "./arguments.ts";
-import { fromCallback, quiet, rejected } from "./async-stacks.ts";
+import { fromCallback, quiet, quietRejection } from "./async-stacks.ts";
 import { ReportedUnlessAwaited } from "./awaited.ts";
 import { createTask } from "./create-task.ts";
 import { currentTask } from "./current-task.ts";
@@ -266,7 +266,7 @@ export async function waitFutures<F extends Future<unknown>>(
  */
 export function waitFor<T>(awaitable: Awaitable<T>, timeout: number | null): Promise<Awaited<T>> {
   if (timeout !== null && typeof timeout !== "number") {
-    return rejected(
+    return quietRejection(
       new TypeError(`waitFor() needs a timeout: a number of seconds, or null for none; got ${safeRepr(timeout)}`),
     );
   }

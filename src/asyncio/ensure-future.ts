@@ -64,7 +64,7 @@ export function observed<T>(promise: PromiseLike<T>, future: Future<T>): Future<
       if (cancellation === null) {
         future._fail(error);
       } else {
-        future._cancelled(cancellation.reason, asCancelledError(error, undefined));
+        future._finishCancelled(cancellation.reason, asCancelledError(error, undefined));
       }
     },
   );

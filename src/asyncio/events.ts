@@ -10,7 +10,7 @@ import { Flow, isEntered, runInFlow } from "../contextvars/current.ts";
 import { functionName, inspectCustom, safeRepr } from "../repr.ts";
 import { checkContext, checkFunction, checkOptions, checkSeconds } from "./arguments.ts";
 import { creationStack } from "./debug/debug.ts";
-import { soon } from "./ready.ts";
+import { enqueue } from "./ready.ts";
 import { addTimer, nextTimerOrder, removeTimer, time } from "./timers.ts";
 
 /** Options of all functions that schedule a callback. */
@@ -46,7 +46,7 @@ export class Handle {
   constructor(callback: () => unknown, context: Context, named: { readonly name: unknown } = callback) {
     this._callback = callback;
     this._named = named;
-    this._flow = new Flow(context, null, false, null);
+    this._flow = Flow.entered(context);
   }
 
   /** Cancels the callback if it has not run yet. Python: `Handle.cancel()`. */
@@ -141,7 +141,7 @@ export class TimerHandle extends Handle {
 
 export function callSoon(callback: () => unknown, options?: CallbackOptions): Handle {
   const handle = new Handle(checkedCallback("callSoon()", callback), contextFor("callSoon()", options));
-  soon(handle, true);
+  enqueue(handle, true);
   return handle;
 }
 

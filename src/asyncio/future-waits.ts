@@ -3,7 +3,7 @@ import { functionName, repr } from "../repr.ts";
 import { Handle } from "./events.ts";
 import type { CancelMessage } from "./exceptions.ts";
 import type { Future } from "./futures.ts";
-import { type Ready, soon, soonAtStepEnd } from "./ready.ts";
+import { enqueue, type Ready, runOrEnqueue } from "./ready.ts";
 import { type Cancellable, Settleable, type WaitingTask, waitingTask } from "./waits.ts";
 
 /** A function of the library itself, which does not wait and cannot throw. */
@@ -58,7 +58,7 @@ export class FutureWait<T> extends Settleable<T> implements Cancellable, Ready {
 
   _step(): boolean {
     this.#task?._stopWaiting(this);
-    this.#future._tell(this, this.#task?._takeCancellation() ?? null);
+    this.#future._settle(this, this.#task?._takeCancellation() ?? null);
     return true;
   }
 }
@@ -84,15 +84,15 @@ export function withoutItem(items: WaitingItems, item: Ready): WaitingItems {
 }
 
 /** @param stepEnds - Whether the running step ends with this call. */
-export function queueItems(items: WaitingItems, stepEnds: boolean): void {
+export function enqueueAll(items: WaitingItems, stepEnds: boolean): void {
   if (items instanceof Set) {
     for (const item of items) {
-      soon(item);
+      enqueue(item);
     }
   } else if (items !== null && stepEnds) {
-    soonAtStepEnd(items);
+    runOrEnqueue(items);
   } else if (items !== null) {
-    soon(items);
+    enqueue(items);
   }
 }
 

@@ -27,16 +27,16 @@ import {
 } from "./exceptions.ts";
 import {
   callbackDetails,
+  enqueueAll,
   FutureWait,
   Observer,
-  queueItems,
   tasksAmong,
   type WaitingItems,
   withItem,
   withoutItem,
 } from "./future-waits.ts";
 import type { EventLoop } from "./loop.ts";
-import { type Ready, soon } from "./ready.ts";
+import { enqueue, type Ready } from "./ready.ts";
 import { runningLoop } from "./running-loop.ts";
 import { type Failure, Unretrieved } from "./unretrieved.ts";
 import { type Receiver, waitingTask } from "./waits.ts";
@@ -184,7 +184,7 @@ export class Future<T> implements Promise<T> {
     if (this.#state !== "pending") {
       return false;
     }
-    this._cancelled(message);
+    this._finishCancelled(message);
     return true;
   }
 
@@ -200,7 +200,7 @@ export class Future<T> implements Promise<T> {
     checkFunction("addDoneCallback()", callback);
     const handle = new Handle(() => callback(this), contextFor("addDoneCallback()", options), callback);
     if (this.#state !== "pending") {
-      soon(handle);
+      enqueue(handle);
       return;
     }
     this.#waiting = withItem(this.#waiting, handle);
@@ -314,7 +314,7 @@ export class Future<T> implements Promise<T> {
     if (this.#state === "pending") {
       this.#waiting = withItem(this.#waiting, observer);
     } else {
-      soon(observer);
+      enqueue(observer);
     }
     return observer;
   }
@@ -342,7 +342,7 @@ export class Future<T> implements Promise<T> {
     this.#end("finished");
     this.#unretrieved = new Unretrieved(this);
     // After the waiting code, most of which retrieves the error.
-    soon(this.#unretrieved);
+    enqueue(this.#unretrieved);
   }
 
   /** @internal The report if the error is never retrieved. */
@@ -357,7 +357,7 @@ export class Future<T> implements Promise<T> {
   }
 
   /** @internal @param error - The error that a task's body threw. */
-  _cancelled(message: CancelMessage, error: CancelledError | null = null): void {
+  _finishCancelled(message: CancelMessage, error: CancelledError | null = null): void {
     this._cancelMessage = message;
     this.#exception = error;
     this.#end("cancelled");
@@ -395,7 +395,7 @@ export class Future<T> implements Promise<T> {
     const waiting = this.#waiting;
     this.#waiting = null;
     this.#callbacks = null;
-    queueItems(waiting, stepEnds);
+    enqueueAll(waiting, stepEnds);
   }
 
   #retrieved(): void {
@@ -410,13 +410,13 @@ export class Future<T> implements Promise<T> {
       this.#waiting = withItem(this.#waiting, wait);
       wait.begin();
     } else {
-      this._tell(wait, null);
+      this._settle(wait, null);
     }
     return wait.promise;
   }
 
   /** @internal Settles the wait with the outcome, or with a cancellation that came after it. */
-  _tell(wait: Receiver<T>, cancelled: CancelledError | null): void {
+  _settle(wait: Receiver<T>, cancelled: CancelledError | null): void {
     this.#retrieved();
     if (this.#state === "cancelled") {
       wait.fail(this._cancelledError());

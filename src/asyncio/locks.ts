@@ -117,7 +117,7 @@ class LockWaiter extends Waiter<true> {
     return `${className(this.#lock)}.acquire()${this.#lock._heldBy()}`;
   }
 
-  protected goOn(): void {
+  protected takeTurn(): void {
     this.#lock._take(this.task);
     this.fulfil(true);
   }
@@ -195,7 +195,7 @@ class EventWaiter extends Waiter<true> {
     return this.#event._what();
   }
 
-  protected goOn(): void {
+  protected takeTurn(): void {
     this.fulfil(true);
   }
 }

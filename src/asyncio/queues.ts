@@ -9,7 +9,7 @@ import { knowMethodsOf } from "../contextvars/detached.ts";
 import { ValueError } from "../errors.ts";
 import { addressOf, className, inspectCustom, repr } from "../repr.ts";
 import { notHandedOver } from "./arguments.ts";
-import { quiet, rejected } from "./async-stacks.ts";
+import { quiet, quietRejection } from "./async-stacks.ts";
 import { isThenable, QueueEmpty, QueueFull, QueueShutDown } from "./exceptions.ts";
 import { Event } from "./locks.ts";
 import { Fifo, Heap, Lifo, type Store } from "./queue-stores.ts";
@@ -95,7 +95,7 @@ export class Queue<T> {
    */
   put(item: T): Promise<void> {
     if (isThenable(item)) {
-      return rejected(notHandedOver("put()", "put({ reply })"));
+      return quietRejection(notHandedOver("put()", "put({ reply })"));
     }
     if (this.full() && !this.#shutDown) {
       return new Putter(this, this.#putters, item).wait();
@@ -104,7 +104,7 @@ export class Queue<T> {
       this.putNowait(item);
       return Promise.resolve();
     } catch (error) {
-      return rejected(error);
+      return quietRejection(error);
     }
   }
 
@@ -147,7 +147,7 @@ export class Queue<T> {
     try {
       return Promise.resolve(this.getNowait());
     } catch (error) {
-      return rejected(error);
+      return quietRejection(error);
     }
   }
 
@@ -276,7 +276,7 @@ class Getter<T> extends Waiter<T> {
     return this.#queue._what("get()");
   }
 
-  protected goOn(): void {
+  protected takeTurn(): void {
     if (this.#queue.empty() && !this.#queue._isShutDown) {
       // Another task has taken the item.
       void this.wait();
@@ -309,7 +309,7 @@ class Putter<T> extends Waiter<void> {
     return this.#queue._what("put()");
   }
 
-  protected goOn(): void {
+  protected takeTurn(): void {
     if (this.#queue.full() && !this.#queue._isShutDown) {
       void this.wait();
     } else {

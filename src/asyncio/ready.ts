@@ -69,7 +69,7 @@ export function watchSteps(newWatcher: StepWatcher | null): void {
  *
  * @param turnFirst - Whether the iteration that runs the item has to begin with a turn of the event loop.
  */
-export function soon(item: Ready, turnFirst = false): void {
+export function enqueue(item: Ready, turnFirst = false): void {
   queue[tail] = item;
   tail += 1;
   turnWanted ||= turnFirst;
@@ -80,7 +80,7 @@ export function soon(item: Ready, turnFirst = false): void {
  * Queues a due timer in asyncio's place: after all items that are ready when the next iteration begins. That iteration
  * runs all timers that are due by then, in the order of their times.
  */
-export function soonDue(item: Due): void {
+export function enqueueTimer(item: Due): void {
   dueTimers.push(item);
   turnWanted = true;
   wake();
@@ -105,11 +105,11 @@ function wake(): void {
  * Queues an item as the last action of a step. If the queue is empty, the item runs immediately: the step is over, and
  * waiting for a tick would gain nothing.
  */
-export function soonAtStepEnd(item: Ready): void {
+export function runOrEnqueue(item: Ready): void {
   if (state === "idle" && watcher === null) {
     item._step();
   } else {
-    soon(item);
+    enqueue(item);
   }
 }
 

@@ -99,7 +99,7 @@ class SemaphoreWaiter extends Waiter<true> {
     return this.#semaphore._what();
   }
 
-  protected goOn(): void {
+  protected takeTurn(): void {
     this.#semaphore._leftQueue(false);
     this.fulfil(true);
   }

@@ -1,7 +1,7 @@
 import { checkSeconds, notHandedOver } from "./arguments.ts";
-import { rejected } from "./async-stacks.ts";
+import { quietRejection } from "./async-stacks.ts";
 import { isThenable } from "./exceptions.ts";
-import { Sleep, Yield } from "./waits.ts";
+import { Sleep, TurnWait } from "./waits.ts";
 
 /**
  * Waits for the given time, in seconds, while other tasks, input and output continue. 0 waits for one turn of the loop.
@@ -28,13 +28,13 @@ export function sleep<T>(delay: number, result?: T): Promise<T | undefined> {
   try {
     checkSeconds("sleep(): delay", delay);
   } catch (error) {
-    return rejected(error);
+    return quietRejection(error);
   }
   if (isThenable(result)) {
-    return rejected(notHandedOver("sleep()", "sleep(delay, { result })"));
+    return quietRejection(notHandedOver("sleep()", "sleep(delay, { result })"));
   }
   if (delay <= 0) {
-    return new Yield(result).promise;
+    return new TurnWait(result).promise;
   }
   return new Sleep(delay, result).promise;
 }

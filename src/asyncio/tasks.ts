@@ -30,8 +30,8 @@ import { printStackOf, stackOf } from "./debug/task-stack.ts";
 import { taskDetails } from "./debug/task-text.ts";
 import { type CancelledError, type CancelMessage, isThenable } from "./exceptions.ts";
 import { Future } from "./futures.ts";
-import { soon } from "./ready.ts";
-import { type Cancellable, waitingTask, whenSettled, Yield } from "./waits.ts";
+import { enqueue } from "./ready.ts";
+import { type Cancellable, TurnWait, waitingTask, whenSettled } from "./waits.ts";
 
 /** Options of {@linkcode createTask}. */
 export interface TaskOptions {
@@ -109,7 +109,7 @@ export class Task<T> extends Future<T> {
     this.#body = body;
     this.#name = internal.lazyName ?? (options.name === undefined ? nextNumber++ : String(options.name));
     internal.onMade?.(this as Task<unknown>);
-    this.#flow = new Flow(options.context ?? copyContext(), this, false, null);
+    this.#flow = Flow.entered(options.context ?? copyContext(), this);
     addTask(this as Task<unknown>);
     if (options.signal !== undefined) {
       cancelOnAbort(this as Task<unknown>, options.signal);
@@ -120,7 +120,7 @@ export class Task<T> extends Future<T> {
     if (options.eagerStart === true) {
       this.#start(currentFlow());
     } else {
-      soon(this);
+      enqueue(this);
     }
   }
 
@@ -270,7 +270,7 @@ export class Task<T> extends Future<T> {
     if (waitingTask() === this && !this.done()) {
       // With a link of the task to itself, `cancel()` would never end.
       return quiet(
-        new Yield(undefined).promise.then(() => {
+        new TurnWait(undefined).promise.then(() => {
           throw new RuntimeError(`Task cannot await on itself: ${this}`, { code: "ERR_TASK_AWAITS_ITSELF" });
         }),
       );
@@ -334,7 +334,7 @@ export class Task<T> extends Future<T> {
   #start(outer: Flow | null): void {
     if (this.#cancellation?.isPending) {
       this.#end();
-      this._cancelled(this.#cancellation.message);
+      this._finishCancelled(this.#cancellation.message);
       this.#tellOfEnd();
       return;
     }
@@ -389,7 +389,7 @@ export class Task<T> extends Future<T> {
       );
     }
     if (this.#cancellation?.isPending) {
-      this._cancelled(this.#cancellation.message);
+      this._finishCancelled(this.#cancellation.message);
     } else {
       this._finish(result, stepEnds);
     }
@@ -402,7 +402,7 @@ export class Task<T> extends Future<T> {
     if (cancellation === null) {
       this._fail(error);
     } else {
-      this._cancelled(cancellation.reason, cancellation);
+      this._finishCancelled(cancellation.reason, cancellation);
     }
     this.#tellOfEnd();
   }

@@ -12,7 +12,7 @@
  */
 import { runInNoFlow } from "../contextvars/current.ts";
 import { clearTimeout, setTimeout, time } from "./clock.ts";
-import { type Due, soonDue } from "./ready.ts";
+import { type Due, enqueueTimer } from "./ready.ts";
 
 /** The longest delay of `setTimeout`, which fires immediately for a delay that does not fit into 31 bits. */
 export const LONGEST_TIMEOUT: number = 2 ** 31 - 1; // milliseconds
@@ -97,7 +97,7 @@ function ring(): void {
   const moment = time();
   for (let first = heap[0]; first !== undefined && first.when() <= moment; first = heap[0]) {
     take(0);
-    soonDue(first);
+    enqueueTimer(first);
   }
   resetAlarm();
 }

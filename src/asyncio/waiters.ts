@@ -13,7 +13,7 @@
 import { repr } from "../repr.ts";
 import { fromCallback } from "./async-stacks.ts";
 import { type CancelMessage, cancelledError } from "./exceptions.ts";
-import { type Ready, soon } from "./ready.ts";
+import { enqueue, type Ready } from "./ready.ts";
 import { type Cancellable, Settleable, type WaitingTask, waitingTask } from "./waits.ts";
 
 /** A wait, with its place in the list. */
@@ -40,7 +40,7 @@ export abstract class Waiter<T> extends Settleable<T> implements Cancellable, Re
    * Called when its turn has come, after it was removed from the list: resolves the promise, or waits again. The wait
    * throws any error that this throws.
    */
-  protected abstract goOn(): void;
+  protected abstract takeTurn(): void;
 
   /**
    * Called when it ends with an error, after it was removed from the list. @param wasWoken - Whether it had been woken
@@ -67,7 +67,7 @@ export abstract class Waiter<T> extends Settleable<T> implements Cancellable, Re
 
   wake(): void {
     this.#state = "woken";
-    soon(this);
+    enqueue(this);
   }
 
   cancel(message: CancelMessage): boolean {
@@ -76,7 +76,7 @@ export abstract class Waiter<T> extends Settleable<T> implements Cancellable, Re
     }
     this.#state = "cancelled";
     this.#reason = message;
-    soon(this);
+    enqueue(this);
     return true;
   }
 
@@ -95,7 +95,7 @@ export abstract class Waiter<T> extends Settleable<T> implements Cancellable, Re
     this.#list.delete(this as Waiter<unknown>);
     try {
       if (wasWoken && cancelled === null) {
-        this.goOn();
+        this.takeTurn();
       } else {
         this.gaveUp(wasWoken);
         this.fail(wasWoken ? cancelled : fromCallback(cancelledError(this.#reason)));

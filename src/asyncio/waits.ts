@@ -15,7 +15,7 @@ import { fromCallback, noop, probeAwaited, rejectAwaited } from "./async-stacks.
 import { isDebug } from "./debug/debug.ts";
 import { stackNow } from "./debug/frames.ts";
 import { type CancelledError, type CancelMessage, cancelledError } from "./exceptions.ts";
-import { type Ready, soon } from "./ready.ts";
+import { enqueue, type Ready } from "./ready.ts";
 import { ON_BUN } from "./runtime.ts";
 import { addTimer, nextTimerOrder, removeTimer, type Timer, time } from "./timers.ts";
 
@@ -239,7 +239,7 @@ export class Wait<T> extends Settleable<T> implements Cancellable, Ready {
     this.#onCancel?.();
     this.#state = "cancelled";
     this.#reason = message;
-    soon(this);
+    enqueue(this);
     return true;
   }
 
@@ -286,7 +286,7 @@ export class WaitOn<T> extends Wait<T> {
 }
 
 /** A wait for the next iteration of the loop, after a turn. A cancellation does not shorten it. */
-export class Yield<T> extends Settleable<T> implements Cancellable, Ready {
+export class TurnWait<T> extends Settleable<T> implements Cancellable, Ready {
   readonly #task: WaitingTask | null = waitingTask();
   readonly #result: T;
 
@@ -294,7 +294,7 @@ export class Yield<T> extends Settleable<T> implements Cancellable, Ready {
     super();
     this.#result = result;
     this.#task?._waitFor(this);
-    soon(this, true);
+    enqueue(this, true);
   }
 
   cancel(): boolean {
@@ -356,7 +356,7 @@ export class Sleep<T> extends Settleable<T> implements Cancellable, Timer {
     }
     this.#state = "cancelled";
     removeTimer(this);
-    soon(new CancelledSleep(this as Sleep<unknown>, message));
+    enqueue(new CancelledSleep(this as Sleep<unknown>, message));
     return true;
   }
 
@@ -375,7 +375,7 @@ export class Sleep<T> extends Settleable<T> implements Cancellable, Timer {
     }
     if (this.#state === "asleep") {
       this.#state = "over";
-      soon(this);
+      enqueue(this);
       return false;
     }
     const cancelled = this.#takeCancellation();

@@ -1,6 +1,6 @@
 /** framed(): receiving and sending frames over a reader and a writer. */
 
-import { quiet, rejected } from "../asyncio/async-stacks.ts";
+import { quiet, quietRejection } from "../asyncio/async-stacks.ts";
 import { StreamReader, StreamWriter } from "../asyncio/index.ts";
 import { RuntimeError } from "../errors.ts";
 import { repr } from "../repr.ts";
@@ -51,7 +51,7 @@ export class Framed<In, Out = In> implements AsyncIterable<In> {
     try {
       frame = this.#take();
     } catch (error) {
-      return rejected(error);
+      return quietRejection(error);
     }
     return frame === null ? quiet(this.#waitForFrame().then(nullAtEnd)) : Promise.resolve(nullAtEnd(frame));
   }
@@ -98,7 +98,7 @@ export class Framed<In, Out = In> implements AsyncIterable<In> {
     try {
       this.#write(item);
     } catch (error) {
-      return rejected(error);
+      return quietRejection(error);
     }
     const writer = this.#sink();
     return writer.needsDrain ? quiet(writer.drain()) : writer.drain();
@@ -167,7 +167,7 @@ export class Framed<In, Out = In> implements AsyncIterable<In> {
     try {
       frame = this.#take();
     } catch (error) {
-      return rejected(error);
+      return quietRejection(error);
     }
     return frame === null ? quiet(this.#waitForFrame().then(iteratorResult)) : Promise.resolve(iteratorResult(frame));
   }

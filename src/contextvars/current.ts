@@ -51,6 +51,15 @@ export class Flow {
     this.ambient = ambient;
     this.outer = outer;
   }
+
+  /** The flow of code that enters the Context: a task's, or by default one that belongs to no task. */
+  static entered(context: MapHolder, owner: unknown = null): Flow {
+    return new Flow(context, owner, false, null);
+  }
+
+  static ambient(map: Mapping, owner: unknown): Flow {
+    return new Flow({ _map: map }, owner, true, null);
+  }
 }
 
 interface Slot {
@@ -89,7 +98,7 @@ function sharedSlot(): Slot {
   const global = globalThis as { [slotKey]?: Slot };
   global[slotKey] ??= {
     storage: newStorage(),
-    root: new Flow({ _map: EMPTY }, null, true, null),
+    root: Flow.ambient(EMPTY, null),
     nextHash: 0,
     borrowed: new Map(),
     watcher: null,
@@ -192,7 +201,7 @@ export function runningPlace(): string {
 
 /** Makes the map current, in an ambient flow, for the rest of the running callback and everything that it starts. */
 export function enterAmbient(map: Mapping): void {
-  enterFlow(new Flow({ _map: map }, currentFlow().owner, true, null));
+  enterFlow(Flow.ambient(map, currentFlow().owner));
 }
 
 /** Makes the flow current for the rest of the running callback and everything that it starts. */

@@ -108,7 +108,7 @@ export function attachScoped(variable: Key, value: unknown): () => void {
 function scopedFlow(flow: Flow, variable: Key, value: unknown): Flow {
   const { context, owner } = flow;
   if (flow.ambient) {
-    return new Flow({ _map: withValue(context._map, variable, value) }, owner, true, null);
+    return Flow.ambient(withValue(context._map, variable, value), owner);
   }
   const outer = context._root === undefined ? null : (context as Scope);
   // The outer flow of a scoped flow is the flow it was made from, which leads to all Contexts that are entered.

@@ -17,7 +17,7 @@ import { knowMethodsOf } from "../../contextvars/detached.ts";
 import { RuntimeError } from "../../errors.ts";
 import { inspectCustom } from "../../repr.ts";
 import { checkFunction } from "../arguments.ts";
-import { fromCallback, quiet, rejected } from "../async-stacks.ts";
+import { fromCallback, quiet, quietRejection } from "../async-stacks.ts";
 import { ReportedUnlessAwaited } from "../awaited.ts";
 import { serverClosed, serverListening, tell } from "../debug/channels.ts";
 import { isDebug, warn } from "../debug/debug.ts";
@@ -120,7 +120,7 @@ export class Server implements Openable {
     try {
       this.#startServing();
     } catch (error) {
-      return rejected(error);
+      return quietRejection(error);
     }
     return Promise.resolve();
   }
@@ -353,7 +353,8 @@ export class Server implements Openable {
       this.#open(socket, context);
       return;
     }
-    runInFlow(flowOf(context), startTls, socket as Duplex, tls, () => String(this)).then(
+    // In a flow without a task: cancelling the task that started the server must not cancel a handshake.
+    runInFlow(Flow.entered(context), startTls, socket as Duplex, tls, () => String(this)).then(
       (secured) => {
         if (socket.destroyed) {
           // The connection was closed, for example by the server itself, in the turn in which the handshake completed.
@@ -416,14 +417,6 @@ export class Server implements Openable {
       wait.resolve();
     }
   }
-}
-
-/**
- * A flow without a task for a connection: cancelling the task that started the server must not cancel the waits of its
- * connections.
- */
-export function flowOf(context: Context): Flow {
-  return new Flow(context, null, false, null);
 }
 
 knowMethodsOf({ Server });

@@ -1,6 +1,6 @@
 /** startServer and its variants: they create a Server from a handler or a protocol factory and an address. */
 import type { Context } from "../../contextvars/context.ts";
-import { runInFlow } from "../../contextvars/current.ts";
+import { Flow, runInFlow } from "../../contextvars/current.ts";
 import { ValueError } from "../../errors.ts";
 import { repr } from "../../repr.ts";
 import { addressOrOptions, checkFunction, checkOptions } from "../arguments.ts";
@@ -29,7 +29,7 @@ import {
   TCP_SERVER_OPTIONS,
   UNIX_SERVER_OPTIONS,
 } from "./options.ts";
-import { flowOf, Server } from "./server.ts";
+import { Server } from "./server.ts";
 
 /**
  * Starts a server that calls the handler for each connection.
@@ -159,7 +159,8 @@ export function createUnixServer(
 
 function checkedFactory(caller: string, protocolFactory: () => BaseProtocol): MakeProtocol {
   checkFunction(caller, protocolFactory);
-  return (context) => runInFlow(flowOf(context), protocolFactory);
+  // In a flow without a task: cancelling the task that started the server must not cancel the waits of its connections.
+  return (context) => runInFlow(Flow.entered(context), protocolFactory);
 }
 
 /** Creates a reader and its protocol for each connection. */

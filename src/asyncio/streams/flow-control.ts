@@ -4,7 +4,7 @@
  * Python: `FlowControlMixin` of `asyncio.streams`.
  */
 import { ConnectionResetError } from "../../errors.ts";
-import { rejected } from "../async-stacks.ts";
+import { quietRejection } from "../async-stacks.ts";
 import { Protocol } from "../protocols/protocols.ts";
 import type { Transport } from "../transports/transport.ts";
 import { type Wait, WaitOn } from "../waits.ts";
@@ -54,7 +54,7 @@ export class FlowControl extends Protocol {
   /** @internal Waits until there is room in the write buffer. */
   drain(transport: Transport | null = null): Promise<void> {
     if (this.#isLost) {
-      return rejected(new ConnectionResetError("Connection lost"));
+      return quietRejection(new ConnectionResetError("Connection lost"));
     }
     if (!this.#writingPaused) {
       return done;
@@ -69,7 +69,7 @@ export class FlowControl extends Protocol {
   /** @internal Waits until the connection has ended. */
   waitClosed(transport: Transport | null = null): Promise<void> {
     if (this.#isLost) {
-      return this.#exception === null ? done : rejected(this.#exception);
+      return this.#exception === null ? done : quietRejection(this.#exception);
     }
     this.#closeWaits ??= new Set();
     return this.#waitIn(this.#closeWaits, transport, () => "StreamWriter.waitClosed()");

@@ -14,7 +14,7 @@
  */
 import { RuntimeError, TimeoutError } from "../../errors.ts";
 import { checkPositiveSeconds } from "../arguments.ts";
-import { fromCallback, quiet, rejected, thrownHere } from "../async-stacks.ts";
+import { fromCallback, quiet, quietRejection, thrownHere } from "../async-stacks.ts";
 import type { Separators } from "../bytes/separator.ts";
 import { queueMicrotask } from "../clock.ts";
 import { callLater } from "../events.ts";
@@ -203,7 +203,7 @@ export class Intake {
 
   /** A read of no bytes: it does not wait, and is allowed while another read waits. */
   nothing(): Promise<Buffer> {
-    return this.#refusal === null ? Promise.resolve(EMPTY) : rejected(this.#refusal);
+    return this.#refusal === null ? Promise.resolve(EMPTY) : quietRejection(this.#refusal);
   }
 
   /**
@@ -243,7 +243,7 @@ export class Intake {
 
   /** Answers immediately if the buffer allows it, otherwise parks the read. */
   read<A = Buffer>(request: Request, size = 0, needles: Separators = NEWLINE, target: Uint8Array = EMPTY): Promise<A> {
-    return this.#refusal === null ? this.#read(request, size, needles, target) : rejected(this.#refusal);
+    return this.#refusal === null ? this.#read(request, size, needles, target) : quietRejection(this.#refusal);
   }
 
   /** Refuses all reads except `lockedChunk()` and `lockedRead()`. */
@@ -281,7 +281,7 @@ export class Intake {
   }
 
   lockedRead<A>(request: Request, size = 0, target: Uint8Array = EMPTY): Promise<A> {
-    return this.exception === null ? this.#read(request, size, NEWLINE, target) : rejected(this.exception);
+    return this.exception === null ? this.#read(request, size, NEWLINE, target) : quietRejection(this.exception);
   }
 
   #takeChunk(): Buffer | null {
@@ -298,10 +298,10 @@ export class Intake {
         return Promise.resolve(data as A);
       }
     } catch (error) {
-      return rejected(error);
+      return quietRejection(error);
     }
     if (this.#parked !== null) {
-      return rejected(busy(`${methodOf(request, refusedAs)}()`));
+      return quietRejection(busy(`${methodOf(request, refusedAs)}()`));
     }
     // A read that waits while the transport is paused would wait forever.
     this.#resume();

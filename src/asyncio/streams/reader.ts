@@ -8,7 +8,7 @@
 import { knowMethodsOf } from "../../contextvars/detached.ts";
 import { inspectCustom, repr, safeRepr } from "../../repr.ts";
 import { checkOptions } from "../arguments.ts";
-import { quiet, rejected } from "../async-stacks.ts";
+import { quiet, quietRejection } from "../async-stacks.ts";
 import { ReadPipeTransport } from "../transports/pipes.ts";
 import type { ByteSource } from "../transports/sources.ts";
 import { Intake, type ReaderHolder, type ReadTransport } from "./intake.ts";
@@ -116,7 +116,7 @@ export class StreamReader implements AsyncIterable<Buffer> {
    */
   read(n = -1): Promise<Buffer> {
     if (!Number.isInteger(n)) {
-      return rejected(checkSize("read", n));
+      return quietRejection(checkSize("read", n));
     }
     if (n === 0) {
       return this.#intake.nothing();
@@ -158,7 +158,7 @@ export class StreamReader implements AsyncIterable<Buffer> {
   readexactly(n: number): Promise<Buffer> {
     const error = checkSize("readexactly", n);
     if (error !== null) {
-      return rejected(error);
+      return quietRejection(error);
     }
     if (n === 0) {
       return this.#intake.nothing();
@@ -186,7 +186,7 @@ export class StreamReader implements AsyncIterable<Buffer> {
     try {
       return this.#intake.read("until", 0, toSeparators(separator));
     } catch (error) {
-      return rejected(error);
+      return quietRejection(error);
     }
   }
 
@@ -274,7 +274,7 @@ export class StreamReader implements AsyncIterable<Buffer> {
     try {
       checkReadInto(target, min, options);
     } catch (error) {
-      return rejected(error);
+      return quietRejection(error);
     }
     return this.#intake.read<number>("into", min, NEWLINE, target);
   }
@@ -295,7 +295,7 @@ export class StreamReader implements AsyncIterable<Buffer> {
   peek(n: number): Promise<Buffer> {
     const error = checkSize("peek", n);
     if (error !== null) {
-      return rejected(error);
+      return quietRejection(error);
     }
     return n === 0 ? this.#intake.nothing() : this.#intake.read("peek", n);
   }
@@ -497,7 +497,7 @@ export class StreamReader implements AsyncIterable<Buffer> {
     try {
       line = this.tryReadline();
     } catch (error) {
-      return rejected(error);
+      return quietRejection(error);
     }
     return line === null
       ? quiet(this.#intake.read("line").then(iteratorResult))

@@ -3,7 +3,7 @@ import { knowMethodsOf } from "../../contextvars/detached.ts";
 import { ConnectionResetError, NotImplementedError, RuntimeError } from "../../errors.ts";
 import { inspectCustom, repr } from "../../repr.ts";
 import { checkOptions } from "../arguments.ts";
-import { quiet, rejected } from "../async-stacks.ts";
+import { quiet, quietRejection } from "../async-stacks.ts";
 import { isCancelled } from "../exceptions.ts";
 import { sleep } from "../sleep.ts";
 import { WritePipeTransport } from "../transports/pipes.ts";
@@ -144,7 +144,7 @@ export class StreamWriter {
   drain(): Promise<void> {
     const exception = this.#reader?.exception() ?? null;
     if (exception !== null) {
-      return rejected(exception);
+      return quietRejection(exception);
     }
     return this.#transport.isClosing() ? quiet(this.#drainClosing()) : this.#protocol.drain(this.#transport);
   }
@@ -207,7 +207,7 @@ export class StreamWriter {
     try {
       this.write(data);
     } catch (error) {
-      return rejected(error);
+      return quietRejection(error);
     }
     return this.drain();
   }

@@ -4,7 +4,7 @@
  */
 import { type Context, copyContext } from "../../contextvars/context.ts";
 import { NotImplementedError } from "../../errors.ts";
-import { rejected } from "../async-stacks.ts";
+import { quietRejection } from "../async-stacks.ts";
 import type { BaseProtocol } from "../protocols/protocols.ts";
 import { type ByteSink, openSink } from "./sinks.ts";
 import { SocketTransport } from "./socket-transport.ts";
@@ -37,7 +37,7 @@ export class ReadPipeTransport extends SocketTransport {
   }
 
   override _startTls(): Promise<void> {
-    return rejected(oneWay("startTls()", "only reads"));
+    return quietRejection(oneWay("startTls()", "only reads"));
   }
 }
 
@@ -52,7 +52,7 @@ export class WritePipeTransport extends SocketTransport {
   }
 
   override _startTls(): Promise<void> {
-    return rejected(oneWay("startTls()", "only writes"));
+    return quietRejection(oneWay("startTls()", "only writes"));
   }
 }
 

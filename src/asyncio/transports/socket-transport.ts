@@ -591,7 +591,7 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
       if (this.#protocol._needsContext === false) {
         callback();
       } else {
-        this.#flow ??= new Flow(this.#context, null, false, null);
+        this.#flow ??= Flow.entered(this.#context);
         runInFlow(this.#flow, callback);
       }
     } catch (error) {

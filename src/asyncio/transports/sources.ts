@@ -34,7 +34,7 @@ const ONE_CHUNK = { readableHighWaterMark: 1 };
 
 /** A flow that belongs to no task, for the code of a source or a sink. */
 export function ownFlow(): Flow {
-  return new Flow(copyContext(), null, false, null);
+  return Flow.entered(copyContext());
 }
 
 /**

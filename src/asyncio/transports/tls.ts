@@ -11,7 +11,7 @@ import type * as tls from "node:tls";
 import { ConnectionAbortedError, ConnectionResetError, SSLError, TimeoutError, ValueError } from "../../errors.ts";
 import { repr } from "../../repr.ts";
 import { checkPositiveSeconds, checkString } from "../arguments.ts";
-import { fromCallback, noop, rejected } from "../async-stacks.ts";
+import { fromCallback, noop, quietRejection } from "../async-stacks.ts";
 import { callLater, type TimerHandle } from "../events.ts";
 import { ON_DENO } from "../runtime.ts";
 import { Wait } from "../waits.ts";
@@ -105,7 +105,7 @@ export function startTls(stream: Duplex, request: TlsRequest, what: () => string
     socket = request.serverSide ? serverSocket(stream, request) : clientSocket(stream, request);
   } catch (error) {
     stream.destroy();
-    return rejected(toOSError(error));
+    return quietRejection(toOSError(error));
   }
   return new Handshake(stream, socket, request, what).run();
 }
