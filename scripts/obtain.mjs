@@ -101,3 +101,8 @@ export function obtainFrameworks() {
 export function obtainTestRunners() {
   installApart("test/support/test-runners", join(CACHE, "test-runners"));
 }
+
+/** Installs tsx, under which a program with every entry point is run. */
+export function obtainTsx() {
+  installApart("test/support/tsx", join(CACHE, "tsx"));
+}

@@ -9,7 +9,7 @@
  */
 import { accessSync, constants, existsSync, readdirSync } from "node:fs";
 import { delimiter, join, resolve } from "node:path";
-import { CAN_FETCH, obtainFrameworks, obtainRuntime, obtainTestRunners } from "./obtain.mjs";
+import { CAN_FETCH, obtainFrameworks, obtainRuntime, obtainTestRunners, obtainTsx } from "./obtain.mjs";
 import { build, fail, run, say, TEST_OPTIONS, testFiles } from "./support.mjs";
 
 /**
@@ -51,6 +51,7 @@ if (files.length === 0) {
 }
 obtainFrameworks();
 obtainTestRunners();
+obtainTsx();
 if (CAN_FETCH) {
   const paths = RUNTIMES.map((name) => [name, resolve(obtainRuntime(name) ?? "")]);
   process.env.RUNTIMES = JSON.stringify(Object.fromEntries(paths));

@@ -1,10 +1,11 @@
 /** Small projects with tests of their own, which have the packed package installed: one for each test runner. */
 import assert from "node:assert/strict";
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import { type Ended, runCommand } from "./commands.ts";
+import { installPackageIn } from "./installed-package.ts";
 
 const IMPORTS = `
 import assert from "node:assert/strict";
@@ -94,13 +95,7 @@ export class TestProjects implements Disposable {
         symlinkSync(join(runnersFolder, "node_modules", name), join(modules, name));
       }
     }
-    // Without scripts: packing would otherwise build anew, while other tests run what is built.
-    await npm("pack", "--ignore-scripts", "--pack-destination", this.#folder);
-    const tarball = readdirSync(this.#folder).find((name) => name.endsWith(".tgz")) as string;
-    const apart = join(this.#folder, "apart");
-    mkdirSync(apart);
-    await npm("install", "--offline", "--no-save", "--prefix", apart, join(this.#folder, tarball));
-    cpSync(join(apart, "node_modules/contextvars"), join(modules, "contextvars"), { recursive: true });
+    await installPackageIn(this.#folder);
   }
 
   /** Runs the tests that are to pass, and those that are to fail, and looks at what is said of them. */
@@ -144,9 +139,4 @@ export function nodeTest(node: string, extension: "mjs" | "cjs"): TestRunner {
     header: extension === "mjs" ? `import ${names} from "node:test";` : `const ${names} = require("node:test");`,
     command: (file) => [node, "--test", "--test-reporter=spec", file],
   };
-}
-
-async function npm(...args: string[]): Promise<void> {
-  const { status, stderr } = await runCommand("npm", args);
-  assert.equal(status, 0, stderr);
 }
