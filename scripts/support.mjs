@@ -181,8 +181,8 @@ export function testFiles({ takes = () => true, filters = [], peers = false } = 
     .filter((file) => filters.length === 0 || filters.some((filter) => file.includes(filter)));
 }
 
-/** What `node --test` gets besides files: as many files at a time as there are cores, and an end for each. */
-export const TEST_OPTIONS = ["--test", `--test-concurrency=${availableParallelism()}`, "--test-timeout=180000"];
+/** What `node --test` gets besides files. One file more at a time than there are cores, as some wait; an end for each. */
+export const TEST_OPTIONS = ["--test", `--test-concurrency=${availableParallelism() + 1}`, "--test-timeout=180000"];
 
 /**
  * Runs an example in this process, so that Ctrl-C reaches it as it would if node had been given its file.

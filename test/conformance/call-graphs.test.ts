@@ -2,10 +2,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import * as asyncio from "contextvars/asyncio";
-import { pythonFunction, pythonVersion, runPythonFile } from "../support/cpython.ts";
+import { Python, pythonVersion } from "../support/cpython.ts";
 
-runPythonFile("test/conformance/task_programs.py");
-runPythonFile("test/conformance/call_graphs.py");
+const callGraphTexts = new Python("test/conformance/task_programs.py", "test/conformance/call_graphs.py").function(
+  "call_graph_texts",
+);
 
 async function leaf(event: asyncio.Event): Promise<void> {
   await event.wait();
@@ -121,7 +122,7 @@ function comparable(text: string): string {
 }
 
 describe(`formatCallGraph(), against CPython ${pythonVersion}`, async () => {
-  const there = pythonFunction("call_graph_texts")() as Record<string, string>;
+  const there = callGraphTexts() as Record<string, string>;
   const here = await asyncio.createTask(texts);
 
   it("the programs are the same", () => {

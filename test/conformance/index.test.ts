@@ -1,19 +1,21 @@
-/** The same questions to CPython and to this package: one file, since the oracle is loaded once a process. */
+/** The same questions to CPython and to this package. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { type Json, pythonFunction, pythonVersion, runPython, runPythonFile } from "../support/cpython.ts";
+import { type Json, Python, pythonVersion } from "../support/cpython.ts";
 import { asyncioCases } from "./asyncio-cases.ts";
 import { type Case, contextCases } from "./context-cases.ts";
 import { errorCases } from "./error-cases.ts";
 import { operationNames, programs, runProgramHere } from "./random-programs.ts";
 import { byPath, isOrdered, runTaskProgramHere, taskOperationNames, taskPrograms } from "./random-tasks.ts";
 
+const cpython = new Python("test/conformance/task_programs.py", "test/conformance/programs.py");
+
 /** Declares a test for each case: both sides give the same. */
 function compare(cases: readonly Case[]): void {
   for (const { id, about, python, here } of cases) {
     it(`${id}: ${about}`, async () => {
-      const there = typeof python === "string" ? await runPython(python) : python.gives;
+      const there = typeof python === "string" ? cpython.run(python) : python.gives;
       assert.deepEqual(await here(), there);
     });
   }
@@ -28,7 +30,6 @@ describe(`ContextTest, against CPython ${pythonVersion}`, () => {
 });
 
 describe(`Contexts in asyncio, against CPython ${pythonVersion}`, () => {
-  runPythonFile("test/conformance/task_programs.py");
   compare(asyncioCases);
 });
 
@@ -37,8 +38,7 @@ describe(`Errors of tasks, against CPython ${pythonVersion}`, () => {
 });
 
 describe(`random programs, against CPython ${pythonVersion}`, () => {
-  runPythonFile("test/conformance/programs.py");
-  const runProgramThere = pythonFunction("run_program");
+  const runProgramThere = cpython.function("run_program");
 
   it("random programs over variables, tokens and Contexts see the same on both sides", () => {
     let operations = 0;
@@ -68,7 +68,7 @@ describe(`random programs, against CPython ${pythonVersion}`, () => {
 });
 
 describe(`random tasks, against the asyncio of CPython ${pythonVersion}`, () => {
-  const runTaskProgramThere = pythonFunction("run_task_program");
+  const runTaskProgramThere = cpython.function("run_task_program");
 
   it("random tasks, callbacks and Contexts see the same on both sides", async () => {
     let operations = 0;

@@ -3,16 +3,14 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { type Json, pythonFunction, pythonVersion, runPythonFile } from "../support/cpython.ts";
+import { type Json, pythonVersion } from "../support/cpython.ts";
 import { packageRoot } from "../support/paths.ts";
 import { runCase } from "./asyncio/cases/case.ts";
 import { casesOf, taskCases } from "./asyncio/cases/index.ts";
 import { firstDifference } from "./asyncio/compare.ts";
 import { runScript } from "./asyncio/interpreter.ts";
+import { runScriptsThere } from "./asyncio/interpreter-there.ts";
 import { type Entry, type Script, workedExample } from "./asyncio/language.ts";
-
-runPythonFile("test/conformance/asyncio/interpreter.py");
-const runScriptsThere = pythonFunction("run_scripts");
 
 function traceThere(script: Script): readonly Entry[] {
   const traces = runScriptsThere([script] as unknown as Json) as unknown as readonly (readonly Entry[])[];

@@ -1,6 +1,6 @@
 /**
  * The page for those who come from Python lists every public name of CPython's `contextvars` and `asyncio`: what it is here,
- * or what to use instead. To renew it: `npm run build && node build/test/docs/python-names.test.js --update`.
+ * or what to use instead. To renew it: `npm run build && node build/test/conformance/python-names.test.js --update`.
  */
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import * as contextvars from "contextvars";
 import * as asyncio from "contextvars/asyncio";
-import { runPython } from "../support/cpython.ts";
+import { Python } from "../support/cpython.ts";
 import { packageRoot } from "../support/paths.ts";
 import { absent, notes, renamed } from "../support/python-names.ts";
 
@@ -18,7 +18,7 @@ const PLACE = /(?<=<!-- names -->\n)[\s\S]*(?=<!-- end of names -->)/;
 /** For each module its public names; for each class of them its public members. */
 type PythonNames = Record<string, Record<string, string[] | null>>;
 
-const pythonNames = (await runPython(`
+const pythonNames = new Python().run(`
 def members_of(a_class):
     return sorted(name for name in dir(a_class) if not name.startswith("_") and name not in dir(BaseException))
 import contextvars
@@ -28,7 +28,7 @@ return {
         for name in sorted(module.__all__, key=str.lower) if not name.startswith("_")
     }
     for module in (contextvars, asyncio)
-}`)) as PythonNames;
+}`) as PythonNames;
 
 const values: Readonly<Record<string, unknown>> = { ...asyncio, ...contextvars };
 const types = readFileSync(join(packageRoot, "test/package/exports.txt"), "utf8")
