@@ -13,9 +13,10 @@ import { build, commandOf, fail, PORTABLE_TESTS, run, say, TEST_OPTIONS, testFil
 
 /**
  * The folders of test/ whose files share a process. Most of these files take less time than the start of one, and those
- * that ask CPython each load it, for two seconds.
+ * that ask CPython would each load it, for two seconds.
  */
-const SHARED = ["async-context", "codecs", "conformance", "contextvars", "opentelemetry", "properties"];
+const SHARED = ["async-context", "codecs", "conformance", "contextvars", "opentelemetry", "properties", "testing"];
+/** Node sorts what it runs by path: these come before `build/test`, so the longest do not run alone at the end. */
 const SHARED_PROGRAMS = "build/test-groups";
 
 const args = process.argv.slice(2);
