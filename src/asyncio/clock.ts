@@ -37,6 +37,12 @@ export let time: Clock["time"] = realClock.time;
 export const queueMicrotask: typeof globalThis.queueMicrotask = globalThis.queueMicrotask;
 
 /**
+ * A variable, because a property of the global `process` would be looked up each time; not imported from `node:process`,
+ * because that import opens the process's standard streams, and takes milliseconds.
+ */
+export const nextTick: typeof process.nextTick = process.nextTick;
+
+/**
  * Replaces the runtime's clock, or with `null` restores it. Timers that were set before stay with the clock they were
  * set on.
  */

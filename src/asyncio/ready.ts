@@ -14,9 +14,7 @@
  * - Timers come last in their iteration, which is the first one after they are due.
  */
 
-// Imported, because the global `process` would be looked up each time.
-import { nextTick } from "node:process";
-import { setImmediate, time } from "./clock.ts";
+import { nextTick, setImmediate, time } from "./clock.ts";
 
 /** An item that can be queued. */
 export interface Ready {

@@ -123,6 +123,20 @@ test("importing contextvars/asyncio loads node:net, and neither node:tls nor nod
   assert.equal(stdout, "NativeModule net\n");
 });
 
+test("importing contextvars/asyncio does not open the standard streams of the process", async () => {
+  const program = `
+    const opened = [];
+    for (const name of ["stdin", "stdout", "stderr"]) {
+      const { get } = Object.getOwnPropertyDescriptor(process, name);
+      Object.defineProperty(process, name, { get: () => (opened.push(name), get.call(process)) });
+    }
+    await import("contextvars/asyncio");
+    process._rawDebug(JSON.stringify(opened));
+  `;
+  const { stderr } = await runNode(["--input-type=module", "--eval", program]);
+  assert.equal(stderr, "[]\n");
+});
+
 /** The file, and all files of declarations that it imports. */
 function declarationsFrom(file: string, seen: Set<string> = new Set()): string[] {
   const path = normalize(file);

@@ -11,8 +11,8 @@
  * tick. If that batch is not sent immediately, an empty write after it reports when it has been sent.
  */
 import { Buffer } from "node:buffer";
-import { nextTick } from "node:process";
 import { RuntimeError, ValueError } from "../../errors.ts";
+import { nextTick } from "../clock.ts";
 import { Wait } from "../waits.ts";
 import type { WriteBufferLimits } from "./transport.ts";
 

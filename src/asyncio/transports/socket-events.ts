@@ -11,10 +11,9 @@
  * again, past TLS, which would hide the error.
  */
 import { Socket } from "node:net";
-import { nextTick } from "node:process";
 import type { Duplex, Readable, Writable } from "node:stream";
 import { repr } from "../../repr.ts";
-import { setImmediate } from "../clock.ts";
+import { nextTick, setImmediate } from "../clock.ts";
 import { HIDES_RESETS } from "../runtime.ts";
 import { isNodeSocket } from "./node-sockets.ts";
 import { systemError } from "./os-errors.ts";

@@ -14,7 +14,6 @@
  */
 
 import type { Socket } from "node:net";
-import { nextTick } from "node:process";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import type { Context } from "../../contextvars/context.ts";
@@ -22,6 +21,7 @@ import { Flow, runInFlow } from "../../contextvars/current.ts";
 import { ConnectionAbortedError, ConnectionResetError, RuntimeError } from "../../errors.ts";
 import { inspectCustom } from "../../repr.ts";
 import { toBytes } from "../arguments.ts";
+import { nextTick } from "../clock.ts";
 import {
   connectionLost,
   connectionMade,
