@@ -8,6 +8,7 @@ import { readJson } from "../scripts/support.mjs";
 import { GOALS, verdicts } from "./lib/goals.mjs";
 import { goalTable, markdown, number, ratioText } from "./lib/report.mjs";
 import { median, ratios } from "./lib/statistics.mjs";
+import { RUNTIMES } from "./workloads/runtimes.mjs";
 
 /** @typedef {import("./lib/report.mjs").CaseResult} CaseResult */
 
@@ -109,6 +110,50 @@ function growth() {
   return markdown([["exponent between n and 4n", "Node 24", "Node 20", "asyncio"], ...lines]);
 }
 
+/** How a row of the runtimes is called, and what stands in it. @type {[string, string, string][]} */
+const BESIDE_THEIR_OWN = [
+  ["echo", "echo, 1 KiB", "net"],
+  ["lines", "lines, `for await` : corked", "net"],
+  ["frames", "frames, `tryReadexactly()` : corked", "net"],
+  ["churn", "churn", "net"],
+  ["client", "client, 1 KiB", "net"],
+  ["create and await", "make a task and await it, ns", ""],
+  ["get", "`get()` : `getStore()`", "getStore"],
+  ["set", "`set()`, 10 variables, ns", ""],
+];
+
+/** This package on every runtime, beside what the runtime has itself. */
+function onRuntimes() {
+  const names = RUNTIMES.map((name) => (/^\d/.test(name) ? `Node ${name}` : name[0]?.toUpperCase() + name.slice(1)));
+  const lines = BESIDE_THEIR_OWN.map(([name, label, base]) => {
+    const one = caseOf("runtimes", name);
+    return [label, ...RUNTIMES.map((runtime) => figureOn(one, runtime, base))];
+  });
+  return markdown([["beside the runtime's own", ...names], ...lines]);
+}
+
+/**
+ * The ratio of the rates and, behind it, how many times as much processor time the base needs; of what has no rate, the
+ * ratio of the costs; without a base, the cost.
+ *
+ * @param {CaseResult | undefined} one
+ * @param {string} runtime
+ * @param {string} base
+ */
+function figureOn(one, runtime, base) {
+  const [ours, theirs] = ["contextvars", base].map(
+    (name) => one?.rows.find((row) => row.name === `${name}@${runtime}`)?.samples ?? [],
+  );
+  if (base === "") {
+    return costOf(one, `contextvars@${runtime}`);
+  }
+  const [rates, costs] = [ratios(ours ?? [], theirs ?? [], "rate"), ratios(ours ?? [], theirs ?? [], "cost")];
+  if (costs.length === 0) {
+    return "–";
+  }
+  return rates.length === 0 ? ratioText(median(costs)) : `${ratioText(median(rates))}; ${ratioText(1 / median(costs))}`;
+}
+
 function versions() {
   const { nodes, python, uvloop, go, machine, rounds, seconds, started } = results;
   const runtimes = [
@@ -117,7 +162,8 @@ function versions() {
     ...(uvloop === null ? [] : [`uvloop ${uvloop}`]),
     ...(go === null ? [] : [`Go ${go}`]),
   ];
-  return `Measured on ${started.slice(0, 10)} with ${runtimes.join(", ")} (${machine}): medians of ${rounds} rounds of ${seconds} s, in which all took turns.`;
+  const text = `Measured on ${started.slice(0, 10)} with ${runtimes.join(", ")} (${machine}): medians of ${rounds} rounds of ${seconds} s, in which all took turns.`;
+  return text.replace(/(.{1,120})(?: |$)/g, "$1\n").trimEnd();
 }
 
 /**
@@ -139,7 +185,10 @@ function write(file, content, mark = "measured") {
 
 write("README.md", [versions(), summary(), costs()].join("\n\n"));
 const goals = GOALS.filter(({ workload }) => workload !== "growth");
-write("bench/README.md", [versions(), markdown(goalTable(verdicts(cases, goals)))].join("\n\n"));
+write("bench/README.md", [versions(), markdown(goalTable(verdicts(cases, goals)), [0, 4, 5])].join("\n\n"));
+if (cases.some(({ workload }) => workload === "runtimes")) {
+  write("bench/README.md", onRuntimes(), "measured of runtimes");
+}
 if (cases.some(({ workload }) => workload === "growth")) {
   write("bench/README.md", growth(), "measured of growth");
 }

@@ -33,7 +33,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BUFFER = 256 * 1024, EVENTS = 1024, LONGEST = 10 * 1000 * 1000 /* microseconds */, DUE = 1 << 16 };
+enum { BUFFER = 256 * 1024, EVENTS = 1024, LONGEST = 10 * 1000 * 1000 /* microseconds */, DUE = 1 << 16, AT_ONCE = 256 };
 
 typedef struct {
     char *bytes;
@@ -233,6 +233,21 @@ static void count_answer(Connection *connection, uint64_t time, bool floods) {
     latencies[took < LONGEST ? took : LONGEST - 1]++;
 }
 
+/*
+ * A queue of connections that overflows costs seconds. They are accepted in order: when one has its answer, those before
+ * it no longer wait.
+ */
+static void let_accept(const Message *message) {
+    int fd = connected(true);
+    if (send(fd, message->bytes, message->length, MSG_NOSIGNAL) != (ssize_t)message->length) die("send");
+    for (size_t missing = message->length; missing > 0;) {
+        ssize_t count = recv(fd, buffer, missing < BUFFER ? missing : BUFFER, 0);
+        if (count <= 0) die("recv");
+        missing -= count;
+    }
+    close(fd);
+}
+
 static void messages(bool open_loop, bool flood) {
     Message message = flood ? message_of("lines", size, 1) : message_of(kind, size, batch);
     Message torrent = message_of("lines", size, batch);
@@ -244,6 +259,7 @@ static void messages(bool open_loop, bool flood) {
         all[i] = (Connection){.fd = connected(false), .message = flood && i == 0 ? &torrent : &message,
                               .due = calloc(places, sizeof(uint64_t)), .places = places};
         watch(EPOLL_CTL_ADD, all[i].fd, EPOLLIN, &all[i]);
+        if (i % AT_ONCE == AT_ONCE - 1) let_accept(&message);
     }
     begin();
     unanswered = connections;
@@ -411,6 +427,12 @@ int main(int argc, char **argv) {
         else die(argv[i]);
     }
     const char *mode = argc > 1 ? argv[1] : "";
+    /* As many descriptors as it may have: each connection is one. */
+    struct rlimit files;
+    if (!getrlimit(RLIMIT_NOFILE, &files)) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
     poller = epoll_create1(EPOLL_CLOEXEC);
     if (!strcmp(mode, "echo")) messages(false, false);
     else if (!strcmp(mode, "open")) messages(true, false);

@@ -2,6 +2,7 @@
 
 import { say } from "../../scripts/support.mjs";
 import { GROWING } from "../workloads/growth.mjs";
+import { costRatioOf, rateRatio } from "./figures.mjs";
 import { LINEAR, QUICK_SLACK, verdicts } from "./goals.mjs";
 import { aligned, ratioText } from "./report.mjs";
 
@@ -30,10 +31,10 @@ const USUAL = [
  * @returns {boolean} Whether all are good enough.
  */
 export function judgeQuick(cases) {
-  const found = verdicts(cases, USUAL).map(({ goal, ratio, costRatio }) => {
+  const found = verdicts(cases, USUAL).map(({ goal, figure, costRatio }) => {
     const limit = goal.least === undefined ? (goal.most ?? 0) * (1 + QUICK_SLACK) : goal.least * (1 - QUICK_SLACK);
     // A neighbour on the machine spoils the rate more than the processor time: one of the two has to do.
-    const best = costRatio === undefined ? ratio : Math.max(ratio, 1 / costRatio);
+    const best = costRatio === undefined ? figure : Math.max(figure, 1 / costRatio);
     return { goal, best, limit, isGood: goal.least === undefined ? best <= limit : best >= limit };
   });
   const lines = found.map(({ goal, best, limit, isGood }) => [
@@ -55,5 +56,14 @@ export function judgeQuick(cases) {
  * @returns {import("./goals.mjs").Goal}
  */
 function usual(workload, name, ours, theirs, bound) {
-  return { what: `${workload}, ${name}: ${ours} to ${theirs}`, workload, cases: [name], ours, theirs, ...bound };
+  const figure = "least" in bound ? rateRatio : costRatioOf;
+  return {
+    what: `${workload}, ${name}: ${ours} to ${theirs}`,
+    workload,
+    cases: [name],
+    ours,
+    theirs,
+    figure,
+    ...bound,
+  };
 }

@@ -18,7 +18,7 @@ import { ratios, spread } from "./statistics.mjs";
  * @param {string} name
  */
 export function baseOf({ base, rows }, name) {
-  const node = /@\d+$/.exec(name)?.[0] ?? "";
+  const node = /@\w+$/.exec(name)?.[0] ?? "";
   const names = [`${base}${node}`, base];
   return rows.find((row) => names.includes(row.name)) ?? rows.find((row) => row.name.startsWith(`${base}@`));
 }
@@ -47,14 +47,23 @@ export function table(result) {
 
 /** @param {import("./goals.mjs").Verdict[]} verdicts */
 export function goalTable(verdicts) {
-  const lines = verdicts.map(({ goal, ratio, costRatio, verdict }) => [
+  const lines = verdicts.map(({ goal, figure, costRatio, verdict }) => [
     goal.what,
-    goal.least === undefined ? `≤ ${ratioText(goal.most ?? 0)}` : `≥ ${ratioText(goal.least)}`,
-    ratioText(ratio),
+    goal.least === undefined ? `≤ ${inUnit(goal, goal.most ?? 0)}` : `≥ ${inUnit(goal, goal.least)}`,
+    inUnit(goal, figure),
     costRatio === undefined ? "" : ratioText(costRatio),
     verdict,
+    goal.means ?? "",
   ]);
-  return [["goal", "wanted", "median", "cpu", ""], ...lines];
+  return [["goal", "wanted", "median", "cpu", "", "what it means"], ...lines];
+}
+
+/**
+ * @param {import("./goals.mjs").Goal} goal
+ * @param {number} figure
+ */
+function inUnit({ unit }, figure) {
+  return unit === undefined ? ratioText(figure) : `${number(figure)} ${unit}`;
 }
 
 /**
@@ -73,9 +82,12 @@ export function aligned(lines) {
     .join("\n");
 }
 
-/** @param {string[][]} lines The first is the head. */
-export function markdown([head = [], ...lines]) {
-  const rule = head.map((_, i) => (i === 0 ? "---" : "---:"));
+/**
+ * @param {string[][]} lines The first is the head.
+ * @param {number[]} texts The columns that hold no figures.
+ */
+export function markdown([head = [], ...lines], texts = [0]) {
+  const rule = head.map((_, i) => (texts.includes(i) ? "---" : "---:"));
   return [head, rule, ...lines].map((line) => `| ${line.join(" | ")} |`).join("\n");
 }
 

@@ -1,7 +1,8 @@
 /** How large the package is: the JavaScript that each entry loads. */
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { gzipSync } from "node:zlib";
+import { brotliCompressSync, gzipSync } from "node:zlib";
+import { build } from "esbuild";
 
 /** In bytes. @type {Record<string, () => number>} */
 export const PACKAGE_SIZES = {
@@ -10,6 +11,23 @@ export const PACKAGE_SIZES = {
   "contextvars/asyncio": () => total("dist/asyncio/index.js", (code) => code.length),
   "contextvars/asyncio, gzip": () => total("dist/asyncio/index.js", (code) => gzipSync(code).length),
 };
+
+/**
+ * What a program that imports a few functions of asyncio has of the package in its bundle, in bytes.
+ *
+ * @param {string[]} names
+ */
+export async function bundledSize(names) {
+  const { outputFiles } = await build({
+    stdin: { contents: `export { ${names.join(", ")} } from "contextvars/asyncio";`, resolveDir: "." },
+    bundle: true,
+    minify: true,
+    format: "esm",
+    platform: "node",
+    write: false,
+  });
+  return brotliCompressSync(outputFiles[0]?.contents ?? "").length;
+}
 
 /**
  * @param {string} entry

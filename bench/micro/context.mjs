@@ -1,5 +1,6 @@
 /**
- * One operation on a Context of so many variables: `context.mjs OPERATION SIZE`. Beside them, what Node itself takes.
+ * One operation on a Context of so many variables: `context.mjs OPERATION SIZE`; `memory` is how many bytes a copy holds in
+ * which one of them was set. Beside them, what Node itself takes.
  *
  * One operation a process: what one loop has taught the compiler makes the next one slower.
  */
@@ -65,18 +66,38 @@ const LOOPS = {
   },
 };
 
+const COPIES = 10_000;
+
+/** Bytes that a copy holds in which one variable was set. */
+function bytesOfCopy() {
+  const copies = Array.from({ length: COPIES }, () => copyContext());
+  const heap = () => {
+    globalThis.gc?.();
+    return process.memoryUsage().heapUsed;
+  };
+  copies.fill(context);
+  const before = heap();
+  for (let i = 0; i < COPIES; i++) {
+    copies[i] = copyContext();
+    copies[i]?.run(() => variables[i % variables.length]?.set(2));
+  }
+  const held = heap() - before;
+  sink = copies;
+  return held / COPIES;
+}
+
 const loop = LOOPS[operation];
-if (loop === undefined) {
+if (loop === undefined && operation !== "memory") {
   throw new Error(`no operation ${operation}`);
 }
-if (operation === "getStore" || operation === "als.run") {
+if (loop !== undefined && (operation === "getStore" || operation === "als.run")) {
   storage.run({ value: 1 }, () => report(nanoseconds(loop)));
 } else {
   context.run(() => {
     for (const each of variables) {
       each.set(1);
     }
-    report(nanoseconds(loop));
+    report(loop === undefined ? bytesOfCopy() : nanoseconds(loop));
   });
 }
 

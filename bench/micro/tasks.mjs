@@ -3,6 +3,9 @@
  *
  * create   make one and await it
  * gather   100 at a time, the time of each
+ * sleeping  100,000 at once; the processor time of each
+ * memory    bytes that one holds while it sleeps
+ * timeout N   timeout(30) around nothing, while so many other timers are pending; microseconds
  * none, memoization  pyperformance's async_tree: a task for each of six branches on six levels
  */
 import * as asyncio from "contextvars/asyncio";
@@ -45,7 +48,57 @@ const LOOPS = {
   },
 };
 
+const SLEEPING = 100_000; // tasks
+
+/** @param {number} delay seconds */
+const sleeping = (delay) => Array.from({ length: SLEEPING }, () => asyncio.createTask(() => asyncio.sleep(delay)));
+
+/** What has a figure of its own. @type {Record<string, () => Promise<number>>} */
+const FIGURES = {
+  sleeping: async () => {
+    const { user, system } = process.cpuUsage();
+    await asyncio.gather(sleeping(0.1));
+    const after = process.cpuUsage();
+    return ((after.user + after.system - user - system) * 1000) / SLEEPING;
+  },
+  memory: async () => {
+    const heap = () => {
+      globalThis.gc?.();
+      return process.memoryUsage().heapUsed;
+    };
+    const before = heap();
+    const tasks = sleeping(3600);
+    await asyncio.sleep(0);
+    // The list is the measurement's own.
+    const held = heap() - before - 8 * SLEEPING;
+    for (const task of tasks) {
+      task.cancel();
+    }
+    await asyncio.wait(tasks);
+    return held / SLEEPING / 1000;
+  },
+  timeout: async () => {
+    const loop = asyncio.getRunningLoop();
+    // Each later than the timeout's.
+    const timers = Array.from({ length: Number(variant) }, (_, i) => loop.callLater(60 + i, () => {}));
+    const taken = await nanosecondsAwaited(async (count) => {
+      for (let i = 0; i < count; i++) {
+        await asyncio.timeout(30).with(async () => {});
+      }
+    });
+    for (const timer of timers) {
+      timer.cancel();
+    }
+    return taken / 1000;
+  },
+};
+
 await asyncio.run(async () => {
+  const figure = FIGURES[kind];
+  if (figure !== undefined) {
+    report(await figure());
+    return;
+  }
   const loop = LOOPS[variant === "" ? kind : `${kind} ${variant}`];
   report(loop === undefined ? await treeTime() : await nanosecondsAwaited(loop));
 });

@@ -1,4 +1,4 @@
-"""The same as tasks.mjs, on asyncio: `tasks.py KIND [eager] [uvloop]`."""
+"""The same as tasks.mjs, on asyncio, but for memory and timeout: `tasks.py KIND [eager] [uvloop]`."""
 
 import asyncio
 import json
@@ -7,6 +7,7 @@ import sys
 import time
 
 kind = sys.argv[1]
+SLEEPING = 100_000  # tasks
 LEVELS, BRANCHES, MEMOIZABLE, PAUSE = 6, 6, 90, 0.05  # as in tree.mjs
 
 
@@ -22,6 +23,12 @@ async def create(count):
 async def gather(count):
     for _ in range(0, count, 100):
         await asyncio.gather(*[leaf() for _ in range(100)])
+
+
+async def sleeping():
+    before = time.process_time()
+    await asyncio.gather(*[asyncio.create_task(asyncio.sleep(0.1)) for _ in range(SLEEPING)])
+    return (time.process_time() - before) / SLEEPING * 1e9
 
 
 async def nanoseconds(loop):
@@ -66,7 +73,10 @@ async def main():
     if "eager" in sys.argv:
         asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
     loops = {"create": create, "gather": gather}
-    cost = await (nanoseconds(loops[kind]) if kind in loops else tree_time())
+    if kind == "sleeping":
+        cost = await sleeping()
+    else:
+        cost = await (nanoseconds(loops[kind]) if kind in loops else tree_time())
     print(json.dumps({"cost": cost}))
 
 

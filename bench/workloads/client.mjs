@@ -14,26 +14,56 @@ export function client(peers, isQuick) {
         base: "net",
         rateUnit: "round trips/s",
         costUnit: "µs cpu",
-        contenders: callers(peers).map(({ name, command }) => ({
-          name,
-          open: async () => {
-            const server = new Program(clientCommand(["serve"]), CLIENT_CORE);
-            const port = await server.line();
-            const rest = [port, connections, SIZE, peers.seconds, peers.warmup + START].map(String);
-            return {
-              sample: async () =>
-                throughput(await measure({ ...command, args: [...command.args, ...rest] }, SERVER_CORE)),
-              close: () => server.stop(),
-            };
-          },
-        })),
+        contenders: inTurn(peers, connections, callers(peers)),
       }));
+}
+
+/** @typedef {{ name: string, command: import("../lib/programs.mjs").Command }} Caller */
+
+/**
+ * Raw sockets and this package on other runtimes, 10 connections.
+ *
+ * @param {import("../lib/peers.mjs").Peers} peers
+ * @param {{ name: string, program: string, flags: string[] }[]} runtimes
+ */
+export function callersOn(peers, runtimes) {
+  const all = ["net", "contextvars"].flatMap((file) =>
+    runtimes.map(({ name, program, flags }) => ({
+      name: `${file}@${name}`,
+      command: { program, args: [...flags, `bench/callers/${file}.mjs`] },
+    })),
+  );
+  return inTurn(peers, 10, all);
+}
+
+/**
+ * @param {import("../lib/peers.mjs").Peers} peers
+ * @param {number} connections
+ * @param {Caller[]} callers
+ * @returns {import("../lib/rounds.mjs").Contender[]}
+ */
+function inTurn({ seconds, warmup }, connections, callers) {
+  return callers.map(({ name, command }) => ({
+    name,
+    open: async () => {
+      const server = new Program(clientCommand(["serve"]), CLIENT_CORE);
+      const port = await server.line();
+      const rest = [port, connections, SIZE, seconds, warmup + START].map(String);
+      return {
+        sample: async () => throughput(await measure({ ...command, args: [...command.args, ...rest] }, SERVER_CORE)),
+        close: () => server.stop(),
+      };
+    },
+  }));
 }
 
 /** A client is a new process in each round: it has to be compiled, too. */
 const START = 0.3; // seconds
 
-/** @param {import("../lib/peers.mjs").Peers} peers */
+/**
+ * @param {import("../lib/peers.mjs").Peers} peers
+ * @returns {Caller[]}
+ */
 function callers({ nodes, main, python }) {
   /** @type {(program: string, file: string, ...args: string[]) => import("../lib/programs.mjs").Command} */
   const command = (program, file, ...args) => ({ program, args: [`bench/callers/${file}`, ...args] });

@@ -48,7 +48,42 @@ export function echo(peers, isQuick) {
       ...everyNode(peers, "net-await", "context", "context"),
     ]),
   };
-  return [...read, exactly, contexts];
+  return [...read, exactly, contexts, crowd(peers)];
+}
+
+const FEW = 10; // connections
+const MANY = 10_000; // connections
+const TIME_FOR_MANY = 1; // second
+
+/**
+ * How many times as much a message costs when many are connected; each has to be answered before it counts.
+ *
+ * @param {import("../lib/peers.mjs").Peers} peers
+ * @returns {import("../lib/rounds.mjs").Case}
+ */
+function crowd(peers) {
+  const servers = [...everyNode(peers, "net", "echo"), ...everyNode(peers, "contextvars", "echo")];
+  const few = underLoad(peers, { mode: "echo", size: KIB, connections: FEW }, throughput, servers);
+  const load = { mode: "echo", size: KIB, connections: MANY, seconds: TIME_FOR_MANY };
+  const many = underLoad(peers, load, throughput, servers);
+  return {
+    name: "growth from 10 to 10,000 connections",
+    base: "net",
+    costUnit: "× the cost",
+    rounds: 3,
+    contenders: few.map(({ name, open }, i) => ({
+      name,
+      open: async () => {
+        const [ofFew, ofMany] = [await open(), await many[i].open()];
+        return {
+          sample: async () => ({ cost: ((await ofMany.sample()).cost ?? 0) / ((await ofFew.sample()).cost ?? 0) }),
+          close: async () => {
+            await Promise.all([ofFew.close(), ofMany.close()]);
+          },
+        };
+      },
+    })),
+  };
 }
 
 const units = { base: "net", rateUnit: "round trips/s", costUnit: "µs cpu" };

@@ -1,7 +1,7 @@
 /** What one operation costs by itself: on variables and Contexts, an await, a task, an import. */
 import { obtainFrameworks } from "../../scripts/obtain.mjs";
 import { selfMeasuring } from "../lib/contenders.mjs";
-import { PACKAGE_SIZES } from "../lib/size.mjs";
+import { bundledSize, PACKAGE_SIZES } from "../lib/size.mjs";
 
 /**
  * @typedef {import("../lib/peers.mjs").Peers} Peers
@@ -18,7 +18,14 @@ const ROUNDS = 3;
 
 /** @type {Workload} */
 export function context(peers, isQuick) {
-  return (isQuick ? ["get", "run"] : OPERATIONS).flatMap((operation) => {
+  const memory = [100, 1000].map((size) => ({
+    name: `memory, ${size} variables`,
+    base: "contextvars",
+    rounds: 1,
+    costUnit: "bytes",
+    contenders: onNodes(peers, "contextvars", "context", ["memory", String(size)]),
+  }));
+  const operations = (isQuick ? ["get", "run"] : OPERATIONS).flatMap((operation) => {
     const base = BASES[operation];
     // A Context of any size is copied or entered alike; a second size is there to show it.
     const sizes = isQuick ? [1] : operation === "copy" || operation === "run" ? [1, 1000] : SIZES;
@@ -34,6 +41,7 @@ export function context(peers, isQuick) {
       ],
     }));
   });
+  return isQuick ? operations : [...operations, ...memory];
 }
 
 /** @type {Workload} */
@@ -57,22 +65,49 @@ export function tasks(peers, isQuick) {
     none: "async_tree none",
     memoization: "async_tree memoization",
   };
-  return isQuick
-    ? []
-    : Object.entries(names).map(([kind, name]) => ({
-        name,
-        base: "asyncio",
-        rounds: ROUNDS,
-        ...NANOSECONDS,
-        contenders: [
-          ...onNodes(peers, "contextvars", "tasks", [kind]),
-          ...(kind === "create" ? onNodes(peers, "eager", "tasks", [kind, "eager"]) : []),
-          ...onNodes(peers, "bare", "tasks", [kind, "bare"]),
-          ...inPython(peers, "asyncio", "tasks", [kind]),
-          ...(hasEagerTasks(peers) ? inPython(peers, "asyncio eager", "tasks", [kind, "eager"]) : []),
-          ...(peers.python?.uvloop ? inPython(peers, "uvloop", "tasks", [kind, "uvloop"]) : []),
-        ],
-      }));
+  if (isQuick) {
+    return [];
+  }
+  return [
+    ...Object.entries(names).map(([kind, name]) => ({
+      name,
+      base: "asyncio",
+      rounds: ROUNDS,
+      ...NANOSECONDS,
+      contenders: [
+        ...onNodes(peers, "contextvars", "tasks", [kind]),
+        ...(kind === "create" ? onNodes(peers, "eager", "tasks", [kind, "eager"]) : []),
+        ...onNodes(peers, "bare", "tasks", [kind, "bare"]),
+        ...inPython(peers, "asyncio", "tasks", [kind]),
+        ...(hasEagerTasks(peers) ? inPython(peers, "asyncio eager", "tasks", [kind, "eager"]) : []),
+        ...(peers.python?.uvloop ? inPython(peers, "uvloop", "tasks", [kind, "uvloop"]) : []),
+      ],
+    })),
+    {
+      name: "100,000 sleeping tasks",
+      base: "asyncio",
+      rounds: ROUNDS,
+      costUnit: "ns cpu each",
+      contenders: [
+        ...onNodes(peers, "contextvars", "tasks", ["sleeping"]),
+        ...inPython(peers, "asyncio", "tasks", ["sleeping"]),
+      ],
+    },
+    {
+      name: "memory of a sleeping task",
+      base: "contextvars",
+      rounds: 1,
+      costUnit: "KB",
+      contenders: onNodes(peers, "contextvars", "tasks", ["memory"]),
+    },
+    ...["none", "1000"].map((pending) => ({
+      name: `timeout(30), ${pending} pending`,
+      base: "contextvars",
+      rounds: ROUNDS,
+      costUnit: "µs",
+      contenders: onNodes(peers, "contextvars", "tasks", ["timeout", pending === "none" ? "0" : pending]),
+    })),
+  ];
 }
 
 /** @type {Workload} */
@@ -113,7 +148,22 @@ export function load(peers, isQuick) {
       open: async () => ({ sample: async () => ({ cost: measureSize() / 1024 }), close: async () => {} }),
     })),
   };
-  return [time, size];
+  const bundled = {
+    name: "size in a bundle",
+    base: "sleep and createTask",
+    costUnit: "KiB, brotli",
+    rounds: 1,
+    contenders: [
+      {
+        name: "sleep and createTask",
+        open: async () => ({
+          sample: async () => ({ cost: (await bundledSize(["sleep", "createTask"])) / 1024 }),
+          close: async () => {},
+        }),
+      },
+    ],
+  };
+  return [time, size, bundled];
 }
 
 /**
@@ -125,7 +175,11 @@ export function load(peers, isQuick) {
  */
 function onNodes({ nodes }, label, file, args) {
   return nodes.map(({ name, program }) =>
-    selfMeasuring(`${label}@${name}`, { program, args: [`bench/micro/${file}.mjs`, ...args] }, (result) => result),
+    selfMeasuring(
+      `${label}@${name}`,
+      { program, args: ["--expose-gc", `bench/micro/${file}.mjs`, ...args] },
+      (result) => result,
+    ),
   );
 }
 
