@@ -40,6 +40,7 @@ export const queueMicrotask: typeof globalThis.queueMicrotask = globalThis.queue
  * A variable, because a property of the global `process` would be looked up each time; not imported from `node:process`,
  * because that import opens the process's standard streams, and takes milliseconds.
  */
+// oxlint-disable-next-line typescript/unbound-method -- it does not use `this`
 export const nextTick: typeof process.nextTick = process.nextTick;
 
 /**
