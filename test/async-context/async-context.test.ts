@@ -6,10 +6,12 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
+import { runInNewContext } from "node:vm";
 import { ContextVar } from "contextvars";
 import { AsyncContext } from "contextvars/async-context";
 import * as asyncio from "contextvars/asyncio";
 import { places } from "../support/places.ts";
+import { runProgram } from "../support/programs.ts";
 import { runtime } from "../support/runtime.ts";
 
 type Body = () => unknown;
@@ -629,7 +631,7 @@ const propagation: Readonly<Record<string, () => unknown>> = {
   "a task": () => asyncio.createTask(async () => variable.get()),
 };
 
-/** Where the runtime decides: the generator and the registry of finalizers of docs/guides/async-context.md. */
+/** Where the runtime decides: the rows of the table of docs/guides/async-context.md. */
 const decidedByRuntime: Readonly<Record<string, () => unknown>> = {
   "a generator sees the values of the caller of next()": () => {
     const seen: unknown[] = [];
@@ -699,6 +701,18 @@ Object.assign(decidedByRuntime, {
   },
 });
 
+Object.assign(decidedByRuntime, {
+  "the callback of a FinalizationRegistry sees no values": async () => {
+    const { finalized } = (await runProgram("called-by-runtime.js")) as { finalized: readonly string[] };
+    assert.deepEqual(finalized, ["none"]);
+  },
+  "a listener of 'unhandledRejection' sees the values of the reject(), of the promise's maker, or none": async () => {
+    const { rejected } = (await runProgram("called-by-runtime.js")) as { rejected: readonly string[] };
+    const seen: Partial<Record<typeof runtime, string>> = { node20: "made", node22: "made", bun: "none" };
+    assert.deepEqual(rejected, [seen[runtime] ?? "rejected"]);
+  },
+});
+
 describe("AsyncContext keeps the values", () => {
   for (const [name, start] of Object.entries(propagation)) {
     for (const { place, inPlace } of places) {
@@ -712,6 +726,59 @@ describe("AsyncContext keeps the values", () => {
       });
     }
   }
+});
+
+/** Calls the function expression, evaluated in a realm of its own, with the values. */
+function inOtherRealm(code: string, ...values: readonly unknown[]): unknown {
+  return Reflect.apply(runInNewContext(`(${code})`) as () => unknown, undefined, values);
+}
+
+describe("AsyncContext in another realm", () => {
+  it("a snapshot that another realm takes and runs has the values of all variables", () => {
+    const [first, second, third] = [1, 2, 3].map(() => new Variable<unknown>()) as [
+      InstanceType<typeof Variable>,
+      InstanceType<typeof Variable>,
+      InstanceType<typeof Variable>,
+    ];
+    const take = `function ({ Snapshot }) {
+      const snapshot = new Snapshot();
+      return (callback) => snapshot.run(callback);
+    }`;
+    const run = first.run("at the snapshot", () => inOtherRealm(take, AsyncContext)) as (callback: () => void) => void;
+    let seen: unknown[] = [];
+    second.run(2, () =>
+      third.run(3, () =>
+        first.run("later", () =>
+          run(() => {
+            seen = [first.get(), second.get(), third.get()];
+          }),
+        ),
+      ),
+    );
+    assert.deepEqual(seen, ["at the snapshot", undefined, undefined]);
+  });
+
+  it("a function of another realm sees the value, and what it starts does, too", async () => {
+    const start =
+      "async function (variable) { const first = variable.get(); await null; return first + variable.get(); }";
+    assert.equal(await variable.run("a", () => inOtherRealm(start, variable)), "aa");
+  });
+
+  it("wrap() makes a function of its own realm of one of another realm", () => {
+    assert.equal(
+      Object.getPrototypeOf(Snapshot.wrap(inOtherRealm("() => () => {}") as () => void)),
+      Function.prototype,
+    );
+  });
+
+  it("a new.target of another realm without a prototype gives the prototypes of this module", () => {
+    for (const type of [Variable, Snapshot]) {
+      for (const prototype of ["undefined", "null", "true", "''", "Symbol()", "1"]) {
+        const target = inOtherRealm(`() => Object.assign(function () {}, { prototype: ${prototype} })`) as () => void;
+        assert.equal(Object.getPrototypeOf(Reflect.construct(type, [], target)), type.prototype);
+      }
+    }
+  });
 });
 
 describe("AsyncContext where the runtime decides", () => {
