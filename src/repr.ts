@@ -58,6 +58,11 @@ export function safeRepr(value: unknown, print: (value: unknown) => string = rep
   }
 }
 
+/** The text of an object: its name and the parts that are not empty, in angle brackets. */
+export function angled(...parts: string[]): string {
+  return `<${parts.filter((part) => part !== "").join(" ")}>`;
+}
+
 /** Like `repr()`, but a long text is reduced to its beginning and end. */
 export function shortRepr(value: unknown): string {
   if (Array.isArray(value)) {

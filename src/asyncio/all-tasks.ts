@@ -5,7 +5,7 @@
  * it shows when one can never end.
  */
 import { isDebug } from "./debug/debug.ts";
-import { callExceptionHandler } from "./events.ts";
+import { reportWithStack } from "./events.ts";
 import type { Task } from "./tasks.ts";
 
 let oldest: Task<unknown> | null = null;
@@ -72,8 +72,7 @@ interface Destroyed {
 }
 
 const destroyed = new FinalizationRegistry<Destroyed>(({ task, stack }) => {
-  const message = "Task was destroyed but it is pending!";
-  callExceptionHandler(stack === undefined ? { message, task } : { message, task, sourceTraceback: stack });
+  reportWithStack({ message: "Task was destroyed but it is pending!", task }, stack);
 });
 
 /** Holds the task weakly until it is done, and reports it if it is collected before. */

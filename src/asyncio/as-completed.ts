@@ -4,15 +4,15 @@ import { checkOptions, checkSeconds } from "./arguments.ts";
 import { quiet } from "./async-stacks.ts";
 import { WhenAwaited } from "./awaited.ts";
 import { type Awaitable, type AwaitedResult, ensureFuture } from "./ensure-future.ts";
-import { callLater } from "./events.ts";
+import { callLater, type TimerHandle } from "./events.ts";
 import { type Future, isfuture } from "./futures.ts";
 import { Queue } from "./queues.ts";
 
-/** The queue from which `asCompleted()` takes results. */
-class CompletedQueue<T> extends Queue<T> {
+/** The Futures that are done; `null` for each that was not done at the timeout. */
+class CompletedQueue<T> extends Queue<{ readonly future: Future<T> | null }> {
   readonly #left: () => string;
 
-  /** @param left - Returns how many results are still to come. */
+  /** @param left - Describes how many Futures are not done. */
   constructor(left: () => string) {
     super();
     this.#left = left;
@@ -58,7 +58,6 @@ export function asCompleted<A extends Awaitable<unknown>>(
   awaitables: Iterable<A>,
   options: AsCompletedOptions = {},
 ): AsyncIterableIterator<Future<AwaitedResult<A>>> & Iterable<Promise<AwaitedResult<A>>> {
-  type T = AwaitedResult<A>;
   checkOptions("asCompleted()", options, ["timeout"]);
   if (isfuture(awaitables) || typeof (awaitables as Iterable<unknown> | null)?.[Symbol.iterator] !== "function") {
     throw new TypeError(`expect an iterable of futures, not ${safeRepr(awaitables)}; write asCompleted([a, b])`);
@@ -67,54 +66,73 @@ export function asCompleted<A extends Awaitable<unknown>>(
   if (timeout !== null) {
     checkSeconds("timeout", timeout);
   }
-  const todo = new Set([...new Set(awaitables)].map((awaitable) => ensureFuture(awaitable as Awaitable<T>)));
-  const all = todo.size;
-  // Wrapped in objects, because a promise would wait for a Future that it resolves to.
-  const done = new CompletedQueue<{ readonly future: Future<T> | null }>(() => `${todo.size} of ${all} pending`);
-  let left = todo.size;
-  const timer =
-    timeout === null || todo.size === 0
-      ? null
-      : callLater(timeout, () => {
-          for (let i = todo.size; i > 0; i--) {
-            done.putNowait({ future: null });
-          }
-          todo.clear();
-        });
-  for (const future of todo) {
-    future._observe(() => {
-      if (!todo.delete(future)) {
-        return;
-      }
-      done.putNowait({ future });
-      if (todo.size === 0) {
-        timer?.cancel();
-      }
-    }, "asCompleted()");
+  const futures = [...new Set(awaitables)].map((each) => ensureFuture(each as Awaitable<AwaitedResult<A>>));
+  return new Completions(new Set(futures), timeout);
+}
+
+/** The Futures of one `asCompleted()`, in the order in which they are done. */
+class Completions<T> implements AsyncIterableIterator<Future<T>> {
+  readonly #pending: Set<Future<T>>;
+  readonly #done: CompletedQueue<T>;
+  readonly #timeout: number | null;
+  readonly #timer: TimerHandle | null;
+  /** How many Futures the iteration has not asked for. */
+  #left: number;
+
+  constructor(futures: Set<Future<T>>, timeout: number | null) {
+    const all = futures.size;
+    this.#pending = futures;
+    this.#done = new CompletedQueue(() => `${this.#pending.size} of ${all} pending`);
+    this.#timeout = timeout;
+    this.#timer = timeout === null || all === 0 ? null : callLater(timeout, () => this.#expire());
+    this.#left = all;
+    for (const future of futures) {
+      future._observe(() => this.#futureDone(future), "asCompleted()");
+    }
   }
-  const one = async (): Promise<{ readonly value: Future<T> }> => {
-    const { future } = await done.get();
+
+  next(): Promise<IteratorResult<Future<T>>> {
+    if (this.#left === 0) {
+      return Promise.resolve({ done: true, value: undefined });
+    }
+    this.#left -= 1;
+    return quiet(this.#next().then((future) => ({ done: false, ...future })));
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  *[Symbol.iterator](): Generator<Promise<T>> {
+    while (this.#left > 0) {
+      this.#left -= 1;
+      yield new WhenAwaited(async () => (await this.#next()).value.result());
+    }
+  }
+
+  /** Waits for the next Future. In an object, because a promise would wait for a Future that it resolves to. */
+  async #next(): Promise<{ readonly value: Future<T> }> {
+    const { future } = await this.#done.get();
     if (future === null) {
-      throw new TimeoutError(`asCompleted() timed out after ${timeout} seconds`);
+      throw new TimeoutError(`asCompleted() timed out after ${this.#timeout} seconds`);
     }
     return { value: future };
-  };
-  return {
-    next(): Promise<IteratorResult<Future<T>>> {
-      if (left === 0) {
-        return Promise.resolve({ done: true, value: undefined });
-      }
-      left -= 1;
-      return quiet(one().then((found) => ({ done: false, ...found })));
-    },
-    [Symbol.asyncIterator]() {
-      return this;
-    },
-    *[Symbol.iterator](): Generator<Promise<T>> {
-      while (left > 0) {
-        left -= 1;
-        yield new WhenAwaited(async () => (await one()).value.result());
-      }
-    },
-  };
+  }
+
+  #futureDone(future: Future<T>): void {
+    if (!this.#pending.delete(future)) {
+      return;
+    }
+    this.#done.putNowait({ future });
+    if (this.#pending.size === 0) {
+      this.#timer?.cancel();
+    }
+  }
+
+  #expire(): void {
+    for (let i = this.#pending.size; i > 0; i--) {
+      this.#done.putNowait({ future: null });
+    }
+    this.#pending.clear();
+  }
 }

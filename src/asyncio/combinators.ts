@@ -13,7 +13,7 @@ import { currentTask } from "./current-task.ts";
 import { type Awaitable, type AwaitedResult, ensureFuture } from "./ensure-future.ts";
 import { callExceptionHandler, callLater } from "./events.ts";
 import { type CancelMessage, cancelledError, isCancelled } from "./exceptions.ts";
-import { Future, InnerFuture, isfuture } from "./futures.ts";
+import { Future, failureOf, InnerFuture, isfuture } from "./futures.ts";
 import type { Task } from "./tasks.ts";
 import { timeout as timeoutAfter } from "./timeouts.ts";
 
@@ -24,15 +24,37 @@ export interface GatherOptions {
 }
 
 /** The result of `gather()`: cancelling it cancels everything that it waits for. */
-class GatheringFuture<T> extends Future<T> {
+class GatheringFuture extends Future<unknown[]> {
   readonly #children: readonly Future<unknown>[];
+  readonly #returnExceptions: boolean;
+  #pending: number;
   /** Whether the outcome is a cancellation, however the children end. */
-  cancelRequested = false;
-  cancelReason: CancelMessage;
+  #cancelRequested = false;
+  #cancelReason: CancelMessage;
 
-  constructor(children: readonly Future<unknown>[]) {
+  constructor(children: readonly Future<unknown>[], returnExceptions: boolean) {
     super();
     this.#children = children;
+    this.#returnExceptions = returnExceptions;
+    this.#pending = children.length;
+  }
+
+  /** Called when each of the children is done. */
+  childDone(child: Future<unknown>): void {
+    this.#pending -= 1;
+    if (this.done()) {
+      // From here on the error counts as retrieved.
+      failureOf(child);
+    } else if (child.cancelled() && !this.#returnExceptions) {
+      this.setException(child._cancelledError());
+    } else if (child._failed && !this.#returnExceptions) {
+      this.setException(child.exception());
+    } else if (this.#pending === 0 && this.#cancelRequested) {
+      const last = this.#children.at(-1) as Future<unknown>;
+      this.setException(last.cancelled() ? last._cancelledError() : fromCallback(cancelledError(this.#cancelReason)));
+    } else if (this.#pending === 0) {
+      this.setResult(this.#children.map(outcomeOf));
+    }
   }
 
   override cancel(message?: CancelMessage): boolean {
@@ -44,8 +66,8 @@ class GatheringFuture<T> extends Future<T> {
       accepted = child.cancel(message) || accepted;
     }
     if (accepted) {
-      this.cancelRequested = true;
-      this.cancelReason = message;
+      this.#cancelRequested = true;
+      this.#cancelReason = message;
     }
     return accepted;
   }
@@ -97,32 +119,12 @@ export function gather(awaitables: readonly Awaitable<unknown>[], options: Gathe
     nothing.setResult([]);
     return nothing;
   }
-  const outer = new GatheringFuture<unknown[]>(children);
-  let pending = children.length;
-  const childDone = (child: Future<unknown>): void => {
-    pending -= 1;
-    if (outer.done()) {
-      // From here on the error counts as retrieved.
-      void (child.cancelled() || child.exception());
-      return;
-    }
-    if (child.cancelled() && options.returnExceptions !== true) {
-      outer.setException(child._cancelledError());
-    } else if (child._failed && options.returnExceptions !== true) {
-      outer.setException(child.exception());
-    } else if (pending === 0 && outer.cancelRequested) {
-      const last = children.at(-1) as Future<unknown>;
-      const cancelled = last.cancelled() ? last._cancelledError() : fromCallback(cancelledError(outer.cancelReason));
-      outer.setException(cancelled);
-    } else if (pending === 0) {
-      outer.setResult(children.map(outcomeOf));
-    }
-  };
+  const outer = new GatheringFuture(children, options.returnExceptions === true);
   for (const child of children) {
     if (child.done()) {
-      childDone(child);
+      outer.childDone(child);
     } else {
-      child._observe(() => childDone(child), "gather()");
+      child._observe(() => outer.childDone(child), "gather()");
     }
   }
   return outer;
@@ -133,7 +135,8 @@ function outcomeOf(future: Future<unknown>): unknown {
   if (future.cancelled()) {
     return cancelledError(future._cancelMessage);
   }
-  return future._failed ? future.exception() : future.result();
+  const failure = failureOf(future);
+  return failure === null ? future.result() : failure.error;
 }
 
 /** `wait()` returns when one is done. Python: `asyncio.FIRST_COMPLETED`. */
@@ -194,27 +197,14 @@ export async function waitFutures<F extends Future<unknown>>(
   if (timeout !== null) {
     checkSeconds("timeout", timeout);
   }
-  if (isfuture(futures) || typeof (futures as Iterable<F> | null)?.[Symbol.iterator] !== "function") {
-    throw new TypeError(`expect a list of futures, not ${safeRepr(futures)}; write wait([task])`);
-  }
-  const all = new Set(futures);
-  if (all.size === 0) {
-    throw new ValueError("Set of Tasks/Futures is empty.");
-  }
   if (![FIRST_COMPLETED, FIRST_EXCEPTION, ALL_COMPLETED].includes(returnWhen)) {
     throw new ValueError(
       `returnWhen must be FIRST_COMPLETED, FIRST_EXCEPTION or ALL_COMPLETED, got ${safeRepr(returnWhen)}`,
     );
   }
-  for (const each of all) {
-    if (!isfuture(each)) {
-      throw new TypeError(
-        `wait() needs Tasks and Futures, got ${safeRepr(each)}; make tasks of functions: createTask()`,
-      );
-    }
-  }
+  const all = checkedFutures(futures);
   const waiter = new InnerFuture<void>(() => `${name} ${left} of ${all.size} pending`);
-  const release = (): void => void (waiter.done() || waiter.setResult());
+  const release = (): void => waiter._finishIfPending();
   const timer = timeout === null ? null : callLater(timeout, release);
   let left = all.size;
   const observers = [...all].map((each) => {
@@ -236,6 +226,24 @@ export async function waitFutures<F extends Future<unknown>>(
     }
   }
   return [new Set([...all].filter((each) => each.done())), new Set([...all].filter((each) => !each.done()))];
+}
+
+function checkedFutures<F extends Future<unknown>>(futures: Iterable<F>): Set<F> {
+  if (isfuture(futures) || typeof (futures as Iterable<F> | null)?.[Symbol.iterator] !== "function") {
+    throw new TypeError(`expect a list of futures, not ${safeRepr(futures)}; write wait([task])`);
+  }
+  const all = new Set(futures);
+  if (all.size === 0) {
+    throw new ValueError("Set of Tasks/Futures is empty.");
+  }
+  for (const each of all) {
+    if (!isfuture(each)) {
+      throw new TypeError(
+        `wait() needs Tasks and Futures, got ${safeRepr(each)}; make tasks of functions: createTask()`,
+      );
+    }
+  }
+  return all;
 }
 
 /**
@@ -304,7 +312,7 @@ function timedOut(cause: unknown): TimeoutError {
 /** Cancels the Future and waits for its end. Cancelling this wait does not cancel the Future again. */
 async function cancelAndWait(future: Future<unknown>): Promise<void> {
   const waiter = new InnerFuture<void>(() => `waitFor() until it has ended: ${safeRepr(future)}`);
-  const observer = future._observe(() => void (waiter.done() || waiter.setResult()), "waitFor()");
+  const observer = future._observe(() => waiter._finishIfPending(), "waitFor()");
   try {
     future.cancel();
     await waiter;
@@ -346,12 +354,11 @@ export function shield<T>(awaitable: Awaitable<T>): Future<T> {
     if (outer.done()) {
       return;
     }
+    const failure = failureOf(inner);
     if (inner.cancelled()) {
       outer.cancel();
-      return;
-    }
-    if (inner._failed) {
-      outer.setException(inner.exception());
+    } else if (failure !== null) {
+      outer.setException(failure.error);
     } else {
       outer._finish(inner.result());
     }
@@ -379,13 +386,10 @@ function reportError(inner: Future<unknown>): void {
   reporting.add(inner);
   inner._observe(
     () => {
-      if (inner._failed) {
-        const exception = inner.exception();
-        callExceptionHandler({
-          message: `${errorName(exception)} exception in shielded future`,
-          exception,
-          future: inner,
-        });
+      const failure = failureOf(inner);
+      if (failure !== null) {
+        const message = `${errorName(failure.error)} exception in shielded future`;
+        callExceptionHandler({ message, exception: failure.error, future: inner });
       }
     },
     "shield()",

@@ -51,11 +51,7 @@ export function observed<T>(promise: PromiseLike<T>, future: Future<T>): Future<
   settledFromOutside(future);
   whenSettled(
     promise,
-    (result) => {
-      if (!future.done()) {
-        future._finish(result);
-      }
-    },
+    (result) => future._finishIfPending(result),
     (error) => {
       if (future.done()) {
         return;

@@ -95,12 +95,8 @@ function callReporting(handle: Handle): void {
   try {
     callback();
   } catch (exception) {
-    callExceptionHandler({
-      message: `Exception in callback ${functionName(handle._named)}()`,
-      exception,
-      handle,
-      ...(handle._stack === undefined ? {} : { sourceTraceback: handle._stack }),
-    });
+    const message = `Exception in callback ${functionName(handle._named)}()`;
+    reportWithStack({ message, exception, handle }, handle._stack);
   }
 }
 
@@ -204,6 +200,14 @@ export function callExceptionHandler(context: ExceptionContext, runIn?: Context)
       "Exception in default exception handler while handling an unexpected error in custom exception handler",
     );
   }
+}
+
+/**
+ * Like `callExceptionHandler()`, with the stack where the task or callback was created, which is known in debug mode
+ * only.
+ */
+export function reportWithStack(context: ExceptionContext, stack: string | undefined, runIn?: Context): void {
+  callExceptionHandler(stack === undefined ? context : { ...context, sourceTraceback: stack }, runIn);
 }
 
 /** The Context of the reported task or callback. A Future has none, but `future` may be a task. */

@@ -11,7 +11,7 @@
 
 import type { Context } from "../contextvars/context.ts";
 import { knowMethodsOf } from "../contextvars/detached.ts";
-import { className, guardRecursion, inspectCustom, repr, safeRepr, shortRepr } from "../repr.ts";
+import { angled, className, guardRecursion, inspectCustom, repr, safeRepr, shortRepr } from "../repr.ts";
 import { checkFunction, notHandedOver } from "./arguments.ts";
 import { fromCallback, thrownHere } from "./async-stacks.ts";
 import { FUTURE, hasBrand } from "./brands.ts";
@@ -38,7 +38,7 @@ import {
 import type { EventLoop } from "./loop.ts";
 import { enqueue, type Ready } from "./ready.ts";
 import { runningLoop } from "./running-loop.ts";
-import { type Failure, Unretrieved } from "./unretrieved.ts";
+import { type FailureReport, Unretrieved } from "./unretrieved.ts";
 import { type Receiver, waitingTask } from "./waits.ts";
 
 type State = "pending" | "cancelled" | "finished";
@@ -254,7 +254,7 @@ export class Future<T> implements Promise<T> {
 
   /** Python's `repr()`: `<Future pending>`, `<Future finished result=42>`. */
   toString(): string {
-    return guardRecursion(this, "...", () => `<${this._kind} ${[this._status, ...this._details()].join(" ")}>`);
+    return guardRecursion(this, "...", () => angled(this._kind, this._status, ...this._details()));
   }
 
   /** @internal */
@@ -336,6 +336,13 @@ export class Future<T> implements Promise<T> {
   }
 
   /** @internal */
+  _finishIfPending(result: T): void {
+    if (this.#state === "pending") {
+      this._finish(result);
+    }
+  }
+
+  /** @internal */
   _fail(exception: unknown): void {
     this.#failed = true;
     this.#exception = exception;
@@ -346,7 +353,7 @@ export class Future<T> implements Promise<T> {
   }
 
   /** @internal The report if the error is never retrieved. */
-  _failure(): Failure {
+  _failure(): FailureReport {
     return {
       message: `${this._kind} exception was never retrieved`,
       exception: this.#exception,
@@ -428,6 +435,16 @@ export class Future<T> implements Promise<T> {
       wait.fulfil(this.#result as T);
     }
   }
+}
+
+/** An error that was thrown or set. In an object, because it may be any value, `null` and `undefined` as well. */
+export interface Failure {
+  readonly error: unknown;
+}
+
+/** The error of a Future that has failed, which then counts as retrieved; `null` if the Future has not failed. */
+export function failureOf(future: Future<unknown>): Failure | null {
+  return future._failed ? { error: future.exception() } : null;
 }
 
 /** An internal Future of the library. Messages describe a task that waits for it by the call that it belongs to. */

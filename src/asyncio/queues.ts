@@ -7,7 +7,7 @@
  */
 import { knowMethodsOf } from "../contextvars/detached.ts";
 import { ValueError } from "../errors.ts";
-import { addressOf, className, inspectCustom, repr } from "../repr.ts";
+import { addressOf, angled, className, inspectCustom, repr } from "../repr.ts";
 import { notHandedOver } from "./arguments.ts";
 import { quiet, quietRejection } from "./async-stacks.ts";
 import { isThenable, QueueEmpty, QueueFull, QueueShutDown } from "./exceptions.ts";
@@ -212,15 +212,15 @@ export class Queue<T> {
 
   /** Python's `repr()`: `<Queue at 0x... maxsize=0>`. */
   toString(): string {
-    const parts = [
+    return angled(
+      `${className(this)} at ${addressOf(this)}`,
       `maxsize=${this.#maxsize}`,
       this.empty() ? "" : `_queue=${repr(this.#store.list())}`,
       this.#getters.size > 0 ? `_getters[${this.#getters.size}]` : "",
       this.#putters.size > 0 ? `_putters[${this.#putters.size}]` : "",
       this.#unfinished > 0 ? `tasks=${this.#unfinished}` : "",
       this.#shutDown ? "shutdown" : "",
-    ];
-    return `<${className(this)} at ${addressOf(this)} ${parts.filter((part) => part !== "").join(" ")}>`;
+    );
   }
 
   /** @internal */

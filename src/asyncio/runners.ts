@@ -19,6 +19,7 @@ import { isDebug, setDebug } from "./debug/debug.ts";
 import { tasksReport } from "./debug/report.ts";
 import { callExceptionHandler } from "./events.ts";
 import { KeyboardInterrupt } from "./exceptions.ts";
+import { failureOf } from "./futures.ts";
 import { type EventLoop, getRunningLoop } from "./loop.ts";
 import { catchInterrupt, exitIfInterruptUncaught } from "./signals.ts";
 import { leaveProcesses, type Process, runningProcesses } from "./subprocess.ts";
@@ -284,9 +285,10 @@ async function cancelAll(tasks: readonly Task<unknown>[]): Promise<void> {
   }
   await gather(tasks, { returnExceptions: true });
   for (const task of tasks) {
-    if (task._failed) {
-      const exception = task.exception();
-      callExceptionHandler({ message: "unhandled exception during asyncio.run() shutdown", exception, task });
+    const failure = failureOf(task);
+    if (failure !== null) {
+      const message = "unhandled exception during asyncio.run() shutdown";
+      callExceptionHandler({ message, exception: failure.error, task });
     }
   }
 }

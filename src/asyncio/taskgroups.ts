@@ -7,18 +7,15 @@
  */
 import { knowMethodsOf } from "../contextvars/detached.ts";
 import { RuntimeError } from "../errors.ts";
-import { inspectCustom, isA } from "../repr.ts";
+import { angled, inspectCustom, isA } from "../repr.ts";
 import { checkFunction } from "./arguments.ts";
 import { ReportedUnlessAwaited } from "./awaited.ts";
 import { createTask } from "./create-task.ts";
 import { currentTask } from "./current-task.ts";
 import { callExceptionHandler } from "./events.ts";
 import { ExceptionGroup, KeyboardInterrupt } from "./exceptions.ts";
-import { type Future, InnerFuture } from "./futures.ts";
+import { type Failure, type Future, failureOf, InnerFuture } from "./futures.ts";
 import type { Task, TaskOptions } from "./tasks.ts";
-
-/** The error with which a group's body ended. */
-type Failure = { readonly error: unknown } | null;
 
 /**
  * Runs tasks together: `with()` ends when all of them have ended, and when one fails, the others are cancelled.
@@ -124,7 +121,7 @@ export class TaskGroup {
     checkFunction("TaskGroup.with()", body);
     const parent = this.#enter();
     let result: Awaited<T> | undefined;
-    let failure: Failure = null;
+    let failure: Failure | null = null;
     try {
       result = await body(this);
     } catch (error) {
@@ -137,12 +134,12 @@ export class TaskGroup {
 
   /** Python's `repr()`: `<TaskGroup tasks=2 entered>`. */
   toString(): string {
-    const parts = [
+    return angled(
+      "TaskGroup",
       this.#tasks.size > 0 ? `tasks=${this.#tasks.size}` : "",
       this.#errors.length > 0 ? `errors=${this.#errors.length}` : "",
       this.#aborting ? "cancelling" : this.#parent === null ? "" : "entered",
-    ];
-    return `<${["TaskGroup", ...parts.filter((part) => part !== "")].join(" ")}>`;
+    );
   }
 
   /** @internal */
@@ -171,17 +168,37 @@ export class TaskGroup {
     return parent;
   }
 
-  async #exit(parent: Task<unknown>, failure: Failure): Promise<void> {
+  async #exit(parent: Task<unknown>, failure: Failure | null): Promise<void> {
     this.#exiting = true;
+    const cancellation = failure === null ? null : parent._cancellationIn(failure.error);
     if (failure !== null && isA(failure.error, KeyboardInterrupt)) {
       this.#interrupt ??= failure.error;
     }
-    const cancellation = failure === null ? null : parent._cancellationIn(failure.error);
-    let cancelled: Failure = cancellation === null ? null : { error: cancellation };
     if (failure !== null && !this.#aborting) {
       this.#abort();
     }
-    let latest: Failure = null;
+    const { aborting, latest } = await this.#waitForTasks();
+    if (this.#interrupt !== null) {
+      throw this.#interrupt;
+    }
+    let cancelled = cancellation === null ? aborting : { error: cancellation };
+    if (this.#parentCancelRequested) {
+      // At zero no other code has cancelled the parent. Otherwise other code has, perhaps only since the body ended.
+      cancelled = parent.uncancel() === 0 ? null : (cancelled ?? latest);
+    }
+    if (cancelled !== null && this.#errors.length === 0) {
+      throw cancelled.error;
+    }
+    if (failure !== null && cancellation === null) {
+      this.#errors.push(failure.error);
+    }
+    this.#throwErrors(parent);
+  }
+
+  /** Returns the cancellation of the parent that aborted the group meanwhile, and the latest one. */
+  async #waitForTasks(): Promise<{ aborting: Failure | null; latest: Failure | null }> {
+    let aborting: Failure | null = null;
+    let latest: Failure | null = null;
     // Repeated, because the parent may be cancelled several times while it waits.
     while (this.#tasks.size > 0) {
       this.#allDone ??= new InnerFuture(() => `TaskGroup.with() ${this.#tasks.size} tasks left`);
@@ -190,27 +207,18 @@ export class TaskGroup {
       } catch (error) {
         latest = { error };
         if (!this.#aborting) {
-          cancelled = latest;
+          aborting = latest;
           this.#abort();
         }
       }
       this.#allDone = null;
     }
-    if (this.#interrupt !== null) {
-      throw this.#interrupt;
-    }
-    if (this.#parentCancelRequested) {
-      // At zero no other code has cancelled the parent. Otherwise other code has, perhaps only since the body ended.
-      cancelled = parent.uncancel() === 0 ? null : (cancelled ?? latest);
-    }
+    return { aborting, latest };
+  }
+
+  #throwErrors(parent: Task<unknown>): void {
     const errors = this.#errors;
     this.#errors = [];
-    if (cancelled !== null && errors.length === 0) {
-      throw cancelled.error;
-    }
-    if (failure !== null && cancellation === null) {
-      errors.push(failure.error);
-    }
     if (errors.length === 0) {
       return;
     }
@@ -224,13 +232,14 @@ export class TaskGroup {
 
   #taskDone(task: Task<unknown>): void {
     this.#tasks.delete(task);
-    if (this.#tasks.size === 0 && this.#allDone !== null && !this.#allDone.done()) {
-      this.#allDone.setResult();
+    if (this.#tasks.size === 0) {
+      this.#allDone?._finishIfPending();
     }
-    if (!task._failed) {
+    const failure = failureOf(task);
+    if (failure === null) {
       return;
     }
-    const exception = task.exception();
+    const exception = failure.error;
     this.#errors.push(exception);
     if (isA(exception, KeyboardInterrupt)) {
       this.#interrupt ??= exception;

@@ -10,7 +10,7 @@
  */
 import { knowMethodsOf } from "../contextvars/detached.ts";
 import { RuntimeError, TimeoutError } from "../errors.ts";
-import { inspectCustom } from "../repr.ts";
+import { angled, inspectCustom } from "../repr.ts";
 import { checkFunction, checkSeconds } from "./arguments.ts";
 import { ReportedUnlessAwaited } from "./awaited.ts";
 import { currentTask } from "./current-task.ts";
@@ -115,7 +115,7 @@ export class Timeout {
   /** Python's `repr()`: `<Timeout [active] when=12.5>`. */
   toString(): string {
     const when = this.#when === null ? "None" : Math.round(this.#when * 1000) / 1000;
-    return `<Timeout [${this.#state}]${this.#state === "active" ? ` when=${when}` : ""}>`;
+    return angled(`Timeout [${this.#state}]`, this.#state === "active" ? `when=${when}` : "");
   }
 
   /** @internal */

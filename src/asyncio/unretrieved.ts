@@ -12,12 +12,12 @@ import { types } from "node:util";
 import { Context } from "../contextvars/context.ts";
 import type { ContextVar } from "../contextvars/context-var.ts";
 import { safeRepr } from "../repr.ts";
-import { callExceptionHandler } from "./events.ts";
+import { reportWithStack } from "./events.ts";
 import type { Ready } from "./ready.ts";
 import { ON_DENO } from "./runtime.ts";
 
 /** The report about a failed Future. */
-export interface Failure {
+export interface FailureReport {
   readonly message: string;
   readonly exception: unknown;
   /** The Future's text. */
@@ -30,11 +30,11 @@ export interface Failure {
 
 /** A Future that has failed. */
 interface Failed {
-  _failure(): Failure;
+  _failure(): FailureReport;
 }
 
 /** The part of a report that is stored outside the Future. */
-interface Remnant extends Omit<Failure, "context"> {
+interface Remnant extends Omit<FailureReport, "context"> {
   /** The error itself, held weakly, if `exception` is a copy of it. */
   readonly original: unknown;
   readonly variables: readonly (readonly [ContextVar<unknown>, unknown])[] | undefined;
@@ -76,7 +76,7 @@ export class Unretrieved implements Ready {
   }
 }
 
-function remnantOf({ message, exception, future, stack, context }: Failure): Remnant {
+function remnantOf({ message, exception, future, stack, context }: FailureReport): Remnant {
   const copy = detached(exception, new Set());
   return {
     message,
@@ -100,11 +100,7 @@ function report(remnant: Remnant): void {
   forget(remnant);
   const { message, future, stack, original, variables } = remnant;
   const exception = original instanceof WeakRef ? (original.deref() ?? remnant.exception) : remnant.exception;
-  const known = { message, exception, future };
-  callExceptionHandler(
-    stack === undefined ? known : { ...known, sourceTraceback: stack },
-    variables && contextWith(variables),
-  );
+  reportWithStack({ message, exception, future }, stack, variables && contextWith(variables));
 }
 
 function reportAll(): void {

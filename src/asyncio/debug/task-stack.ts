@@ -1,5 +1,6 @@
 /** Where one task waits, for `getStack()` and `printStack()`. */
 import { isRunning } from "../current-task.ts";
+import { failureOf } from "../futures.ts";
 import type { Task } from "../tasks.ts";
 import {
   checkedLimit,
@@ -24,9 +25,8 @@ export async function framesOf<T>(task: Task<T>): Promise<FrameCallGraphEntry[]>
 /** As `Task.getStack()`. */
 export async function stackOf<T>(task: Task<T>, options: StackOptions): Promise<FrameCallGraphEntry[]> {
   const limit = checkedLimit("getStack()", options);
-  const failure = task._failed ? task.exception() : null;
-  const frames =
-    failure === null ? await framesOf(task) : failure instanceof Error ? framesIn(String(failure.stack)) : [];
+  const error = failureOf(task)?.error;
+  const frames = error instanceof Error ? framesIn(String(error.stack)) : await framesOf(task);
   return limit === null ? frames.reverse() : frames.reverse().slice(0, Math.max(limit, 0));
 }
 
@@ -35,12 +35,12 @@ export async function printStackOf<T>(task: Task<T>, options: PrintOptions): Pro
   const limit = checkedLimit("printStack()", options, PRINT_OPTIONS);
   const { file = process.stderr } = options;
   const frames = await task.getStack({ limit });
-  const failure = task._failed ? task.exception() : null;
+  const failure = failureOf(task);
   const head = failure === null ? `Stack for ${task}` : `Traceback for ${task}`;
   const lines = [
     frames.length === 0 ? `No stack for ${task}` : `${head} (most recent call last):`,
     ...frames.map((frame) => `  File "${frame.fileName}", line ${frame.lineNumber}, in ${frame.functionName}`),
-    ...(failure instanceof Error ? [`${failure.name}: ${failure.message}`] : []),
+    ...(failure?.error instanceof Error ? [`${failure.error.name}: ${failure.error.message}`] : []),
   ];
   file.write(`${lines.join("\n")}\n`);
 }

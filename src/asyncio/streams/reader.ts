@@ -6,7 +6,7 @@
  * waits.
  */
 import { knowMethodsOf } from "../../contextvars/detached.ts";
-import { inspectCustom, repr, safeRepr } from "../../repr.ts";
+import { angled, inspectCustom, repr, safeRepr } from "../../repr.ts";
 import { checkOptions } from "../arguments.ts";
 import { quiet, quietRejection } from "../async-stacks.ts";
 import { ReadPipeTransport } from "../transports/pipes.ts";
@@ -410,7 +410,8 @@ export class StreamReader implements AsyncIterable<Buffer> {
   /** Python's `repr()`: `<StreamReader 4 bytes eof>`. */
   toString(): string {
     const { buffer, transport } = this.#intake;
-    const parts = [
+    return angled(
+      "StreamReader",
       buffer.length > 0 ? `${buffer.length} bytes` : "",
       buffer.eof ? "eof" : "",
       buffer.limit === DEFAULT_LIMIT ? "" : `limit=${buffer.limit}`,
@@ -418,8 +419,7 @@ export class StreamReader implements AsyncIterable<Buffer> {
       this.exception() === null ? "" : `exception=${safeRepr(this.exception())}`,
       transport === null ? "" : `transport=${repr(transport)}`,
       this.#intake.isPaused ? "paused" : "",
-    ];
-    return `<${["StreamReader", ...parts.filter((part) => part !== "")].join(" ")}>`;
+    );
   }
 
   /** @internal */

@@ -14,6 +14,7 @@ import { functionName, nameOf, repr } from "../../repr.ts";
 import { checkFunction } from "../arguments.ts";
 import { isDebug, warn } from "../debug/debug.ts";
 import { callExceptionHandler } from "../events.ts";
+import { failureOf } from "../futures.ts";
 import { Task } from "../tasks.ts";
 import type { Transport } from "../transports/transport.ts";
 import { FlowControl } from "./flow-control.ts";
@@ -168,11 +169,12 @@ export class StreamReaderProtocol extends FlowControl {
       },
     );
     task._observe(() => {
-      if (task._failed) {
-        const exception = task.exception();
-        callExceptionHandler({ message: "Unhandled exception in client_connected_cb", exception, transport });
+      const failure = failureOf(task);
+      if (failure !== null) {
+        const message = "Unhandled exception in client_connected_cb";
+        callExceptionHandler({ message, exception: failure.error, transport });
       }
-      if (task._failed || task.cancelled()) {
+      if (failure !== null || task.cancelled()) {
         transport.close();
       } else if (!transport.isClosing()) {
         if (isDebug()) {

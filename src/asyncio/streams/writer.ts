@@ -1,7 +1,7 @@
 /** StreamWriter: sending bytes. */
 import { knowMethodsOf } from "../../contextvars/detached.ts";
 import { ConnectionResetError, NotImplementedError, RuntimeError } from "../../errors.ts";
-import { inspectCustom, repr } from "../../repr.ts";
+import { angled, inspectCustom, repr } from "../../repr.ts";
 import { checkOptions } from "../arguments.ts";
 import { quiet, quietRejection } from "../async-stacks.ts";
 import { isCancelled } from "../exceptions.ts";
@@ -294,8 +294,8 @@ export class StreamWriter {
 
   /** Python's `repr()`: `<StreamWriter transport=... reader=...>`. */
   toString(): string {
-    const reader = this.#reader === null ? "" : ` reader=${repr(this.#reader)}`;
-    return `<StreamWriter transport=${repr(this.#transport)}${reader}>`;
+    const reader = this.#reader === null ? "" : `reader=${repr(this.#reader)}`;
+    return angled("StreamWriter", `transport=${repr(this.#transport)}`, reader);
   }
 
   /** @internal */

@@ -19,7 +19,7 @@ import type { TLSSocket } from "node:tls";
 import type { Context } from "../../contextvars/context.ts";
 import { Flow, runInFlow } from "../../contextvars/current.ts";
 import { ConnectionAbortedError, ConnectionResetError, RuntimeError } from "../../errors.ts";
-import { inspectCustom } from "../../repr.ts";
+import { angled, inspectCustom } from "../../repr.ts";
 import { toBytes } from "../arguments.ts";
 import { nextTick } from "../clock.ts";
 import {
@@ -396,14 +396,14 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
 
   /** `<SocketTransport 127.0.0.1:8081 peer=127.0.0.1:40000 closing>` */
   toString(): string {
-    const parts = [
-      this.getExtraInfo("sockname", ""),
+    return angled(
+      this._kind,
+      String(this.getExtraInfo("sockname", "")),
       this.getExtraInfo("peername") === null ? "" : `peer=${this.getExtraInfo("peername")}`,
       this.#state === "open" ? "" : this.#state,
       this.#reading ? "" : "paused",
       this.getWriteBufferSize() === 0 ? "" : `bufsize=${this.getWriteBufferSize()}`,
-    ];
-    return `<${[this._kind, ...parts.filter((part) => part !== "")].join(" ")}>`;
+    );
   }
 
   /** @internal */
