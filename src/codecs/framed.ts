@@ -1,6 +1,7 @@
 /** framed(): receiving and sending frames over a reader and a writer. */
 
 import { quiet, quietRejection } from "../asyncio/async-stacks.ts";
+import { ReportedUnlessAwaited } from "../asyncio/awaited.ts";
 import { StreamReader, StreamWriter } from "../asyncio/index.ts";
 import { RuntimeError } from "../errors.ts";
 import { repr } from "../repr.ts";
@@ -108,10 +109,11 @@ export class Framed<In, Out = In> implements AsyncIterable<In> {
    * Sends any number of frames, and waits between them when `drain()` would wait.
    *
    * @param items - An iterable or an async iterable.
-   * @throws The errors of `send()` and of the iterable. Earlier frames are sent.
+   * @throws The errors of `send()` and of the iterable. Earlier frames are sent. If nobody awaits the promise, its error
+   * is reported to the exception handler.
    */
   sendAll(items: Iterable<Out> | AsyncIterable<Out>): Promise<void> {
-    return quiet(Symbol.asyncIterator in items ? this.#sendEach(items) : this.#sendEvery(items));
+    return new ReportedUnlessAwaited(Symbol.asyncIterator in items ? this.#sendEach(items) : this.#sendEvery(items));
   }
 
   /**

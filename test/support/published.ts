@@ -7,7 +7,7 @@ import { entryPoints, packageRoot } from "./paths.ts";
 export interface PromiseGiver {
   /** The name in exports.txt; of a method, behind that of its class. */
   readonly name: string;
-  /** Whether one of its arguments is a function, or may be. */
+  /** Whether one of its arguments is a function, or may be, or is an iterable, whose `next()` is a function. */
   readonly takesFunction: boolean;
   /** Whether one of its arguments is a Future, or may be. */
   readonly takesAwaitable: boolean;
@@ -35,7 +35,7 @@ export function promiseGivers(): PromiseGiver[] {
     .filter(({ result }) => /^(?:Promise|Future|Task|AsyncIterator|AsyncIterableIterator)</.test(result))
     .map(({ name, parameters }) => ({
       name,
-      takesFunction: /=>|Awaitable<|Maker\b/.test(parameters),
+      takesFunction: /=>|Awaitable<|AsyncIterable<|Maker\b/.test(parameters),
       takesAwaitable: /\b(?:Awaitable|Future)</.test(parameters),
     }));
   return [...new Map(givers.map((giver) => [giver.name, giver])).values()];

@@ -8,7 +8,8 @@
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import * as asyncio from "contextvars/asyncio";
-import { checkStreams, MockClock, Sequencer } from "contextvars/testing";
+import { framed, linesCodec } from "contextvars/codecs";
+import { checkStreams, MockClock, memoryStreamPair, Sequencer } from "contextvars/testing";
 import { duplexPair } from "../protocols.ts";
 
 const [folder = "."] = process.argv.slice(2);
@@ -38,6 +39,7 @@ const calls: Record<string, (thrower: Thrower) => unknown> = {
     loop.createConnection(thrower, "127.0.0.1", tcp.sockets[0]?.getsockname().port ?? 0),
   "EventLoop.createTask": (thrower) => loop.createTask(thrower),
   "EventLoop.createUnixConnection": (thrower) => loop.createUnixConnection(thrower, path),
+  "Framed.sendAll": (thrower) => framed(null, memoryStreamPair()[0][1], linesCodec()).sendAll(throwing(thrower)),
   "Future.catch": (thrower) => failed().catch(thrower),
   "Future.finally": (thrower) => failed().finally(thrower),
   "Future.then": (thrower) => failed().then(null, thrower),
@@ -59,6 +61,11 @@ const calls: Record<string, (thrower: Thrower) => unknown> = {
   shield: (thrower) => asyncio.shield(thrower),
   waitFor: (thrower) => asyncio.waitFor(thrower, null),
 };
+
+/** An iterable that throws. */
+function* throwing(thrower: Thrower): Iterable<string> {
+  yield thrower();
+}
 
 function failed(): asyncio.Future<never> {
   const future = new asyncio.Future<never>();
