@@ -5,8 +5,9 @@
  * back to its Future, by a property or a cause, and so may a variable of the Context it is reported in. Stored outside,
  * they would keep the Future alive forever. So only the Future holds them. Outside, only data that refers to nothing
  * else is stored: texts, and the error if all its properties are such data, otherwise a copy without the other
- * properties. Objects are also held weakly, so that the report contains the original error and variable values if other
- * code keeps them alive.
+ * properties. Private fields cannot be examined, so an error of a class that is not built in is always copied. Objects
+ * are also held weakly, so that the report contains the original error and variable values if other code keeps them
+ * alive.
  */
 import { types } from "node:util";
 import { Context } from "../contextvars/context.ts";
@@ -135,6 +136,23 @@ function weakly(value: unknown): unknown {
 /** Replaces a value that may refer back to the Future. */
 const LEFT_OUT: unique symbol = Symbol("left out");
 
+/** What hides nothing. */
+const BUILT_IN: ReadonlySet<object> = new Set(
+  [
+    Object,
+    Array,
+    Error,
+    AggregateError,
+    DOMException,
+    EvalError,
+    RangeError,
+    ReferenceError,
+    SyntaxError,
+    TypeError,
+    URIError,
+  ].map(({ prototype }) => prototype),
+);
+
 /** How many of the objects that an error refers to are examined; the others are left out. */
 const MOST_OBJECTS = 1000;
 
@@ -158,9 +176,13 @@ function detached(value: unknown, seen: Set<object>): unknown {
       return LEFT_OUT;
     }
     const [properties, isWhole] = detachedProperties(value, isError, seen);
+    const mayHide = isOfOwnClass(prototype);
     // In Deno an error keeps the objects alive whose methods are on its stack.
-    if (isWhole && !(isError && ON_DENO)) {
+    if (isWhole && !mayHide && !(isError && ON_DENO)) {
       return value;
+    }
+    if (mayHide) {
+      keepAccessors(value as Error, properties);
     }
     const copy = isError ? errorWithoutFrames() : Array.isArray(value) ? [] : {};
     return Object.defineProperties(Object.setPrototypeOf(copy, prototype), properties);
@@ -168,6 +190,13 @@ function detached(value: unknown, seen: Set<object>): unknown {
     // A getter or a Proxy threw.
     return LEFT_OUT;
   }
+}
+
+/** Whether a class that is not built in is in the chain of prototypes. */
+function isOfOwnClass(prototype: object | null): boolean {
+  return (
+    prototype !== null && (!BUILT_IN.has(prototype) || isOfOwnClass(Object.getPrototypeOf(prototype) as object | null))
+  );
 }
 
 /** The properties that refer to plain data only, and whether these are all. */
@@ -188,6 +217,16 @@ function detachedProperties(value: object, isError: boolean, seen: Set<object>):
     }
   }
   return [properties, isWhole];
+}
+
+/** Adds what the class's accessors give, which may need private fields that a copy does not have. */
+function keepAccessors(error: object, properties: PropertyDescriptorMap): void {
+  for (const name of ["name", "message", "code"]) {
+    const value: unknown = (error as Record<string, unknown>)[name];
+    if (!(name in properties) && value !== undefined && !isObject(value)) {
+      properties[name] = { value, configurable: true, writable: true };
+    }
+  }
 }
 
 function errorWithoutFrames(): Error {

@@ -21,6 +21,33 @@ const throws = (error: unknown): never => {
   throw error;
 };
 
+/** With a private field, as its class and as that of a class that it extends. */
+class PrivateError extends OwnError {
+  readonly #task = self();
+  get task(): asyncio.Task<unknown> {
+    return this.#task;
+  }
+}
+class DerivedError extends PrivateError {}
+
+/** As compilers translate private fields. */
+const hidden = new WeakMap<object, unknown>();
+class HidingError extends OwnError {
+  constructor(message: string) {
+    super(message);
+    hidden.set(this, self());
+  }
+}
+
+/** Its message, too, needs a private field. */
+class MessageError extends OwnError {
+  readonly #held = [self(), "x"] as const;
+  override get message(): string {
+    // V8 asks for it before there are fields.
+    return #held in this ? this.#held[1] : "";
+  }
+}
+
 /** How an error, or what is reported with it, leads to its task. */
 const shapes: Record<string, () => never> = {
   "no way": () => throws(new OwnError("x")),
@@ -41,6 +68,10 @@ const shapes: Record<string, () => never> = {
     const task = self();
     return throws(Object.assign(new OwnError("x"), { retry: () => task.cancel() }));
   },
+  "a private field": () => throws(new PrivateError("x")),
+  "a private field in a WeakMap": () => throws(new HidingError("x")),
+  "a private field of the class that its own extends": () => throws(new DerivedError("x")),
+  "a private field that its message needs": () => throws(new MessageError()),
   "an accessor": () => {
     const task = self();
     return throws(Object.defineProperty(new OwnError("x"), "task", { get: () => task, enumerable: true }));
