@@ -1,5 +1,6 @@
 /** Addresses of sockets and of host names. */
 import { isIP, type Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { gaierror, OSError, ValueError } from "../../errors.ts";
 import { inspectCustom, repr } from "../../repr.ts";
 import { observed } from "../ensure-future.ts";
@@ -39,21 +40,21 @@ export class SocketAddress {
   }
 }
 
-/** A socket, or a stream without addresses. */
+/** The members of a stream that give its addresses; other streams than sockets may have none. */
 type Addressed = Partial<Pick<Socket, "remoteAddress" | "remotePort" | "localAddress" | "localPort">> & {
   /** The name of a stream in memory, which takes the place of both addresses. */
   readonly _name?: string;
 };
 
 /** The peer's address; `undefined` if there is none, as with a pair of pipes. */
-export function peerAddress(socket: Addressed): SocketAddress | string | undefined {
+export function peerAddress(socket: Duplex & Addressed): SocketAddress | string | undefined {
   return socket.remoteAddress === undefined || socket.remotePort === undefined
     ? socket._name
     : new SocketAddress(unmapped(socket.remoteAddress), socket.remotePort);
 }
 
 /** The socket's own address; `undefined` if there is none. */
-export function ownAddress(socket: Addressed): SocketAddress | string | undefined {
+export function ownAddress(socket: Duplex & Addressed): SocketAddress | string | undefined {
   return socket.localAddress === undefined || socket.localPort === undefined
     ? socket._name
     : new SocketAddress(unmapped(socket.localAddress), socket.localPort);

@@ -1,47 +1,33 @@
 /**
- * SocketTransport: a connection over a `net.Socket` or any Duplex. It calls the protocol, and closes the connection.
+ * SocketTransport: a connection over a `net.Socket` or any Duplex. It starts TLS, and closes the connection.
  *
- * Theory of operation. Written bytes go through a `Sender`; bytes that arrive come directly from `socket-events`.
+ * Theory of operation. Written bytes go through a `Sender`; bytes that arrive come directly from `socket-events`, and
+ * the base class passes them to the protocol.
  *
  * The end: the state is `closing` after a call of `close()` or `abort()`, or after the peer's EOF if the protocol does
  * not stay open. The socket is ended only when everything has been sent, since a write after that would destroy it.
  * `connectionLost` is called exactly once, on the socket's 'close', with the error that preceded it, if there was one.
- *
- * Callbacks of the protocol run in the connection's Context: the runtimes disagree about which Context a socket event
- * runs in, and after a pause it is the Context of the code that called `resume()`. StreamReaderProtocol runs user code
- * only inside the handler's task, so its methods are called without entering a Context, which would cost as much as
- * some of the methods themselves.
  */
 
-import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
-import type { Context } from "../../contextvars/context.ts";
-import { Flow, runInFlow } from "../../contextvars/current.ts";
 import { ConnectionAbortedError, ConnectionResetError, RuntimeError } from "../../errors.ts";
 import { angled, inspectCustom } from "../../repr.ts";
 import { toBytes } from "../arguments.ts";
 import { nextTick } from "../clock.ts";
-import {
-  connectionLost,
-  connectionMade,
-  readingPaused,
-  readingResumed,
-  tell,
-  writingPaused,
-  writingResumed,
-} from "../debug/channels.ts";
+import { connectionLost, connectionMade, readingPaused, readingResumed, tell } from "../debug/channels.ts";
 import { callExceptionHandler } from "../events.ts";
 import { isAbortError, isCancelled } from "../exceptions.ts";
-import type { BaseProtocol, BufferedProtocol, Protocol } from "../protocols/protocols.ts";
-import { ownAddress, peerAddress, type SocketAddress } from "./addresses.ts";
+import type { Protocol } from "../protocols/protocols.ts";
 import { IdleTimer } from "./idle-timer.ts";
 import { isNodeSocket } from "./node-sockets.ts";
 import { closed, type Openable, opened } from "./open.ts";
 import { eventError } from "./os-errors.ts";
+import { ProtocolSide, type ProtocolSideInit } from "./protocol-side.ts";
 import { HIGH_WATER, Sender, type SenderOwner } from "./sender.ts";
 import { listenForData, listenForEnd, type SocketListener, stopListening } from "./socket-events.ts";
-import { endAndDestroy, endTls, type TlsOptions, type TlsRequest, tlsInfo, tlsRequest, upgradeStream } from "./tls.ts";
+import { destroyStream, endAndDestroy, endTls, isOfMemory } from "./stream-end.ts";
+import { type TlsOptions, type TlsRequest, upgradeRequest, upgradeStream } from "./tls.ts";
 import type { Transport, Upgradable, WriteBufferLimits } from "./transport.ts";
 
 /** The default high mark with TLS, in bytes. */
@@ -51,24 +37,8 @@ const WRITES_BEFORE_WARNING = 5;
 
 type State = "open" | "closing" | "closed";
 
-/** Any stream, with the members that only a socket or a stream in memory has. */
-type AnySocket = Duplex & Partial<Socket> & PartOfMemory;
-
-/** The members that only a stream in memory has. */
-interface PartOfMemory {
-  readonly _name?: string;
-  /** Reports to the other end that the connection was aborted, which it could not distinguish from an EOF otherwise. */
-  _resetAndDestroy?(): void;
-}
-
 /** Arguments of a SocketTransport. */
-export interface TransportInit {
-  readonly socket: Duplex;
-  /** The source or sink that the stream was created from, if it is not a socket. */
-  readonly pipe?: object;
-  readonly protocol: BaseProtocol;
-  /** The connection's Context. */
-  readonly context: Context;
+export interface TransportInit extends ProtocolSideInit {
   /** Called before the protocol's `connectionMade()`, so that a server can count connections, */
   readonly onOpened?: (transport: SocketTransport) => void;
   /** and when the connection has ended. */
@@ -77,30 +47,20 @@ export interface TransportInit {
   readonly tls?: TlsRequest | undefined;
   /** The host that was connected to: the name that a certificate is checked against. */
   readonly host?: string | undefined;
-  /** Addresses that are already known, or that the socket cannot report because they are paths. */
-  readonly peername?: string | undefined;
-  readonly sockname?: SocketAddress | string | undefined;
   /** Aborts the connection after this many seconds without traffic in either direction. */
   readonly idleTimeout?: number | undefined;
 }
 
-export class SocketTransport implements Transport, Upgradable, SenderOwner, SocketListener, Openable {
-  #socket: AnySocket;
+export class SocketTransport
+  extends ProtocolSide
+  implements Transport, Upgradable, SenderOwner, SocketListener, Openable
+{
+  #socket: Duplex;
   readonly #sender: Sender;
   #tls: TlsRequest | null;
-  readonly #context: Context;
-  /** The flow in which the protocol is called; created when it is needed. */
-  #flow: Flow | null = null;
   readonly #onClosed: TransportInit["onClosed"];
-  readonly #originalSocket: Duplex;
-  readonly #pipe: object | undefined;
-  readonly #peername: SocketAddress | string | undefined;
-  readonly #sockname: SocketAddress | string | undefined;
-  /** The TLS values of `getExtraInfo()`. */
-  #tlsExtra: ReadonlyMap<string, unknown> | null = null;
   readonly #idle: IdleTimer | null;
   readonly #host: string | undefined;
-  #protocol: BaseProtocol;
   #state: State = "open";
 
   // Incoming. An EOF is pending only while reading is paused.
@@ -119,47 +79,33 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
   #writesWhenLost = 0;
 
   constructor(init: TransportInit) {
+    super(init);
     const { socket, tls = null, idleTimeout } = init;
-    this.#socket = socket as AnySocket;
+    this.#socket = socket;
     this.#sender = new Sender(socket, isNodeSocket(socket) && !("encrypted" in socket), this);
-    this.#protocol = init.protocol;
-    this.#context = init.context;
     this.#onClosed = init.onClosed;
     this.#tls = tls;
     this.#host = init.host;
-    this.#originalSocket = socket;
-    this.#pipe = init.pipe;
-    // Read now, because a socket no longer knows its addresses after a failure.
-    this.#peername = init.peername ?? peerAddress(this.#socket);
-    this.#sockname = init.sockname ?? ownAddress(this.#socket);
     this.#idle = idleTimeout === undefined ? null : new IdleTimer(idleTimeout, (error) => this._fail(error));
     this.#learnOfTls();
     this.#listen();
     opened(this);
     init.onOpened?.(this);
     tell(connectionMade, { transport: this });
-    this.#call("connectionMade", () => this.#protocol.connectionMade(this));
+    this.callProtocol("connectionMade", () => this.getProtocol().connectionMade(this));
     this.#receive();
   }
 
-  /**
-   * @internal Starts TLS on the connection: bytes written before are sent without TLS, later bytes with TLS.
-   *
-   * A server passes bytes of the handshake that it has already read on to TLS. A client rejects bytes that it has
-   * already read: an attacker may have injected them, and the program would take them for protected ones.
-   */
+  /** @internal Starts TLS on the connection: bytes written before are sent without TLS, later bytes with TLS. */
   async _startTls(
     ssl: unknown,
     serverSide: boolean,
     options: TlsOptions,
     bufferedPlaintext: () => Buffer,
   ): Promise<void> {
-    const request = tlsRequest(ssl, serverSide, this.#host, options);
-    if (request === undefined) {
-      throw new TypeError("startTls() needs ssl: options of node:tls, or a tls.SecureContext; a client may say true");
-    }
+    const request = upgradeRequest(ssl, serverSide, this.#host, options);
     if (this.#upgrading) {
-      throw new RuntimeError("startTls() is under way already", { code: "ERR_TLS_BUSY" });
+      throw new RuntimeError("startTls() is already in progress", { code: "ERR_TLS_BUSY" });
     }
     if (this.#state !== "open" || this.#eofWritten) {
       throw new ConnectionResetError("Connection lost");
@@ -195,8 +141,8 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
     return await upgradeStream(plain, request, bufferedPlaintext());
   }
 
-  /** @internal Ends the connection with an error. */
-  _fail(error: unknown): void {
+  /** @internal */
+  override _fail(error: unknown): void {
     this.#lostWith(error);
     this.abort();
   }
@@ -224,41 +170,17 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
     if (this.#tls === null) {
       return;
     }
-    this.#tlsExtra = new Map(tlsInfo(this.#socket as unknown as TLSSocket, this.#tls));
+    this.keepTlsInfo(this.#socket as unknown as TLSSocket, this.#tls);
     this.setWriteBufferLimits({ high: HIGH_WATER_TLS });
-  }
-
-  // biome-ignore lint/suspicious/noExplicitAny: the interface says by the name what it is
-  getExtraInfo(name: string, fallback: unknown = null): any {
-    return this.#lookUpExtra(name) ?? fallback;
-  }
-
-  #lookUpExtra(name: string): unknown {
-    switch (name) {
-      case "socket":
-        return this.#pipe === undefined ? this.#originalSocket : null;
-      case "pipe":
-        return this.#pipe;
-      case "peername":
-        return this.#peername;
-      case "sockname":
-        return this.#sockname;
-      default:
-        return this.#tlsExtra?.get(name);
-    }
-  }
-
-  getProtocol(): BaseProtocol {
-    return this.#protocol;
-  }
-
-  setProtocol(protocol: BaseProtocol): void {
-    this.#protocol = protocol;
   }
 
   /** @internal Whether bytes come from outside the process. With TLS it is assumed even in memory. */
   get _isOutside(): boolean {
-    return this.#socket._name === undefined;
+    return !isOfMemory(this.#socket);
+  }
+
+  protected override get isOpen(): boolean {
+    return this.#state === "open";
   }
 
   isClosing(): boolean {
@@ -355,11 +277,7 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
 
   #destroy(): void {
     try {
-      if (this.#socket._resetAndDestroy === undefined) {
-        this.#socket.destroy();
-      } else {
-        this.#socket._resetAndDestroy();
-      }
+      destroyStream(this.#socket);
     } catch (error) {
       callExceptionHandler({
         message: "Fatal error: a method of the stream failed.",
@@ -395,7 +313,7 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
   }
 
   /** `<SocketTransport 127.0.0.1:8081 peer=127.0.0.1:40000 closing>` */
-  toString(): string {
+  override toString(): string {
     return angled(
       this._kind,
       String(this.getExtraInfo("sockname", "")),
@@ -418,44 +336,7 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
     }
     this.#idle?.touch();
     this.#sender.dataArrived();
-    const protocol = this.#protocol;
-    if (protocol._needsContext === false) {
-      try {
-        (protocol as Protocol).dataReceived(chunk);
-      } catch (error) {
-        this.#protocolFailed("dataReceived", error);
-      }
-    } else if (isBuffered(protocol)) {
-      this.#fill(protocol, chunk);
-    } else {
-      this.#call("dataReceived", () => (protocol as Protocol).dataReceived(chunk));
-    }
-  }
-
-  /**
-   * Copies the chunk into the protocol's buffers, until the connection closes or another protocol takes over, which
-   * then gets the rest.
-   */
-  #fill(protocol: BufferedProtocol, chunk: Buffer): void {
-    let done = 0;
-    while (done < chunk.length && this.#state === "open" && this.#protocol === protocol) {
-      let size = 0;
-      this.#call("getBuffer", () => {
-        const buffer = protocol.getBuffer(chunk.length - done);
-        size = Math.min(buffer.length, chunk.length - done);
-        if (size === 0) {
-          throw new RuntimeError("getBuffer() returned an empty buffer");
-        }
-        buffer.set(chunk.subarray(done, done + size));
-      });
-      done += size;
-      if (size > 0) {
-        this.#call("bufferUpdated", () => protocol.bufferUpdated(size));
-      }
-    }
-    if (done < chunk.length) {
-      this._onData(chunk.subarray(done));
-    }
+    this.deliver(chunk);
   }
 
   /** @internal Called when the peer has sent its EOF. */
@@ -469,8 +350,8 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
       return;
     }
     let staysOpen: unknown;
-    this.#call("eofReceived", () => {
-      staysOpen = (this.#protocol as Protocol).eofReceived?.();
+    this.callProtocol("eofReceived", () => {
+      staysOpen = (this.getProtocol() as Protocol).eofReceived?.();
     });
     if (staysOpen !== true) {
       this.close();
@@ -510,7 +391,7 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
     this.#idle?.stop();
     this.#ended = true;
     this.#sender.end();
-    this.#call("connectionLost", () => this.#protocol.connectionLost(this.#error));
+    this.callProtocol("connectionLost", () => this.getProtocol().connectionLost(this.#error));
     tell(connectionLost, { transport: this, exception: this.#error });
     this.#onClosed?.(this);
   }
@@ -550,18 +431,6 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
     }
   }
 
-  /** @internal */
-  _pauseWriting(): void {
-    tell(writingPaused, { transport: this });
-    this.#call("pauseWriting", () => this.#protocol.pauseWriting());
-  }
-
-  /** @internal */
-  _resumeWriting(): void {
-    tell(writingResumed, { transport: this });
-    this.#call("resumeWriting", () => this.#protocol.resumeWriting());
-  }
-
   #checkNoEof(method: string): void {
     if (this.#eofWritten) {
       throw new RuntimeError(`Cannot call ${method} after writeEof()`, { code: "ERR_WRITE_AFTER_EOF" });
@@ -585,44 +454,12 @@ export class SocketTransport implements Transport, Upgradable, SenderOwner, Sock
     }
   }
 
-  /** Calls the protocol in the connection's Context. An error there ends only this connection. */
-  #call(method: string, callback: () => void): void {
-    try {
-      if (this.#protocol._needsContext === false) {
-        callback();
-      } else {
-        this.#flow ??= Flow.entered(this.#context);
-        runInFlow(this.#flow, callback);
-      }
-    } catch (error) {
-      this.#protocolFailed(method, error);
-    }
-  }
-
-  #protocolFailed(method: string, exception: unknown): void {
-    callExceptionHandler({
-      message: `Fatal error: protocol.${method}() call failed.`,
-      exception,
-      transport: this,
-      protocol: this.#protocol,
-    });
-    this._fail(exception);
-  }
-
   /** Calls a method of the stream, which may be user code. An error there ends only this connection. */
-  #callStream(callback: (stream: AnySocket) => void): void {
+  #callStream(callback: (stream: Duplex) => void): void {
     try {
       callback(this.#socket);
     } catch (error) {
       this._onSinkError(error);
     }
   }
-}
-
-/**
- * Whether the protocol receives bytes in its own buffers. It is recognized by its methods, since another copy of the
- * package has other classes.
- */
-function isBuffered(protocol: BaseProtocol): protocol is BufferedProtocol {
-  return "getBuffer" in protocol;
 }

@@ -5,10 +5,10 @@
  * that takes too long, and cannot take over a connection. So this file implements the time limit and the check of a
  * client's certificate; for a client, Node's own code checks the server's certificate.
  */
-import { isIP, type Socket } from "node:net";
+import { isIP } from "node:net";
 import { Duplex } from "node:stream";
 import type * as tls from "node:tls";
-import { ConnectionAbortedError, ConnectionResetError, SSLError, TimeoutError, ValueError } from "../../errors.ts";
+import { ConnectionAbortedError, ConnectionResetError, SSLError, ValueError } from "../../errors.ts";
 import { repr } from "../../repr.ts";
 import { checkPositiveSeconds, checkString } from "../arguments.ts";
 import { fromCallback, noop, quietRejection } from "../async-stacks.ts";
@@ -84,6 +84,21 @@ export function tlsRequest(
     );
   }
   return { ssl: ssl as SSLContext | true, serverSide, host, options };
+}
+
+/** Checks `ssl` and the other arguments of `startTls()`. */
+export function upgradeRequest(
+  ssl: unknown,
+  serverSide: boolean,
+  host: string | undefined,
+  options: TlsOptions,
+): TlsRequest {
+  const request = tlsRequest(ssl, serverSide, host, options);
+  if (request === undefined) {
+    const what = "options of node:tls or a tls.SecureContext (a client may also pass true)";
+    throw new TypeError(`startTls(): ssl must be ${what}, got ${repr(ssl)}`);
+  }
+  return request;
 }
 
 function hasServername(ssl: unknown): boolean {
@@ -210,37 +225,6 @@ class Handshake {
     this.#socket.destroy();
     this.#stream.destroy();
   }
-}
-
-/**
- * Ends TLS and closes the socket when the peer has ended TLS as well. If the peer does not end TLS in time, calls
- * `onError` with a TimeoutError; `onError` then closes the socket.
- */
-export function endTls(socket: Duplex, seconds: number, onError: (error: unknown) => void): void {
-  const timer = callLater(seconds, () => onError(fromCallback(new TimeoutError("SSL shutdown timed out"))));
-  socket.once("close", () => timer.cancel());
-  socket.once("end", () => endAndDestroy(socket, onError));
-  socket.end();
-  // Bytes that still arrive are dropped, so that the end after them can be read.
-  socket.resume();
-  if (socket.readableEnded) {
-    endAndDestroy(socket, onError);
-  }
-}
-
-/** Closes the socket when everything was passed to the system, whether or not the peer closes its side. */
-export function endAndDestroy(socket: Duplex, onError: (error: unknown) => void): void {
-  if ("destroySoon" in socket) {
-    (socket as Socket).destroySoon();
-    return;
-  }
-  socket.end(() => {
-    try {
-      socket.destroy();
-    } catch (error) {
-      onError(error);
-    }
-  });
 }
 
 function clientSocket(stream: Duplex, { ssl, host, options }: TlsRequest): tls.TLSSocket {
