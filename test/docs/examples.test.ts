@@ -5,14 +5,14 @@
  */
 import assert from "node:assert/strict";
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, posix } from "node:path";
 import { describe, it } from "node:test";
 import { runNode } from "../support/commands.ts";
 import { packageRoot } from "../support/paths.ts";
 
 const ignored = read(".gitignore").split("\n");
 /** The pages of the site that are made from other files are ignored by git; their blocks are run where they stand. */
-const DOCUMENTS = ["README.md", "DIFFERENCES.md", ...pagesIn("docs"), ...pagesIn("docs/guides")];
+const DOCUMENTS = [".", "bench", "docs", "docs/guides", "test/support"].flatMap(pagesIn);
 const TIME_LIMIT = 20; // seconds
 /** Inside the project, so that a block finds the package by its name. */
 const FOLDER = join(packageRoot, "build/docs");
@@ -52,7 +52,7 @@ describe("every example compiles and runs", { concurrency: 2 }, () => {
 
 function pagesIn(folder: string): string[] {
   return readdirSync(join(packageRoot, folder))
-    .map((file) => `${folder}/${file}`)
+    .map((file) => posix.join(folder, file))
     .filter((file) => file.endsWith(".md") && !ignored.includes(file))
     .sort();
 }

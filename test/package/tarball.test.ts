@@ -60,6 +60,13 @@ test("every map in the tarball points to a source in the tarball", () => {
   }
 });
 
+test("npm would publish the manifest as it stands", async () => {
+  const args = ["publish", "--dry-run", "--ignore-scripts", "--offline"];
+  const { status, stderr } = await runCommand("npm", args, { cwd: packageRoot });
+  assert.equal(status, 0, stderr);
+  assert.doesNotMatch(stderr, /auto-corrected/);
+});
+
 test("npx contextvars runs what was installed", async () => {
   const { stdout } = await runNode([join(consumer, "node_modules/.bin/contextvars"), "doctor"], { cwd: consumer });
   assert.match(stdout, /^ok {2}runtime/);
