@@ -4,16 +4,18 @@
  * There is no way to mark a block as one that is not to be run: what is no program is fenced as text.
  */
 import assert from "node:assert/strict";
+import { fork } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, posix } from "node:path";
 import { describe, it } from "node:test";
 import { runNode } from "../support/commands.ts";
-import { packageRoot } from "../support/paths.ts";
+import { packageRoot, programPath } from "../support/paths.ts";
 
 const ignored = read(".gitignore").split("\n");
 /** The pages of the site that are made from other files are ignored by git; their blocks are run where they stand. */
 const DOCUMENTS = [".", "bench", "docs", "docs/guides", "test/support"].flatMap(pagesIn);
 const TIME_LIMIT = 20; // seconds
+const PROCESSES = 4;
 /** Inside the project, so that a block finds the package by its name. */
 const FOLDER = join(packageRoot, "build/docs");
 
@@ -36,19 +38,48 @@ const blocks = [
   ...sources.flatMap((file) => blocksOf(file, docCommentsOf(read(file)))),
 ];
 const complaints = await compile();
+const ended = await runInTurn();
 
 describe("every example compiles and runs", { concurrency: 2 }, () => {
   for (const { file, line, program } of blocks) {
     it(`${file}:${line}`, async () => {
       const complaint = complaintsAbout(program);
       assert.ok(complaint === "", complaint);
-      const script = join(FOLDER, `${program}.js`);
+      const script = scriptOf(program);
+      if (ended.has(script)) {
+        return;
+      }
       const { status, stdout, stderr } = await runNode(["--enable-source-maps", script], { timeout: TIME_LIMIT });
       const ending = status === null ? `was still running after ${TIME_LIMIT} s` : `ended with status ${status}`;
       assert.equal(status, 0, `${file}:${line} ${ending}\n${stdout}${stderr}`);
     });
   }
 });
+
+function scriptOf(program: string): string {
+  return join(FOLDER, `${program}.js`);
+}
+
+/**
+ * Runs the blocks, many in one process, and gives those that came to their end. One that did not, and those behind it,
+ * get a process of their own: that says what is wrong.
+ */
+async function runInTurn(): Promise<ReadonlySet<string>> {
+  const scripts = blocks.map(({ program }) => scriptOf(program));
+  const found = new Set<string>();
+  const run = (share: readonly string[]): Promise<void> =>
+    new Promise((resolve) => {
+      const child = fork(programPath("in-turn.js"), share, { silent: true, timeout: TIME_LIMIT * 1000 });
+      child.stdout?.resume();
+      child.stderr?.resume();
+      child.on("message", (script: string) => found.add(script));
+      child.on("close", () => resolve());
+    });
+  await Promise.all(
+    Array.from({ length: PROCESSES }, (_, i) => run(scripts.filter((_script, j) => j % PROCESSES === i))),
+  );
+  return found;
+}
 
 function pagesIn(folder: string): string[] {
   return readdirSync(join(packageRoot, folder))
