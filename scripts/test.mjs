@@ -12,10 +12,19 @@ import { obtainRuntime } from "./obtain.mjs";
 import { build, commandOf, fail, PORTABLE_TESTS, run, say, TEST_OPTIONS, testFiles } from "./support.mjs";
 
 /**
- * The folders of test/ whose files share a process. Most of these files take less time than the start of one, and those
- * that ask CPython would each load it, for two seconds.
+ * The folders of test/ whose files share a process. Most of these files take less time than the start of one; those that
+ * ask CPython would each load it, for two seconds; those that use the packed package would each pack it.
  */
-const SHARED = ["async-context", "codecs", "conformance", "contextvars", "opentelemetry", "properties", "testing"];
+const SHARED = [
+  "async-context",
+  "codecs",
+  "conformance",
+  "contextvars",
+  "opentelemetry",
+  "package",
+  "properties",
+  "testing",
+];
 /** Node sorts what it runs by path: these come before `build/test`, so the longest do not run alone at the end. */
 const SHARED_PROGRAMS = "build/test-groups";
 

@@ -4,7 +4,7 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { after, before, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { promisify } from "node:util";
 import * as esbuild from "esbuild";
 import { rollup } from "rollup";
@@ -99,54 +99,56 @@ const bundlers: readonly (Bundler & Variant)[] = [
   },
 ];
 
-before(() => {
-  const installed = join(workFolder, "node_modules/contextvars");
-  for (const part of ["dist", "src", "package.json"]) {
-    cpSync(join(packageRoot, part), join(installed, part), { recursive: true });
-  }
-  writeFileSync(program, PROGRAM);
-});
-
-after(() => {
-  rmSync(workFolder, { recursive: true, force: true });
-});
-
-for (const { name, ending, bundle, isMinified = false, hasSourceMap = false, missing = false } of bundlers) {
-  test(`a bundle by ${name} runs, and debug mode tells where in the program`, { skip: missing }, async () => {
-    // Deeper than the program: a bundle must not look for files beside it.
-    const file = join(workFolder, "out", name.replaceAll(" ", "-"), `bundle.${ending}`);
-    mkdirSync(dirname(file), { recursive: true });
-    await bundle(file);
-    const { status, stdout, stderr } = await runNode([...(hasSourceMap ? ["--enable-source-maps"] : []), file], {
-      timeout: 20,
-    });
-    assert.equal(stderr, "");
-    assert.equal(status, 0);
-    const [greeting, ...frames] = stdout.split("\n");
-    assert.equal(greeting, "hello");
-    if (hasSourceMap) {
-      assert.match(frames[0] ?? "", /userFunction.*program\.mjs/, stdout);
-    } else if (!isMinified) {
-      assert.match(stdout, /userFunction/);
+describe("bundles", () => {
+  before(() => {
+    const installed = join(workFolder, "node_modules/contextvars");
+    for (const part of ["dist", "src", "package.json"]) {
+      cpSync(join(packageRoot, part), join(installed, part), { recursive: true });
     }
+    writeFileSync(program, PROGRAM);
   });
-}
 
-test("a bundle without the loop runs, and getLoop() says what to import", async () => {
-  const outfile = join(workFolder, "no-loop.mjs");
-  const contents = `
+  after(() => {
+    rmSync(workFolder, { recursive: true, force: true });
+  });
+
+  for (const { name, ending, bundle, isMinified = false, hasSourceMap = false, missing = false } of bundlers) {
+    test(`a bundle by ${name} runs, and debug mode tells where in the program`, { skip: missing }, async () => {
+      // Deeper than the program: a bundle must not look for files beside it.
+      const file = join(workFolder, "out", name.replaceAll(" ", "-"), `bundle.${ending}`);
+      mkdirSync(dirname(file), { recursive: true });
+      await bundle(file);
+      const { status, stdout, stderr } = await runNode([...(hasSourceMap ? ["--enable-source-maps"] : []), file], {
+        timeout: 20,
+      });
+      assert.equal(stderr, "");
+      assert.equal(status, 0);
+      const [greeting, ...frames] = stdout.split("\n");
+      assert.equal(greeting, "hello");
+      if (hasSourceMap) {
+        assert.match(frames[0] ?? "", /userFunction.*program\.mjs/, stdout);
+      } else if (!isMinified) {
+        assert.match(stdout, /userFunction/);
+      }
+    });
+  }
+
+  test("a bundle without the loop runs, and getLoop() says what to import", async () => {
+    const outfile = join(workFolder, "no-loop.mjs");
+    const contents = `
     import { createTask, sleep } from "contextvars/asyncio";
     const task = createTask(() => sleep(0, "slept"));
     console.log(await task);
     try { task.getLoop(); } catch (error) { console.log(error.name, error.message); }
   `;
-  await bundleByEsbuild(outfile, { entryPoints: [], stdin: { contents, resolveDir: workFolder }, format: "esm" });
-  const { stdout, stderr } = await runNode([outfile]);
-  assert.equal(stderr, "");
-  assert.equal(
-    stdout,
-    "slept\nRuntimeError this bundle has no event loop: import getRunningLoop from contextvars/asyncio, and call it\n",
-  );
+    await bundleByEsbuild(outfile, { entryPoints: [], stdin: { contents, resolveDir: workFolder }, format: "esm" });
+    const { stdout, stderr } = await runNode([outfile]);
+    assert.equal(stderr, "");
+    assert.equal(
+      stdout,
+      "slept\nRuntimeError this bundle has no event loop: import getRunningLoop from contextvars/asyncio, and call it\n",
+    );
+  });
 });
 
 async function bundleByEsbuild(outfile: string, options: esbuild.BuildOptions): Promise<void> {

@@ -3,32 +3,28 @@
  * package comes from a tarball of this very code, and the port is one that is free.
  */
 import assert from "node:assert/strict";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, test } from "node:test";
+import { test } from "node:test";
 import * as asyncio from "contextvars/asyncio";
 import { runCommand } from "../support/commands.ts";
+import { packPackage } from "../support/installed-package.ts";
 import { packageRoot } from "../support/paths.ts";
+import { TemporaryFolder } from "../support/temporary-folder.ts";
 
 const TIME_LIMIT = 60; // seconds
 const PORT = "8081";
-const folder = mkdtempSync(join(tmpdir(), "contextvars-start-"));
 const page = readFileSync(join(packageRoot, "docs/start.md"), "utf8");
 
-after(() => {
-  rmSync(folder, { recursive: true, force: true });
-});
-
 test("the commands of the page, pasted in their order, end with the good-bye of the server", async () => {
-  await runCommand("npm", ["pack", "--ignore-scripts", "--pack-destination", folder]);
-  const [tarball] = readdirSync(folder);
-  assert.ok(tarball !== undefined, "npm pack made no tarball");
+  using empty = new TemporaryFolder();
+  const folder = empty.path;
+  const tarball = await packPackage();
   const port = await freePort();
   const [install, run] = blocksOf("sh");
   assert.ok(install !== undefined && run !== undefined);
 
-  const offline = `npm install --offline ${join(folder, tarball)}`;
+  const offline = `npm install --offline ${tarball}`;
   const installed = await shell(folder, install.replace("npm install contextvars", offline));
   assert.equal(installed.status, 0, installed.stderr);
   for (const code of blocksOf("js")) {

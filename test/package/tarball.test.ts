@@ -3,117 +3,117 @@ import assert from "node:assert/strict";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
-import { after, before, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { runCommand, runNode } from "../support/commands.ts";
+import { packPackage } from "../support/installed-package.ts";
 import { packageRoot } from "../support/paths.ts";
 
 const workFolder = mkdtempSync(join(tmpdir(), "contextvars-tarball-"));
 const consumer = join(workFolder, "consumer");
 const installed = join(consumer, "node_modules/contextvars");
 
-before(async () => {
-  // Without scripts: packing would otherwise build anew, while other tests run what is built.
-  await npm("pack", "--ignore-scripts", "--pack-destination", workFolder);
-  const tarball = readdirSync(workFolder).find((file) => file.endsWith(".tgz"));
-  assert.ok(tarball !== undefined, "npm pack made no tarball");
-  mkdirSync(consumer);
-  write("package.json", JSON.stringify({ name: "consumer", private: true }));
-  await npm("install", "--offline", "--prefix", consumer, join(workFolder, tarball));
-});
+describe("the tarball", () => {
+  before(async () => {
+    mkdirSync(consumer);
+    write("package.json", JSON.stringify({ name: "consumer", private: true }));
+    const install = ["install", "--offline", "--no-audit", "--no-fund", "--prefix", consumer, await packPackage()];
+    const { status, stderr } = await runCommand("npm", install, { timeout: 60 });
+    assert.equal(status, 0, stderr);
+  });
 
-after(() => {
-  rmSync(workFolder, { recursive: true, force: true });
-});
+  after(() => {
+    rmSync(workFolder, { recursive: true, force: true });
+  });
 
-test("the tarball holds the code, its sources and its documents, and nothing else", () => {
-  const expected = [
-    "LICENSE",
-    "README.md",
-    "dist",
-    "package.json",
-    "src",
-    "ARCHITECTURE.md",
-    "CHANGELOG.md",
-    "DIFFERENCES.md",
-  ];
-  const unexpected = readdirSync(installed).filter((name) => !expected.includes(name));
-  assert.deepEqual(unexpected, []);
-  assert.ok(existsSync(join(installed, "LICENSE")));
-});
+  test("the tarball holds the code, its sources and its documents, and nothing else", () => {
+    const expected = [
+      "LICENSE",
+      "README.md",
+      "dist",
+      "package.json",
+      "src",
+      "ARCHITECTURE.md",
+      "CHANGELOG.md",
+      "DIFFERENCES.md",
+    ];
+    const unexpected = readdirSync(installed).filter((name) => !expected.includes(name));
+    assert.deepEqual(unexpected, []);
+    assert.ok(existsSync(join(installed, "LICENSE")));
+  });
 
-test("installing the tarball brings no other package", () => {
-  const packages = readdirSync(join(consumer, "node_modules")).filter((name) => !name.startsWith("."));
-  assert.deepEqual(packages, ["contextvars"]);
-});
+  test("installing the tarball brings no other package", () => {
+    const packages = readdirSync(join(consumer, "node_modules")).filter((name) => !name.startsWith("."));
+    assert.deepEqual(packages, ["contextvars"]);
+  });
 
-test("every map in the tarball points to a source in the tarball", () => {
-  const maps = readdirSync(join(installed, "dist"), { recursive: true, encoding: "utf8" }).filter((file) =>
-    file.endsWith(".map"),
-  );
-  assert.ok(maps.length > 0);
-  for (const file of maps) {
-    const path = join(installed, "dist", file);
-    const { sources } = JSON.parse(readFileSync(path, "utf8")) as { sources: string[] };
-    for (const source of sources) {
-      assert.ok(existsSync(resolve(dirname(path), source)), `${file} points to ${source}`);
+  test("every map in the tarball points to a source in the tarball", () => {
+    const maps = readdirSync(join(installed, "dist"), { recursive: true, encoding: "utf8" }).filter((file) =>
+      file.endsWith(".map"),
+    );
+    assert.ok(maps.length > 0);
+    for (const file of maps) {
+      const path = join(installed, "dist", file);
+      const { sources } = JSON.parse(readFileSync(path, "utf8")) as { sources: string[] };
+      for (const source of sources) {
+        assert.ok(existsSync(resolve(dirname(path), source)), `${file} points to ${source}`);
+      }
     }
-  }
-});
+  });
 
-test("npm would publish the manifest as it stands", async () => {
-  const args = ["publish", "--dry-run", "--ignore-scripts", "--offline"];
-  const { status, stderr } = await runCommand("npm", args, { cwd: packageRoot });
-  assert.equal(status, 0, stderr);
-  assert.doesNotMatch(stderr, /auto-corrected/);
-});
+  test("npm would publish the manifest as it stands", async () => {
+    const args = ["publish", "--dry-run", "--ignore-scripts", "--offline"];
+    const { status, stderr } = await runCommand("npm", args, { cwd: packageRoot });
+    assert.equal(status, 0, stderr);
+    assert.doesNotMatch(stderr, /auto-corrected/);
+  });
 
-test("npx contextvars runs what was installed", async () => {
-  const { stdout } = await runNode([join(consumer, "node_modules/.bin/contextvars"), "doctor"], { cwd: consumer });
-  assert.match(stdout, /^ok {2}runtime/);
-  assert.match(stdout, new RegExp(`\nok {2}in this folder +contextvars .* in ${installed}\n`));
-});
+  test("npx contextvars runs what was installed", async () => {
+    const { stdout } = await runNode([join(consumer, "node_modules/.bin/contextvars"), "doctor"], { cwd: consumer });
+    assert.match(stdout, /^ok {2}runtime/);
+    assert.match(stdout, new RegExp(`\nok {2}in this folder +contextvars .* in ${installed}\n`));
+  });
 
-test("import gives both entry points", async () => {
-  const output = await runFile(
-    "main.mjs",
-    `
+  test("import gives both entry points", async () => {
+    const output = await runFile(
+      "main.mjs",
+      `
     import { ContextVar, copyContext } from "contextvars";
     import * as asyncio from "contextvars/asyncio";
     const user = new ContextVar("user", { default: "nobody" });
     console.log(copyContext().run(() => (user.set("ada"), user.get())), user.get(), typeof asyncio.run);
     `,
-  );
-  assert.equal(output, "ada nobody function\n");
-});
+    );
+    assert.equal(output, "ada nobody function\n");
+  });
 
-test("require gives both entry points, without a flag or a warning", async () => {
-  const output = await runFile(
-    "main.cjs",
-    `
+  test("require gives both entry points, without a flag or a warning", async () => {
+    const output = await runFile(
+      "main.cjs",
+      `
     const { ContextVar, copyContext } = require("contextvars");
     const asyncio = require("contextvars/asyncio");
     const user = new ContextVar("user", { default: "nobody" });
     console.log(copyContext().run(() => (user.set("ada"), user.get())), user.get(), typeof asyncio.run);
     `,
-  );
-  assert.equal(output, "ada nobody function\n");
-});
+    );
+    assert.equal(output, "ada nobody function\n");
+  });
 
-test("import and require give the same classes", async () => {
-  const output = await runFile(
-    "both.cjs",
-    `
+  test("import and require give the same classes", async () => {
+    const output = await runFile(
+      "both.cjs",
+      `
     const required = require("contextvars");
     import("contextvars").then((imported) => console.log(imported.ContextVar === required.ContextVar));
     `,
-  );
-  assert.equal(output, "true\n");
-});
+    );
+    assert.equal(output, "true\n");
+  });
 
-test("the manifest can be imported, and no other file can", async () => {
-  const output = await runFile(
-    "inside.cjs",
-    `
+  test("the manifest can be imported, and no other file can", async () => {
+    const output = await runFile(
+      "inside.cjs",
+      `
     console.log(require("contextvars/package.json").name);
     try {
       require("contextvars/dist/errors.js");
@@ -121,24 +121,20 @@ test("the manifest can be imported, and no other file can", async () => {
       console.log(error.code);
     }
     `,
-  );
-  assert.equal(output, "contextvars\nERR_PACKAGE_PATH_NOT_EXPORTED\n");
-});
-
-test("without Node's types contextvars/asyncio does not compile, and the compiler says what is missing", async () => {
-  write("types.ts", 'export { StreamReader } from "contextvars/asyncio";');
-  const compiler = join(packageRoot, "node_modules/typescript/bin/tsc");
-  const { status, stdout } = await runNode([compiler, "--noEmit", "--module", "nodenext", "types.ts"], {
-    cwd: consumer,
+    );
+    assert.equal(output, "contextvars\nERR_PACKAGE_PATH_NOT_EXPORTED\n");
   });
-  assert.notEqual(status, 0);
-  assert.match(stdout, /asyncio\/index\.d\.ts.*Cannot find type definition file for 'node'/);
-});
 
-async function npm(...args: string[]): Promise<void> {
-  const { status, stderr } = await runCommand("npm", [...args, "--no-audit", "--no-fund"], { timeout: 60 });
-  assert.equal(status, 0, stderr);
-}
+  test("without Node's types contextvars/asyncio does not compile, and the compiler says what is missing", async () => {
+    write("types.ts", 'export { StreamReader } from "contextvars/asyncio";');
+    const compiler = join(packageRoot, "node_modules/typescript/bin/tsc");
+    const { status, stdout } = await runNode([compiler, "--noEmit", "--module", "nodenext", "types.ts"], {
+      cwd: consumer,
+    });
+    assert.notEqual(status, 0);
+    assert.match(stdout, /asyncio\/index\.d\.ts.*Cannot find type definition file for 'node'/);
+  });
+});
 
 /** Runs a program of the consumer's; what it prints as a warning is a failure. */
 async function runFile(name: string, code: string): Promise<string> {

@@ -1,23 +1,46 @@
 /** This package as npm installs it, for projects outside of this one. */
 import assert from "node:assert/strict";
-import { cpSync, mkdirSync, readdirSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { runCommand } from "./commands.ts";
 import { packageRoot } from "./paths.ts";
 
 const PEER = "node_modules/@opentelemetry/api";
 
-/** Packs the package and puts it into the folder's `node_modules`, with its optional peer. */
+let packed: Promise<string> | undefined;
+let installed: Promise<string> | undefined;
+
+/** Packs the package, once a process, and gives the path of the tarball. */
+export function packPackage(): Promise<string> {
+  packed ??= pack();
+  return packed;
+}
+
+/** Puts the package into the folder's `node_modules`, with its optional peer. */
 export async function installPackageIn(folder: string): Promise<void> {
+  installed ??= install();
+  cpSync(await installed, join(folder, "node_modules/contextvars"), { recursive: true });
+  cpSync(join(packageRoot, PEER), join(folder, PEER), { recursive: true });
+}
+
+async function pack(): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), "contextvars-packed-"));
+  process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
   // Without scripts: packing would otherwise build anew, while other tests run what is built.
   await npm("pack", "--ignore-scripts", "--pack-destination", folder);
-  const tarball = readdirSync(folder).find((name) => name.endsWith(".tgz")) as string;
-  const apart = join(folder, "apart");
+  const [tarball] = readdirSync(folder);
+  assert.ok(tarball !== undefined, "npm pack made no tarball");
+  return join(folder, tarball);
+}
+
+/** Installs the tarball in a folder beside it, and gives the folder of the package. */
+async function install(): Promise<string> {
+  const tarball = await packPackage();
+  const apart = join(tarball, "../apart");
   mkdirSync(apart);
-  await npm("install", "--offline", "--no-save", "--omit=peer", "--prefix", apart, join(folder, tarball));
-  const installed = "node_modules/contextvars";
-  cpSync(join(apart, installed), join(folder, installed), { recursive: true });
-  cpSync(join(packageRoot, PEER), join(folder, PEER), { recursive: true });
+  await npm("install", "--offline", "--no-save", "--omit=peer", "--prefix", apart, tarball);
+  return join(apart, "node_modules/contextvars");
 }
 
 async function npm(...args: string[]): Promise<void> {
