@@ -9,7 +9,9 @@ import {
   cancelledError,
   isAbortError,
 } from "./exceptions.ts";
+import { FutureWait } from "./future-waits.ts";
 import type { Task } from "./tasks.ts";
+import type { Cancellable } from "./waits.ts";
 
 /** The cancellation requests of one task. Most tasks have none. */
 export class Cancellation {
@@ -20,13 +22,42 @@ export class Cancellation {
   /** The message of the latest request. */
   message: CancelMessage;
   #abort: AbortController | null = null;
+  /** Whether the task's waits are being cancelled, and whether that has led back to the task, which awaits itself. */
+  #isUnderway = false;
+  #ledBack = false;
 
-  /** @param isDelivered - Whether a wait of the task was cancelled. */
-  request(message: CancelMessage, isDelivered: boolean): void {
+  /** @returns False for a request that is part of another one, because the task awaits itself through other tasks. */
+  request(message: CancelMessage, waits: readonly Cancellable[]): boolean {
+    if (this.#isUnderway) {
+      this.#ledBack = true;
+      return false;
+    }
+    const isDelivered = this.#cancelWaits(message, waits);
+    // Counted afterwards: a chain of tasks that is too long for the stack throws, and nothing was requested then.
     this.requests += 1;
     this.message = message;
     this.isPending ||= !isDelivered;
     this.#abort?.abort(cancelledError(message));
+    return true;
+  }
+
+  /** Returns whether one of the waits was cancelled. */
+  #cancelWaits(message: CancelMessage, waits: readonly Cancellable[]): boolean {
+    let isDelivered = false;
+    this.#isUnderway = true;
+    try {
+      for (const wait of waits) {
+        this.#ledBack = false;
+        const isCancelled = wait.cancel(message);
+        if (this.#ledBack && wait instanceof FutureWait) {
+          wait.abandon(message);
+        }
+        isDelivered ||= isCancelled || this.#ledBack;
+      }
+    } finally {
+      this.#isUnderway = false;
+    }
+    return isDelivered;
   }
 
   /** Withdraws one request, and returns how many are left. */

@@ -1,10 +1,11 @@
 /** Who waits for a Future: the items that it queues when it is done. */
 import { functionName, repr } from "../repr.ts";
+import { fromCallback } from "./async-stacks.ts";
 import { Handle } from "./events.ts";
-import type { CancelMessage } from "./exceptions.ts";
+import { type CancelMessage, cancelledError } from "./exceptions.ts";
 import type { Future } from "./futures.ts";
 import { enqueue, type Ready, runOrEnqueue } from "./ready.ts";
-import { type Cancellable, Settleable, type WaitingTask, waitingTask } from "./waits.ts";
+import { type Cancellable, CancelledWait, Settleable, type WaitingTask, waitingTask } from "./waits.ts";
 
 /** A function of the library itself, which does not wait and cannot throw. */
 export class Observer implements Ready {
@@ -54,6 +55,22 @@ export class FutureWait<T> extends Settleable<T> implements Cancellable, Ready {
 
   cancel(message: CancelMessage): boolean {
     return this.#future.cancel(message);
+  }
+
+  /**
+   * Ends the wait with a CancelledError, and leaves the Future alone: it is a task that waits, through others, for the
+   * task of this wait, so neither of them would end.
+   */
+  abandon(message: CancelMessage): void {
+    this.#future._unobserve(this);
+    this.#task?._stopWaiting(this);
+    enqueue(new CancelledWait(this, message));
+  }
+
+  _wakeCancelled(message: CancelMessage): void {
+    // A later cancellation is delivered together with this one.
+    this.#task?._takeCancellation();
+    this.fail(fromCallback(cancelledError(message)));
   }
 
   _step(): boolean {

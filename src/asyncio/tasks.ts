@@ -158,12 +158,7 @@ export class Task<T> extends Future<T> {
     if (this.done()) {
       return false;
     }
-    let isDelivered = false;
-    for (const wait of this._waits()) {
-      isDelivered = wait.cancel(message) || isDelivered;
-    }
-    this.#someCancellation().request(message, isDelivered);
-    return true;
+    return this.#someCancellation().request(message, this._waits());
   }
 
   /** The number of `cancel()` calls minus the number of `uncancel()` calls. Python: `Task.cancelling()`. */

@@ -356,7 +356,7 @@ export class Sleep<T> extends Settleable<T> implements Cancellable, Timer {
     }
     this.#state = "cancelled";
     removeTimer(this);
-    enqueue(new CancelledSleep(this as Sleep<unknown>, message));
+    enqueue(new CancelledWait(this, message));
     return true;
   }
 
@@ -399,18 +399,22 @@ export class Sleep<T> extends Settleable<T> implements Cancellable, Timer {
   }
 }
 
-/** Wakes the task of a cancelled sleep. */
-class CancelledSleep implements Ready {
-  readonly #sleep: Sleep<unknown>;
+/** Wakes the task of a cancelled wait that cannot be queued itself. */
+export class CancelledWait implements Ready {
+  readonly #wait: { _wakeCancelled(message: CancelMessage): void };
   readonly #message: CancelMessage;
 
-  constructor(sleep: Sleep<unknown>, message: CancelMessage) {
-    this.#sleep = sleep;
+  constructor(wait: { _wakeCancelled(message: CancelMessage): void }, message: CancelMessage) {
+    this.#wait = wait;
     this.#message = message;
   }
 
+  toString(): string {
+    return repr(this.#wait);
+  }
+
   _step(): boolean {
-    this.#sleep._wakeCancelled(this.#message);
+    this.#wait._wakeCancelled(this.#message);
     return true;
   }
 }

@@ -362,3 +362,85 @@ function countingSignal(): { signal: AbortSignal; added: () => number; removed: 
   };
   return { signal, added: () => counts.added, removed: () => counts.removed };
 }
+
+/** Tasks in a ring: each awaits the next one, the last the first. */
+async function ring(size: number): Promise<asyncio.Task<unknown>[]> {
+  const tasks: asyncio.Task<unknown>[] = Array.from({ length: size }, (_, i) =>
+    asyncio.createTask(async () => await tasks[(i + 1) % size]),
+  );
+  await asyncio.sleep(0);
+  return tasks;
+}
+
+describe("tasks that await each other", () => {
+  for (const size of [2, 3]) {
+    it(`Task.cancel() cancels all ${size} tasks that await each other`, async () => {
+      const tasks = await ring(size);
+      assert.equal(tasks[0]?.cancel("enough"), true);
+      assert.deepEqual(
+        tasks.map((each) => each.cancelling()),
+        tasks.map(() => 1),
+      );
+      await asyncio.wait(tasks);
+      assert.ok(tasks.every((each) => each.cancelled()));
+      assert.equal((await failureOf(tasks[0] as asyncio.Task<unknown>)).message, "enough");
+    });
+  }
+
+  it("Task.cancel() of a task that awaits one of them cancels them as well", async () => {
+    const tasks = await ring(2);
+    const outer = asyncio.createTask(async () => await tasks[0]);
+    await asyncio.sleep(0);
+    outer.cancel();
+    await asyncio.wait([outer, ...tasks]);
+    assert.ok([outer, ...tasks].every((each) => each.cancelled()));
+  });
+
+  it("Task.cancel() called twice in a row delivers one CancelledError", async () => {
+    const caught: unknown[] = [];
+    const first: asyncio.Task<unknown> = asyncio.createTask(async () => {
+      await second.catch((error: unknown) => caught.push(error));
+      await asyncio.sleep(0);
+    });
+    const second: asyncio.Task<unknown> = asyncio.createTask(async () => await first);
+    await asyncio.sleep(0);
+    first.cancel();
+    first.cancel();
+    await first;
+    assert.equal(caught.length, 1);
+    assert.equal(first.cancelling(), 2);
+    assert.equal(second.cancelling(), 1);
+    await asyncio.wait([second]);
+  });
+
+  it("Task.cancel() of a task that awaits a gather() of itself cancels both", async () => {
+    const waiting: asyncio.Task<unknown> = asyncio.createTask(async () => await gathered);
+    const gathered = asyncio.gather([waiting]);
+    await asyncio.sleep(0);
+    waiting.cancel();
+    assert.ok((await failureOf(waiting)) instanceof asyncio.CancelledError);
+    assert.ok((await failureOf(gathered)) instanceof asyncio.CancelledError);
+  });
+
+  it("Runner.close() ends tasks that await each other", async () => {
+    const runner = new asyncio.Runner();
+    const tasks = await runner.run(async () => await ring(2));
+    await runner.close();
+    assert.ok(tasks.every((each) => each.cancelled()));
+  });
+
+  it("Task.cancel() of a chain of tasks that is too long for the stack throws and requests nothing", async () => {
+    const tasks = [asyncio.createTask(async () => await asyncio.sleep(3600))];
+    for (let i = 0; i < 20_000; i++) {
+      const previous = tasks.at(-1);
+      tasks.push(asyncio.createTask(async () => await previous));
+    }
+    await asyncio.sleep(0);
+    const last = tasks.at(-1) as asyncio.Task<void>;
+    assert.throws(() => last.cancel(), RangeError);
+    assert.equal(last.cancelling(), 0);
+    tasks[0]?.cancel();
+    assert.ok((await failureOf(last)) instanceof asyncio.CancelledError);
+    assert.ok(tasks.every((each) => each.cancelled()));
+  });
+});
