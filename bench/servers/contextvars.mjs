@@ -1,6 +1,6 @@
 /** This package. Every connection has a task and a Context of its own, as with any server that it starts. */
 import * as asyncio from "contextvars/asyncio";
-import { framed, lengthDelimitedCodec } from "contextvars/codecs";
+import { framed, lengthDelimitedCodec, linesCodec } from "contextvars/codecs";
 import { argument, BLOCK, mode, READ_SIZE, ready, unknownMode } from "./control.mjs";
 import { identity } from "./identity.mjs";
 
@@ -17,6 +17,8 @@ const HANDLERS = {
   "lines-needed": linesNeeded,
   "lines-iterated": linesIterated,
   "lines-taken": linesTaken,
+  "lines-codec": linesCodecIterated,
+  "lines-codec-taken": linesCodecTaken,
   frames,
   "frames-taken": framesTaken,
   "frames-codec": framesCodec,
@@ -104,6 +106,19 @@ async function linesTaken(reader, writer) {
 }
 
 /** @type {(reader: Reader, writer: Writer) => Promise<void>} */
+async function linesCodecIterated(reader, writer) {
+  const peer = framed(reader, writer, linesCodec());
+  for await (const line of peer) {
+    await peer.send(line);
+  }
+}
+
+/** @type {(reader: Reader, writer: Writer) => Promise<void>} */
+async function linesCodecTaken(reader, writer) {
+  await sendBack(framed(reader, writer, linesCodec()));
+}
+
+/** @type {(reader: Reader, writer: Writer) => Promise<void>} */
 async function frames(reader, writer) {
   for (;;) {
     const head = await reader.readexactly(4);
@@ -138,9 +153,19 @@ async function framesCodec(reader, writer) {
 
 /** @type {(reader: Reader, writer: Writer) => Promise<void>} */
 async function framesCodecTaken(reader, writer) {
-  const peer = framed(reader, writer, lengthDelimitedCodec());
-  function* arrived(/** @type {Buffer} */ first) {
-    for (let frame = /** @type {Buffer | null} */ (first); frame !== null; frame = peer.tryReceive()) {
+  await sendBack(framed(reader, writer, lengthDelimitedCodec()));
+}
+
+/**
+ * Every frame that has arrived, without a promise for each.
+ *
+ * @template T
+ * @param {import("contextvars/codecs").Framed<T>} peer
+ */
+async function sendBack(peer) {
+  /** @param {T | null} first */
+  function* arrived(first) {
+    for (let frame = first; frame !== null; frame = peer.tryReceive()) {
       yield frame;
     }
   }

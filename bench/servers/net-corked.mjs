@@ -11,7 +11,8 @@ const ENDS = {
   },
 };
 
-const endOf = ENDS[mode] ?? unknownMode();
+const isText = mode === "text";
+const endOf = ENDS[isText ? "lines" : mode] ?? unknownMode();
 const HEAD = mode === "frames" ? 4 : 0; // bytes, written by themselves
 
 const server = createServer({ noDelay: true }, (socket) => {
@@ -26,7 +27,8 @@ const server = createServer({ noDelay: true }, (socket) => {
       if (HEAD > 0) {
         socket.write(bytes.subarray(from, from + HEAD));
       }
-      socket.write(bytes.subarray(from + HEAD, end));
+      // Lines of text become strings, as a program that looks at them needs.
+      socket.write(isText ? `${bytes.toString("utf8", from, end - 1)}\n` : bytes.subarray(from + HEAD, end));
       from = end;
     }
     socket.uncork();

@@ -1,6 +1,6 @@
 /**
  * Frames of a 4-byte length and a body, 100 in a batch, 10 connections; two reads and two writes for each, or a codec:
- * iterated, and taken with `tryReceive()` and sent with `sendAll()`.
+ * iterated, and taken with `tryReceive()` and sent with `sendAll()`. By hand without promises, and iterated.
  */
 import { everyNode, go, mainNode, python, throughput, underLoad } from "../lib/contenders.mjs";
 
@@ -15,6 +15,7 @@ export function frames(peers, isQuick) {
     costUnit: "µs cpu",
     contenders: underLoad(peers, { mode: "echo", kind: "frames", size, batch: 100, connections: 10 }, throughput, [
       ...mainNode(peers, "net-corked", "frames", "corked"),
+      ...mainNode(peers, "net-await", "frames", "by hand, iterated"),
       ...everyNode(peers, "contextvars", "frames"),
       ...mainNode(peers, "contextvars", "frames-taken", "taken"),
       ...mainNode(peers, "contextvars", "frames-codec", "codec"),

@@ -30,6 +30,13 @@ export function lines(peers, isQuick) {
 function peersOf(peers, batch) {
   const all = [...python(peers, "lines"), ...go(peers, "lines")];
   return batch === MAIN_BATCH
-    ? [...all, ...mainNode(peers, "contextvars", "lines-iterated", "iterated"), ...mainNode(peers, "readline", "lines")]
+    ? [
+        ...all,
+        ...mainNode(peers, "contextvars", "lines-iterated", "iterated"),
+        ...mainNode(peers, "contextvars", "lines-codec", "codec"),
+        ...mainNode(peers, "contextvars", "lines-codec-taken", "codec taken"),
+        ...mainNode(peers, "net-corked", "text", "corked text"),
+        ...mainNode(peers, "readline", "lines"),
+      ]
     : all;
 }

@@ -158,9 +158,14 @@ export class Framed<In, Out = In> implements AsyncIterable<In> {
   }
 
   async #sendEach(items: AsyncIterable<Out>): Promise<void> {
+    const writer = this.#sink();
     for await (const item of items) {
-      await this.send(item);
+      this.#write(item);
+      if (writer.needsDrain) {
+        await writer.drain();
+      }
     }
+    await writer.drain();
   }
 
   /** The next step of an iteration; creates no second promise if the frame has arrived. */

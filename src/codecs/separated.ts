@@ -18,6 +18,7 @@ import {
 
 const NEWLINE = toSeparators("\n");
 const NEWLINE_BYTE = 10;
+const NEWLINE_BYTES = Uint8Array.of(NEWLINE_BYTE);
 const RETURN_BYTE = 13;
 /** The character that Node decodes invalid UTF-8 to. */
 const REPLACEMENT = "\ufffd";
@@ -53,12 +54,12 @@ interface Kind<In, Out> {
   readonly separators: ReturnType<typeof toSeparators>;
   /** Whether the bytes after the last separator at EOF are a frame. */
   readonly endIsSeparator: boolean;
-  /** Returns the content of a frame; the bytes end with the separator, except at EOF. */
-  parse(bytes: Buffer): In;
+  /** Returns the content of the frame that lies from `from` to before `to`, with its separator, except at EOF. */
+  parse(bytes: Buffer, from: number, to: number): In;
   /** Returns the bytes of a frame, without the separator. */
   format(item: Out): Uint8Array | string;
   /** The bytes written after each frame. */
-  readonly terminator: Uint8Array | string;
+  readonly terminator: Uint8Array;
 }
 
 /** A codec whose frames are found by the reader's own search, which examines no byte twice. */
@@ -77,26 +78,33 @@ export class SeparatedCodec<In, Out> implements Codec<In, Out> {
     const buffer = new ReadBuffer(this.maxLength);
     buffer.push(bytes);
     const frame = this.take(buffer);
-    return frame === null ? null : { frame: this.kind.parse(frame), size: frame.length };
+    return frame === null ? null : { frame: this.kind.parse(frame, 0, frame.length), size: frame.length };
   }
 
-  encode(item: Out): string | readonly (Uint8Array | string)[] {
-    const text = this.kind.format(item);
-    const length = typeof text === "string" ? Buffer.byteLength(text) : text.length;
-    checkSendable(length, "maxLength", this.maxLength);
+  encode(item: Out): Uint8Array | readonly Uint8Array[] {
     const { terminator } = this.kind;
-    return typeof text === "string" && typeof terminator === "string" ? text + terminator : [text, terminator];
+    const content = this.kind.format(item);
+    const length = typeof content === "string" ? Buffer.byteLength(content) : content.length;
+    checkSendable(length, "maxLength", this.maxLength);
+    if (typeof content !== "string") {
+      return [content, terminator];
+    }
+    // Joining the strings first would cost as much again.
+    const frame = Buffer.allocUnsafe(length + terminator.length);
+    frame.write(content);
+    frame.set(terminator, length);
+    return frame;
+  }
+
+  /** The size of the next frame with its separator, if both lie in the first chunk; otherwise 0. Finds lines only. */
+  sizeAtHand(buffer: ReadBuffer): number {
+    return this.kind.separators === NEWLINE ? buffer.lineSizeAtHand(this.maxLength) : 0;
   }
 
   /** Takes the next frame with its separator; returns `null` if the separator has not arrived. */
   take(buffer: ReadBuffer): Buffer | null {
-    const { separators } = this.kind;
-    const line = separators === NEWLINE ? buffer.lineAtHand(this.maxLength) : null;
-    if (line !== null) {
-      return line;
-    }
     try {
-      return buffer.through(separators, this.maxLength);
+      return buffer.through(this.kind.separators, this.maxLength);
     } catch (error) {
       throw error instanceof LimitOverrunError ? tooLong(error) : error;
     }
@@ -143,13 +151,13 @@ export function linesCodec(options: LinesCodecOptions = {}): Codec<string> {
     {
       separators: NEWLINE,
       endIsSeparator: true,
-      terminator: "\n",
-      parse(bytes) {
-        let end = bytes.length;
+      terminator: NEWLINE_BYTES,
+      parse(bytes, from, to) {
+        let end = to;
         if (bytes[end - 1] === NEWLINE_BYTE) {
-          end -= bytes[end - 2] === RETURN_BYTE ? 2 : 1;
+          end -= end - 2 >= from && bytes[end - 2] === RETURN_BYTE ? 2 : 1;
         }
-        return isLatin1 ? bytes.toString("latin1", 0, end) : decodeUtf8(bytes, end);
+        return isLatin1 ? bytes.toString("latin1", from, end) : decodeUtf8(bytes, from, end);
       },
       format(item) {
         if (typeof item !== "string") {
@@ -199,9 +207,9 @@ export function delimiterCodec(
   const shortestFirst = toSeparators(separators);
   // Of separators that end at the same place, the search finds the first in the list.
   const needles = { ...shortestFirst, needles: [...shortestFirst.needles].reverse() };
-  const parse = (bytes: Buffer): Buffer => {
-    const ending = needles.needles.find((each) => endsWith(bytes, each));
-    return bytes.subarray(0, bytes.length - (ending?.length ?? 0));
+  const parse = (bytes: Buffer, from: number, to: number): Buffer => {
+    const ending = needles.needles.find((each) => endsWith(bytes, to, each));
+    return bytes.subarray(from, to - (ending?.length ?? 0));
   };
   const terminator = bytesOf(Array.isArray(separators) ? (separators[0] as Separator) : (separators as Separator));
   return new SeparatedCodec<Buffer, Uint8Array | string>(
@@ -216,7 +224,7 @@ export function delimiterCodec(
         const received = new ReadBuffer(Number.POSITIVE_INFINITY);
         received.push(Buffer.concat([bytes, terminator]));
         const frame = received.until(needles);
-        if (frame === null || parse(frame).length !== bytes.length) {
+        if (frame === null || parse(frame, 0, frame.length).length !== bytes.length) {
           throw badContent(`send(): a frame cannot contain a separator, got ${repr(item)}`);
         }
         return bytes;
@@ -257,8 +265,8 @@ export function jsonLinesCodec<In = unknown, Out = unknown>(options: JsonLinesCo
     {
       separators: NEWLINE,
       endIsSeparator: true,
-      terminator: "\n",
-      parse: (bytes) => parseJson(decodeUtf8(bytes, bytes.length)) as In,
+      terminator: NEWLINE_BYTES,
+      parse: (bytes, from, to) => parseJson(decodeUtf8(bytes, from, to)) as In,
       format: formatJson,
     },
     options,
@@ -286,11 +294,11 @@ function formatJson(item: unknown): string {
   return text;
 }
 
-function decodeUtf8(bytes: Buffer, end: number): string {
-  const text = bytes.toString("utf8", 0, end);
+function decodeUtf8(bytes: Buffer, from: number, to: number): string {
+  const text = bytes.toString("utf8", from, to);
   if (text.includes(REPLACEMENT)) {
     try {
-      new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(0, end));
+      new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(from, to));
     } catch (error) {
       throw badContent(`a line is not UTF-8: ${repr(text.slice(0, 80))}`, error);
     }
@@ -306,8 +314,9 @@ function encodeLatin1(text: string): Uint8Array {
   return bytes;
 }
 
-function endsWith(bytes: Buffer, end: Buffer): boolean {
-  return bytes.length >= end.length && bytes.compare(end, 0, end.length, bytes.length - end.length) === 0;
+/** Whether the bytes before `to` end with these; the bytes begin at 0. */
+function endsWith(bytes: Buffer, to: number, end: Buffer): boolean {
+  return to >= end.length && bytes.compare(end, 0, end.length, to - end.length, to) === 0;
 }
 
 function tooLong({ consumed, limit }: LimitOverrunError): LimitOverrunError {

@@ -100,18 +100,15 @@ export class ByteQueue {
     return head === null ? null : this.take(head.length - this.#offset);
   }
 
-  /**
-   * Takes everything through the byte, if the byte is in the first chunk with at most `limit` bytes before it;
-   * otherwise returns `null`.
-   */
-  takeThrough(byte: number, limit: number): Buffer | null {
+  /** How many bytes there are through the byte, if it is in the first chunk after at most `limit` bytes; otherwise 0. */
+  sizeThrough(byte: number, limit: number): number {
     const head = this.#head;
     if (head === null) {
-      return null;
+      return 0;
     }
     const start = this.#offset;
     const found = head.indexOf(byte, start);
-    return found < 0 || found - start > limit ? null : this.take(found + 1 - start);
+    return found < 0 || found - start > limit ? 0 : found + 1 - start;
   }
 
   /**

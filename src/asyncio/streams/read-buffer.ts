@@ -116,12 +116,14 @@ export class ReadBuffer {
   }
 
   /** The fast path for the common case: takes the next line if it is in the first chunk and within the limit. */
-  lineAtHand(limit: number = this.limit): Buffer | null {
-    const line = this.#bytes.takeThrough(NEWLINE_BYTE, limit);
-    if (line !== null) {
-      this.#searched = 0;
-    }
-    return line;
+  lineAtHand(): Buffer | null {
+    const size = this.lineSizeAtHand(this.limit);
+    return size === 0 ? null : this.take(size);
+  }
+
+  /** The size of the next line with its newline, if it is in the first chunk and within the limit; otherwise 0. */
+  lineSizeAtHand(limit: number): number {
+    return this.#bytes.sizeThrough(NEWLINE_BYTE, limit);
   }
 
   /** Takes `n` bytes if they have arrived, otherwise returns `null`. */
