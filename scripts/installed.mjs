@@ -2,7 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { CACHE, fail, npm, readJson } from "./support.mjs";
+import { CACHE, fail, npm, readJson, run } from "./support.mjs";
 
 const FOLDER = join(CACHE, "installed");
 const PROGRAM = join(FOLDER, "main.cjs");
@@ -19,6 +19,9 @@ export function installPackage() {
     npm(["install", "--offline", "--omit=peer", "--silent", "--prefix", FOLDER, tarball]) !== 0
   ) {
     fail("the package cannot be installed");
+  }
+  if (run(process.execPath, ["scripts/pack.mjs", join(FOLDER, "node_modules", name)]) !== 0) {
+    fail("the package cannot be packed");
   }
   const peer = "node_modules/@opentelemetry/api";
   cpSync(peer, join(FOLDER, peer), { recursive: true });

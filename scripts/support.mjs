@@ -6,7 +6,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { join, resolve, sep } from "node:path";
+import { basename, dirname, join, resolve, sep } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
@@ -161,6 +161,42 @@ export function build({ tests = true, clean = false } = {}) {
   }
   for (const project of tests ? [LIBRARY, TESTS] : [LIBRARY]) {
     compile(project, clean);
+  }
+  for (const { file, module, isProgram } of packedEntries()) {
+    const path = `../${module.slice("./dist/".length)}`;
+    writeIfOther(file, isProgram ? `#!/usr/bin/env node\nimport "${path}";\n` : `export * from "${path}";\n`);
+  }
+}
+
+/**
+ * The files of dist/packed that package.json names, and the module behind each. They hold the code in what is published
+ * (scripts/pack.mjs); here they only lead to the modules, so that tests which look into a module have no second copy of it.
+ *
+ * @param {string} [folder] Of the package.
+ * @returns {{ name: string, file: string, module: string, isProgram: boolean }[]}
+ */
+export function packedEntries(folder = ".") {
+  const { exports, bin } = readJson(join(folder, "package.json"));
+  const entries = Object.values(exports).filter((target) => typeof target === "object");
+  const all = [...entries, { default: Object.values(bin)[0], module: "./dist/cli/main.js" }];
+  return all.map(({ default: file, module }, i) => ({
+    name: basename(file, ".js"),
+    file,
+    module,
+    isProgram: i === entries.length,
+  }));
+}
+
+/**
+ * Other processes may be reading it.
+ *
+ * @param {string} file
+ * @param {string} content
+ */
+function writeIfOther(file, content) {
+  if (!existsSync(file) || readFileSync(file, "utf8") !== content) {
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, content);
   }
 }
 

@@ -1,8 +1,10 @@
-/** How large the package is: the JavaScript that each entry loads. */
-import { readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+/** How large the package is: the JavaScript that each entry loads; and the package as it is published. */
+import { cpSync, readFileSync, rmSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
 import { brotliCompressSync, gzipSync } from "node:zlib";
 import { build } from "esbuild";
+import { CACHE, fail, run } from "../../scripts/support.mjs";
 
 /** In bytes. @type {Record<string, () => number>} */
 export const PACKAGE_SIZES = {
@@ -11,6 +13,23 @@ export const PACKAGE_SIZES = {
   "contextvars/asyncio": () => total("dist/asyncio/index.js", (code) => code.length),
   "contextvars/asyncio, gzip": () => total("dist/asyncio/index.js", (code) => gzipSync(code).length),
 };
+
+/**
+ * The package as it is published, not as it lies here; for those who import it.
+ *
+ * @returns {string} The folder of its entry points, as a URL.
+ */
+export function packedCopy() {
+  const folder = resolve(CACHE, "bench/package");
+  rmSync(folder, { recursive: true, force: true });
+  for (const part of ["dist", "package.json"]) {
+    cpSync(part, join(folder, part), { recursive: true });
+  }
+  if (run(process.execPath, ["scripts/pack.mjs", folder]) !== 0) {
+    fail("the package cannot be packed");
+  }
+  return pathToFileURL(join(folder, "dist/packed")).href;
+}
 
 /**
  * What a program that imports a few functions of asyncio has of the package in its bundle, in bytes.

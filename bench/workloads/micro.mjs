@@ -1,7 +1,7 @@
 /** What one operation costs by itself: on variables and Contexts, an await, a task, an import. */
 import { obtainFrameworks } from "../../scripts/obtain.mjs";
 import { selfMeasuring } from "../lib/contenders.mjs";
-import { bundledSize, PACKAGE_SIZES } from "../lib/size.mjs";
+import { bundledSize, PACKAGE_SIZES, packedCopy } from "../lib/size.mjs";
 
 /**
  * @typedef {import("../lib/peers.mjs").Peers} Peers
@@ -130,13 +130,16 @@ export function load(peers, isQuick) {
   if (isQuick) {
     return [];
   }
+  const packed = packedCopy();
   const time = {
     name: "import",
     base: "node:net",
     costUnit: "ms",
-    contenders: ["node:net", "contextvars", "contextvars/asyncio"].flatMap((name) =>
-      onNodes(peers, name, "load", [name]),
-    ),
+    contenders: [
+      ...onNodes(peers, "node:net", "load", ["node:net"]),
+      ...onNodes(peers, "contextvars", "load", [`${packed}/contextvars.js`]),
+      ...onNodes(peers, "contextvars/asyncio", "load", [`${packed}/asyncio.js`]),
+    ],
   };
   const size = {
     name: "size of the package",

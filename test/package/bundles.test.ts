@@ -100,11 +100,13 @@ const bundlers: readonly (Bundler & Variant)[] = [
 ];
 
 describe("bundles", () => {
-  before(() => {
+  before(async () => {
     const installed = join(workFolder, "node_modules/contextvars");
     for (const part of ["dist", "src", "package.json"]) {
       cpSync(join(packageRoot, part), join(installed, part), { recursive: true });
     }
+    const { status, stderr } = await runNode([join(packageRoot, "scripts/pack.mjs"), installed]);
+    assert.equal(status, 0, stderr);
     writeFileSync(program, PROGRAM);
   });
 

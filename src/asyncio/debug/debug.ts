@@ -60,7 +60,7 @@ let folder: string | null | undefined;
 export function folderOfPackage(): string | null {
   if (folder === undefined) {
     const [, own = ""] = String(new Error("made here").stack).split("\n");
-    const end = own.search(/asyncio[\\/]debug[\\/]debug\.[jt]s:/);
+    const end = own.search(/asyncio[\\/]debug[\\/]debug\.[jt]s:|packed[\\/]shared-\w+\.js:/);
     folder = end < 0 ? null : own.slice(own.indexOf("(") + 1, end);
   }
   return folder;

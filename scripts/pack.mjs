@@ -1,0 +1,37 @@
+/**
+ * Makes what is compiled ready to be published: puts the code of all entry points into a few files, because the number of
+ * files is most of what an import costs.
+ *
+ *     node scripts/pack.mjs [FOLDER]   the folder of the package; this one unless given
+ *
+ * Bundlers get the single modules, of which they keep what a program uses: the condition `module` in package.json.
+ */
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { rollup } from "rollup";
+import { fail, packedEntries } from "./support.mjs";
+
+const [, , folder = "."] = process.argv;
+const entries = packedEntries(folder);
+
+const bundle = await rollup({
+  input: Object.fromEntries(entries.map(({ name, module }) => [name, resolve(folder, module)])),
+  external: /^(?:node:|@)/,
+  plugins: [{ name: "with the compiler's maps, from dist to src", load: withMap }],
+  onLog: (_, { message }) => fail(message),
+});
+await bundle.write({
+  dir: resolve(folder, "dist/packed"),
+  format: "es",
+  sourcemap: true,
+  sourcemapExcludeSources: true,
+  // src/asyncio/debug/debug.ts knows the package's own frames by it.
+  chunkFileNames: "shared-[name].js",
+  minifyInternalExports: false,
+});
+await bundle.close();
+
+/** @param {string} file */
+function withMap(file) {
+  return { code: readFileSync(file, "utf8"), map: readFileSync(`${file}.map`, "utf8") };
+}
