@@ -2,11 +2,10 @@
  * Connecting to a host and a port, or to a path. The result is a transport and a protocol, or a reader and a writer.
  */
 import { statSync } from "node:fs";
-import { Socket, type TcpNetConnectOpts } from "node:net";
-import { Duplex } from "node:stream";
+import type { Duplex } from "node:stream";
 import { copyContext } from "../contextvars/context.ts";
-import { ConnectionAbortedError, RuntimeError, ValueError } from "../errors.ts";
-import { className, repr } from "../repr.ts";
+import { ValueError } from "../errors.ts";
+import { repr } from "../repr.ts";
 import {
   addressOrOptions,
   checkBooleans,
@@ -16,7 +15,7 @@ import {
   checkSecondsFromZero,
   checkWholeNumber,
 } from "./arguments.ts";
-import { fromCallback, noop, quiet } from "./async-stacks.ts";
+import { noop, quiet } from "./async-stacks.ts";
 import { ReportedUnlessAwaited } from "./awaited.ts";
 import type { BaseProtocol } from "./protocols/protocols.ts";
 import { ON_BUN } from "./runtime.ts";
@@ -25,10 +24,11 @@ import { READER_OPTIONS, type ReaderOptions, readerWith } from "./streams/reader
 import { StreamReaderProtocol } from "./streams/stream-protocol.ts";
 import { StreamWriter } from "./streams/writer.ts";
 import { checkPath, type Family, lookUp, SocketAddress } from "./transports/addresses.ts";
-import { checkReadable, checkWritable, claim } from "./transports/claims.ts";
+import { adoptSocket, type ConnectedSocket, untilConnected } from "./transports/adopt.ts";
+import { claim } from "./transports/claims.ts";
 import { connectAny, interleaved } from "./transports/connect.ts";
-import { newSocket, SOCKET_OPTIONS, socketDescriptor } from "./transports/node-sockets.ts";
-import { eventError, toOSError } from "./transports/os-errors.ts";
+import { newSocket } from "./transports/node-sockets.ts";
+import { toOSError } from "./transports/os-errors.ts";
 import { checkedPort } from "./transports/services.ts";
 import { SocketTransport } from "./transports/socket-transport.ts";
 import {
@@ -40,10 +40,6 @@ import {
   tlsRequest,
 } from "./transports/tls.ts";
 import type { Transport } from "./transports/transport.ts";
-import { Wait } from "./waits.ts";
-
-/** A connected socket, any two-way stream, or a file descriptor of a connected socket. */
-export type ConnectedSocket = Socket | Duplex | { readonly fd: number };
 
 /** Options of every client connection. */
 export interface ConnectionOptions extends TlsOptions {
@@ -283,28 +279,17 @@ async function connectTcp(
     if ((host ?? port ?? undefined) !== undefined) {
       throw new ValueError("host/port and sock can not be specified at the same time");
     }
-    return await transportOver(protocolFactory, await adoptSocket(options.sock, caller), request, {
-      ...options,
-      what: () => `${caller} sock`,
-    });
+    return await overSock(caller, protocolFactory, options.sock, request, options);
   }
   if ((host ?? undefined) === undefined || (port ?? undefined) === undefined) {
     throw new ValueError("host and port was not specified and no sock specified");
   }
   if (typeof host !== "string") {
-    throw new TypeError(`${caller} needs a host name, got ${repr(host)}`);
+    throw new TypeError(`${caller}: host must be a string, got ${repr(host)}`);
   }
-  if (options.proto !== undefined && options.proto !== 0 && options.proto !== 6) {
-    throw new ValueError(`${caller}: proto must be 0 or 6, which is TCP, got ${repr(options.proto)}`);
-  }
-  checkBooleans(options, ["allErrors"]);
-  checkSecondsFromZero("happyEyeballsDelay", options.happyEyeballsDelay);
+  checkTcpOptions(caller, options);
   const { family = 0, flags = 0, happyEyeballsDelay: delay = null, localAddr } = options;
   const { interleave = delay === null ? 0 : 1 } = options;
-  checkWholeNumber("interleave", interleave);
-  if (localAddr !== undefined && !(Array.isArray(localAddr) && localAddr.length === 2)) {
-    throw new TypeError(`localAddr must be [host, port], got ${repr(localAddr)}`);
-  }
   const portNumber = checkedPort(caller, port);
   const what = (): string => `${caller} ${new SocketAddress(host, portNumber)}`;
   const found = await lookUp(host, family, flags, what);
@@ -318,6 +303,19 @@ async function connectTcp(
     what,
   });
   return await transportOver(protocolFactory, socket, request, { ...options, host, what });
+}
+
+function checkTcpOptions(caller: string, options: CreateConnectionOptions): void {
+  const { proto = 0, interleave = 0, localAddr } = options;
+  if (proto !== 0 && proto !== 6) {
+    throw new ValueError(`${caller}: proto must be 0 or 6, which is TCP, got ${repr(proto)}`);
+  }
+  checkBooleans(options, ["allErrors"]);
+  checkSecondsFromZero("happyEyeballsDelay", options.happyEyeballsDelay);
+  checkWholeNumber("interleave", interleave);
+  if (localAddr !== undefined && !(Array.isArray(localAddr) && localAddr.length === 2)) {
+    throw new TypeError(`localAddr must be [host, port], got ${repr(localAddr)}`);
+  }
 }
 
 async function connectUnix(
@@ -336,16 +334,13 @@ async function connectUnix(
     if ((path ?? undefined) !== undefined) {
       throw new ValueError("path and sock can not be specified at the same time");
     }
-    return await transportOver(protocolFactory, await adoptSocket(options.sock, caller), request, {
-      ...options,
-      what: () => `${caller} sock`,
-    });
+    return await overSock(caller, protocolFactory, options.sock, request, options);
   }
   if ((path ?? undefined) === undefined) {
     throw new ValueError("no path and sock were specified");
   }
   if (typeof path !== "string") {
-    throw new TypeError(`a path is needed, got ${repr(path)}`);
+    throw new TypeError(`${caller}: path must be a string, got ${repr(path)}`);
   }
   checkPath(path);
   const socket = newSocket();
@@ -367,6 +362,17 @@ function pathError(path: string, message: string): unknown {
   } catch (error) {
     return toOSError(error, message);
   }
+}
+
+async function overSock(
+  caller: string,
+  protocolFactory: () => BaseProtocol,
+  sock: ConnectedSocket,
+  request: TlsRequest | undefined,
+  options: ConnectionOptions,
+): Promise<SocketTransport> {
+  const socket = await adoptSocket(sock, caller);
+  return await transportOver(protocolFactory, socket, request, { ...options, what: () => `${caller} sock` });
 }
 
 interface Connected {
@@ -407,54 +413,4 @@ function makeProtocolOrDestroy(stream: Duplex, makeProtocol: () => BaseProtocol)
     stream.destroy();
     throw error;
   }
-}
-
-/** Returns a socket that other code created, once it is connected. */
-async function adoptSocket(sock: ConnectedSocket, caller: string): Promise<Duplex> {
-  if (sock instanceof Duplex) {
-    const socket = sock as Duplex & Partial<Socket>;
-    if (socket.destroyed) {
-      throw new ValueError(`sock is closed already: ${className(socket)}`);
-    }
-    checkReadable("sock", socket);
-    checkWritable("sock", socket);
-    if (!claim(socket)) {
-      throw new RuntimeError(`sock is used by another connection already: ${className(socket)}`);
-    }
-    if (socket.connecting === true) {
-      await untilConnected(socket, () => `${caller} sock`);
-    }
-    while (socket.writableCorked > 0) {
-      socket.uncork();
-    }
-    socket.setNoDelay?.(true);
-    return socket;
-  }
-  return socketOf(socketDescriptor(sock));
-}
-
-function socketOf(fd: number): Socket {
-  try {
-    const socket = new Socket({ ...SOCKET_OPTIONS, fd });
-    // Bun needs the second call.
-    return ON_BUN ? socket.connect({ fd } as object as TcpNetConnectOpts) : socket;
-  } catch (cause) {
-    // A datagram socket, for example.
-    throw new ValueError(`A Stream Socket was expected, got ${repr({ fd })}`, { cause });
-  }
-}
-
-/** Waits until the socket is connected; a cancellation destroys it. */
-function untilConnected(socket: Duplex, what: () => string, message?: string): Promise<void> {
-  const wait = new Wait<void>(what, () => socket.destroy());
-  const onError = (error: Error): void => wait.reject(eventError(error, message));
-  socket.once("error", onError);
-  socket.once("close", () =>
-    wait.reject(fromCallback(new ConnectionAbortedError("the socket was closed before it was connected"))),
-  );
-  socket.once("connect", () => {
-    socket.off("error", onError);
-    wait.resolve();
-  });
-  return wait.begin();
 }

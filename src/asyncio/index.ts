@@ -71,7 +71,6 @@ export {
 } from "./combinators.ts";
 export {
   type AcceptedSocketOptions,
-  type ConnectedSocket,
   type ConnectionOptions,
   type CreateConnectionOptions,
   type OpenConnectionOptions,
@@ -129,6 +128,7 @@ export { TaskGroup } from "./taskgroups.ts";
 export { Task, type TaskOptions } from "./tasks.ts";
 export { Timeout, timeout, timeoutAt } from "./timeouts.ts";
 export { type AddressInfoOptions, SocketAddress } from "./transports/addresses.ts";
+export type { ConnectedSocket } from "./transports/adopt.ts";
 export { type ListeningSocket, ServerSocket } from "./transports/listen.ts";
 export type { ByteSink } from "./transports/sinks.ts";
 export type { ByteSource } from "./transports/sources.ts";

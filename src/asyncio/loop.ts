@@ -5,7 +5,6 @@ import { checkBooleans, checkFunction, checkOptions } from "./arguments.ts";
 import { quiet } from "./async-stacks.ts";
 import {
   type AcceptedSocketOptions,
-  type ConnectedSocket,
   type ConnectionOptions,
   type CreateConnectionOptions,
   connectAcceptedSocket,
@@ -28,6 +27,7 @@ import { addSignalHandler, removeSignalHandler } from "./signals.ts";
 import type { Task, TaskOptions } from "./tasks.ts";
 import { time } from "./timers.ts";
 import { type AddressInfoOptions, lookUp, lookUpName, SocketAddress } from "./transports/addresses.ts";
+import type { ConnectedSocket } from "./transports/adopt.ts";
 import { checkedPort } from "./transports/services.ts";
 import type { ByteSink } from "./transports/sinks.ts";
 import type { ByteSource } from "./transports/sources.ts";
@@ -376,7 +376,7 @@ async function addressesOf(
 ): Promise<SocketAddress[]> {
   checkOptions("getaddrinfo()", options, ["family", "flags"]);
   if (typeof host !== "string") {
-    throw new TypeError(`getaddrinfo() needs a host name, got ${repr(host)}`);
+    throw new TypeError(`getaddrinfo(): host must be a string, got ${repr(host)}`);
   }
   const number = checkedPort("getaddrinfo()", port ?? 0);
   const { family = 0, flags = 0 } = options;

@@ -56,11 +56,11 @@ export function relay(first: StreamPair, second: StreamPair): Promise<[firstToSe
 async function join(first: StreamPair, second: StreamPair): Promise<[number, number]> {
   const [reader1, writer1] = checkedPair("first", first);
   const [reader2, writer2] = checkedPair("second", second);
-  reader1._lock("relay()");
+  reader1._intake.lock("relay()");
   try {
-    reader2._lock("relay()");
+    reader2._intake.lock("relay()");
   } catch (error) {
-    reader1._unlock();
+    reader1._intake.unlock();
     throw error;
   }
   const close = (): void => {
@@ -90,16 +90,17 @@ async function join(first: StreamPair, second: StreamPair): Promise<[number, num
     for (const task of tasks) {
       task.cancel();
     }
-    reader1._unlock();
-    reader2._unlock();
+    reader1._intake.unlock();
+    reader2._intake.unlock();
     close();
   }
 }
 
 /** Sends everything from the reader to the writer, then an EOF; returns the number of bytes. */
 async function pump(reader: StreamReader, writer: StreamWriter): Promise<number> {
-  const passing = new Passing(writer, reader._hasReadTimeout);
-  while ((await reader._lockedTake(passing)) !== "ended") {
+  const { _intake: intake } = reader;
+  const passing = new Passing(writer, intake.hasTimeout);
+  while ((await intake.lockedRead(passing)) !== "ended") {
     if (writer.needsDrain) {
       await writer.drain();
     }

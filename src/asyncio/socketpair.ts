@@ -14,52 +14,66 @@ import { Wait } from "./waits.ts";
  * @throws {OSError} If the system cannot create the sockets.
  */
 export function socketpair(): Promise<[Socket, Socket]> {
-  const options = { ...SOCKET_OPTIONS, noDelay: true };
-  const server = createServer(options);
-  const accepted: Socket[] = [];
-  let near: Socket | null = null;
-  let stopped = false;
-  const stop = (): void => {
-    stopped = true;
-    server.close();
-    for (const socket of [near, ...accepted]) {
-      socket?.destroy();
-    }
+  return new Pairing().run();
+}
+
+const OPTIONS = { ...SOCKET_OPTIONS, noDelay: true };
+
+/** A server that accepts the connection of its own client. */
+class Pairing {
+  readonly #server = createServer(OPTIONS);
+  readonly #accepted: Socket[] = [];
+  #near: Socket | null = null;
+  #isStopped = false;
+  readonly #wait = new Wait<[Socket, Socket]>("socketpair()", () => this.#stop());
+  readonly #fail = (error: Error): void => {
+    this.#stop();
+    this.#wait.reject(eventError(error));
   };
-  const wait = new Wait<[Socket, Socket]>("socketpair()", stop);
-  const fail = (error: Error): void => {
-    stop();
-    wait.reject(eventError(error));
-  };
-  /** The runtimes report the two ends in different orders, and another program may have connected to the port. */
-  const match = (): void => {
-    const one = near;
-    const other = one?.connecting === false && accepted.find(({ remotePort }) => remotePort === one.localPort);
-    if (!one || !other) {
+
+  run(): Promise<[Socket, Socket]> {
+    this.#server.on("error", this.#fail);
+    this.#server.on("connection", (socket) => {
+      this.#accepted.push(socket);
+      this.#match();
+    });
+    this.#server.on("listening", () => this.#connect());
+    this.#server.listen({ host: "127.0.0.1", port: 0, backlog: 1 });
+    return this.#wait.begin();
+  }
+
+  #connect(): void {
+    if (this.#isStopped) {
+      // Closing a server that does not listen yet has no effect.
+      this.#server.close();
       return;
     }
-    server.close();
-    for (const stranger of accepted.filter((socket) => socket !== other)) {
+    const { port } = this.#server.address() as AddressInfo;
+    this.#near = connect({ ...OPTIONS, host: "127.0.0.1", port });
+    this.#near.on("error", this.#fail);
+    this.#near.on("connect", () => this.#match());
+  }
+
+  /** The runtimes report the two ends in different orders, and another program may have connected to the port. */
+  #match(): void {
+    const near = this.#near;
+    const far = near?.connecting === false && this.#accepted.find(({ remotePort }) => remotePort === near.localPort);
+    if (!near || !far) {
+      return;
+    }
+    this.#server.close();
+    for (const stranger of this.#accepted.filter((socket) => socket !== far)) {
       stranger.destroy();
     }
-    one.off("error", fail);
-    wait.resolve([one, other]);
-  };
-  server.on("error", fail);
-  server.on("connection", (socket) => {
-    accepted.push(socket);
-    match();
-  });
-  server.on("listening", () => {
-    if (stopped) {
-      // Closing a server that does not listen yet has no effect.
-      server.close();
-      return;
+    near.off("error", this.#fail);
+    this.#wait.resolve([near, far]);
+  }
+
+  #stop(): void {
+    this.#isStopped = true;
+    this.#server.close();
+    for (const socket of [this.#near, ...this.#accepted]) {
+      socket?.destroy();
     }
-    near = connect({ ...options, host: "127.0.0.1", port: (server.address() as AddressInfo).port });
-    near.on("error", fail);
-    near.on("connect", match);
-  });
-  server.listen({ host: "127.0.0.1", port: 0, backlog: 1 });
-  return wait.begin();
+  }
 }

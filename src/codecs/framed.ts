@@ -181,12 +181,12 @@ export class Framed<In, Out = In> implements AsyncIterable<In> {
 
   /** The next frame, `END` at EOF, or `null` if the frame has not arrived. */
   #take(): In | typeof END | null {
-    return this.#source()._tryRead<In | typeof END>(this.#taker);
+    return this.#source()._intake.tryTake<In | typeof END>(this.#taker);
   }
 
   async #waitForFrame(): Promise<In | typeof END> {
     for (;;) {
-      await this.#source()._read<true>(this.#arrival);
+      await this.#source()._intake.read<true>(this.#arrival);
       const frame = this.#take();
       if (frame !== null) {
         return frame;

@@ -10,7 +10,9 @@ import {
   ReportedUnlessAwaited,
 } from "../asyncio/seam.ts";
 import { ValueError } from "../contextvars/index.ts";
-import { type Check, type Ends, makeClogged, oneWayChecks, type StreamMaker, twoWayChecks } from "./stream-checks.ts";
+import { type Check, type Ends, makeClogged, type StreamMaker } from "./stream-checks.ts";
+import { closeChecks } from "./stream-close-checks.ts";
+import { readChecks } from "./stream-read-checks.ts";
 import { halfCloseChecks, waitChecks } from "./stream-wait-checks.ts";
 
 /** Options of {@linkcode checkStreams}. */
@@ -89,7 +91,7 @@ async function runChecks(maker: StreamMaker, options: CheckStreamsOptions): Prom
       ends.farWriter.transport.abort();
     }
   };
-  for (const check of [...oneWayChecks, ...twoWayChecks, ...(halfClose ? halfCloseChecks : [])]) {
+  for (const check of [...readChecks, ...closeChecks, ...(halfClose ? halfCloseChecks : [])]) {
     await run(check, maker, false);
     await run(check, maker, true);
   }

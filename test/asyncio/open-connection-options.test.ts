@@ -146,11 +146,14 @@ describe("openConnection() and what it refuses", () => {
 
   it("openConnection() is a TypeError for what is of the wrong sort, and names it", async () => {
     for (const [call, message] of [
-      [() => asyncio.openConnection(5 as unknown as string, 1), /needs a host name, got 5/],
+      [() => asyncio.openConnection(5 as unknown as string, 1), /openConnection\(\): host must be a string, got 5/],
       [() => asyncio.openConnection(HOST, {} as unknown as number), /needs a port number, got \{/],
       [() => asyncio.openConnection(HOST, 1, { ssl: 5 as never }), /ssl must be true, options of node:tls/],
       [() => asyncio.openConnection(HOST, 1, { local_addr: 1 } as never), /unexpected option 'local_addr'/],
-      [() => asyncio.openUnixConnection(5 as unknown as string), /a path is needed, got 5/],
+      [
+        () => asyncio.openUnixConnection(5 as unknown as string),
+        /openUnixConnection\(\): path must be a string, got 5/,
+      ],
       [() => asyncio.openUnixConnection("/none", { family: 4 } as never), /unexpected option 'family'/],
     ] as const) {
       const error = await outcomeOf(call());

@@ -76,7 +76,7 @@ describe("Addresses of TCP", () => {
       for (const started of starts) {
         const error = await outcomeOf(started);
         assert.ok(error instanceof TypeError, String(error));
-        assert.match(error.message, /needs a host name or an array of host names, got /);
+        assert.match(error.message, /: host must be a string or an array of strings, got /);
       }
     });
   }

@@ -193,7 +193,7 @@ export function sizeOf(reader: asyncio.StreamReader): number {
 
 /** What is left in the buffer. Takes it away, and whoever waits for it. */
 export function drained(reader: asyncio.StreamReader): string {
-  return (reader as unknown as { _takeAll(): Buffer })._takeAll().toString("latin1");
+  return (reader as unknown as { _intake: { takeAll(): Buffer } })._intake.takeAll().toString("latin1");
 }
 
 class KeyError extends Error {

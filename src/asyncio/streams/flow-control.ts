@@ -8,7 +8,7 @@ import { quietRejection } from "../async-stacks.ts";
 import { Protocol } from "../protocols/protocols.ts";
 import type { Transport } from "../transports/transport.ts";
 import { type Wait, WaitOn } from "../waits.ts";
-import { peerText, type ReadTransport } from "./intake.ts";
+import { peerText, type ReadTransport } from "./read-transport.ts";
 
 const done: Promise<void> = Promise.resolve();
 

@@ -18,29 +18,10 @@ import { fromCallback, quiet, quietRejection, thrownHere } from "../async-stacks
 import type { Separators } from "../bytes/separator.ts";
 import { queueMicrotask } from "../clock.ts";
 import { callLater } from "../events.ts";
-import { Wait } from "../waits.ts";
+import { ParkedRead, refusedName } from "./parked-read.ts";
 import { type Answer, EMPTY, NEWLINE, ReadBuffer, type Request, type Taker } from "./read-buffer.ts";
+import type { ReadTransport } from "./read-transport.ts";
 import type { StreamReader } from "./reader.ts";
-
-/**
- * The part of a transport that a reader needs.
- *
- * @inline
- */
-export interface ReadTransport {
-  pauseReading(): void;
-  resumeReading(): void;
-  getExtraInfo?(name: string): unknown;
-  /** Closes the connection, or cancels the source. */
-  close?(): void;
-  /** @internal Whether the bytes come from outside the process; assumed if it is not stated. */
-  readonly _isOutside?: boolean;
-}
-
-/** The peer's address, for messages; empty if there is none. */
-export function peerText(transport: Pick<ReadTransport, "getExtraInfo"> | null): string {
-  return String((transport?.getExtraInfo?.("peername") as string | null) ?? "");
-}
 
 /**
  * The protocol that feeds the reader but no longer keeps it alive. While a read waits, the protocol holds the reader
@@ -51,77 +32,11 @@ export interface ReaderHolder {
   _keepAlive(reader: StreamReader | null): void;
 }
 
-/** The names of the methods. */
-const methods: Readonly<Record<NamedRequest, string>> = {
-  some: "read",
-  all: "read",
-  exactly: "readexactly",
-  until: "readuntil",
-  line: "readline",
-  into: "readInto",
-  peek: "peek",
-};
-
-/** The names in the error for a read that may not wait: Python's `readline()` is a `readuntil()`. */
-const refusedAs: Readonly<Record<NamedRequest, string>> = { ...methods, line: methods.until };
-
-type NamedRequest = Exclude<Request, Taker>;
-
-function methodOf(request: Request, names: Readonly<Record<NamedRequest, string>>): string {
-  return typeof request === "string" ? names[request] : request.method;
-}
-
-/** A waiting read and its request. */
-class ParkedRead extends Wait<Answer> {
-  readonly #intake: Intake;
-  readonly request: Request;
-  readonly size: number;
-  readonly needles: Separators;
-  readonly target: Uint8Array;
-
-  constructor(
-    intake: Intake,
-    onCancel: () => void,
-    request: Request,
-    size: number,
-    needles: Separators,
-    target: Uint8Array,
-  ) {
-    super(methodOf(request, methods), onCancel);
-    this.#intake = intake;
-    this.request = request;
-    this.size = size;
-    this.needles = needles;
-    this.target = target;
-  }
-
-  override waitedFor(): string {
-    const { buffer, transport } = this.#intake;
-    const wanted = { until: buffer.limit, line: buffer.limit, exactly: this.size, into: this.size, peek: this.size };
-    const isBounded = typeof this.request === "string" && this.request in wanted;
-    const of = isBounded ? ` of ${wanted[this.request as keyof typeof wanted]}` : "";
-    const peer = peerText(transport);
-    const owner = typeof this.request === "string" ? "StreamReader." : this.request.owner;
-    return `<${owner}${methodOf(this.request, methods)}() ${buffer.length}${of} bytes${peer === "" ? "" : `, ${peer}`}>`;
-  }
-
-  /** The program itself feeds a reader without a transport. */
-  override isOutside(): boolean {
-    const { transport } = this.#intake;
-    return transport !== null && transport._isOutside !== false;
-  }
-
-  /** Whether this many bytes answer the request exactly. */
-  isAnsweredBy(size: number): boolean {
-    return (this.request === "some" && size <= this.size) || (this.request === "exactly" && size === this.size);
-  }
-}
-
 export class Intake {
   readonly buffer: ReadBuffer;
   transport: ReadTransport | null = null;
   /** The protocol, once it no longer holds the reader; see `StreamReaderProtocol`. */
-  holder: ReaderHolder | null = null;
+  #holder: ReaderHolder | null = null;
   readonly #reader: StreamReader;
   /** Set by `setException()`, and thrown by every read, whatever is in the buffer. */
   exception: unknown = null;
@@ -150,6 +65,12 @@ export class Intake {
 
   get isPaused(): boolean {
     return this.#paused;
+  }
+
+  /** From now on, the holder keeps the reader alive only while a read waits. */
+  releaseTo(holder: ReaderHolder): void {
+    this.#holder = holder;
+    holder._keepAlive(this.#parked === null ? null : this.#reader);
   }
 
   /** Limits how long a read may wait, in seconds. */
@@ -301,12 +222,12 @@ export class Intake {
       return quietRejection(error);
     }
     if (this.#parked !== null) {
-      return quietRejection(busy(`${methodOf(request, refusedAs)}()`));
+      return quietRejection(busy(`${refusedName(request)}()`));
     }
     // A read that waits while the transport is paused would wait forever.
     this.#resume();
     this.#parked = new ParkedRead(this, this.#onCancel, request, size, needles, target);
-    this.holder?._keepAlive(this.#reader);
+    this.#holder?._keepAlive(this.#reader);
     const answer = this.#parked.begin() as Promise<A>;
     return this.#timeout === undefined ? answer : this.#limited(answer, this.#timeout);
   }
@@ -411,7 +332,7 @@ export class Intake {
   #unpark(): ParkedRead | null {
     const parked = this.#parked;
     this.#parked = null;
-    this.holder?._keepAlive(null);
+    this.#holder?._keepAlive(null);
     return parked;
   }
 

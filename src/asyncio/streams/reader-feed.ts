@@ -20,7 +20,7 @@ export class ReaderFeed extends Protocol {
   }
 
   override dataReceived(data: Buffer): void {
-    this.#reader._feedData(data);
+    this.#reader._intake.feedNow(data);
   }
 
   override eofReceived(): void {
@@ -31,7 +31,7 @@ export class ReaderFeed extends Protocol {
     if (exception === null) {
       this.#reader.feedEof();
     } else {
-      this.#reader._connectionLost(exception);
+      this.#reader._intake.lose(exception);
     }
   }
 }

@@ -14,6 +14,6 @@ export const READER_OPTIONS: readonly string[] = ["limit", "readTimeout"];
 /** @throws {ValueError} If an option is out of range. */
 export function readerWith({ limit, readTimeout }: ReaderOptions): StreamReader {
   const reader = new StreamReader({ limit });
-  reader._setReadTimeout(readTimeout);
+  reader._intake.setTimeout(readTimeout);
   return reader;
 }

@@ -11,9 +11,10 @@ import { checkOptions } from "../arguments.ts";
 import { quiet, quietRejection } from "../async-stacks.ts";
 import { ReadPipeTransport } from "../transports/pipes.ts";
 import type { ByteSource } from "../transports/sources.ts";
-import { Intake, type ReaderHolder, type ReadTransport } from "./intake.ts";
+import { Intake } from "./intake.ts";
 import { checkedLimit, checkReadInto, checkSize, type Separator, toSeparators } from "./read-arguments.ts";
-import { NEWLINE, type Taker } from "./read-buffer.ts";
+import { NEWLINE } from "./read-buffer.ts";
+import type { ReadTransport } from "./read-transport.ts";
 import { ReaderFeed } from "./reader-feed.ts";
 import { readableStreamOf } from "./web-streams.ts";
 
@@ -427,68 +428,9 @@ export class StreamReader implements AsyncIterable<Buffer> {
     return this.toString();
   }
 
-  /** @internal From now on, `holder` keeps the reader alive only while a read waits. */
-  _releaseTo(holder: ReaderHolder): void {
-    this.#intake.holder = holder;
-    holder._keepAlive(this.#intake.isWaiting ? this : null);
-  }
-
-  /** @internal How long a read may wait, in seconds. */
-  _setReadTimeout(seconds: number | undefined): void {
-    this.#intake.setTimeout(seconds);
-  }
-
-  /** @internal Refuses all other reads until `_unlock()`. */
-  _lock(caller: string): void {
-    this.#intake.lock(caller);
-  }
-
-  /** @internal */
-  _unlock(): void {
-    this.#intake.unlock();
-  }
-
-  /** @internal */
-  get _isLocked(): boolean {
-    return this.#intake.isLocked;
-  }
-
-  /** @internal A read by the code that locked the reader. */
-  _lockedTake<A>(taker: Taker): Promise<A> {
-    return this.#intake.lockedRead(taker);
-  }
-
-  /** @internal */
-  get _hasReadTimeout(): boolean {
-    return this.#intake.hasTimeout;
-  }
-
-  /** @internal Takes everything that is buffered; the buffer is empty afterwards. */
-  _takeAll(): Buffer {
-    return this.#intake.takeAll();
-  }
-
-  /** @internal Like `feedData()`, but resolves the parked read immediately, for callers that do nothing afterwards. */
-  _feedData(data: Buffer): void {
-    this.#intake.feedNow(data);
-  }
-
-  /** @internal Reads with a Taker; used by `contextvars/codecs`. */
-  _read<A>(taker: Taker): Promise<A> {
-    return this.#intake.read<A>(taker);
-  }
-
-  /** @internal Like `_read()`, but without a promise; `null` if `_read()` would wait. */
-  _tryRead<A>(taker: Taker): A | null {
-    return this.#intake.tryTake<A>(taker);
-  }
-
-  /**
-   * @internal Records that the connection is lost: reads return the buffered bytes, and a read that needs more throws
-   * the error.
-   */
-  _connectionLost(exception: unknown): void {
-    this.#intake.lose(exception);
+  /** @internal How the library's other files feed, read and lock the reader. */
+  get _intake(): Intake {
+    return this.#intake;
   }
 
   /** The next step of an iteration; creates no second promise if the line has arrived. */

@@ -18,7 +18,7 @@ import { failureOf } from "../futures.ts";
 import { Task } from "../tasks.ts";
 import type { Transport } from "../transports/transport.ts";
 import { FlowControl } from "./flow-control.ts";
-import { peerText } from "./intake.ts";
+import { peerText } from "./read-transport.ts";
 import { StreamReader } from "./reader.ts";
 import { StreamWriter } from "./writer.ts";
 
@@ -118,7 +118,7 @@ export class StreamReaderProtocol extends FlowControl {
   }
 
   override dataReceived(data: Buffer): void {
-    this.#findReader()?._feedData(data);
+    this.#findReader()?._intake.feedNow(data);
   }
 
   override eofReceived(): boolean {
@@ -130,7 +130,7 @@ export class StreamReaderProtocol extends FlowControl {
     if (exception === null) {
       this.#findReader()?.feedEof();
     } else {
-      this.#findReader()?._connectionLost(exception);
+      this.#findReader()?._intake.lose(exception);
     }
     super.connectionLost(exception);
   }
@@ -191,7 +191,7 @@ export class StreamReaderProtocol extends FlowControl {
    */
   _releaseReader(reader: StreamReader, transport: Transport): void {
     this.#released = new WeakRef(reader);
-    reader._releaseTo(this);
+    reader._intake.releaseTo(this);
     abandoned.register(reader, transport);
   }
 

@@ -309,7 +309,7 @@ export class StreamWriter {
     if (transport._startTls === undefined) {
       throw new NotImplementedError(`${repr(transport)} cannot put TLS on its connection`);
     }
-    if (this.#reader?._isLocked === true) {
+    if (this.#reader?._intake.isLocked === true) {
       throw new RuntimeError("startTls() is refused while a web stream or relay() has the reader", {
         code: "ERR_READER_LOCKED",
       });
@@ -319,7 +319,7 @@ export class StreamWriter {
       ssl,
       this.#protocol.serverSide,
       options,
-      () => this.#reader?._takeAll() ?? Buffer.alloc(0),
+      () => this.#reader?._intake.takeAll() ?? Buffer.alloc(0),
     );
   }
 

@@ -196,7 +196,7 @@ async function addressesOf(
 ): Promise<string[]> {
   const hosts = typeof host === "string" ? [host] : host;
   if (!Array.isArray(hosts) || !hosts.every((each) => typeof each === "string")) {
-    throw new TypeError(`${caller} needs a host name or an array of host names, got ${repr(host)}`);
+    throw new TypeError(`${caller}: host must be a string or an array of strings, got ${repr(host)}`);
   }
   const found: string[] = [];
   for (const each of hosts) {

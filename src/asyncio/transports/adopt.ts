@@ -1,0 +1,64 @@
+/** Taking over a socket, a stream or a file descriptor that other code created, for the option `sock`. */
+import { Socket, type TcpNetConnectOpts } from "node:net";
+import { Duplex } from "node:stream";
+import { ConnectionAbortedError, RuntimeError, ValueError } from "../../errors.ts";
+import { className, repr } from "../../repr.ts";
+import { fromCallback } from "../async-stacks.ts";
+import { ON_BUN } from "../runtime.ts";
+import { Wait } from "../waits.ts";
+import { checkReadable, checkWritable, claim } from "./claims.ts";
+import { SOCKET_OPTIONS, socketDescriptor } from "./node-sockets.ts";
+import { eventError } from "./os-errors.ts";
+
+/** A connected socket, any two-way stream, or a file descriptor of a connected socket. */
+export type ConnectedSocket = Socket | Duplex | { readonly fd: number };
+
+/** Returns a socket that other code created, once it is connected. */
+export async function adoptSocket(sock: ConnectedSocket, caller: string): Promise<Duplex> {
+  if (sock instanceof Duplex) {
+    const socket = sock as Duplex & Partial<Socket>;
+    if (socket.destroyed) {
+      throw new ValueError(`sock is closed already: ${className(socket)}`);
+    }
+    checkReadable("sock", socket);
+    checkWritable("sock", socket);
+    if (!claim(socket)) {
+      throw new RuntimeError(`sock is used by another connection already: ${className(socket)}`);
+    }
+    if (socket.connecting === true) {
+      await untilConnected(socket, () => `${caller} sock`);
+    }
+    while (socket.writableCorked > 0) {
+      socket.uncork();
+    }
+    socket.setNoDelay?.(true);
+    return socket;
+  }
+  return socketOf(socketDescriptor(sock));
+}
+
+function socketOf(fd: number): Socket {
+  try {
+    const socket = new Socket({ ...SOCKET_OPTIONS, fd });
+    // Bun needs the second call.
+    return ON_BUN ? socket.connect({ fd } as object as TcpNetConnectOpts) : socket;
+  } catch (cause) {
+    // A datagram socket, for example.
+    throw new ValueError(`A Stream Socket was expected, got ${repr({ fd })}`, { cause });
+  }
+}
+
+/** Waits until the socket is connected; a cancellation destroys it. */
+export function untilConnected(socket: Duplex, what: () => string, message?: string): Promise<void> {
+  const wait = new Wait<void>(what, () => socket.destroy());
+  const onError = (error: Error): void => wait.reject(eventError(error, message));
+  socket.once("error", onError);
+  socket.once("close", () =>
+    wait.reject(fromCallback(new ConnectionAbortedError("the socket was closed before it was connected"))),
+  );
+  socket.once("connect", () => {
+    socket.off("error", onError);
+    wait.resolve();
+  });
+  return wait.begin();
+}
