@@ -41,10 +41,9 @@ function isError(value: unknown): value is ErrorTold {
   return typeof value === "object" && value !== null && "error" in value;
 }
 
-/** Messages begin with CPython's, and go on with what to do next. Where that has none, any will do. */
-/** Whether an outcome here is that of CPython, or what a case wants to see. */
-export function isSameMessage(here: string, there: string): boolean {
-  return there === "" || here.startsWith(spelled(there)) || (otherwise[there] ?? there) === here;
+/** Whether the message begins with CPython's: it may go on with what to do next. Where CPython has none, any will do. */
+function isSameMessage(here: string, there: string): boolean {
+  return here === there || here.startsWith(spelled(there));
 }
 
 /** Names in this package's spelling. */
@@ -53,6 +52,3 @@ function spelled(text: string): string {
     name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase()),
   );
 }
-
-/** What is said in other words here. */
-const otherwise: Readonly<Record<string, string>> = {};

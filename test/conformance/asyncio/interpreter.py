@@ -278,22 +278,23 @@ class Script:
     def unknown(self, name, args):
         return name in NEEDS_NAME and args[0] not in self.named
 
-    async def guarded(self, who, body, handler, final):
+    async def guarded(self, who, body, guard):
         try:
             try:
                 return await self.block(who, body)
             except (Exception, CancelledError) as error:
-                if handler is None or handler["on"] == ("error" if isinstance(error, CancelledError) else "cancel"):
+                kind = "cancel" if isinstance(error, CancelledError) else "error"
+                if guard.get("on") not in ("all", kind):
                     raise
                 self.log(who, "caught", error_told(error))
-                returned = await self.block(who, handler["do"])
-                if handler.get("rethrow"):
+                returned = await self.block(who, guard.get("do", []))
+                if guard.get("rethrow"):
                     raise
                 return returned
         finally:
-            if final is not None and not self.over:
+            if "finally" in guard and not self.over:
                 self.log(who, "finally", None)
-                await self.block(who, final)
+                await self.block(who, guard["finally"])
 
     async def structure(self, who, name, *args):
         match name:

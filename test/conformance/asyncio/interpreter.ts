@@ -2,7 +2,7 @@
 import { Context, ContextVar } from "contextvars";
 import * as asyncio from "contextvars/asyncio";
 import type { Json } from "../../support/cpython.ts";
-import type { Block, Entry, Expression, Handler, Script, SpawnOptions, Spec, Statement, Step } from "./language.ts";
+import type { Block, Entry, Expression, Guard, Script, SpawnOptions, Spec, Statement, Step } from "./language.ts";
 import { inVirtualTime } from "./virtual-time.ts";
 
 /** What a script raises itself. */
@@ -264,7 +264,7 @@ class Run {
       case "raiseCancelled":
         throw new asyncio.CancelledError(op[1] ?? undefined);
       case "try":
-        return await this.#guarded(who, op[1], op[2], op[3]);
+        return await this.#guarded(who, op[1], op[2]);
       default:
     }
     const isStructure = structures.has(op[0]);
@@ -287,23 +287,23 @@ class Run {
     }
   }
 
-  async #guarded(who: string, body: Block, handler: Handler | null, final: Block | null): Promise<Returned> {
+  async #guarded(who: string, body: Block, guard: Guard): Promise<Returned> {
     try {
       return await this.#block(who, body);
     } catch (error) {
-      if (handler === null || handler.on === (asyncio.isCancelled(error) ? "error" : "cancel")) {
+      if (guard.on !== "all" && guard.on !== (asyncio.isCancelled(error) ? "cancel" : "error")) {
         throw error;
       }
       this.#log(who, "caught", errorTold(error));
-      const returned = await this.#block(who, handler.do);
-      if (handler.rethrow === true) {
+      const returned = await this.#block(who, guard.do ?? []);
+      if (guard.rethrow === true) {
         throw error;
       }
       return returned;
     } finally {
-      if (final !== null) {
+      if (guard.finally !== undefined) {
         this.#log(who, "finally", null);
-        await this.#block(who, final);
+        await this.#block(who, guard.finally);
       }
     }
   }

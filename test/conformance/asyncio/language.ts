@@ -33,10 +33,10 @@ const cancelled = { error: "CancelledError", message: "" };
 export const workedExample: { readonly script: Script; readonly trace: readonly Entry[] } = {
   script: {
     main: [
-      ["spawn", "inner", [["try", [["delay", 9]], null, [["log", "cleaned up"]]]]],
+      ["spawn", "inner", [["try", [["delay", 9]], { finally: [["log", "cleaned up"]] }]]],
       ["turns", 1],
       ["cancel", "inner"],
-      ["try", [["await", ["ref", "inner"]]], { on: "cancel", do: [["time"]] }, null],
+      ["try", [["await", ["ref", "inner"]]], { on: "cancel", do: [["time"]] }],
     ],
   },
   trace: [
@@ -78,13 +78,16 @@ export type Expression =
   | readonly ["acquire" | "wait" | "get" | "join", string]
   | readonly ["put", queue: string, Json];
 
-/** What is caught. */
-export interface Handler {
-  /** A CancelledError, any other error, or both. */
-  readonly on: "cancel" | "error" | "all";
-  readonly do: Block;
-  /** Whether the error is thrown again after `do`. */
+/** The handler and the cleanup of a "try". */
+export interface Guard {
+  /** The errors that the handler catches: a CancelledError, any other error, or both. @default none */
+  readonly on?: "cancel" | "error" | "all";
+  /** The handler. @default does nothing */
+  readonly do?: Block;
+  /** Whether the handler throws the error again at its end. @default false */
   readonly rethrow?: boolean;
+  /** The cleanup, which runs in any case. @default none */
+  readonly finally?: Block;
 }
 
 export interface SpawnOptions {
@@ -147,8 +150,8 @@ export type Statement =
   | readonly ["return", Json]
   /** Throws a `CancelledError` that nobody asked for. */
   | readonly ["raiseCancelled", message?: string | null]
-  /** Runs the block, the handler if it catches what the block throws, and the cleanup in any case. */
-  | readonly ["try", Block, Handler | null, cleanup: Block | null]
+  /** Runs the block, the handler if it catches the block's error, and the cleanup. */
+  | readonly ["try", Block, Guard]
   /** Runs the block within a timeout. "timeoutAt" adds the time of the loop to the seconds. */
   | readonly ["timeout" | "timeoutAt", timeout: string, seconds: number | null, Block]
   /**

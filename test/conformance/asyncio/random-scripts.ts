@@ -1,6 +1,6 @@
 /** Random scripts of tasks, the same for the same seed. */
 import { randomFrom } from "../../support/random.ts";
-import type { Block, Expression, Handler, Script, Statement, Step } from "./language.ts";
+import type { Block, Expression, Guard, Script, Statement, Step } from "./language.ts";
 
 const mostTasks = 16;
 const futures = ["f0", "f1", "f2"];
@@ -146,7 +146,7 @@ class Maker {
       this.#statementsLeft -= 1;
       const statement = this.#statement(place);
       // Most errors end there, so that the script goes on.
-      statements.push(this.#below(3) > 0 ? ["try", [statement], { on: "error", do: [] }, null] : statement);
+      statements.push(this.#below(3) > 0 ? ["try", [statement], { on: "error" }] : statement);
     }
     return statements;
   }
@@ -206,7 +206,7 @@ class Maker {
       [4, () => ["delay", this.#delay(), this.#below(9)]],
       [cancels, () => ["cancelMe", this.#message()]],
       [2, () => [this.#one(["uncancelMe", "cancellingMe", "cancellingMe", "current", "time"])] as Statement],
-      [9, () => ["try", this.#inner(place), this.#handler(place), this.#final(place)]],
+      [9, () => ["try", this.#inner(place), { ...this.#handler(place), ...this.#cleanup(place) }]],
       [4, () => this.#timeout(place)],
       [4, () => this.#group(place)],
       [5, () => this.#with(place)],
@@ -235,9 +235,9 @@ class Maker {
     return this.#below(3) === 0 ? this.#one(["m", "n"]) : null;
   }
 
-  #handler(place: Place): Handler | null {
+  #handler(place: Place): Guard {
     if (this.#below(4) === 0) {
-      return null;
+      return {};
     }
     return {
       on: this.#one(["cancel", "cancel", "error", "all"]),
@@ -246,10 +246,10 @@ class Maker {
     };
   }
 
-  #final(place: Place): Block | null {
+  #cleanup(place: Place): Guard {
     // A `return` in there would be an error of Python's compiler from 3.14 on.
     const isReturn = (statement: Statement): boolean => statement[0] === "return";
-    return this.#below(3) > 0 ? null : this.#inner(place).filter((statement) => !isReturn(statement));
+    return this.#below(3) > 0 ? {} : { finally: this.#inner(place).filter((statement) => !isReturn(statement)) };
   }
 
   #timeout(place: Place): Statement {

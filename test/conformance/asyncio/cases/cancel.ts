@@ -1,5 +1,5 @@
 /** Task.cancel(): the semantics that CPython's test_tasks holds. */
-import { block, cancelled, LONG, raised, type TaskCase, untilCancelled } from "./case.ts";
+import { attempt, block, cancelled, LONG, raised, type TaskCase, untilCancelled } from "./case.ts";
 
 export const cancelCases: readonly TaskCase[] = [
   {
@@ -10,7 +10,7 @@ export const cancelCases: readonly TaskCase[] = [
         ["spawn", "task", [["delay", LONG]]],
         ["turns", 1],
         ["cancel", "task"],
-        ["try", [["await", ["ref", "task"]]], { on: "all", do: [] }, null],
+        attempt(["await", ["ref", "task"]]),
         ["cancel", "task"],
         ["state", "task"],
       ],
@@ -31,7 +31,7 @@ export const cancelCases: readonly TaskCase[] = [
         ["spawn", "task", block(["turns", 2], ["log", "never"])],
         ["turns", 1],
         ["cancel", "task"],
-        ["try", [["await", ["ref", "task"]]], { on: "all", do: [] }, null],
+        attempt(["await", ["ref", "task"]]),
       ],
     },
     seesInOrder: [
@@ -47,7 +47,7 @@ export const cancelCases: readonly TaskCase[] = [
         ["spawn", "task", [["delay", LONG]]],
         ["turns", 1],
         ["cancel", "task", "my message"],
-        ["try", [["await", ["ref", "task"]]], { on: "all", do: [] }, null],
+        attempt(["await", ["ref", "task"]]),
       ],
     },
     seesInOrder: [
@@ -65,7 +65,7 @@ export const cancelCases: readonly TaskCase[] = [
         ["turns", 1],
         ["setResult", "f", 1],
         ["cancel", "task", "too late for it"],
-        ["try", [["await", ["ref", "task"]]], { on: "all", do: [["state", "f"]] }, null],
+        ["try", [["await", ["ref", "task"]]], { on: "all", do: [["state", "f"]] }],
       ],
     },
     seesInOrder: [
@@ -84,7 +84,7 @@ export const cancelCases: readonly TaskCase[] = [
         ["turns", 1],
         ["setException", "f", "lost"],
         ["cancel", "task", "m"],
-        ["try", [["await", ["ref", "task"]]], { on: "all", do: [] }, null],
+        attempt(["await", ["ref", "task"]]),
       ],
     },
     seesInOrder: [["task", "await", raised("CancelledError", "m")]],
@@ -98,7 +98,7 @@ export const cancelCases: readonly TaskCase[] = [
         ["spawn", "task", [["await", ["ref", "f"]]]],
         ["turns", 1],
         ["cancel", "task"],
-        ["try", [["setResult", "f", 1]], { on: "error", do: [] }, null],
+        ["try", [["setResult", "f", 1]], { on: "error" }],
         ["state", "f"],
       ],
     },
@@ -114,7 +114,7 @@ export const cancelCases: readonly TaskCase[] = [
       main: [
         ["spawn", "task", [["log", "never"]]],
         ["cancel", "task", "early"],
-        ["try", [["await", ["ref", "task"]]], { on: "all", do: [] }, null],
+        attempt(["await", ["ref", "task"]]),
         ["state", "task"],
       ],
     },
@@ -134,7 +134,7 @@ export const cancelCases: readonly TaskCase[] = [
           "spawn",
           "task",
           [
-            ["try", [["await", ["ref", "f"]]], { on: "cancel", do: [["cancellingMe"]] }, null],
+            ["try", [["await", ["ref", "f"]]], { on: "cancel", do: [["cancellingMe"]] }],
             ["turns", 1],
             ["return", "went on"],
           ],
@@ -160,7 +160,7 @@ export const cancelCases: readonly TaskCase[] = [
           "spawn",
           "task",
           [
-            ["try", [["await", ["ref", "f"]]], { on: "cancel", do: [] }, null],
+            ["try", [["await", ["ref", "f"]]], { on: "cancel" }],
             ["turns", 1],
             ["return", "went on"],
           ],
@@ -191,7 +191,7 @@ export const cancelCases: readonly TaskCase[] = [
           "task",
           [
             ["await", ["ref", "f"]],
-            ["try", [["await", ["ref", "g"]]], { on: "cancel", do: [["return", 42]] }, null],
+            ["try", [["await", ["ref", "g"]]], { on: "cancel", do: [["return", 42]] }],
           ],
         ],
         ["turns", 1],
@@ -221,7 +221,7 @@ export const cancelCases: readonly TaskCase[] = [
           "spawn",
           "task",
           [
-            ["try", [["await", ["ref", "f"]]], { on: "cancel", do: [] }, null],
+            ["try", [["await", ["ref", "f"]]], { on: "cancel" }],
             ["await", ["ref", "g"]],
             ["return", "done"],
           ],
@@ -263,7 +263,7 @@ export const cancelCases: readonly TaskCase[] = [
     script: {
       main: [
         ["spawn", "task", block(["cancelMe", "at the end"], ["return", "lost"])],
-        ["try", [["await", ["ref", "task"]]], { on: "all", do: [] }, null],
+        attempt(["await", ["ref", "task"]]),
         ["state", "task"],
       ],
     },
@@ -277,10 +277,7 @@ export const cancelCases: readonly TaskCase[] = [
     id: "an error after the cancellation",
     about: "Task.cancel() of a task that throws without a wait: the error counts",
     script: {
-      main: [
-        ["spawn", "task", [["cancelMe"], ["raise", "counts"]]],
-        ["try", [["await", ["ref", "task"]]], { on: "all", do: [] }, null],
-      ],
+      main: [["spawn", "task", [["cancelMe"], ["raise", "counts"]]], attempt(["await", ["ref", "task"]])],
     },
     seesInOrder: [["main", "await", raised("Boom", "counts")]],
   },
@@ -312,7 +309,7 @@ export const cancelCases: readonly TaskCase[] = [
         ["spawn", "outer", [["await", ["ref", "inner"]]]],
         ["turns", 2],
         ["cancel", "outer", "m"],
-        ["try", [["await", ["ref", "outer"]]], { on: "all", do: [["state", "inner"]] }, null],
+        ["try", [["await", ["ref", "outer"]]], { on: "all", do: [["state", "inner"]] }],
       ],
     },
     seesInOrder: [
@@ -332,7 +329,7 @@ export const cancelCases: readonly TaskCase[] = [
         ["spawn", "a", [["await", ["ref", "b"]]]],
         ["turns", 2],
         ["cancel", "a"],
-        ["try", [["await", ["ref", "a"]]], { on: "all", do: [] }, null],
+        attempt(["await", ["ref", "a"]]),
       ],
     },
     seesInOrder: [
@@ -368,7 +365,7 @@ export const cancelCases: readonly TaskCase[] = [
     about: "Task.cancelling() counts the requests",
     script: {
       main: [
-        ["spawn", "task", [["try", [["turns", 5]], { on: "cancel", do: [["cancellingMe"]] }, null]]],
+        ["spawn", "task", [["try", [["turns", 5]], { on: "cancel", do: [["cancellingMe"]] }]]],
         ["turns", 1],
         ["state", "task"],
         ["cancel", "task"],
@@ -400,7 +397,7 @@ export const cancelCases: readonly TaskCase[] = [
         ["uncancel", "task"],
         ["uncancel", "task"],
         ["uncancel", "task"],
-        ["try", [["await", ["ref", "task"]]], { on: "all", do: [] }, null],
+        attempt(["await", ["ref", "task"]]),
         ["state", "task"],
       ],
     },
@@ -421,7 +418,7 @@ export const cancelCases: readonly TaskCase[] = [
           "spawn",
           "task",
           [
-            ["try", [["delay", LONG]], { on: "cancel", do: [["uncancelMe"]] }, null],
+            ["try", [["delay", LONG]], { on: "cancel", do: [["uncancelMe"]] }],
             ["timeout", "t", 4, [["delay", 2]]],
             ["cancellingMe"],
             ["return", "fine"],
@@ -480,7 +477,7 @@ export const cancelCases: readonly TaskCase[] = [
     script: {
       main: [
         ["spawn", "task", [["cancelMe"], ["cancelMe"], ["uncancelMe"], ["turns", 1], ["log", "never"]]],
-        ["try", [["await", ["ref", "task"]]], { on: "all", do: [] }, null],
+        attempt(["await", ["ref", "task"]]),
       ],
     },
     seesInOrder: [
@@ -542,7 +539,7 @@ export const cancelCases: readonly TaskCase[] = [
         ["spawn", "outer", [["await", ["gather", [["ref", "inner"]], false]]]],
         ["turns", 2],
         ["cancel", "outer"],
-        ["try", [["await", ["ref", "outer"]]], { on: "all", do: [] }, null],
+        attempt(["await", ["ref", "outer"]]),
       ],
     },
     seesInOrder: [
@@ -595,12 +592,16 @@ export const cancelCases: readonly TaskCase[] = [
     about: "Task.cancel() of a task that cleans up interrupts that, too",
     script: {
       main: [
-        ["spawn", "task", [["try", [["delay", LONG]], null, [["try", [["delay", LONG]], null, [["turns", 1]]]]]]],
+        [
+          "spawn",
+          "task",
+          [["try", [["delay", LONG]], { finally: [["try", [["delay", LONG]], { finally: [["turns", 1]] }]] }]],
+        ],
         ["turns", 1],
         ["cancel", "task", "first"],
         ["turns", 2],
         ["cancel", "task", "second"],
-        ["try", [["await", ["ref", "task"]]], { on: "all", do: [] }, null],
+        attempt(["await", ["ref", "task"]]),
       ],
     },
     seesInOrder: [
@@ -620,7 +621,7 @@ export const cancelCases: readonly TaskCase[] = [
           "spawn",
           "task",
           [
-            ["try", [["delay", LONG]], { on: "cancel", do: [] }, null],
+            ["try", [["delay", LONG]], { on: "cancel" }],
             ["delay", 3],
             ["return", "went on"],
           ],
@@ -640,11 +641,7 @@ export const cancelCases: readonly TaskCase[] = [
     id: "a CancelledError of the body's own",
     about: "Task that throws a CancelledError by itself is cancelled, without a request",
     script: {
-      main: [
-        ["spawn", "task", [["raiseCancelled", "own"]]],
-        ["try", [["await", ["ref", "task"]]], { on: "all", do: [] }, null],
-        ["state", "task"],
-      ],
+      main: [["spawn", "task", [["raiseCancelled", "own"]]], attempt(["await", ["ref", "task"]]), ["state", "task"]],
     },
     seesInOrder: [
       ["main", "await", raised("CancelledError", "own")],
@@ -659,7 +656,7 @@ export const cancelCases: readonly TaskCase[] = [
         ["spawn", "task", untilCancelled([["raise", "instead"]])],
         ["turns", 1],
         ["cancel", "task"],
-        ["try", [["await", ["ref", "task"]]], { on: "all", do: [] }, null],
+        attempt(["await", ["ref", "task"]]),
         ["state", "task"],
       ],
     },
@@ -696,7 +693,7 @@ export const cancelCases: readonly TaskCase[] = [
           "spawn",
           "task",
           [
-            ["try", [["await", ["ref", "task"]]], { on: "error", do: [["turns", 1]] }, null],
+            ["try", [["await", ["ref", "task"]]], { on: "error", do: [["turns", 1]] }],
             ["return", "fine"],
           ],
         ],

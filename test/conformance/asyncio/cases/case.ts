@@ -42,12 +42,12 @@ export function block<const S extends Statement>(...statements: readonly S[]): r
 
 /** A body that waits until it is cancelled, and runs the other one then. */
 export function untilCancelled(then: Block, rethrow = true): Block {
-  return [["try", [["delay", LONG]], { on: "cancel", do: then, rethrow }, null]];
+  return [["try", [["delay", LONG]], { on: "cancel", do: then, rethrow }]];
 }
 
 /** Runs the statements, and goes on whatever they throw. */
 export function attempt(...statements: Block): Statement {
-  return ["try", statements, { on: "all", do: [] }, null];
+  return ["try", statements, { on: "all" }];
 }
 
 /** Tasks with the same body, each named by a letter. */

@@ -1,5 +1,5 @@
 /** gather, shield, wait, asCompleted, sleep: the semantics that CPython's test_tasks holds. */
-import { block, cancelled, LONG, raised, type TaskCase, untilCancelled } from "./case.ts";
+import { attempt, block, cancelled, LONG, raised, type TaskCase, untilCancelled } from "./case.ts";
 
 const expired = raised("TimeoutError");
 
@@ -66,7 +66,6 @@ export const gatherCases: readonly TaskCase[] = [
             ],
           ],
           { on: "error", do: [["state", "slow"]] },
-          null,
         ],
         ["await", ["ref", "slow"]],
       ],
@@ -121,7 +120,7 @@ export const gatherCases: readonly TaskCase[] = [
         ],
         ["turns", 1],
         ["cancel", "a"],
-        ["try", [["await", ["ref", "g"]]], { on: "all", do: [["cancellingMe"], ["state", "g"], ["state", "b"]] }, null],
+        ["try", [["await", ["ref", "g"]]], { on: "all", do: [["cancellingMe"], ["state", "g"], ["state", "b"]] }],
         ["await", ["ref", "b"]],
       ],
     },
@@ -159,7 +158,7 @@ export const gatherCases: readonly TaskCase[] = [
         ],
         ["turns", 2],
         ["cancel", "outer"],
-        ["try", [["await", ["ref", "outer"]]], { on: "all", do: [] }, null],
+        attempt(["await", ["ref", "outer"]]),
       ],
     },
     seesInOrder: [
@@ -179,7 +178,7 @@ export const gatherCases: readonly TaskCase[] = [
         ["let", "g", ["gather", [["ref", "a"]], true]],
         ["turns", 1],
         ["cancel", "g"],
-        ["try", [["await", ["ref", "g"]]], { on: "all", do: [] }, null],
+        attempt(["await", ["ref", "g"]]),
         ["state", "g"],
       ],
     },
@@ -197,7 +196,7 @@ export const gatherCases: readonly TaskCase[] = [
         ["spawn", "outer", [["await", ["gather", [["coro", "inner", [["delay", LONG]]]], false]]]],
         ["turns", 2],
         ["cancel", "outer", "my message"],
-        ["try", [["await", ["ref", "outer"]]], { on: "all", do: [] }, null],
+        attempt(["await", ["ref", "outer"]]),
       ],
     },
     seesInOrder: [
@@ -227,7 +226,6 @@ export const gatherCases: readonly TaskCase[] = [
             ],
           ],
           { on: "error", do: [["turns", 4]] },
-          null,
         ],
       ],
     },
@@ -297,7 +295,7 @@ export const gatherCases: readonly TaskCase[] = [
         ["spawn", "outer", [["await", ["gather", [["ref", "inner"]], false]]]],
         ["turns", 2],
         ["cancel", "outer"],
-        ["try", [["await", ["ref", "outer"]]], { on: "all", do: [["result", "inner"]] }, null],
+        ["try", [["await", ["ref", "outer"]]], { on: "all", do: [["result", "inner"]] }],
       ],
     },
     seesInOrder: [
@@ -323,7 +321,7 @@ export const gatherCases: readonly TaskCase[] = [
             false,
           ],
         ],
-        ["try", [["await", ["ref", "g"]]], { on: "error", do: [["cancel", "g"]] }, null],
+        ["try", [["await", ["ref", "g"]]], { on: "error", do: [["cancel", "g"]] }],
         ["await", ["ref", "slow"]],
       ],
     },
@@ -360,7 +358,7 @@ export const shieldCases: readonly TaskCase[] = [
         ["let", "s", ["shield", ["ref", "inner"]]],
         ["turns", 1],
         ["cancel", "inner"],
-        ["try", [["await", ["ref", "s"]]], { on: "all", do: [] }, null],
+        attempt(["await", ["ref", "s"]]),
         ["state", "s"],
       ],
     },
@@ -469,7 +467,7 @@ export const shieldCases: readonly TaskCase[] = [
         ["spawn", "outer", [["await", ["shield", ["ref", "inner"]]]]],
         ["turns", 2],
         ["cancel", "outer"],
-        ["try", [["await", ["ref", "outer"]]], { on: "all", do: [] }, null],
+        attempt(["await", ["ref", "outer"]]),
         ["await", ["ref", "inner"]],
       ],
     },
@@ -518,7 +516,7 @@ export const shieldCases: readonly TaskCase[] = [
         ["spawn", "outer", [["await", ["gather", [["shield", ["ref", "a"]]], false]]]],
         ["turns", 2],
         ["cancel", "outer"],
-        ["try", [["await", ["ref", "outer"]]], { on: "all", do: [["state", "a"]] }, null],
+        ["try", [["await", ["ref", "outer"]]], { on: "all", do: [["state", "a"]] }],
         ["await", ["ref", "a"]],
       ],
     },
@@ -844,7 +842,6 @@ export const asCompletedCases: readonly TaskCase[] = [
             ],
           ],
           { on: "error", do: [["time"], ["state", "slow"]] },
-          null,
         ],
         ["await", ["ref", "slow"]],
       ],

@@ -1556,11 +1556,7 @@ export const barrierCases: readonly TaskCase[] = [
       objects: { barrier: ["Barrier", 3] },
       main: [
         ...spawnAll("ab", [attempt(["with", "barrier", [["log", "never"]]])]),
-        [
-          "spawn",
-          "failing",
-          [["try", [["raise", "failed"]], { on: "error", do: [["barrierAbort", "barrier"]] }, null]],
-        ],
+        ["spawn", "failing", [["try", [["raise", "failed"]], { on: "error", do: [["barrierAbort", "barrier"]] }]]],
         ["await", ["ref", "a"]],
         ["await", ["ref", "b"]],
         ["state", "barrier"],

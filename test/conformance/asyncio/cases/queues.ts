@@ -21,12 +21,7 @@ const joinCase = (kind: "Queue" | "LifoQueue" | "PriorityQueue", items: readonly
     main: [
       ...putAll("queue", [1, 3, 2]),
       ...spawnAll("ab", [
-        [
-          "try",
-          [["repeat", 9, block(["get", "queue"], ["delay", 1], ["taskDone", "queue"])]],
-          { on: "cancel", do: [] },
-          null,
-        ],
+        ["try", [["repeat", 9, block(["get", "queue"], ["delay", 1], ["taskDone", "queue"])]], { on: "cancel" }],
       ]),
       ["join", "queue"],
       ["time"],

@@ -1,6 +1,6 @@
 /** TaskGroup: the semantics that CPython's test_taskgroups holds, and those of `cancel()`, which 3.15 has added. */
 import type { Statement } from "../language.ts";
-import { block, cancelled, grouped, LONG, raised, type TaskCase, untilCancelled } from "./case.ts";
+import { attempt, block, cancelled, grouped, LONG, raised, type TaskCase, untilCancelled } from "./case.ts";
 
 /** A task of the group that fails a moment later. */
 function failing(name: string, after = 1): Statement {
@@ -9,7 +9,7 @@ function failing(name: string, after = 1): Statement {
 
 /** A task of the group that fails when it is cancelled. */
 function failingLast(name: string, group = "g"): Statement {
-  return ["groupSpawn", group, name, [["try", [["delay", LONG]], null, [["raise", name]]]]];
+  return ["groupSpawn", group, name, [["try", [["delay", LONG]], { finally: [["raise", name]] }]]];
 }
 
 const idle: Statement = ["delay", LONG];
@@ -142,7 +142,7 @@ export const taskGroupCases: readonly TaskCase[] = [
         ],
         ["turns", 3],
         ["cancel", "parent", "enough"],
-        ["try", [["await", ["ref", "parent"]]], { on: "all", do: [] }, null],
+        attempt(["await", ["ref", "parent"]]),
       ],
     },
     seesInOrder: [
@@ -160,7 +160,7 @@ export const taskGroupCases: readonly TaskCase[] = [
         ["spawn", "parent", [["group", "g", [["groupSpawn", "g", "a", [idle]], ...untilCancelled([["log", "body"]])]]]],
         ["turns", 3],
         ["cancel", "parent"],
-        ["try", [["await", ["ref", "parent"]]], { on: "all", do: [] }, null],
+        attempt(["await", ["ref", "parent"]]),
       ],
     },
     seesInOrder: [
@@ -177,7 +177,7 @@ export const taskGroupCases: readonly TaskCase[] = [
         ["spawn", "parent", [["group", "g", [failingLast("a"), failingLast("b"), idle]]]],
         ["turns", 3],
         ["cancel", "parent"],
-        ["try", [["await", ["ref", "parent"]]], { on: "error", do: [] }, null],
+        ["try", [["await", ["ref", "parent"]]], { on: "error" }],
       ],
     },
     seesInOrder: [
@@ -228,7 +228,7 @@ export const taskGroupCases: readonly TaskCase[] = [
         ["spawn", "parent", [["group", "outer", [["group", "g", [failingLast("a"), failingLast("b"), idle]]]]]],
         ["turns", 3],
         ["cancel", "parent"],
-        ["try", [["await", ["ref", "parent"]]], { on: "error", do: [] }, null],
+        ["try", [["await", ["ref", "parent"]]], { on: "error" }],
       ],
     },
     seesInOrder: [
@@ -248,7 +248,7 @@ export const taskGroupCases: readonly TaskCase[] = [
         ],
         ["turns", 3],
         ["cancel", "parent"],
-        ["try", [["await", ["ref", "parent"]]], { on: "error", do: [] }, null],
+        ["try", [["await", ["ref", "parent"]]], { on: "error" }],
       ],
     },
     seesInOrder: [
@@ -298,7 +298,7 @@ export const taskGroupCases: readonly TaskCase[] = [
         ["spawn", "parent", [["group", "g", [failing("a", 6), ...untilCancelled([["turns", 9]])]]]],
         ["turns", 3],
         ["cancel", "parent"],
-        ["try", [["await", ["ref", "parent"]]], { on: "error", do: [] }, null],
+        ["try", [["await", ["ref", "parent"]]], { on: "error" }],
       ],
     },
     seesInOrder: [
@@ -315,7 +315,7 @@ export const taskGroupCases: readonly TaskCase[] = [
         ["spawn", "outer", [["await", ["ref", "inner"]]]],
         ["turns", 3],
         ["cancel", "outer"],
-        ["try", [["await", ["ref", "outer"]]], { on: "error", do: [] }, null],
+        ["try", [["await", ["ref", "outer"]]], { on: "error" }],
       ],
     },
     seesInOrder: [
@@ -331,7 +331,7 @@ export const taskGroupCases: readonly TaskCase[] = [
         ["spawn", "parent", [["group", "g", untilCancelled([["log", "told"]])]]],
         ["turns", 1],
         ["cancel", "parent"],
-        ["try", [["await", ["ref", "parent"]]], { on: "all", do: [] }, null],
+        attempt(["await", ["ref", "parent"]]),
       ],
     },
     seesInOrder: [
@@ -348,7 +348,7 @@ export const taskGroupCases: readonly TaskCase[] = [
         ["spawn", "parent", [["group", "g", untilCancelled([["raise", "made"]])]]],
         ["turns", 1],
         ["cancel", "parent"],
-        ["try", [["await", ["ref", "parent"]]], { on: "all", do: [] }, null],
+        attempt(["await", ["ref", "parent"]]),
       ],
     },
     seesInOrder: [["parent", "group", grouped(raised("Boom", "made"))]],
@@ -356,7 +356,7 @@ export const taskGroupCases: readonly TaskCase[] = [
   {
     id: "test_taskgroup_19",
     about: "TaskGroup throws the error of the task and the one that the body makes of being cancelled for it",
-    script: { main: [["group", "g", [failing("a"), ["try", [idle], null, [["raise", "body"]]]]]] },
+    script: { main: [["group", "g", [failing("a"), ["try", [idle], { finally: [["raise", "body"]] }]]]] },
     seesInOrder: [["main", "group", grouped(raised("Boom", "a"), raised("Boom", "body"))]],
   },
   {
@@ -367,7 +367,7 @@ export const taskGroupCases: readonly TaskCase[] = [
         ["spawn", "parent", [["group", "g", [["groupSpawn", "g", "a", [["log", "ran"]]]]]]],
         ["turns", 1],
         ["cancel", "parent"],
-        ["try", [["await", ["ref", "parent"]]], { on: "all", do: [] }, null],
+        attempt(["await", ["ref", "parent"]]),
       ],
     },
     seesInOrder: [["end", "parent", ["cancelled", 1]]],
@@ -444,11 +444,7 @@ export const taskGroupCases: readonly TaskCase[] = [
     about: "TaskGroup.createTask() throws while the tasks are being cancelled",
     script: {
       main: [
-        [
-          "group",
-          "g",
-          [failing("a"), ...untilCancelled([["try", [["groupSpawn", "g", "b", []]], { on: "error", do: [] }, null]])],
-        ],
+        ["group", "g", [failing("a"), ...untilCancelled([["try", [["groupSpawn", "g", "b", []]], { on: "error" }]])]],
       ],
     },
     seesInOrder: [
@@ -503,7 +499,7 @@ export const taskGroupCases: readonly TaskCase[] = [
         ["cancel", "parent"],
         ["turns", 1],
         ["cancel", "parent"],
-        ["try", [["await", ["ref", "parent"]]], { on: "error", do: [] }, null],
+        ["try", [["await", ["ref", "parent"]]], { on: "error" }],
       ],
     },
     seesInOrder: [["parent", "group", grouped(raised("Boom", "a"), raised("Boom", "b"))]],
@@ -514,8 +510,8 @@ export const taskGroupCases: readonly TaskCase[] = [
     script: {
       main: [
         ["cancelMe"],
-        ["try", [["turns", 1]], { on: "cancel", do: [] }, null],
-        ["try", [["group", "g", [failing("a"), idle]]], { on: "error", do: [["cancellingMe"]] }, null],
+        ["try", [["turns", 1]], { on: "cancel" }],
+        ["try", [["group", "g", [failing("a"), idle]]], { on: "error", do: [["cancellingMe"]] }],
       ],
     },
     seesInOrder: [
@@ -536,13 +532,12 @@ export const taskGroupCases: readonly TaskCase[] = [
               "outer",
               [
                 ["groupSpawn", "outer", "o", block(["turns", 2], ["raise", "o"])],
-                ["try", [["group", "g", [failing("a", 2), idle]]], { on: "error", do: [["cancellingMe"]] }, null],
+                ["try", [["group", "g", [failing("a", 2), idle]]], { on: "error", do: [["cancellingMe"]] }],
                 ["turns", 1],
               ],
             ],
           ],
           { on: "error", do: [["cancellingMe"]] },
-          null,
         ],
       ],
     },
@@ -563,14 +558,14 @@ export const taskGroupCases: readonly TaskCase[] = [
           "spawn",
           "parent",
           [
-            ["try", [["group", "g", [failingLast("a"), idle]]], { on: "error", do: [["cancellingMe"]] }, null],
+            ["try", [["group", "g", [failingLast("a"), idle]]], { on: "error", do: [["cancellingMe"]] }],
             ["turns", 1],
             ["log", "never"],
           ],
         ],
         ["turns", 2],
         ["cancel", "parent"],
-        ["try", [["await", ["ref", "parent"]]], { on: "all", do: [] }, null],
+        attempt(["await", ["ref", "parent"]]),
       ],
     },
     seesInOrder: [
@@ -585,7 +580,7 @@ export const taskGroupCases: readonly TaskCase[] = [
     about: "TaskGroup leaves nothing of its own cancellation behind",
     script: {
       main: [
-        ["try", [["group", "g", [failing("a", 1), ["turns", 2]]]], { on: "error", do: [["cancellingMe"]] }, null],
+        ["try", [["group", "g", [failing("a", 1), ["turns", 2]]]], { on: "error", do: [["cancellingMe"]] }],
         ["turns", 2],
         ["log", "goes on"],
       ],
@@ -776,7 +771,7 @@ export const taskGroupCases: readonly TaskCase[] = [
           "g",
           [
             ["groupCancel", "g"],
-            ["try", [["groupSpawn", "g", "a", []]], { on: "error", do: [] }, null],
+            ["try", [["groupSpawn", "g", "a", []]], { on: "error" }],
             ["turns", 1],
           ],
         ],
@@ -807,7 +802,7 @@ export const taskGroupCases: readonly TaskCase[] = [
         ],
         ["turns", 4],
         ["cancel", "parent", "outside"],
-        ["try", [["await", ["ref", "parent"]]], { on: "all", do: [] }, null],
+        attempt(["await", ["ref", "parent"]]),
       ],
     },
     seesInOrder: [
@@ -834,7 +829,7 @@ export const taskGroupCases: readonly TaskCase[] = [
         ["groupCancel", "g"],
         ["turns", 2],
         ["cancel", "parent", "outside"],
-        ["try", [["await", ["ref", "parent"]]], { on: "all", do: [] }, null],
+        attempt(["await", ["ref", "parent"]]),
       ],
     },
     seesInOrder: [

@@ -1,5 +1,5 @@
 /** timeout and timeoutAt: the semantics that CPython's test_timeouts holds. */
-import { block, cancelled, grouped, LONG, raised, type TaskCase, untilCancelled } from "./case.ts";
+import { attempt, block, cancelled, grouped, LONG, raised, type TaskCase, untilCancelled } from "./case.ts";
 
 const expired = raised("TimeoutError");
 
@@ -40,7 +40,7 @@ export const timeoutCases: readonly TaskCase[] = [
           "outer",
           6,
           [
-            ["try", [["timeout", "inner", 3, [["delay", LONG]]]], { on: "error", do: [["expired", "inner"]] }, null],
+            ["try", [["timeout", "inner", 3, [["delay", LONG]]]], { on: "error", do: [["expired", "inner"]] }],
             ["turns", 1],
           ],
         ],
@@ -66,7 +66,6 @@ export const timeoutCases: readonly TaskCase[] = [
           "try",
           [["timeout", "outer", 0, [["timeout", "inner", 0, [["delay", LONG]]]]]],
           { on: "error", do: [["cancellingMe"]] },
-          null,
         ],
       ],
     },
@@ -88,7 +87,7 @@ export const timeoutCases: readonly TaskCase[] = [
           "timeout",
           "outer",
           4,
-          [["try", [["timeout", "inner", 2, [["delay", LONG]]]], { on: "error", do: [["delay", LONG]] }, null]],
+          [["try", [["timeout", "inner", 2, [["delay", LONG]]]], { on: "error", do: [["delay", LONG]] }]],
         ],
       ],
     },
@@ -212,7 +211,7 @@ export const timeoutCases: readonly TaskCase[] = [
     id: "test_timeout_exception_context",
     about: "timeout() throws the TimeoutError also when the body threw another error before it waited",
     script: {
-      main: [["timeout", "t", 0, [["try", [["raise", "first"]], { on: "error", do: [["delay", LONG]] }, null]]]],
+      main: [["timeout", "t", 0, [["try", [["raise", "first"]], { on: "error", do: [["delay", LONG]] }]]]],
     },
     seesInOrder: [
       ["main", "caught", raised("Boom", "first")],
@@ -224,7 +223,7 @@ export const timeoutCases: readonly TaskCase[] = [
     id: "test_foreign_exception_on_timeout",
     about: "timeout() lets an error pass that the body makes of the cancellation",
     script: {
-      main: [["timeout", "t", 2, [["try", [["delay", LONG]], null, [["raise", "in finally"]]]]]],
+      main: [["timeout", "t", 2, [["try", [["delay", LONG]], { finally: [["raise", "in finally"]] }]]]],
     },
     seesInOrder: [
       ["main", "delay", cancelled],
@@ -239,9 +238,8 @@ export const timeoutCases: readonly TaskCase[] = [
       main: [
         [
           "try",
-          [["timeout", "t", 2, untilCancelled([["try", [["raise", "x"]], null, [["turns", 1]]]])]],
+          [["timeout", "t", 2, untilCancelled([["try", [["raise", "x"]], { finally: [["turns", 1]] }]])]],
           { on: "error", do: [["cancellingMe"], ["turns", 1]] },
-          null,
         ],
       ],
     },
@@ -259,7 +257,7 @@ export const timeoutCases: readonly TaskCase[] = [
         ["spawn", "task", [["timeout", "t", 5, [["delay", LONG]]]]],
         ["turns", 1],
         ["cancel", "task"],
-        ["try", [["await", ["ref", "task"]]], { on: "all", do: [] }, null],
+        attempt(["await", ["ref", "task"]]),
       ],
     },
     seesInOrder: [
@@ -278,7 +276,7 @@ export const timeoutCases: readonly TaskCase[] = [
           "spawn",
           "task",
           [
-            ["try", [["timeout", "t", 3, [["delay", LONG]]]], { on: "error", do: [] }, null],
+            ["try", [["timeout", "t", 3, [["delay", LONG]]]], { on: "error" }],
             ["return", "fine"],
           ],
         ],
@@ -333,9 +331,7 @@ export const timeoutCases: readonly TaskCase[] = [
     id: "test_repr_expired",
     about: "String(Timeout) shows that it is expiring, then expired",
     script: {
-      main: [
-        ["try", [["timeout", "t", 2, untilCancelled([["state", "t"]])]], { on: "error", do: [["state", "t"]] }, null],
-      ],
+      main: [["try", [["timeout", "t", 2, untilCancelled([["state", "t"]])]], { on: "error", do: [["state", "t"]] }]],
     },
     seesInOrder: [
       ["main", "state", "<Timeout [expiring]>"],
@@ -375,14 +371,12 @@ export const timeoutCases: readonly TaskCase[] = [
                 [
                   "try",
                   [["delay", LONG]],
-                  null,
-                  [["try", [["timeout", "inner", 3, [["delay", LONG]]]], { on: "error", do: [["time"]] }, null]],
+                  { finally: [["try", [["timeout", "inner", 3, [["delay", LONG]]]], { on: "error", do: [["time"]] }]] },
                 ],
               ],
             ],
           ],
           { on: "error", do: [["cancellingMe"]] },
-          null,
         ],
       ],
     },
@@ -400,8 +394,8 @@ export const timeoutCases: readonly TaskCase[] = [
     script: {
       main: [
         ["cancelMe"],
-        ["try", [["turns", 1]], { on: "cancel", do: [] }, null],
-        ["try", [["timeout", "t", 2, [["delay", LONG]]]], { on: "error", do: [["cancellingMe"]] }, null],
+        ["try", [["turns", 1]], { on: "cancel" }],
+        ["try", [["timeout", "t", 2, [["delay", LONG]]]], { on: "error", do: [["cancellingMe"]] }],
       ],
     },
     seesInOrder: [
@@ -420,11 +414,11 @@ export const timeoutCases: readonly TaskCase[] = [
           "task",
           [
             ["cancelMe"],
-            ["try", [["turns", 1]], { on: "cancel", do: [] }, null],
+            ["try", [["turns", 1]], { on: "cancel" }],
             ["timeout", "t", 8, block(["cancelMe", "again"], ["delay", LONG])],
           ],
         ],
-        ["try", [["await", ["ref", "task"]]], { on: "all", do: [] }, null],
+        attempt(["await", ["ref", "task"]]),
       ],
     },
     seesInOrder: [
@@ -437,7 +431,7 @@ export const timeoutCases: readonly TaskCase[] = [
     id: "test_timeout_expired",
     about: "Timeout.reschedule() throws after the deadline was reached and the block left",
     script: {
-      main: [["try", [["timeout", "t", 0, [["delay", LONG]]]], { on: "error", do: [["reschedule", "t", 5]] }, null]],
+      main: [["try", [["timeout", "t", 0, [["delay", LONG]]]], { on: "error", do: [["reschedule", "t", 5]] }]],
     },
     seesInOrder: [["main", "reschedule", raised("RuntimeError", "Cannot change state of expired Timeout")]],
   },
@@ -475,8 +469,8 @@ export const timeoutCases: readonly TaskCase[] = [
               "group",
               "group",
               [
-                ["groupSpawn", "group", "a", [["try", [["delay", LONG]], null, [["raise", "a"]]]]],
-                ["groupSpawn", "group", "b", [["try", [["delay", LONG]], null, [["raise", "b"]]]]],
+                ["groupSpawn", "group", "a", [["try", [["delay", LONG]], { finally: [["raise", "a"]] }]]],
+                ["groupSpawn", "group", "b", [["try", [["delay", LONG]], { finally: [["raise", "b"]] }]]],
               ],
             ],
           ],
@@ -526,7 +520,7 @@ export const timeoutCases: readonly TaskCase[] = [
         ["spawn", "task", [["timeout", "t", 4, untilCancelled([["cancellingMe"], ["delay", 2]])]]],
         ["delay", 5],
         ["cancel", "task", "outside"],
-        ["try", [["await", ["ref", "task"]]], { on: "all", do: [] }, null],
+        attempt(["await", ["ref", "task"]]),
       ],
     },
     seesInOrder: [

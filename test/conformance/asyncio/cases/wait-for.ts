@@ -1,5 +1,5 @@
 /** waitFor: the semantics that CPython's test_waitfor holds. */
-import { block, cancelled, LONG, raised, type TaskCase, untilCancelled } from "./case.ts";
+import { attempt, block, cancelled, LONG, raised, type TaskCase, untilCancelled } from "./case.ts";
 
 const expired = raised("TimeoutError");
 
@@ -13,7 +13,7 @@ export const waitForCases: readonly TaskCase[] = [
         ["spawn", "outer", [["await", ["waitFor", ["ref", "inner"], 10]]]],
         ["turns", 1],
         ["cancel", "outer", "enough"],
-        ["try", [["await", ["ref", "outer"]]], { on: "all", do: [] }, null],
+        attempt(["await", ["ref", "outer"]]),
       ],
     },
     seesInOrder: [
@@ -29,7 +29,7 @@ export const waitForCases: readonly TaskCase[] = [
     script: {
       main: [
         ["spawn", "inner", [["delay", LONG]]],
-        ["try", [["await", ["waitFor", ["ref", "inner"], 5]]], { on: "error", do: [["state", "inner"]] }, null],
+        ["try", [["await", ["waitFor", ["ref", "inner"], 5]]], { on: "error", do: [["state", "inner"]] }],
         ["time"],
       ],
     },
@@ -61,7 +61,7 @@ export const waitForCases: readonly TaskCase[] = [
     about: "waitFor() with no time never starts a function",
     script: {
       main: [
-        ["try", [["await", ["waitFor", ["coro", "inner", [["log", "started"]]], 0]]], { on: "error", do: [] }, null],
+        ["try", [["await", ["waitFor", ["coro", "inner", [["log", "started"]]], 0]]], { on: "error" }],
         ["await", ["waitFor", ["coro", "inner", [["log", "started"]]], -1]],
       ],
     },
@@ -78,7 +78,7 @@ export const waitForCases: readonly TaskCase[] = [
       main: [
         ["spawn", "inner", untilCancelled([["log", "told"]])],
         ["turns", 1],
-        ["try", [["await", ["waitFor", ["ref", "inner"], 0]]], { on: "error", do: [["state", "inner"]] }, null],
+        ["try", [["await", ["waitFor", ["ref", "inner"], 0]]], { on: "error", do: [["state", "inner"]] }],
       ],
     },
     seesInOrder: [
@@ -140,7 +140,7 @@ export const waitForCases: readonly TaskCase[] = [
       main: [
         [
           "await",
-          ["waitFor", ["coro", "inner", [["try", [["delay", LONG]], { on: "cancel", do: [["return", 42]] }, null]]], 3],
+          ["waitFor", ["coro", "inner", [["try", [["delay", LONG]], { on: "cancel", do: [["return", 42]] }]]], 3],
         ],
         ["cancellingMe"],
       ],
@@ -156,7 +156,7 @@ export const waitForCases: readonly TaskCase[] = [
     script: {
       main: [
         ["spawn", "inner", untilCancelled(block(["delay", 7], ["log", "clean"]))],
-        ["try", [["await", ["waitFor", ["ref", "inner"], 2]]], { on: "error", do: [["time"]] }, null],
+        ["try", [["await", ["waitFor", ["ref", "inner"], 2]]], { on: "error", do: [["time"]] }],
       ],
     },
     seesInOrder: [
@@ -172,7 +172,7 @@ export const waitForCases: readonly TaskCase[] = [
       main: [
         ["spawn", "inner", untilCancelled(block(["delay", 7], ["log", "clean"]))],
         ["turns", 1],
-        ["try", [["await", ["waitFor", ["ref", "inner"], 0]]], { on: "error", do: [["time"]] }, null],
+        ["try", [["await", ["waitFor", ["ref", "inner"], 0]]], { on: "error", do: [["time"]] }],
       ],
     },
     seesInOrder: [
@@ -210,7 +210,7 @@ export const waitForCases: readonly TaskCase[] = [
         ["spawn", "outer", [["await", ["waitFor", ["coro", "inner", untilCancelled([["log", "told"]])], null]]]],
         ["turns", 2],
         ["cancel", "outer"],
-        ["try", [["await", ["ref", "outer"]]], { on: "all", do: [] }, null],
+        attempt(["await", ["ref", "outer"]]),
       ],
     },
     seesInOrder: [
@@ -228,7 +228,7 @@ export const waitForCases: readonly TaskCase[] = [
         ["spawn", "outer", [["await", ["waitFor", ["ref", "inner"], 60]]]],
         ["turns", 2],
         ["cancel", "outer"],
-        ["try", [["await", ["ref", "outer"]]], { on: "all", do: [["state", "inner"]] }, null],
+        ["try", [["await", ["ref", "outer"]]], { on: "all", do: [["state", "inner"]] }],
       ],
     },
     seesInOrder: [
@@ -266,7 +266,7 @@ export const waitForCases: readonly TaskCase[] = [
         ["turns", 1],
         ["setResult", "f", 1],
         ["cancel", "outer"],
-        ["try", [["await", ["ref", "outer"]]], { on: "all", do: [] }, null],
+        attempt(["await", ["ref", "outer"]]),
       ],
     },
     seesInOrder: [
@@ -280,12 +280,7 @@ export const waitForCases: readonly TaskCase[] = [
     script: {
       main: [
         ["spawn", "inner", block(["delay", 3], ["return", "saved"])],
-        [
-          "try",
-          [["await", ["waitFor", ["shield", ["ref", "inner"]], 0]]],
-          { on: "error", do: [["state", "inner"]] },
-          null,
-        ],
+        ["try", [["await", ["waitFor", ["shield", ["ref", "inner"]], 0]]], { on: "error", do: [["state", "inner"]] }],
         ["await", ["ref", "inner"]],
       ],
     },
@@ -309,12 +304,7 @@ export const waitForCases: readonly TaskCase[] = [
     script: {
       main: [
         ["spawn", "inner", block(["delay", 9], ["return", "saved"])],
-        [
-          "try",
-          [["await", ["waitFor", ["shield", ["ref", "inner"]], 2]]],
-          { on: "error", do: [["state", "inner"]] },
-          null,
-        ],
+        ["try", [["await", ["waitFor", ["shield", ["ref", "inner"]], 2]]], { on: "error", do: [["state", "inner"]] }],
         ["await", ["ref", "inner"]],
       ],
     },
