@@ -30,7 +30,7 @@ import {
 } from "./subprocess-options.ts";
 import { nodeChildProcess, nodeFs } from "./transports/on-demand.ts";
 import { eventError, systemError, toOSError } from "./transports/os-errors.ts";
-import { type Wait, WaitOn } from "./waits.ts";
+import { WaitSet } from "./wait-set.ts";
 
 /** The result of `communicate()`: the output and the error output, each `null` if it is not a pipe. */
 export type Communicated = [stdout: Buffer | null, stderr: Buffer | null];
@@ -55,7 +55,7 @@ export class Process {
   readonly stderr: StreamReader | null;
   readonly #child: ChildProcess;
   #returncode: number | null = null;
-  readonly #waits = new Set<Wait<number>>();
+  readonly #waits = new WaitSet<number>();
 
   /** @internal */
   constructor(child: ChildProcess, limit: number | undefined) {
@@ -89,15 +89,12 @@ export class Process {
     if (this.#returncode !== null) {
       return Promise.resolve(this.#returncode);
     }
-    const wait: Wait<number> = new WaitOn(
-      () => `Process.wait() ${this.pid}`,
-      () => true,
-      () => this.#waits.delete(wait),
-    );
-    this.#waits.add(wait);
     // The process may have been left running at the end of run().
     this.#child.ref();
-    return wait.begin();
+    return this.#waits.begin(
+      () => `Process.wait() ${this.pid}`,
+      () => true,
+    );
   }
 
   /**
@@ -204,10 +201,7 @@ export class Process {
     const returncode = signal === null ? (code ?? 0) : -constants.signals[signal];
     this.#returncode = returncode;
     running.delete(this);
-    for (const wait of this.#waits) {
-      wait.resolve(returncode);
-    }
-    this.#waits.clear();
+    this.#waits.resolveAll(returncode);
   }
 }
 

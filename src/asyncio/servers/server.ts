@@ -32,6 +32,7 @@ import { type Listener, ServerSocket } from "../transports/listen.ts";
 import { closed, type Openable, opened } from "../transports/open.ts";
 import { SocketTransport } from "../transports/socket-transport.ts";
 import { startTls } from "../transports/tls.ts";
+import { WaitSet } from "../wait-set.ts";
 import { settledFromOutside, type Wait, WaitOn } from "../waits.ts";
 import type { ServerSettings } from "./options.ts";
 import { checkedGrace, endHandlers, type HandlerOutcome, type ShutdownOptions } from "./shutdown.ts";
@@ -66,7 +67,7 @@ export class Server implements Openable {
   /** Connections that arrived before `startServing()`. */
   #unserved: net.Socket[] = [];
   #forever: Wait<void> | null = null;
-  #closeWaits = new Set<Wait<void>>();
+  readonly #closeWaits = new WaitSet<void>();
   /** The Futures by which `shutdown()` waits for connections to end. */
   readonly #ends = new WeakMap<SocketTransport, Future<void>>();
   readonly #onOpened = (transport: SocketTransport): void => {
@@ -186,14 +187,13 @@ export class Server implements Openable {
    * Python: `Server.wait_closed()`, as since 3.12. Differs: cancelling one call does not affect other calls.
    */
   waitClosed(): Promise<void> {
-    const wait: Wait<void> = new WaitOn(
+    if (this.#isDone) {
+      return Promise.resolve();
+    }
+    return this.#closeWaits.begin(
       () => `Server.waitClosed() ${this.#transports.size + this.#arriving.size} connections`,
       () => this.#arriving.size > 0 || [...this.#transports].some(({ _isOutside: isOutside }) => isOutside),
-      () => this.#closeWaits.delete(wait),
     );
-    this.#closeWaits.add(wait);
-    this.#wakeIfDone();
-    return wait.begin();
   }
 
   /**
@@ -407,14 +407,14 @@ export class Server implements Openable {
     this.#wakeIfDone();
   }
 
+  /** Whether the server is closed and its last connection has ended. */
+  get #isDone(): boolean {
+    return this.#state === "closed" && this.#transports.size + this.#arriving.size === 0;
+  }
+
   #wakeIfDone(): void {
-    if (this.#state !== "closed" || this.#transports.size + this.#arriving.size > 0) {
-      return;
-    }
-    const waits = this.#closeWaits;
-    this.#closeWaits = new Set();
-    for (const wait of waits) {
-      wait.resolve();
+    if (this.#isDone) {
+      this.#closeWaits.resolveAll();
     }
   }
 }

@@ -7,15 +7,15 @@ import { ConnectionResetError } from "../../errors.ts";
 import { quietRejection } from "../async-stacks.ts";
 import { Protocol } from "../protocols/protocols.ts";
 import type { Transport } from "../transports/transport.ts";
-import { type Wait, WaitOn } from "../waits.ts";
+import { WaitSet } from "../wait-set.ts";
 import { peerText, type ReadTransport } from "./read-transport.ts";
 
 const done: Promise<void> = Promise.resolve();
 
 export class FlowControl extends Protocol {
   #writingPaused = false;
-  #drains: Set<Wait<void>> | null = null;
-  #closeWaits: Set<Wait<void>> | null = null;
+  #drains: WaitSet<void> | null = null;
+  #closeWaits: WaitSet<void> | null = null;
   #isLost = false;
   /** The error with which the connection was lost. */
   #exception: unknown = null;
@@ -59,7 +59,7 @@ export class FlowControl extends Protocol {
     if (!this.#writingPaused) {
       return done;
     }
-    this.#drains ??= new Set();
+    this.#drains ??= new WaitSet(() => this.#tellIfIdle());
     return this.#waitIn(this.#drains, transport, () => {
       const kibibytes = Math.ceil((transport?.getWriteBufferSize() ?? 0) / 1024);
       return `StreamWriter.drain() ${kibibytes} KiB waiting`;
@@ -71,43 +71,33 @@ export class FlowControl extends Protocol {
     if (this.#isLost) {
       return this.#exception === null ? done : quietRejection(this.#exception);
     }
-    this.#closeWaits ??= new Set();
+    this.#closeWaits ??= new WaitSet(() => this.#tellIfIdle());
     return this.#waitIn(this.#closeWaits, transport, () => "StreamWriter.waitClosed()");
   }
 
   /** @internal Called when a wait begins, and when none is left. */
   _onWaiting(_isWaiting: boolean): void {}
 
-  /** Begins a wait that stays in the set until it ends, in whatever way. */
-  #waitIn(waits: Set<Wait<void>>, transport: Transport | null, what: () => string): Promise<void> {
-    const wait: Wait<void> = new WaitOn(
+  #waitIn(waits: WaitSet<void>, transport: Transport | null, what: () => string): Promise<void> {
+    this._onWaiting(true);
+    return waits.begin(
       () => [what(), peerText(transport)].filter((text) => text !== "").join(", "),
       () => (transport as ReadTransport | null)?._isOutside !== false,
-      () => {
-        waits.delete(wait);
-        this.#tellIfIdle();
-      },
     );
-    waits.add(wait);
-    this._onWaiting(true);
-    return wait.begin();
   }
 
   #tellIfIdle(): void {
-    if ((this.#drains?.size ?? 0) + (this.#closeWaits?.size ?? 0) === 0) {
+    if (this.#drains?.isEmpty !== false && this.#closeWaits?.isEmpty !== false) {
       this._onWaiting(false);
     }
   }
 
-  #settle(waits: Set<Wait<void>> | null, exception: unknown): void {
-    for (const wait of waits ?? []) {
-      if (exception === null) {
-        wait.resolve();
-      } else {
-        wait.reject(exception);
-      }
+  #settle(waits: WaitSet<void> | null, exception: unknown): void {
+    if (exception === null) {
+      waits?.resolveAll();
+    } else {
+      waits?.rejectAll(exception);
     }
-    waits?.clear();
     this.#tellIfIdle();
   }
 }

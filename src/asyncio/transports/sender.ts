@@ -13,7 +13,7 @@
 import { Buffer } from "node:buffer";
 import { RuntimeError, ValueError } from "../../errors.ts";
 import { nextTick } from "../clock.ts";
-import { Wait } from "../waits.ts";
+import { WaitSet } from "../wait-set.ts";
 import type { WriteBufferLimits } from "./transport.ts";
 
 /** The default high mark: above this many bytes the owner is asked to stop writing. */
@@ -90,7 +90,7 @@ export class Sender {
     }
   };
   /** The waits for everything to be sent. */
-  #sentWaits: Set<Wait<void>> | null = null;
+  #sentWaits: WaitSet<void> | null = null;
 
   /** @param isPlain - Whether the sink is a Node socket without TLS; see `#isPlain`. */
   constructor(sink: Sink, isPlain: boolean, owner: SenderOwner) {
@@ -184,13 +184,11 @@ export class Sender {
     }
     this.#backlog = this.#sink.writableLength;
     while (this.#sink.writableLength > 0) {
-      const sent = new Wait<void>(
+      this.#sentWaits ??= new WaitSet();
+      await this.#sentWaits.begin(
         () => `StreamWriter.startTls() ${this.#sink.writableLength} bytes to be sent first`,
-        () => this.#sentWaits?.delete(sent),
+        () => true,
       );
-      this.#sentWaits ??= new Set();
-      this.#sentWaits.add(sent);
-      await sent.begin();
     }
   }
 
@@ -212,7 +210,7 @@ export class Sender {
   /** Called when the sink has closed. */
   end(): void {
     this.discard();
-    this.#wakeSentWaits();
+    this.#sentWaits?.resolveAll();
   }
 
   #add(bytes: Uint8Array): void {
@@ -267,7 +265,7 @@ export class Sender {
     this.flush();
     this.#resumeIfLow();
     if (this.#sentWaits !== null && this.#sink.writableLength === 0) {
-      this.#wakeSentWaits();
+      this.#sentWaits.resolveAll();
     }
   }
 
@@ -328,13 +326,6 @@ export class Sender {
       this.#ownerPaused = false;
       this.#owner._resumeWriting();
     }
-  }
-
-  #wakeSentWaits(): void {
-    for (const wait of this.#sentWaits ?? []) {
-      wait.resolve();
-    }
-    this.#sentWaits = null;
   }
 }
 
