@@ -34,6 +34,7 @@ const guides = [
   ["Streams", "streams"],
   ["Servers and shutdown", "servers"],
   ["TLS", "tls"],
+  ["Frames and codecs", "frames"],
   ["Protocols and transports", "protocols"],
   ["Child processes", "processes"],
   ["Testing", "testing"],
