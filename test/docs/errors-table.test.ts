@@ -187,7 +187,14 @@ if (process.argv.includes("--update")) {
   );
 } else {
   describe("the page of errors", () => {
-    it("says what the exports and the doc comments say", () => assert.equal(PLACE.exec(page)?.[0], contents()));
+    it("says what the exports and the doc comments say", () => {
+      const lines = PLACE.exec(page)?.[0].split("\n") ?? [];
+      const wanted = contents().split("\n");
+      const place = wanted.findIndex((line, index) => line !== lines[index]);
+      // Only the first that differs: the page is long.
+      assert.equal(lines[place], wanted[place], "--update renews the page");
+      assert.equal(lines.length, wanted.length);
+    });
 
     it("has every code of the sources, with the classes that bear it", () => {
       const wanted = [...codesInSources()].map(([code, classes]) => [code, [...classes].sort().join(", ")]);
