@@ -113,13 +113,45 @@ export class Cancellation {
   }
 }
 
-/** Cancels the task when the signal is aborted. */
+/** The tasks that a signal cancels, and the listener that they share. */
+interface Abortable {
+  readonly tasks: Set<Task<unknown>>;
+  readonly onAbort: () => void;
+}
+
+const abortables = new WeakMap<AbortSignal, Abortable>();
+
+/**
+ * Cancels the task when the signal is aborted.
+ *
+ * A signal has one listener for all its tasks: Node 20 warns of more than ten, and removing one of many takes as long
+ * as there are listeners.
+ */
 export function cancelOnAbort(task: Task<unknown>, signal: AbortSignal): void {
-  const cancel = (): void => void task.cancel(new AbortReason(signal.reason));
   if (signal.aborted) {
-    cancel();
+    task.cancel(new AbortReason(signal.reason));
     return;
   }
-  signal.addEventListener("abort", cancel, { once: true });
-  task._observe(() => signal.removeEventListener("abort", cancel));
+  const { tasks, onAbort } = abortables.get(signal) ?? listenForAbort(signal);
+  tasks.add(task);
+  task._observe(() => {
+    tasks.delete(task);
+    if (tasks.size === 0 && abortables.get(signal)?.tasks === tasks) {
+      abortables.delete(signal);
+      signal.removeEventListener("abort", onAbort);
+    }
+  });
+}
+
+function listenForAbort(signal: AbortSignal): Abortable {
+  const tasks = new Set<Task<unknown>>();
+  const onAbort = (): void => {
+    for (const task of tasks) {
+      task.cancel(new AbortReason(signal.reason));
+    }
+  };
+  const abortable = { tasks, onAbort };
+  abortables.set(signal, abortable);
+  signal.addEventListener("abort", onAbort, { once: true });
+  return abortable;
 }

@@ -49,6 +49,11 @@ export function cancelledError(message: CancelMessage): CancelledError {
     : new CancelledError(message as string | undefined);
 }
 
+/** What the cancellation passed on that became the error. */
+export function cancelMessageOf({ reason, cause }: CancelledError): CancelMessage {
+  return reason === undefined && cause !== undefined ? new AbortReason(cause) : reason;
+}
+
 /**
  * Whether the error is a cancellation, which a `catch` has to rethrow.
  *
@@ -88,8 +93,9 @@ export function cancellationIn(error: unknown): CancelledError | null {
     let each = error;
     for (let i = 0; i < MOST_CAUSES && each !== null && typeof each === "object"; i++) {
       if (each instanceof CancelledError || isOfOtherCopy(each)) {
-        // The task will read it, and must not fail then.
+        // The task will read them, and must not fail then.
         void (each as CancelledError).reason;
+        void (each as CancelledError).cause;
         return each as CancelledError;
       }
       if (!isAbortError(each)) {

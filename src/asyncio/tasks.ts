@@ -28,7 +28,7 @@ import { isDebug, warn } from "./debug/debug.ts";
 import type { FrameCallGraphEntry, PrintOptions, StackOptions } from "./debug/frames.ts";
 import { printStackOf, stackOf } from "./debug/task-stack.ts";
 import { taskDetails } from "./debug/task-text.ts";
-import { type CancelledError, type CancelMessage, isThenable } from "./exceptions.ts";
+import { type CancelledError, type CancelMessage, cancelMessageOf, isThenable } from "./exceptions.ts";
 import { Future } from "./futures.ts";
 import { enqueue } from "./ready.ts";
 import { type Cancellable, TurnWait, waitingTask, whenSettled } from "./waits.ts";
@@ -397,7 +397,7 @@ export class Task<T> extends Future<T> {
     if (cancellation === null) {
       this._fail(error);
     } else {
-      this._finishCancelled(cancellation.reason, cancellation);
+      this._finishCancelled(cancelMessageOf(cancellation), cancellation);
     }
     this.#tellOfEnd();
   }

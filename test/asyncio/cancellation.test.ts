@@ -1,8 +1,11 @@
 /** What counts as a cancellation, and what a signal has to do with it. */
 import assert from "node:assert/strict";
 import { EventEmitter, once } from "node:events";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, it } from "node:test";
 import * as asyncio from "contextvars/asyncio";
+import { packageRoot } from "../support/paths.ts";
 
 /** The outcome of something that is expected to fail. */
 async function failureOf(awaitable: PromiseLike<unknown>): Promise<Error & { code?: string }> {
@@ -331,6 +334,31 @@ describe("createTask() with a signal", () => {
       assert.equal(ran, false);
     });
 
+    it(`${name}: a thousand tasks of one signal are one listener, which stays as long as there is a task`, async () => {
+      const { controller, signal, added, removed } = countingSignal();
+      const warnings: string[] = [];
+      const onWarning = (warning: Error): void => void warnings.push(String(warning));
+      process.on("warning", onWarning);
+      const all = async (body: () => Promise<unknown>): Promise<unknown[]> => {
+        const tasks = Array.from({ length: 1000 }, () => asyncio.createTask(() => make(body, { signal })));
+        return await asyncio.gather(tasks, { returnExceptions: true });
+      };
+      await all(() => asyncio.sleep(0));
+      await asyncio.sleep(0);
+      assert.equal(removed(), added(), "listeners are left after the end of all tasks");
+      const aborted = asyncio.createTask(() => all(() => asyncio.sleep(3600)));
+      await asyncio.sleep(0.01);
+      assert.equal(added() - removed(), 1);
+      controller.abort("enough");
+      for (const error of await aborted) {
+        assert.ok(error instanceof asyncio.CancelledError);
+        assert.equal(error.cause, "enough");
+      }
+      await asyncio.sleep(0.01);
+      process.off("warning", onWarning);
+      assert.deepEqual(warnings, []);
+    });
+
     it(`${name}: an abort after the end does nothing, and the signal keeps no listener`, async () => {
       const { signal, added, removed } = countingSignal();
       assert.equal(await asyncio.createTask(() => make(async () => "done", { signal })), "done");
@@ -340,6 +368,21 @@ describe("createTask() with a signal", () => {
     });
   }
 
+  it("is tested for all functions that take the options of a task", () => {
+    const declared = readdirSync(join(packageRoot, "dist/asyncio"), { recursive: true, encoding: "utf8" })
+      .filter((file) => file.endsWith(".d.ts"))
+      .map((file) => readFileSync(join(packageRoot, "dist/asyncio", file), "utf8"))
+      .flatMap((text) => text.match(/\boptions\?: TaskOptions\b/g) ?? []);
+    assert.equal(declared.length, new Set(Object.keys(makers).map((name) => name.split(" ")[0])).size);
+  });
+
+  it("every await of a task that its signal has cancelled gets the reason", async () => {
+    const task = asyncio.createTask(() => asyncio.sleep(3600), { signal: AbortSignal.timeout(5) });
+    for (let i = 0; i < 3; i++) {
+      assert.equal(((await failureOf(task)).cause as Error).name, "TimeoutError");
+    }
+  });
+
   it("createTask() refuses what is no AbortSignal", () => {
     for (const signal of [null, 1, {}, new AbortController()] as unknown as AbortSignal[]) {
       assert.throws(() => asyncio.createTask(async () => {}, { signal }), TypeError);
@@ -347,9 +390,17 @@ describe("createTask() with a signal", () => {
   });
 });
 
+interface CountingSignal {
+  readonly controller: AbortController;
+  readonly signal: AbortSignal;
+  readonly added: () => number;
+  readonly removed: () => number;
+}
+
 /** A signal that counts its listeners. */
-function countingSignal(): { signal: AbortSignal; added: () => number; removed: () => number } {
-  const { signal } = new AbortController();
+function countingSignal(): CountingSignal {
+  const controller = new AbortController();
+  const { signal } = controller;
   const counts = { added: 0, removed: 0 };
   const { addEventListener, removeEventListener } = signal;
   signal.addEventListener = (...args: Parameters<typeof addEventListener>) => {
@@ -360,7 +411,7 @@ function countingSignal(): { signal: AbortSignal; added: () => number; removed: 
     counts.removed += 1;
     removeEventListener.apply(signal, args);
   };
-  return { signal, added: () => counts.added, removed: () => counts.removed };
+  return { controller, signal, added: () => counts.added, removed: () => counts.removed };
 }
 
 /** Tasks in a ring: each awaits the next one, the last the first. */
