@@ -6,7 +6,7 @@ import { dirname, join, resolve } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { runCommand, runNode } from "../support/commands.ts";
 import { packPackage } from "../support/installed-package.ts";
-import { packageRoot } from "../support/paths.ts";
+import { entryPoints, packageRoot } from "../support/paths.ts";
 
 const workFolder = mkdtempSync(join(tmpdir(), "contextvars-tarball-"));
 const consumer = join(workFolder, "consumer");
@@ -84,6 +84,62 @@ describe("the tarball", () => {
     `,
     );
     assert.equal(output, "ada nobody function\n");
+  });
+
+  test("an import loads a few files", async () => {
+    const files = readdirSync(join(installed, "dist/packed")).filter((file) => file.endsWith(".js"));
+    const imports = new Map(
+      files.map((file) => [
+        file,
+        [...readFileSync(join(installed, "dist/packed", file), "utf8").matchAll(/ from '\.\/(.+)';$/gm)].map(
+          ([, name]) => name,
+        ),
+      ]),
+    );
+    const loaded = new Set(["asyncio.js"]);
+    for (const file of loaded) {
+      for (const name of imports.get(file) ?? []) {
+        loaded.add(name ?? "");
+      }
+    }
+    assert.ok(loaded.size <= 4, [...loaded].join());
+  });
+
+  test("what is packed is what the modules are, under the same names", async () => {
+    // The optional peer of one is not installed.
+    for (const { specifier } of entryPoints.filter((entry) => !entry.specifier.endsWith("opentelemetry"))) {
+      const name = specifier.split("/").at(-1);
+      const output = await runFile(
+        "names.mjs",
+        `
+        import * as packed from "${specifier}";
+        import * as modules from "./node_modules/contextvars/dist/${name}/index.js";
+        const named = (from) => Object.entries(from).map(([key, value]) => [key, typeof value, value.name]);
+        console.log(packed !== modules, JSON.stringify(named(packed)) === JSON.stringify(named(modules)));
+        `,
+      );
+      assert.equal(output, "true true\n", specifier);
+    }
+  });
+
+  test("debug mode tells the program's frames from those of what is packed", async () => {
+    const output = await runFile(
+      "debug.mjs",
+      `
+      import * as asyncio from "contextvars/asyncio";
+      asyncio.getRunningLoop().slowCallbackDuration = 3600;
+      await asyncio.run(async function userFunction() {
+        const trace = new asyncio.Future();
+        asyncio.getRunningLoop().setExceptionHandler((_loop, { sourceTraceback }) => trace.setResult(sourceTraceback));
+        asyncio.getRunningLoop().callSoon(() => {
+          throw new Error("on purpose");
+        });
+        console.log(await trace);
+      }, { debug: true });
+      `,
+    );
+    assert.match(output, /^ *at .*userFunction.*debug\.mjs/);
+    assert.doesNotMatch(output, /packed/);
   });
 
   test("require gives both entry points, without a flag or a warning", async () => {

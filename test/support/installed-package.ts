@@ -1,9 +1,9 @@
 /** This package as npm installs it, for projects outside of this one. */
 import assert from "node:assert/strict";
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { runCommand } from "./commands.ts";
+import { runCommand, runNode } from "./commands.ts";
 import { packageRoot } from "./paths.ts";
 
 const PEER = "node_modules/@opentelemetry/api";
@@ -27,9 +27,16 @@ export async function installPackageIn(folder: string): Promise<void> {
 async function pack(): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), "contextvars-packed-"));
   process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
-  // Without scripts: packing would otherwise build anew, while other tests run what is built.
-  await npm("pack", "--ignore-scripts", "--pack-destination", folder);
-  const [tarball] = readdirSync(folder);
+  // In a copy: what makes it ready would otherwise change what other tests run.
+  const copy = join(folder, "package");
+  const { files } = JSON.parse(readFileSync(join(packageRoot, "package.json"), "utf8")) as { files: string[] };
+  for (const part of ["package.json", "README.md", "LICENSE", ...files]) {
+    cpSync(join(packageRoot, part), join(copy, part), { recursive: true });
+  }
+  const { status, stderr } = await runNode([join(packageRoot, "scripts/pack.mjs"), copy]);
+  assert.equal(status, 0, stderr);
+  await npm("pack", "--ignore-scripts", "--pack-destination", folder, copy);
+  const tarball = readdirSync(folder).find((file) => file.endsWith(".tgz"));
   assert.ok(tarball !== undefined, "npm pack made no tarball");
   return join(folder, tarball);
 }
