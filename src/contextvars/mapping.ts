@@ -8,15 +8,15 @@
  *     flat (bitmap 0, up to FLAT_MAX pairs)      slots: key, value, key, value, ...
  *     trie (bitmap not 0)                        slots: two for each bit that is set, in bit order
  *                                                       key,  value   a pair
- *                                                       null, Mapping a branch, five bits of the hash further down
+ *                                                       null, Mapping a branch, four bits of the hash further down
  *
  * Most programs have few variables, and scanning a short array is faster than hashing; from about ten variables on, the
- * trie is faster, and each change copies one node of up to 32 pairs on each of its log32(n) levels. A trie becomes flat
- * again only when it has shrunk to half of FLAT_MAX, so that a program that sets and resets variables around FLAT_MAX
- * does not rebuild the map every time.
+ * trie is faster, and each change copies one node of up to 16 pairs on each of its log16(n) levels. With nodes of 32 a
+ * change would hold a third more memory. A trie becomes flat again only when it has shrunk to half of FLAT_MAX, so that a
+ * program that sets and resets variables around FLAT_MAX does not rebuild the map every time.
  *
  * Hashes are consecutive numbers, one for each variable of the process, so two keys never share one and there are no
- * collision nodes. Consecutive numbers also spread best: neighbours differ in the lowest five bits, which choose the
+ * collision nodes. Consecutive numbers also spread best: neighbours differ in the lowest four bits, which choose the
  * place in the root.
  */
 
@@ -29,8 +29,8 @@ export interface Key {
 const FLAT_MAX = 8;
 /** A trie that has shrunk to this many pairs becomes flat again. */
 const FLATTEN_AT = FLAT_MAX / 2;
-const BITS = 5;
-const MASK = 31;
+const BITS = 4;
+const MASK = 15;
 
 /** One immutable map, and also one node of a trie. Made by {@linkcode insert} and {@linkcode remove}. */
 export class Mapping {
