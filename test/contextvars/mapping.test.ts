@@ -99,11 +99,11 @@ describe("remove()", () => {
   });
 
   it("remove() pulls up the one pair that is left in a branch, through all levels", () => {
-    // Two keys that differ in the highest bits only: seven levels deep, with a branch of one place on each.
+    // Two keys that differ in the highest bits only: eight levels deep, with a branch of one place on each.
     const deep = [{ _hash: 0 }, { _hash: 0x4000_0000 }] as const;
     const others = keysWith(Array.from({ length: 10 }, (_, i) => i + 1));
     const map = mapOf([...deep, ...others], 1);
-    assert.equal(depth(map), 7);
+    assert.equal(depth(map), 8);
     const smaller = remove(map, deep[1]);
     assert.equal(depth(smaller), 1);
     assert.equal(find(smaller, deep[0]), 1);
