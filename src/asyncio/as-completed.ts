@@ -60,7 +60,9 @@ export function asCompleted<A extends Awaitable<unknown>>(
 ): AsyncIterableIterator<Future<AwaitedResult<A>>> & Iterable<Promise<AwaitedResult<A>>> {
   checkOptions("asCompleted()", options, ["timeout"]);
   if (isfuture(awaitables) || typeof (awaitables as Iterable<unknown> | null)?.[Symbol.iterator] !== "function") {
-    throw new TypeError(`expect an iterable of futures, not ${safeRepr(awaitables)}; write asCompleted([a, b])`);
+    throw new TypeError(
+      `asCompleted(): awaitables must be an iterable, got ${safeRepr(awaitables)}; write asCompleted([a, b])`,
+    );
   }
   const { timeout = null } = options;
   if (timeout !== null) {

@@ -109,7 +109,7 @@ export function gather<const A extends readonly Awaitable<unknown>[]>(
 ): Future<{ -readonly [K in keyof A]: unknown }>;
 export function gather(awaitables: readonly Awaitable<unknown>[], options: GatherOptions = {}): Future<unknown> {
   if (!Array.isArray(awaitables)) {
-    throw new TypeError(`gather() needs an array, got ${safeRepr(awaitables)}; write gather([a, b])`);
+    throw new TypeError(`gather(): awaitables must be an array, got ${safeRepr(awaitables)}; write gather([a, b])`);
   }
   checkOptions("gather()", options, ["returnExceptions"]);
   checkBooleans(options, ["returnExceptions"]);
@@ -230,16 +230,16 @@ export async function waitFutures<F extends Future<unknown>>(
 
 function checkedFutures<F extends Future<unknown>>(futures: Iterable<F>): Set<F> {
   if (isfuture(futures) || typeof (futures as Iterable<F> | null)?.[Symbol.iterator] !== "function") {
-    throw new TypeError(`expect a list of futures, not ${safeRepr(futures)}; write wait([task])`);
+    throw new TypeError(`wait(): futures must be an iterable, got ${safeRepr(futures)}; write wait([task])`);
   }
   const all = new Set(futures);
   if (all.size === 0) {
-    throw new ValueError("Set of Tasks/Futures is empty.");
+    throw new ValueError("wait(): futures must be at least one Task or Future, got none");
   }
   for (const each of all) {
     if (!isfuture(each)) {
       throw new TypeError(
-        `wait() needs Tasks and Futures, got ${safeRepr(each)}; make tasks of functions: createTask()`,
+        `wait(): futures must be Tasks and Futures, got ${safeRepr(each)}; pass a function to createTask() first`,
       );
     }
   }
@@ -275,7 +275,7 @@ function checkedFutures<F extends Future<unknown>>(futures: Iterable<F>): Set<F>
 export function waitFor<T>(awaitable: Awaitable<T>, timeout: number | null): Promise<Awaited<T>> {
   if (timeout !== null && typeof timeout !== "number") {
     return quietRejection(
-      new TypeError(`waitFor() needs a timeout: a number of seconds, or null for none; got ${safeRepr(timeout)}`),
+      new TypeError(`waitFor(): timeout must be a number of seconds, or null for none, got ${safeRepr(timeout)}`),
     );
   }
   if (currentTask() === null) {

@@ -31,7 +31,7 @@ export function ensureFuture<T>(awaitable: Awaitable<T>): Future<T> {
     return awaitable as Future<T>;
   }
   if (!isThenable(awaitable)) {
-    throw new TypeError(`a function, a Task, a Future or a promise is needed, got ${safeRepr(awaitable)}`);
+    throw new TypeError(`awaitable must be a function, a Task, a Future or a promise, got ${safeRepr(awaitable)}`);
   }
   return observed(awaitable, new Future());
 }

@@ -213,7 +213,7 @@ export class Condition extends Holdable {
   constructor(lock: Lock = new Lock()) {
     super();
     if (!(lock instanceof Lock)) {
-      throw new TypeError(`Condition() needs a Lock, got ${repr(lock)}`);
+      throw new TypeError(`Condition(): lock must be a Lock, got ${repr(lock)}`);
     }
     this.#lock = lock;
   }
@@ -330,7 +330,7 @@ export class Condition extends Holdable {
     }
     if (isThenable(value)) {
       throw new TypeError(
-        "Condition.waitFor() needs a predicate that returns a value, got a promise, which is always true; " +
+        "Condition.waitFor(): predicate must return a value, got a promise, which is always true; " +
           "await it before, and test its result",
       );
     }

@@ -177,7 +177,7 @@ export class Queue<T> {
    */
   taskDone(): void {
     if (this.#unfinished <= 0) {
-      throw new ValueError("task_done() called too many times");
+      throw new ValueError("taskDone() called too many times");
     }
     this.#oneFinished();
   }

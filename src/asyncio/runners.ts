@@ -106,7 +106,7 @@ export class Runner {
     checkOptions("Runner.run()", options, ["context"]);
     checkContext("Runner.run()", options.context);
     if (currentTask() !== null) {
-      throw new RuntimeError("run() cannot be called from a task; await the function, or createTask() it", {
+      throw new RuntimeError("run() cannot be called in a task; await the function, or pass it to createTask()", {
         code: "ERR_LOOP_RUNNING",
       });
     }
@@ -218,7 +218,7 @@ export class Runner {
 }
 
 function alreadyRunning(): RuntimeError {
-  return new RuntimeError("run() cannot be called while another run() is at work; createTask() the function", {
+  return new RuntimeError("run() cannot be called while another run() is active; pass the function to createTask()", {
     code: "ERR_LOOP_RUNNING",
   });
 }

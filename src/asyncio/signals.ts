@@ -14,7 +14,7 @@ let interruptListener: (() => void) | null = null;
 export function addSignalHandler(signal: NodeJS.Signals, callback: () => unknown): void {
   checkFunction("addSignalHandler()", callback);
   if (!(signal in constants.signals)) {
-    throw new ValueError(`addSignalHandler() needs the name of a signal such as "SIGTERM", got ${repr(signal)}`);
+    throw new ValueError(`addSignalHandler(): signal must be a name such as "SIGTERM", got ${repr(signal)}`);
   }
   if (signal === "SIGKILL" || signal === "SIGSTOP") {
     throw new RuntimeError(`sig ${signal} cannot be caught`);

@@ -157,9 +157,12 @@ export class TaskGroup {
     }
     const parent = currentTask();
     if (parent === null) {
-      throw new RuntimeError(`TaskGroup ${this} cannot determine the parent task: createTask() or run() the function`, {
-        code: "ERR_NO_CURRENT_TASK",
-      });
+      throw new RuntimeError(
+        `TaskGroup ${this} cannot determine the parent task; call with() in a function that createTask() or run() starts`,
+        {
+          code: "ERR_NO_CURRENT_TASK",
+        },
+      );
     }
     this.#parent = parent;
     if (this.#cancelOnEntry) {

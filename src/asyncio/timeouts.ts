@@ -129,9 +129,12 @@ export class Timeout {
     }
     const task = currentTask();
     if (task === null) {
-      throw new RuntimeError("Timeout should be used inside a task: createTask() or run() the function", {
-        code: "ERR_NO_CURRENT_TASK",
-      });
+      throw new RuntimeError(
+        "Timeout should be used inside a task; call with() in a function that createTask() or run() starts",
+        {
+          code: "ERR_NO_CURRENT_TASK",
+        },
+      );
     }
     this.#state = "active";
     this.#task = task;

@@ -276,7 +276,7 @@ describe("captureCallGraph()", () => {
   it("captureCallGraph() and its kin refuse what is no Future, and limits that are no whole numbers", async () => {
     const calls = [asyncio.captureCallGraph, asyncio.formatCallGraph, asyncio.printCallGraph];
     for (const call of calls) {
-      await assert.rejects(call({} as asyncio.Future<void>), /^TypeError: .*needs a Task or Future, got {}/);
+      await assert.rejects(call({} as asyncio.Future<void>), /^TypeError: .*future must be a Task or Future, got {}/);
       await assert.rejects(call(new asyncio.Future(), { limit: 1.5 }), /^TypeError: .*limit must be a whole number/);
     }
     const task = asyncio.createTask(() => {});

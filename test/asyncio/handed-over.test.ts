@@ -42,7 +42,7 @@ const refusing: Readonly<Record<string, readonly [give: (value: Value) => unknow
       const condition = new asyncio.Condition();
       return condition.with(() => condition.waitFor(() => value));
     },
-    /predicate that returns a value/,
+    /predicate must return a value/,
   ],
   "sleep(0)": [(value) => asyncio.sleep(0, value), /sleep\(delay, \{ result \}\)/],
   "sleep()": [(value) => asyncio.sleep(0.001, value), /sleep\(delay, \{ result \}\)/],

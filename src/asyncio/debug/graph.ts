@@ -94,7 +94,7 @@ async function capture(
     return null;
   }
   if (!isfuture(start)) {
-    throw new TypeError(`captureCallGraph() needs a Task or Future, got ${repr(start)}`);
+    throw new TypeError(`captureCallGraph(): future must be a Task or Future, got ${repr(start)}`);
   }
   const running = start === current && limit !== 0 ? framesIn(stackNow()) : null;
   return await graphOf(start, limit, new Set(), running);
