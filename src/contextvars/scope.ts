@@ -92,14 +92,14 @@ export function runScoped<A extends unknown[], R>(
  */
 export function attachScoped(variable: Key, value: unknown): () => void {
   const flow = currentFlow();
-  const before = find(flow.context._map, variable);
-  enterFlow(scopedFlow(flow, variable, value));
+  const attached = scopedFlow(flow, variable, value);
+  enterFlow(attached);
   let isAttached = true;
   return () => {
     const current = currentFlow();
     if (isAttached && find(current.context._map, variable) === value) {
       isAttached = false;
-      enterFlow(scopedFlow(current, variable, before));
+      enterFlow(current === attached ? flow : scopedFlow(current, variable, find(flow.context._map, variable)));
     }
   };
 }
