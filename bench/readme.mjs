@@ -1,5 +1,6 @@
 /**
- * Writes the kept results into the documents: a summary into README.md, the goals into bench/README.md.
+ * Writes the kept results into the documents: a summary into README.md, the goals into bench/README.md, what to write into
+ * docs/guides/performance.md.
  *
  *     node bench/readme.mjs
  */
@@ -101,6 +102,81 @@ function costs() {
   return markdown([["nanoseconds", "Node 24", "Node 20", "CPython"], ...lines]);
 }
 
+/** What to do fast, what to write, and beside what it is measured: two rows of a case. */
+const ADVICE = [
+  [
+    "answer each of many lines",
+    "`write()` for each, and `drain()` only where `writer.needsDrain` is true",
+    "lines",
+    "batches of 100",
+    "needed@24",
+    "contextvars@24",
+    "`drain()` for each",
+  ],
+  [
+    "read lines",
+    "`for await (const line of reader)`",
+    "lines",
+    "batches of 100",
+    "iterated@24",
+    "needed@24",
+    "`readline()`",
+  ],
+  [
+    "read lines, as fast as it goes",
+    "`tryReadline()` first, and `await reader.readline()` where it gives `null`",
+    "lines",
+    "batches of 100",
+    "taken@24",
+    "needed@24",
+    "`readline()`",
+  ],
+  [
+    "read frames by hand",
+    "`tryReadexactly(n)` first, and `await reader.readexactly(n)` where it gives `null`",
+    "frames",
+    "4 + 60 B",
+    "taken@24",
+    "contextvars@24",
+    "`readexactly()`",
+  ],
+  [
+    "read and send frames",
+    "`framed()` with `tryReceive()` and `sendAll()`",
+    "frames",
+    "4 + 60 B",
+    "codec taken@24",
+    "codec@24",
+    "`for await` and `send()`",
+  ],
+  [
+    "read bulk data",
+    "`readInto(target)` into a buffer of your own",
+    "bulk",
+    "up",
+    "readInto@24",
+    "readexactly@24",
+    "`readexactly(n)`",
+  ],
+  [
+    "pass on what arrives",
+    "`relay()`",
+    "relay",
+    "round trips of 1 KiB, 10 connections",
+    "relay@24",
+    "pipeline@24",
+    "Node's `pipeline()`",
+  ],
+];
+
+function advice() {
+  const lines = ADVICE.map(([wish = "", code = "", workload = "", name = "", ours = "", theirs = "", label = ""]) => {
+    const measured = ratio(caseOf(workload, name), ours, theirs);
+    return [wish, code, `${measured}${measured === "–" ? "" : " ×"} ${label}, \`${workload}\``];
+  });
+  return markdown([["to do this", "write this", "measured"], ...lines], [0, 1, 2]);
+}
+
 /** The exponents, each beside asyncio's. */
 function growth() {
   const names = ["contextvars@24", "contextvars@20", "asyncio"];
@@ -184,6 +260,7 @@ function write(file, content, mark = "measured") {
 }
 
 write("README.md", [versions(), summary(), costs()].join("\n\n"));
+write("docs/guides/performance.md", advice());
 const goals = GOALS.filter(({ workload }) => workload !== "growth");
 write("bench/README.md", [versions(), markdown(goalTable(verdicts(cases, goals)), [0, 4, 5])].join("\n\n"));
 if (cases.some(({ workload }) => workload === "runtimes")) {
