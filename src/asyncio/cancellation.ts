@@ -32,9 +32,8 @@ export class Cancellation {
       this.#ledBack = true;
       return false;
     }
-    const isDelivered = this.#cancelWaits(message, waits);
-    // Counted afterwards: a chain of tasks that is too long for the stack throws, and nothing was requested then.
     this.requests += 1;
+    const isDelivered = this.#cancelWaits(message, waits);
     this.message = message;
     this.isPending ||= !isDelivered;
     this.#abort?.abort(cancelledError(message));

@@ -480,7 +480,7 @@ describe("tasks that await each other", () => {
     assert.ok(tasks.every((each) => each.cancelled()));
   });
 
-  it("Task.cancel() of a chain of tasks that is too long for the stack throws and requests nothing", async () => {
+  it("Task.cancel() of a chain of tasks that is too long for the stack throws", async () => {
     const tasks = [asyncio.createTask(async () => await asyncio.sleep(3600))];
     for (let i = 0; i < 20_000; i++) {
       const previous = tasks.at(-1);
@@ -489,9 +489,27 @@ describe("tasks that await each other", () => {
     await asyncio.sleep(0);
     const last = tasks.at(-1) as asyncio.Task<void>;
     assert.throws(() => last.cancel(), RangeError);
-    assert.equal(last.cancelling(), 0);
+    assert.equal(last.cancelling(), 1);
+    assert.equal(tasks[0]?.cancelling(), 0);
     tasks[0]?.cancel();
     assert.ok((await failureOf(last)) instanceof asyncio.CancelledError);
     assert.ok(tasks.every((each) => each.cancelled()));
   });
+});
+
+it("Task.cancel() has counted the request when it cancels what the task awaits, also if that throws", async () => {
+  const seen: number[] = [];
+  class Refusing extends asyncio.Future<void> {
+    override cancel(): boolean {
+      seen.push(task.cancelling());
+      throw new Error("not now");
+    }
+  }
+  const awaited = new Refusing();
+  const task: asyncio.Task<void> = asyncio.createTask(async () => await awaited);
+  await asyncio.sleep(0);
+  assert.throws(() => task.cancel(), /not now/);
+  awaited.setResult();
+  await task;
+  assert.deepEqual([...seen, task.cancelling()], [1, 1]);
 });
