@@ -63,6 +63,15 @@ describe("createSubprocessExec(), createSubprocessShell() and Process", { skip }
     }
   });
 
+  it("a child opens /dev/stdin by way of cat, since a pipe of Node and Bun is a socket", async () => {
+    const pipes = { stdin: PIPE, stdout: PIPE, stderr: PIPE };
+    const direct = await asyncio.createSubprocessExec("wc", ["-c", "/dev/stdin"], pipes);
+    const [, refusal] = await direct.communicate("abc");
+    assert.equal(String(refusal).includes("No such device"), process.platform === "linux" && runtime !== "deno");
+    const piped = await asyncio.createSubprocessShell("cat | wc -c /dev/stdin | cat", pipes);
+    assert.match(String((await piped.communicate("abc"))[0]), /^ *3 /);
+  });
+
   it("a reader of a child holds no more than twice its limit and a chunk", async () => {
     const process = await asyncio.createSubprocessShell("head -c 50000000 /dev/zero", { stdout: PIPE, limit: 1000 });
     await asyncio.sleep(0.1);

@@ -1,4 +1,5 @@
 /** Every kind of source that a reader can be made of, and every kind of sink for a writer. */
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createReadStream, createWriteStream, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import * as http from "node:http";
@@ -220,6 +221,10 @@ export const realSinks: Readonly<Record<string, () => Promise<OpenedSink>>> = {
     const [sink, far] = await asyncio.socketpair();
     return { sink, received: () => collected(far).finally(() => sink.destroy()) };
   },
+  "the input of a child process": async () => {
+    const child = spawn("cat", { stdio: ["pipe", "pipe", "inherit"] });
+    return { sink: child.stdin, received: () => collected(child.stdout) };
+  },
   "the body of a request": async () => {
     const body = new asyncio.Future<Buffer>();
     const server = http.createServer(async (request, response) => {
@@ -253,6 +258,11 @@ export const realSources: Readonly<Record<string, (bytes: Buffer) => Promise<asy
     far.end(bytes);
     source.on("end", () => source.end());
     return source;
+  },
+  "the output of a child process": async (bytes) => {
+    const child = spawn("cat", { stdio: ["pipe", "pipe", "inherit"] });
+    child.stdin.end(bytes);
+    return child.stdout;
   },
   "a Blob": async (bytes) => new Blob([new Uint8Array(bytes)]).stream() as ReadableStream<Uint8Array>,
   "an array": async (bytes) => [bytes.subarray(0, 5), bytes.subarray(5)],

@@ -2,7 +2,19 @@
  * What becomes of child processes: the cases of CPython's test_subprocess in words of our own, and some more. Each is
  * written twice, in Python and in TypeScript, and both have to come to the same.
  *
- * Not here: the transports and protocols of subprocesses, child watchers, and cases of Windows.
+ * CPython's cases that are not here, and why:
+ *
+ * - `test_proc_exited*`, `test_subprocess_repr`, `test_close_kill_running`, `test_close_dont_kill_finished`,
+ *   `test_cancel_post_init`, `test_subprocess_consistent_callbacks`, `test_subprocess_protocol_events`: they are about
+ *   `loop.subprocess_exec()`, its transport and its protocol, which this package does not have.
+ * - The cases of child watchers, pidfds and inactive watchers: the runtime reaps children.
+ * - `test_popen_error_with_stdin_pipe`: it replaces `subprocess.Popen` by one that fails. Here programs that cannot be
+ *   started fail, with every kind of pipe (`test_popen_error`).
+ * - `test_devstdin_input`: the runtimes' pipes are sockets, which nobody can open by their name; DIFFERENCES.md 45, and
+ *   a test in subprocess.test.ts.
+ * - `test_create_subprocess_*_text_mode_fails`: no such options; subprocess.test.ts has unknown ones refused.
+ * - `test_create_subprocess_exec_with_path`: JavaScript has no path objects; a program that is no string is refused.
+ * - Windows: the programs of the cases are those of Unix.
  */
 import { closeSync, openSync, readFileSync } from "node:fs";
 import * as asyncio from "contextvars/asyncio";

@@ -1,5 +1,11 @@
-/** checkStreams() over readers and writers that are made of other streams, and through `relay()`. */
-import { PassThrough, pipeline, Readable, Writable } from "node:stream";
+/**
+ * checkStreams() over readers and writers that are made of other streams, and through `relay()`.
+ *
+ * Not here: files, standard input, pipes of child processes and bodies of `fetch()`, which cannot be the two ends of a
+ * connection that its other end resets. That they give and take all bytes, and fail as themselves, is tested in
+ * streams-from.test.ts, subprocess.test.ts and standard-streams.test.ts.
+ */
+import { Duplex, PassThrough, pipeline, Readable, Writable } from "node:stream";
 import { describe, it } from "node:test";
 import * as asyncio from "contextvars/asyncio";
 import { checkStreams, memoryStreamPair, type StreamPair } from "contextvars/testing";
@@ -27,7 +33,15 @@ const sources: Record<string, (reader: asyncio.StreamReader) => asyncio.ByteSour
   "a ReadableStream of bytes": (reader) => reader.toReadableStream(),
   "a TransformStream": (reader) => reader.toReadableStream().pipeThrough(new TransformStream<Uint8Array, Uint8Array>()),
   "the body of a response": (reader) => new Response(reader.toReadableStream()).body as ReadableStream<Uint8Array>,
+  "the readable of a Duplex": (reader) => Duplex.from({ readable: readable(reader), objectMode: false }),
 };
+
+/** A reader that a protocol feeds from a pipe, as Python's programs make it. */
+async function readPipe(reader: asyncio.StreamReader): Promise<asyncio.StreamReader> {
+  const piped = new asyncio.StreamReader();
+  await asyncio.getRunningLoop().connectReadPipe(() => new asyncio.StreamReaderProtocol(piped), readable(reader));
+  return piped;
+}
 
 /** Calls back when the connection is lost, with the error if there was one. */
 function whenLost(writer: asyncio.StreamWriter, callback: (error?: unknown) => void): void {
@@ -75,6 +89,15 @@ describe("checkStreams() of pipes", () => {
         ];
       }));
   }
+
+  it("checkStreams() finds nothing in readers of connectReadPipe()", () =>
+    checkStreams(async (): Promise<Ends> => {
+      const [near, far] = memoryStreamPair();
+      return [
+        [await readPipe(near[0]), near[1]],
+        [await readPipe(far[0]), far[1]],
+      ];
+    }));
 
   for (const [name, make] of Object.entries(sinks)) {
     it(`checkStreams() finds nothing in writers made by StreamWriter.from() of ${name}`, () =>
