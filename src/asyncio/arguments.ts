@@ -156,5 +156,5 @@ export function toBytes(method: string, data: Uint8Array | string): Uint8Array {
   if (data instanceof Uint8Array) {
     return data;
   }
-  throw new TypeError(`${method} needs bytes (a Uint8Array) or a string, got ${repr(data)}`);
+  throw new TypeError(`${method}: data must be bytes (a Uint8Array) or a string, got ${repr(data)}`);
 }

@@ -395,7 +395,7 @@ async function startTls(
   const { serverSide = false, ...tls } = options;
   const { _startTls } = transport as Transport & Partial<Upgradable>;
   if (_startTls === undefined) {
-    throw new TypeError(`transport ${repr(transport)} is not supported by startTls()`);
+    throw new TypeError(`startTls() is not supported by transport ${repr(transport)}`);
   }
   await _startTls.call(transport as Transport & Upgradable, ssl, serverSide, tls, () => Buffer.alloc(0));
   transport.setProtocol(protocol);

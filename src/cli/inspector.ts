@@ -41,7 +41,7 @@ export async function evaluateIn(pid: number, expression: string, port?: number)
   } catch (error) {
     if (error instanceof asyncio.TimeoutError) {
       throw new CommandError(
-        `process ${pid} did not open its inspector within ${PATIENCE} seconds: it is busy, has a use of its own for SIGUSR1, or port ${DEFAULT_PORT} is taken`,
+        `process ${pid} did not open its inspector within ${PATIENCE} seconds: it is busy, it handles SIGUSR1 itself, or port ${DEFAULT_PORT} is taken`,
       );
     }
     throw error;
@@ -50,14 +50,14 @@ export async function evaluateIn(pid: number, expression: string, port?: number)
 
 function checkIsNode(pid: number): void {
   if (process.platform === "win32") {
-    throw new CommandError("there is no SIGUSR1 on Windows, by which a process is asked");
+    throw new CommandError("Windows has no SIGUSR1, the signal that opens an inspector");
   }
   try {
     process.kill(pid, 0);
   } catch (error) {
     throw new CommandError(
       (error as NodeJS.ErrnoException).code === "EPERM"
-        ? `process ${pid} belongs to another user: no permission to ask it`
+        ? `process ${pid} belongs to another user: no permission to inspect it`
         : `there is no process ${pid}`,
     );
   }
@@ -65,10 +65,10 @@ function checkIsNode(pid: number): void {
   try {
     program = basename(readlinkSync(`/proc/${pid}/exe`)).replace(/ \(deleted\)$/, "");
   } catch {
-    throw new CommandError(`what process ${pid} runs cannot be found out: no permission, or no /proc on this system`);
+    throw new CommandError(`cannot find out what process ${pid} runs: no permission, or no /proc on this system`);
   }
   if (!/^node(js)?(-?\d+)?$/.test(program)) {
-    throw new CommandError(`process ${pid} runs ${program}: only Node can be asked`);
+    throw new CommandError(`process ${pid} runs ${program}; only Node processes can be inspected`);
   }
 }
 
@@ -177,9 +177,7 @@ async function evaluate(socket: WebSocketClient, id: number, expression: string)
     }
     const failure = message.result?.exceptionDetails;
     if (failure !== undefined) {
-      throw new CommandError(
-        `the process has answered with an error: ${failure.exception?.description ?? failure.text}`,
-      );
+      throw new CommandError(`the process answered with an error: ${failure.exception?.description ?? failure.text}`);
     }
     return message.result?.result.value ?? "";
   }

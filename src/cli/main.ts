@@ -137,7 +137,7 @@ function print(text: string): void {
 function numbers(usage: string, args: readonly string[], names: readonly string[]): number[] {
   const values = args.map(Number);
   if (args.length !== names.length || !values.every((value) => Number.isInteger(value) && value >= 0)) {
-    throw new CommandError(`usage: contextvars ${usage}; ${names.join(" and ")} has to be a whole number`, 2);
+    throw new CommandError(`usage: contextvars ${usage}; ${names.join(" and ")} must be an integer`, 2);
   }
   return values;
 }
@@ -160,7 +160,7 @@ async function main(args: readonly string[]): Promise<void> {
       ? commands[name]
       : undefined;
   if (command === undefined) {
-    throw new CommandError(`there is no command ${name}: contextvars help lists them`, 2);
+    throw new CommandError(`there is no command ${name}; contextvars help lists the commands`, 2);
   }
   let values: Values;
   let positionals: string[];

@@ -134,7 +134,7 @@ function checkCycles(tasks: readonly TaskDescription[], below: ReadonlyMap<strin
       const above = [...path];
       const names = [...above.slice(above.indexOf(task)), task].map(({ name }) => name);
       throw new CommandError(
-        `the tasks wait for each other in a circle, there is no tree to print: cycle: ${names.join(" → ")}`,
+        `the tasks wait for each other in a cycle, so there is no tree to print: ${names.join(" → ")}`,
       );
     }
     if (!finished.has(task.id)) {

@@ -196,14 +196,14 @@ export class Framed<In, Out = In> implements AsyncIterable<In> {
 
   #source(): StreamReader {
     if (this.#reader === null) {
-      throw new RuntimeError("receive() needs a reader, and framed() was given none");
+      throw new RuntimeError("receive() needs a reader; pass one to framed()");
     }
     return this.#reader;
   }
 
   #sink(): StreamWriter {
     if (this.#writer === null) {
-      throw new RuntimeError("send() needs a writer, and framed() was given none");
+      throw new RuntimeError("send() needs a writer; pass one to framed()");
     }
     return this.#writer;
   }
@@ -246,13 +246,13 @@ export function framed<In, Out = In>(
   codec: Codec<In, Out>,
 ): Framed<In, Out> {
   if (reader !== null && !(reader instanceof StreamReader)) {
-    throw new TypeError(`framed() needs a StreamReader or null, got ${repr(reader)}`);
+    throw new TypeError(`framed(): reader must be a StreamReader or null, got ${repr(reader)}`);
   }
   if (writer !== null && !(writer instanceof StreamWriter)) {
-    throw new TypeError(`framed() needs a StreamWriter or null, got ${repr(writer)}`);
+    throw new TypeError(`framed(): writer must be a StreamWriter or null, got ${repr(writer)}`);
   }
   if (typeof codec?.decode !== "function" || typeof codec.encode !== "function") {
-    throw new TypeError(`framed() needs a codec, with decode() and encode(), got ${repr(codec)}`);
+    throw new TypeError(`framed(): codec must have decode() and encode(), got ${repr(codec)}`);
   }
   checkedLimit("codec.maxLength", codec.maxLength);
   checkedOnOverrun(codec.onOverrun);

@@ -154,7 +154,9 @@ class LengthDelimitedCodec extends PrefixedCodec {
     this.#adjustment = checkedSize("lengthAdjustment", options.lengthAdjustment ?? 0, -most, most);
     this.#skip = checkedSize("numSkip", options.numSkip ?? this.#fieldEnd, 0, MAX_HEAD);
     if (this.#skip > this.#fieldStart && this.#skip < this.#fieldEnd) {
-      throw new ValueError(`numSkip must not cut the length in two, got ${this.#skip}`);
+      throw new ValueError(
+        `numSkip must be at most ${this.#fieldStart} or at least ${this.#fieldEnd}, to not cut the length in two, got ${this.#skip}`,
+      );
     }
     this.#littleEndian = options.littleEndian ?? false;
     this.#maxFrameLength = checkedLimit("maxFrameLength", options.maxFrameLength ?? 8 * 1024 * 1024);

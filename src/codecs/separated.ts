@@ -161,10 +161,10 @@ export function linesCodec(options: LinesCodecOptions = {}): Codec<string> {
       },
       format(item) {
         if (typeof item !== "string") {
-          throw new TypeError(`send() needs a string, got ${repr(item)}`);
+          throw new TypeError(`send(): frame must be a string, got ${repr(item)}`);
         }
         if (item.includes("\n")) {
-          throw badContent(`send(): a line cannot contain a newline, got ${repr(item)}`);
+          throw badContent(`send(): frame must not contain a newline, got ${repr(item)}`);
         }
         return isLatin1 ? encodeLatin1(item) : item;
       },

@@ -108,7 +108,7 @@ export async function runTest(
 ): Promise<void> {
   if (currentTask() !== null) {
     throw new RuntimeError(
-      "a test of asyncioTest() cannot be called from a task, as within another one; await f itself",
+      "a test of asyncioTest() cannot be called inside a task, such as another test; await the function itself",
       {
         code: "ERR_LOOP_RUNNING",
       },
@@ -164,7 +164,7 @@ class Test {
     const left = this.#leftovers();
     if (left.length > 0) {
       throw new RuntimeError(
-        `the test has left behind: ${left.join(", ")}; await or cancel tasks, close() writers and servers`,
+        `the test left behind: ${left.join(", ")}; await or cancel tasks, close() writers and servers`,
         { code: "ERR_TEST_LEFTOVERS" },
       );
     }
@@ -191,7 +191,7 @@ class Test {
       timer.stop();
     }
     const error = new TimeoutError(
-      `the test has not ended after ${this.#timeout} seconds; its tasks are:\n${await tasksReport(this.#tasks())}`,
+      `the test did not end within ${this.#timeout} seconds; its tasks are:\n${await tasksReport(this.#tasks())}`,
     );
     for (const task of this.#tasks()) {
       task.cancel();

@@ -75,7 +75,7 @@ async function runChecks(maker: StreamMaker, options: CheckStreamsOptions): Prom
   checkPositiveSeconds("timeout", timeout);
   checkWholeNumber("limit", limit);
   if (limit <= 0) {
-    throw new ValueError(`checkStreams(): limit must be a number of bytes above 0, got ${limit}`);
+    throw new ValueError(`checkStreams(): limit must be a positive number of bytes, got ${limit}`);
   }
   const settings = { limit };
   const run = async (check: Check, make: StreamMaker, swap: boolean): Promise<void> => {
@@ -118,8 +118,8 @@ function named(name: string, error: unknown, timeout: number): AssertionError {
     error instanceof AssertionError
       ? error.message
       : error instanceof asyncio.TimeoutError
-        ? `it has not ended after ${timeout} seconds`
-        : `it has thrown ${String(error)}`;
+        ? `it did not end within ${timeout} seconds`
+        : `it threw ${String(error)}`;
   const failed = new AssertionError({ message: `checkStreams(): ${name}: ${text}`, operator: "checkStreams" });
   failed.cause = error;
   return failed;

@@ -171,7 +171,7 @@ class Wire {
 
 function checkedPiece(size: number, left: number): number {
   if (!(Number.isInteger(size) && size > 0)) {
-    throw new ValueError(`chunks() must return a whole number of bytes above 0, got ${String(size)}`);
+    throw new ValueError(`chunks() must return a positive number of bytes, got ${String(size)}`);
   }
   return Math.min(size, left);
 }

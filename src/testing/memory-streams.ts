@@ -159,7 +159,7 @@ function cutter(caller: string, chunks: MemoryOptions["chunks"], highWater: numb
   }
   if (!(Number.isInteger(chunks) && chunks > 0)) {
     throw new ValueError(
-      `${caller}: chunks must be a whole number of bytes above 0, or a function that returns one, got ${String(chunks)}`,
+      `${caller}: chunks must be a positive number of bytes, or a function that returns one, got ${String(chunks)}`,
     );
   }
   return () => chunks;

@@ -162,8 +162,8 @@ export class MockClock {
     const left = this.#uninstall();
     if (left.length > 0) {
       throw new RuntimeError(
-        `MockClock.with() has ended before a sleep(), which never ends now: ${left.join(", ")}; ` +
-          "cancel the task, or run it by asyncio.run(), which does",
+        `MockClock.with() ended while a sleep() waits, which now never ends: ${left.join(", ")}; ` +
+          "cancel the task, or run it by asyncio.run(), which cancels it",
         { code: "ERR_CLOCK_SLEEPERS" },
       );
     }
@@ -172,19 +172,19 @@ export class MockClock {
 
   #install(): void {
     if (installed !== null) {
-      throw new RuntimeError("MockClock.with(): a clock is at work already; use one at a time", {
+      throw new RuntimeError("MockClock.with(): a clock is already active; use one at a time", {
         code: "ERR_CLOCK_ACTIVE",
       });
     }
     if (isRunnerActive()) {
       throw new RuntimeError(
-        "MockClock.with(): a Runner has begun before, by the real clock; call run() inside with(), not around it",
+        "MockClock.with(): a Runner already runs by the real clock; call run() inside with(), not around it",
         { code: "ERR_CLOCK_TOO_LATE" },
       );
     }
     if (nextMoment() !== null) {
       throw new RuntimeError(
-        "MockClock.with(): timers of the loop wait already, by the real clock; end what waits for them before",
+        "MockClock.with(): timers already wait by the real clock; end the sleeps and timeouts first",
         { code: "ERR_CLOCK_TOO_LATE" },
       );
     }

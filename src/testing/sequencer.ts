@@ -58,7 +58,7 @@ export class Sequencer {
       throw new ValueError(`Sequencer.with(): n must be 0 or more, got ${n}`);
     }
     if (this.#used.has(n)) {
-      throw new RuntimeError(`Sequencer.with(): the number ${n} was used before; give each block one of its own`, {
+      throw new RuntimeError(`Sequencer.with(): the number ${n} was already used; give each block its own number`, {
         code: "ERR_SEQUENCE_USED",
       });
     }

@@ -95,7 +95,7 @@ class CurrentTest {
   #checkNotRunning(): void {
     if (this.#state === "running") {
       throw new RuntimeError(
-        "testContext(): another test is under way; make a testContext() for each that runs beside it",
+        "testContext(): another test is in progress; create a testContext() for each concurrent test",
         {
           code: "ERR_TEST_RUNNING",
         },

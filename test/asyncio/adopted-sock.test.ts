@@ -62,7 +62,7 @@ for (const [name, connect] of Object.entries(functions)) {
       for (const again of Object.values(functions)) {
         const error = await outcomeOf(again(transport.getExtraInfo("socket") as Duplex));
         assert.ok(error instanceof asyncio.RuntimeError);
-        assert.match(error.message, /used by another connection/);
+        assert.match(error.message, /another connection already uses sock/);
       }
       assert.equal(transport.isClosing(), false);
       transport.abort();

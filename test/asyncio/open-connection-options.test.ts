@@ -93,19 +93,27 @@ function refusals(sock: () => never): readonly (readonly [string, Call, string])
     [
       "a service that is none",
       () => asyncio.openConnection(HOST, "nonsense"),
-      "openConnection() does not know the service 'nonsense'",
+      "openConnection(): port must be a number or a known service, got 'nonsense'",
     ],
-    ["port -1", () => asyncio.openConnection(HOST, -1), "openConnection() needs a port from 0 to 65535, got -1"],
+    [
+      "port -1",
+      () => asyncio.openConnection(HOST, -1),
+      "openConnection(): port must be an integer from 0 to 65535, got -1",
+    ],
     [
       "port 65536",
       () => asyncio.openConnection(HOST, 65_536),
-      "openConnection() needs a port from 0 to 65535, got 65536",
+      "openConnection(): port must be an integer from 0 to 65535, got 65536",
     ],
-    ["port 1.5", () => asyncio.openConnection(HOST, 1.5), "openConnection() needs a port from 0 to 65535, got 1.5"],
+    [
+      "port 1.5",
+      () => asyncio.openConnection(HOST, 1.5),
+      "openConnection(): port must be an integer from 0 to 65535, got 1.5",
+    ],
     [
       "a local port that is none",
       () => asyncio.openConnection(HOST, 1, { localAddr: [HOST, 70_000] }),
-      "openConnection() needs a port from 0 to 65535, got 70000",
+      "openConnection(): port must be an integer from 0 to 65535, got 70000",
     ],
     [
       "path and sock",
@@ -147,7 +155,10 @@ describe("openConnection() and what it refuses", () => {
   it("openConnection() is a TypeError for what is of the wrong sort, and names it", async () => {
     for (const [call, message] of [
       [() => asyncio.openConnection(5 as unknown as string, 1), /openConnection\(\): host must be a string, got 5/],
-      [() => asyncio.openConnection(HOST, {} as unknown as number), /needs a port number, got \{/],
+      [
+        () => asyncio.openConnection(HOST, {} as unknown as number),
+        /: port must be a number or the name of a service, got \{/,
+      ],
       [() => asyncio.openConnection(HOST, 1, { ssl: 5 as never }), /ssl must be true, options of node:tls/],
       [() => asyncio.openConnection(HOST, 1, { local_addr: 1 } as never), /unexpected option 'local_addr'/],
       [

@@ -147,7 +147,7 @@ describe("startServer() and hosts", () => {
       [{ sslHandshakeTimeout: 1 }, asyncio.ValueError, "sslHandshakeTimeout is only meaningful with ssl"],
       [{ sslShutdownTimeout: 1 }, asyncio.ValueError, "sslShutdownTimeout is only meaningful with ssl"],
       [{ sock }, asyncio.ValueError, "host/port and sock can not be specified at the same time"],
-      [{ reuseAddress: false }, asyncio.ValueError, "startServer() cannot switch reuseAddress off"],
+      [{ reuseAddress: false }, asyncio.ValueError, "startServer(): reuseAddress must be true, got false"],
       [{ idleTimeout: -1 }, asyncio.ValueError, "idleTimeout must be a positive number of seconds, got -1"],
       [{ readTimeout: 0 }, asyncio.ValueError, "readTimeout must be a positive number of seconds, got 0"],
       [{ limit: -5 }, asyncio.ValueError, "Limit cannot be <= 0"],

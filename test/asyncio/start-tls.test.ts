@@ -591,10 +591,7 @@ describe("loop.startTls()", () => {
     });
     const [, writer] = await asyncio.openConnection(HOST, serving.port);
     const startTls = loop.startTls.bind(loop) as (...args: unknown[]) => Promise<unknown>;
-    await assert.rejects(
-      startTls({}, new Noting(), { ca }),
-      /^TypeError: transport .* is not supported by startTls\(\)/,
-    );
+    await assert.rejects(startTls({}, new Noting(), { ca }), /^TypeError: startTls\(\) is not supported by transport /);
     await assert.rejects(startTls(writer.transport, new Noting(), 1), TypeError);
     await assert.rejects(startTls(writer.transport, new Noting(), true, { serverSide: true }), TypeError);
     assert.equal(writer.isClosing(), false);

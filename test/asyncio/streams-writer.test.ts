@@ -68,11 +68,11 @@ for (const role of roles) {
       const { writer, peer } = connection;
       assert.throws(() => writer.write(5 as unknown as string), {
         name: "TypeError",
-        message: "write() needs bytes (a Uint8Array) or a string, got 5",
+        message: "write(): data must be bytes (a Uint8Array) or a string, got 5",
       });
       assert.throws(() => writer.writelines(["a", null as unknown as string]), {
         name: "TypeError",
-        message: "writelines() needs bytes (a Uint8Array) or a string, got null",
+        message: "writelines(): data must be bytes (a Uint8Array) or a string, got null",
       });
       writer.close();
       await peer.untilEnded();

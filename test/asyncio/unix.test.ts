@@ -96,7 +96,7 @@ describe("startUnixServer() and openUnixConnection()", () => {
         asyncio.ValueError,
         "path and sock can not be specified at the same time",
       ],
-      [() => asyncio.startUnixServer(echo, 5 as never), TypeError, "startUnixServer() needs a path, got 5"],
+      [() => asyncio.startUnixServer(echo, 5 as never), TypeError, "startUnixServer(): path must be a string, got 5"],
       [
         () => asyncio.startUnixServer(echo, { sock: {} as never }),
         asyncio.ValueError,

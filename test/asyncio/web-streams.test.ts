@@ -213,7 +213,7 @@ describe("StreamReader.toReadableStream()", () => {
     for (const [name, call] of Object.entries(calls)) {
       const error = await outcomeOf((async () => await call())());
       assert.ok(error instanceof asyncio.RuntimeError, `${name}: ${error}`);
-      assert.match(error.message, /while toReadableStream\(\) has the reader/);
+      assert.match(error.message, /while toReadableStream\(\) uses the reader/);
     }
     await stream.cancel();
     assert.equal(String(await reader.readline()), "line\n");

@@ -676,7 +676,7 @@ describe("loop.createConnection({ sock })", () => {
     gone.destroy();
     other.destroy();
     for (const [sock, message] of [
-      [gone, /^sock is closed already/],
+      [gone, /^sock is already closed/],
       [{}, /^A Stream Socket was expected, got \{/],
       [7, /^A Stream Socket was expected, got 7/],
       [null, /^A Stream Socket was expected, got null/],

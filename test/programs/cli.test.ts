@@ -143,7 +143,7 @@ describe("contextvars ps, pstree, where", () => {
     await using target = await started(PROGRAM.replace("CYCLE", CYCLE));
     const { status, stderr } = await run("pstree", String(target.pid));
     assert.equal(status, 1);
-    assert.match(stderr, /^contextvars: [^\n]*cycle: first → second → first\n$/);
+    assert.match(stderr, /^contextvars: [^\n]*cycle, so there is no tree to print: first → second → first\n$/);
     assert.equal((await run("ps", String(target.pid))).status, 0);
   });
 
@@ -167,10 +167,10 @@ describe("contextvars ps, pstree, where", () => {
     await using other = new External("sleep", ["60"]);
     const failures: readonly [args: string[], status: number, message: RegExp][] = [
       [["ps", "999999999"], 1, /there is no process 999999999/],
-      [["ps", String(other.pid)], 1, /runs sleep: only Node can be asked/],
+      [["ps", String(other.pid)], 1, /runs sleep; only Node processes can be inspected/],
       [["ps", String(plain.pid)], 1, /does not use contextvars\/asyncio/],
       [["ps"], 2, /usage: contextvars ps PID/],
-      [["ps", "x"], 2, /has to be a whole number/],
+      [["ps", "x"], 2, /must be an integer/],
       [["ps", "1", "2"], 2, /ps takes a PID/],
       [["where", "1"], 2, /where takes a PID and the name or id/],
       [["frobnicate"], 2, /there is no command frobnicate/],

@@ -72,7 +72,7 @@ describe("tcp-echo-client and tcp-echo-server with a port that is none", () => {
     it(`${name} says which ports there are`, async () => {
       const { status, stderr } = await runExample(name, HOST, "nonsense");
       assert.equal(status, 1);
-      assert.match(stderr, /ValueError|needs a port from [01] to 65535/);
+      assert.match(stderr, /ValueError|port must be an integer from [01] to 65535/);
     });
   }
 });

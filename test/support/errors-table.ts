@@ -32,7 +32,7 @@ export const codes: Readonly<Record<string, readonly [classes: string, when: str
   ERR_QUEUE_SHUT_DOWN: ["QueueShutDown", "The queue was shut down."],
   ERR_READER_BUSY: ["RuntimeError", "Another task is already waiting for the reader."],
   ERR_READER_EOF: ["RuntimeError", "`feedData()` was called after `feedEof()`."],
-  ERR_READER_LOCKED: ["RuntimeError", "A web stream or `relay()` has the reader."],
+  ERR_READER_LOCKED: ["RuntimeError", "A web stream or `relay()` uses the reader."],
   ERR_RUNNER_CLOSED: ["RuntimeError", "The `Runner` is closed."],
   ERR_RUNTIME: ["RuntimeError", "A `RuntimeError` without a more exact code."],
   ERR_SEQUENCE_BROKEN: ["RuntimeError", "A block of the `Sequencer` was cancelled before its turn."],

@@ -67,8 +67,8 @@ it("passes after those", asyncioTest(() => asyncio.sleep(0)));
 /** What has to be said of the failing tests, whatever the runner. */
 const COMPLAINTS = [
   /one is not two/,
-  /the test has left behind: <Task pending name='forgotten' .*sleep\(\) \d\.\d s left.*>; await or cancel tasks/,
-  /the test has not ended after 0\.1 seconds; its tasks are:\n.*, waits for <Event\.wait\(\)>/,
+  /the test left behind: <Task pending name='forgotten' .*sleep\(\) \d\.\d s left.*>; await or cancel tasks/,
+  /the test did not end within 0\.1 seconds; its tasks are:\n.*, waits for <Event\.wait\(\)>/,
 ];
 
 /** How a runner's tests look, and how it is started. */

@@ -110,7 +110,7 @@ describe("asyncioTest()", () => {
       { timeout: 0.02 },
     );
     const message = await messageOf(test);
-    assert.match(message, /^TimeoutError: the test has not ended after 0\.02 seconds; its tasks are:\n/);
+    assert.match(message, /^TimeoutError: the test did not end within 0\.02 seconds; its tasks are:\n/);
     assert.match(message, /waitsForever\(\), waits for <Event\.wait\(\)/);
     assert.equal(cancelled, 2);
     await asyncioTest(() => {})();
@@ -118,10 +118,7 @@ describe("asyncioTest()", () => {
 
   it("asyncioTest(): the limit of time is a real one by a MockClock as well", async () => {
     const test = asyncioTest(() => new Promise(() => {}), { timeout: 0.02, clock: new MockClock() });
-    assert.match(
-      await messageOf(test),
-      /has not ended after 0\.02 seconds(?:.|\n)*a promise that is not the library's/,
-    );
+    assert.match(await messageOf(test), /did not end within 0\.02 seconds(?:.|\n)*a promise that is not the library's/);
   });
 
   it("asyncioTest(): runs by the clock that it is given", async () => {
@@ -159,7 +156,7 @@ describe("asyncioTest()", () => {
     const inner = asyncioTest(() => {});
     assert.match(
       await messageOf(asyncioTest(() => inner())),
-      /RuntimeError: a test of asyncioTest\(\) cannot be called from a task/,
+      /RuntimeError: a test of asyncioTest\(\) cannot be called inside a task/,
     );
   });
 
@@ -249,8 +246,8 @@ describe("testContext()", () => {
   it("testContext(): tests side by side are refused", async () => {
     const { setUp, test } = testContext();
     const slow = test(() => asyncio.sleep(0.002))();
-    assert.match(await messageOf(test(() => {})), /RuntimeError: testContext\(\): another test is under way/);
-    assert.match(await messageOf(setUp(() => {})), /another test is under way/);
+    assert.match(await messageOf(test(() => {})), /RuntimeError: testContext\(\): another test is in progress/);
+    assert.match(await messageOf(setUp(() => {})), /another test is in progress/);
     await slow;
     await Promise.all([testContext(), testContext()].map((each) => each.test(() => asyncio.sleep(0))()));
   });
@@ -309,7 +306,7 @@ describe("Sequencer", () => {
         await sequencer.with(0, () => {});
         await sequencer.with(0, () => {});
       },
-      /RuntimeError: Sequencer\.with\(\): the number 0 was used before/,
+      /RuntimeError: Sequencer\.with\(\): the number 0 was already used/,
     ],
     [
       "a number below 0",

@@ -880,7 +880,7 @@ describe("checkStreams() and its arguments", () => {
       return ends;
     };
     await checkStreams(withoutHalfClose, { halfClose: false });
-    assert.match(await complaint(withoutHalfClose), /writeEof\(\).*it has thrown NotImplementedError/);
+    assert.match(await complaint(withoutHalfClose), /writeEof\(\).*it threw NotImplementedError/);
   });
 
   for (const [name, call, message] of [

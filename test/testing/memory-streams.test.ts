@@ -205,7 +205,7 @@ describe("memoryStreamPair()", () => {
       writer.write("abc");
       const error = await outcomeOf(writer.waitClosed());
       assert.ok(error instanceof asyncio.ValueError, String(error));
-      assert.match(error.message, /chunks\(\) must return a whole number of bytes above 0, got/);
+      assert.match(error.message, /chunks\(\) must return a positive number of bytes, got/);
       assert.ok((await outcomeOf(reader.read())) instanceof asyncio.ConnectionResetError);
     });
   }
@@ -214,7 +214,7 @@ describe("memoryStreamPair()", () => {
     [
       { chunks: 0 },
       asyncio.ValueError,
-      /chunks must be a whole number of bytes above 0, or a function that returns one, got 0/,
+      /chunks must be a positive number of bytes, or a function that returns one, got 0/,
     ],
     [{ chunks: 1.5 }, asyncio.ValueError, /chunks/],
     [{ chunks: "1" }, asyncio.ValueError, /chunks/],

@@ -328,13 +328,13 @@ describe("MockClock", () => {
       "another clock inside",
       () => new MockClock().with(() => new MockClock().with(() => 1)),
       asyncio.RuntimeError,
-      /a clock is at work already/,
+      /a clock is already active/,
     ],
     [
       "a Runner around",
       () => asyncio.run(() => new MockClock().with(() => 1)),
       asyncio.RuntimeError,
-      /a Runner has begun before/,
+      /a Runner already runs by the real clock/,
     ],
     [
       "a timer that waits already",
@@ -347,7 +347,7 @@ describe("MockClock", () => {
         }
       },
       asyncio.RuntimeError,
-      /timers of the loop wait already/,
+      /timers already wait by the real clock/,
     ],
     [
       "a sleep that is left",
@@ -357,7 +357,7 @@ describe("MockClock", () => {
           await asyncio.sleep(0);
         }),
       asyncio.RuntimeError,
-      /has ended before a sleep\(\), which never ends now: <Task pending name='sleeper'/,
+      /ended while a sleep\(\) waits, which now never ends: <Task pending name='sleeper'/,
     ],
     ["no function", () => new MockClock().with(1 as never), TypeError, /MockClock\.with\(\) needs a function/],
     [

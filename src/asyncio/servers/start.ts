@@ -224,7 +224,7 @@ async function listenAtPath(
     throw new ValueError("path was not specified, and no sock specified");
   }
   if (typeof path !== "string") {
-    throw new TypeError(`${caller} needs a path, got ${repr(path)}`);
+    throw new TypeError(`${caller}: path must be a string, got ${repr(path)}`);
   }
   return await serve([await listenUnix(path, cleanupSocket, how)], { ...settings, path }, options);
 }

@@ -367,7 +367,7 @@ function busy(caller: string): RuntimeError {
 }
 
 function locked(caller: string, by: string): RuntimeError {
-  return new RuntimeError(`${caller} is refused while ${by} has the reader; let that end first`, {
+  return new RuntimeError(`${caller} is refused while ${by} uses the reader; let ${by} end first`, {
     code: "ERR_READER_LOCKED",
   });
 }

@@ -44,14 +44,14 @@ export function checkReadInto(target: Uint8Array, min: number, options: object):
 export function toSeparators(separator: Separator | readonly Separator[]): Separators {
   const list = typeof separator === "string" || separator instanceof Uint8Array ? [separator] : separator;
   if (!Array.isArray(list)) {
-    throw new TypeError(`readuntil() needs a separator of bytes or text, or an array of them, got ${repr(separator)}`);
+    throw new TypeError(`readuntil(): separator must be bytes, a string or an array of them, got ${repr(separator)}`);
   }
   if (list.length === 0) {
     throw new ValueError("Separator should contain at least one element");
   }
   const needles = (list as readonly Separator[]).map((each) => {
     if (typeof each !== "string" && !(each instanceof Uint8Array)) {
-      throw new TypeError(`readuntil() needs separators of bytes or text, got ${repr(each)}`);
+      throw new TypeError(`readuntil(): each separator must be bytes or a string, got ${repr(each)}`);
     }
     return Buffer.from(each as string);
   });

@@ -307,10 +307,10 @@ export class StreamWriter {
     checkOptions("startTls()", options, ["serverHostname", "sslHandshakeTimeout", "sslShutdownTimeout"]);
     const transport = this.#transport as Transport & Partial<Upgradable>;
     if (transport._startTls === undefined) {
-      throw new NotImplementedError(`${repr(transport)} cannot put TLS on its connection`);
+      throw new NotImplementedError(`startTls() is not supported by transport ${repr(transport)}`);
     }
     if (this.#reader?._intake.isLocked === true) {
-      throw new RuntimeError("startTls() is refused while a web stream or relay() has the reader", {
+      throw new RuntimeError("startTls() is refused while a web stream or relay() uses the reader", {
         code: "ERR_READER_LOCKED",
       });
     }

@@ -101,7 +101,9 @@ export async function lookUp(
     throw new ValueError(`family must be 0, 4 or 6, got ${repr(family)}`);
   }
   if (hints !== 0 && !areHints(hints)) {
-    throw new ValueError(`flags must be made of ADDRCONFIG, V4MAPPED and ALL of node:dns, got ${repr(hints)}`);
+    throw new ValueError(
+      `flags must be 0 or a combination of ADDRCONFIG, V4MAPPED and ALL of node:dns, got ${repr(hints)}`,
+    );
   }
   const version = isIP(host);
   if (version !== 0) {

@@ -18,12 +18,12 @@ export async function adoptSocket(sock: ConnectedSocket, caller: string): Promis
   if (sock instanceof Duplex) {
     const socket = sock as Duplex & Partial<Socket>;
     if (socket.destroyed) {
-      throw new ValueError(`sock is closed already: ${className(socket)}`);
+      throw new ValueError(`sock is already closed: ${className(socket)}`);
     }
     checkReadable("sock", socket);
     checkWritable("sock", socket);
     if (!claim(socket)) {
-      throw new RuntimeError(`sock is used by another connection already: ${className(socket)}`);
+      throw new RuntimeError(`another connection already uses sock: ${className(socket)}`);
     }
     if (socket.connecting === true) {
       await untilConnected(socket, () => `${caller} sock`);

@@ -39,7 +39,7 @@ export function checkReadable(name: string, stream: Readable): void {
   const { readableEncoding } = stream;
   // An old stream that does not extend Node's classes has no such property.
   if ((readableEncoding ?? null) !== null) {
-    throw notBytes(name, stream, `it gives strings, since setEncoding(${repr(readableEncoding)}) was called`);
+    throw notBytes(name, stream, `it returns strings, since setEncoding(${repr(readableEncoding)}) was called`);
   }
   if (stream.readableObjectMode) {
     throw notBytes(name, stream, "it is in object mode");

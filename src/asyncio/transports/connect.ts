@@ -139,10 +139,10 @@ class Race {
   #outcome(): unknown {
     const [first] = this.#errors;
     if (this.#request.allErrors) {
-      return new ExceptionGroup("create_connection failed", this.#errors);
+      return new ExceptionGroup(`${this.#request.what()} failed`, this.#errors);
     }
     if (first === undefined) {
-      return new TimeoutError("create_connection failed");
+      return new TimeoutError(`${this.#request.what()} failed`);
     }
     if (this.#errors.every(({ message }) => message === first.message)) {
       return first;

@@ -326,7 +326,7 @@ export function checkedReusePort(
   { reusePort, reuseAddress }: { reusePort?: boolean | undefined; reuseAddress?: boolean | undefined },
 ): boolean {
   if (reuseAddress === false) {
-    throw new ValueError(`${caller} cannot switch reuseAddress off: Node always sets SO_REUSEADDR`);
+    throw new ValueError(`${caller}: reuseAddress must be true, got false: Node always sets SO_REUSEADDR`);
   }
   if (reusePort === true && !HEEDS_REUSE_PORT) {
     throw new ValueError(

@@ -57,5 +57,5 @@ export class WritePipeTransport extends SocketTransport {
 }
 
 function oneWay(method: string, what: string): NotImplementedError {
-  return new NotImplementedError(`${method} needs a connection, and this is a pipe that ${what}`);
+  return new NotImplementedError(`${method} is not supported by a pipe that ${what}; it needs a connection`);
 }

@@ -45,14 +45,14 @@ export function checkedPort(caller: string, port: unknown): number {
   const number = isNumeral ? Number(port) : typeof port === "string" ? PORTS[port.toLowerCase()] : port;
   if (number === undefined) {
     throw new ValueError(
-      `${caller} does not know the service ${repr(port)}; it knows ${Object.keys(PORTS).join(", ")}`,
+      `${caller}: port must be a number or a known service, got ${repr(port)}; known: ${Object.keys(PORTS).join(", ")}`,
     );
   }
   if (typeof number !== "number") {
-    throw new TypeError(`${caller} needs a port number, got ${repr(port)}`);
+    throw new TypeError(`${caller}: port must be a number or the name of a service, got ${repr(port)}`);
   }
   if (!Number.isInteger(number) || number < 0 || number > 65535) {
-    throw new ValueError(`${caller} needs a port from 0 to 65535, got ${repr(port)}`);
+    throw new ValueError(`${caller}: port must be an integer from 0 to 65535, got ${repr(port)}`);
   }
   return number;
 }

@@ -38,7 +38,7 @@ export function openSink(caller: string, sink: ByteSink): Duplex {
   }
   checkWritable(`${caller}: sink`, sink);
   if (sink.destroyed || sink.writableEnded) {
-    throw new ValueError(`${caller}: sink is closed already: ${className(sink)}`, { cause: sink.errored });
+    throw new ValueError(`${caller}: sink is already closed: ${className(sink)}`, { cause: sink.errored });
   }
   if (!claimSide(sink, "write")) {
     throw usedAlready(caller, `another stream has taken the ${className(sink)}`);
@@ -47,7 +47,7 @@ export function openSink(caller: string, sink: ByteSink): Duplex {
 }
 
 function usedAlready(caller: string, reason: string): RuntimeError {
-  return new RuntimeError(`${caller}: sink is written to by other code already: ${reason}`, {
+  return new RuntimeError(`${caller}: other code already writes to sink: ${reason}`, {
     code: "ERR_STREAM_BUSY",
   });
 }

@@ -142,7 +142,7 @@ function onData(this: Duplex, chunk: unknown): void {
   if (chunk instanceof Uint8Array) {
     listener._onData(chunk as Buffer);
   } else {
-    listener._onError(new TypeError(`the socket gives ${repr(chunk)} and not bytes: do not call its setEncoding()`));
+    listener._onError(new TypeError(`the socket must return bytes, got ${repr(chunk)}; do not call its setEncoding()`));
   }
 }
 

@@ -51,7 +51,7 @@ export function openSource(caller: string, source: ByteSource): Duplex {
   if (isNodeReadable(source)) {
     checkReadable(`${caller}: source`, source);
     if (source.destroyed) {
-      throw new ValueError(`${caller}: source is closed already: ${className(source)}`, {
+      throw new ValueError(`${caller}: source is already closed: ${className(source)}`, {
         cause: source.errored,
       });
     }
@@ -82,7 +82,7 @@ function claimFor(caller: string, source: object): void {
 }
 
 function usedAlready(caller: string, reason: string): RuntimeError {
-  return new RuntimeError(`${caller}: source is read by other code already: ${reason}`, { code: "ERR_STREAM_BUSY" });
+  return new RuntimeError(`${caller}: other code already reads from source: ${reason}`, { code: "ERR_STREAM_BUSY" });
 }
 
 function notSource(caller: string, given: unknown): TypeError {
@@ -99,7 +99,7 @@ function isNodeReadable(source: object): source is Readable {
 /** Returns the chunk if it consists of bytes; otherwise throws. */
 function checkedChunk(chunk: unknown): Uint8Array {
   if (!(chunk instanceof Uint8Array)) {
-    throw new TypeError(`the source gives ${repr(chunk)} and not bytes (a Uint8Array)`);
+    throw new TypeError(`the source must return bytes (a Uint8Array), got ${repr(chunk)}`);
   }
   return chunk;
 }

@@ -142,7 +142,7 @@ export async function upgradeStream(
   const size = bufferedPlaintext.length + plain.readableLength;
   if (!request.serverSide && size > 0) {
     plain.on("error", noop);
-    throw new SSLError(`startTls() refused: ${size} bytes came without TLS after the server had agreed to it`, {
+    throw new SSLError(`startTls() refused: ${size} bytes came without TLS after the server had agreed to TLS`, {
       code: "ERR_STARTTLS_INJECTION",
     });
   }
