@@ -14,16 +14,28 @@ const printing = new Set<object>();
 
 const namedEscapes: Readonly<Record<number, string>> = { 9: "\\t", 10: "\\n", 13: "\\r", 39: "\\'", 92: "\\\\" };
 
-const addresses = new WeakMap<object, number>();
-let nextAddress = 0x7f00_0000_1000;
+interface Addresses {
+  readonly known: WeakMap<object, number>;
+  next: number;
+}
+
+const addressesKey = Symbol.for("contextvars.addresses.1");
+
+/** All installed copies share the addresses, so that tools can tell the tasks of several copies apart. */
+function sharedAddresses(): Addresses {
+  const slots = globalThis as { [addressesKey]?: Addresses };
+  slots[addressesKey] ??= { known: new WeakMap(), next: 0x7f00_0000_1000 };
+  return slots[addressesKey];
+}
 
 /** A text such as `0x7f0000001000` in place of the object's address, always the same for the same object. */
 export function addressOf(object: object): string {
-  let address = addresses.get(object);
+  const addresses = sharedAddresses();
+  let address = addresses.known.get(object);
   if (address === undefined) {
-    address = nextAddress;
-    nextAddress += 0x40;
-    addresses.set(object, address);
+    address = addresses.next;
+    addresses.next += 0x40;
+    addresses.known.set(object, address);
   }
   return `0x${address.toString(16)}`;
 }

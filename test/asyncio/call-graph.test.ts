@@ -305,6 +305,9 @@ describe("the slot of tools on globalThis", () => {
     assert.equal(await named(first, "there"), undefined);
     assert.equal((await named(second, "there"))?.function, "anonymous");
     assert.equal(await named(second, "here"), undefined);
+    const ids = (await Promise.all(copies.map((copy) => copy.describeTasks()))).flat().map(({ id }) => id);
+    assert.equal(new Set(ids).size, ids.length, "no two tasks have the same id");
+    assert.deepEqual(told?.awaitedBy, [second?.idOf(there)]);
     event.set();
     await there;
   });
@@ -315,6 +318,7 @@ interface Description {
   readonly name: string;
   readonly function: string;
   readonly waitsFor: readonly string[];
+  readonly awaitedBy: readonly string[];
 }
 
 interface Copy {
