@@ -13,7 +13,8 @@ import { currentTask } from "./current-task.ts";
 import { type Awaitable, type AwaitedResult, ensureFuture } from "./ensure-future.ts";
 import { callExceptionHandler, callLater } from "./events.ts";
 import { type CancelMessage, cancelledError, isCancelled } from "./exceptions.ts";
-import { Future, failureOf, InnerFuture, isfuture } from "./futures.ts";
+import { Future, failureOf, isfuture } from "./futures.ts";
+import { InnerFuture } from "./inner-future.ts";
 import type { Task } from "./tasks.ts";
 import { timeout as timeoutAfter } from "./timeouts.ts";
 

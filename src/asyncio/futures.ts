@@ -447,22 +447,6 @@ export function failureOf(future: Future<unknown>): Failure | null {
   return future._failed ? { error: future.exception() } : null;
 }
 
-/** An internal Future of the library. Messages describe a task that waits for it by the call that it belongs to. */
-export class InnerFuture<T> extends Future<T> {
-  readonly #what: () => string;
-
-  /** @param what - Describes the call that waits, and what it waits for. */
-  constructor(what: () => string) {
-    super();
-    this.#what = what;
-  }
-
-  /** @internal */
-  override _awaitedAs(): string {
-    return `<${this.#what()}>`;
-  }
-}
-
 /**
  * Whether the value is a Future or a Task, of this installed copy of the package or another.
  *

@@ -14,7 +14,8 @@ import { createTask } from "./create-task.ts";
 import { currentTask } from "./current-task.ts";
 import { callExceptionHandler } from "./events.ts";
 import { ExceptionGroup, KeyboardInterrupt } from "./exceptions.ts";
-import { type Failure, type Future, failureOf, InnerFuture } from "./futures.ts";
+import { type Failure, type Future, failureOf } from "./futures.ts";
+import { InnerFuture } from "./inner-future.ts";
 import type { Task, TaskOptions } from "./tasks.ts";
 
 /**

@@ -4,7 +4,7 @@ import type { Duplex } from "node:stream";
 import { gaierror, OSError, ValueError } from "../../errors.ts";
 import { inspectCustom, repr } from "../../repr.ts";
 import { observed } from "../ensure-future.ts";
-import { InnerFuture } from "../futures.ts";
+import { InnerFuture } from "../inner-future.ts";
 import { ON_DENO } from "../runtime.ts";
 import { nodeDns } from "./on-demand.ts";
 import { systemError } from "./os-errors.ts";

@@ -1,8 +1,8 @@
-/** What makes a trace of this side the same as one of CPython's. */
+/** Compares a trace of this side with one of CPython. */
 import type { Json } from "../../support/cpython.ts";
 import type { Entry } from "./language.ts";
 
-/** The first entry in which the traces differ, for a message; `null` where they are the same. */
+/** Describes the first entry in which the traces differ; `null` if they are the same. */
 export function firstDifference(here: readonly Entry[], there: readonly Entry[]): string | null {
   const length = Math.max(here.length, there.length);
   for (let i = 0; i < length; i++) {
@@ -15,7 +15,7 @@ export function firstDifference(here: readonly Entry[], there: readonly Entry[])
   return null;
 }
 
-/** Whether an outcome here is that of CPython, or what a case wants to see. */
+/** Whether an outcome here is the same as one in CPython, or as one that a case expects. */
 export function isSame(here: Json, there: Json): boolean {
   if (typeof here === "string" && typeof there === "string") {
     return here === there || spelled(there) === here;
@@ -41,7 +41,10 @@ function isError(value: unknown): value is ErrorTold {
   return typeof value === "object" && value !== null && "error" in value;
 }
 
-/** Whether the message begins with CPython's: it may go on with what to do next. Where CPython has none, any will do. */
+/**
+ * Whether the message begins with CPython's; it may continue with advice. If CPython's message is empty, any message
+ * will do.
+ */
 function isSameMessage(here: string, there: string): boolean {
   return here === there || here.startsWith(spelled(there));
 }

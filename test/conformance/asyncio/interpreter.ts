@@ -1,16 +1,16 @@
-/** Scripts of tasks, as language.ts describes them: this side of their interpreter; interpreter.py is the other. */
+/** Runs scripts of tasks (`language.ts`) on this side; `interpreter.py` runs them in CPython. */
 import { Context, ContextVar } from "contextvars";
 import * as asyncio from "contextvars/asyncio";
 import type { Json } from "../../support/cpython.ts";
 import type { Block, Entry, Expression, Guard, Script, SpawnOptions, Spec, Statement, Step } from "./language.ts";
 import { inVirtualTime } from "./virtual-time.ts";
 
-/** What a script raises itself. */
+/** The error of the statement "raise". */
 class Boom extends Error {
   override name = "Boom";
 }
 
-/** What a body returned, in an object: a promise of it would wait for a Future. */
+/** The value that a body returned, in an object, because a promise would wait for a Future. */
 type Returned = { readonly value: Json } | null;
 
 const makers: Record<Exclude<Spec[0], "Condition">, (argument: number) => unknown> = {
@@ -28,10 +28,10 @@ const makers: Record<Exclude<Spec[0], "Condition">, (argument: number) => unknow
 
 const structures = new Set(["timeout", "timeoutAt", "group", "with", "call", "repeat"]);
 
-/** What these speak of may be there when the body is run. */
+/** Names in their bodies need to exist only when the body runs. */
 const haveBodies = new Set([...structures, "spawn", "groupSpawn", "onDone", "callSoon", "callLater"]);
 
-/** Their first argument names something that has to be there. */
+/** Their first argument names something that has to exist. */
 const needsName = new Set([
   "groupSpawn",
   "groupCancel",
@@ -50,17 +50,17 @@ const needsName = new Set([
   "expired",
 ]);
 
-/** Reported when garbage is collected, and who knows when that is. */
+/** Reports about collected garbage, which may come at any time. */
 const untimely = ["was never retrieved", "was destroyed but it is pending"];
 
-/** When a script cannot go on the newest task is cancelled, later on all of them, but not for ever. */
+/** When a script is stuck, the newest task is cancelled; after some rounds, all tasks; at last the run ends. */
 const roundsOfOne = 16;
 const mostRounds = 20;
 
-/** More than a first step of a case takes. */
+/** More than the first step of any case takes. */
 const microtasksOfFirstStep = 500;
 
-/** What is compared of an error. */
+/** An error as a trace shows it. */
 function errorTold(error: unknown): Json {
   if (!(error instanceof Error)) {
     return { error: "not an Error", message: String(error) };
@@ -69,7 +69,7 @@ function errorTold(error: unknown): Json {
   return error instanceof asyncio.ExceptionGroup ? { ...told, of: error.exceptions.map(errorTold) } : told;
 }
 
-/** Text without addresses, and without what is said of functions. */
+/** The text without addresses and names of functions. */
 function shown(text: string): string {
   return text
     .replace(/0x[0-9a-f]+/g, "0xHEX")
@@ -78,7 +78,7 @@ function shown(text: string): string {
 }
 
 /**
- * Runs the script, in virtual time, until nothing happens any more, and gives all that was seen.
+ * Runs the script in virtual time until all its tasks have ended or are stuck, and returns the trace.
  *
  * @param onStatement - Called before each statement, in the step of the task that runs it.
  */
@@ -96,7 +96,7 @@ class Run {
   readonly #variables: ReadonlyMap<string, ContextVar<Json>>;
   readonly #loop = asyncio.getRunningLoop();
   readonly #onStatement: () => void;
-  /** First steps of eager tasks that are under way, each within the one before. */
+  /** The number of eager tasks in their first step, each within the one before. */
   #firstSteps = 0;
   #over = false;
 
@@ -162,7 +162,7 @@ class Run {
     return this.#named.get(name) as T;
   }
 
-  /** A value as it stands in the trace. */
+  /** A value as the trace shows it. */
   #told(value: unknown): Json {
     if (value === undefined || value === null) {
       return null;
@@ -216,7 +216,7 @@ class Run {
     return shown(String(value));
   }
 
-  /** Whether it speaks of something that is not there yet. */
+  /** Whether it refers to something that does not exist yet. */
   #isMissing(op: unknown): boolean {
     if (!Array.isArray(op) || op[0] === "coro") {
       return false;
@@ -228,7 +228,7 @@ class Run {
     return needsName.has(op[0]) && !this.#named.has(op[1] as string);
   }
 
-  /** What a task runs, or awaits. */
+  /** Runs a body, in a task or awaited in one. */
   async #body(who: string, block: Block): Promise<Json> {
     this.#tasks.add(asyncio.currentTask() as asyncio.Task<unknown>);
     this.#log(who, "start", null);
@@ -343,7 +343,7 @@ class Run {
     }
   }
 
-  /** A Future or Task, or a function that nobody has called yet. */
+  /** A Future, a Task, or a function that has not been called yet. */
   #awaitable(expression: Expression): asyncio.Awaitable<unknown> {
     switch (expression[0]) {
       case "ref":

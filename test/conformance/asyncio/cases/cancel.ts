@@ -4,7 +4,7 @@ import { attempt, block, cancelled, LONG, raised, type TaskCase, untilCancelled 
 export const cancelCases: readonly TaskCase[] = [
   {
     id: "test_cancel",
-    about: "Task.cancel() ends a task that waits, and gives false once it is done",
+    about: "Task.cancel() ends a task that waits, and returns false once the task is done",
     script: {
       main: [
         ["spawn", "task", [["delay", LONG]]],
@@ -91,7 +91,7 @@ export const cancelCases: readonly TaskCase[] = [
   },
   {
     id: "a result after the cancellation",
-    about: "Task.cancel() has cancelled the Future that the task waits for: a result comes too late",
+    about: "Task.cancel() cancels the Future that the task waits for: a later setResult() throws",
     script: {
       main: [
         ["future", "f"],
@@ -126,7 +126,7 @@ export const cancelCases: readonly TaskCase[] = [
   },
   {
     id: "test_cancel_inner_future",
-    about: "Task gets a CancelledError, and can go on, when the Future it waits for is cancelled",
+    about: "Task gets a CancelledError, and can continue, when the Future that it waits for is cancelled",
     script: {
       main: [
         ["future", "f"],
@@ -181,7 +181,7 @@ export const cancelCases: readonly TaskCase[] = [
   },
   {
     id: "test_cancel_task_catching",
-    about: "Task that catches the CancelledError goes on, and its next waits wait",
+    about: "Task that catches the CancelledError continues, and its next waits are not cancelled",
     script: {
       main: [
         ["future", "f"],
@@ -343,7 +343,8 @@ export const cancelCases: readonly TaskCase[] = [
   },
   {
     id: "an awaited task that goes on",
-    about: "Task.cancel() of a task whose awaited task swallows it: the result comes to both, and cancelling() tells",
+    about:
+      "Task.cancel() of a task whose awaited task swallows the cancellation: both get the result, and cancelling() counts the request",
     script: {
       main: [
         ["spawn", "inner", [...untilCancelled([], false), ["turns", 2], ["return", "kept"]]],
@@ -411,7 +412,7 @@ export const cancelCases: readonly TaskCase[] = [
   },
   {
     id: "test_uncancel_structured_blocks",
-    about: "Task.uncancel() lets a block that has dealt with the cancellation go on as if there had been none",
+    about: "Task.uncancel() lets a block that has handled the cancellation continue as if there had been none",
     script: {
       main: [
         [
@@ -589,7 +590,7 @@ export const cancelCases: readonly TaskCase[] = [
   },
   {
     id: "a cancellation while cleaning up",
-    about: "Task.cancel() of a task that cleans up interrupts that, too",
+    about: "Task.cancel() also interrupts a task's cleanup",
     script: {
       main: [
         [
@@ -863,7 +864,7 @@ export const cancelCases: readonly TaskCase[] = [
   },
   {
     id: "test_error_in_call_soon",
-    about: "loop.callSoon() hands an error of its callback to the exception handler, and the loop goes on",
+    about: "loop.callSoon() reports an error of its callback to the exception handler, and the loop continues",
     script: {
       main: [
         ["callSoon", "a", [["raise", "lost"]]],

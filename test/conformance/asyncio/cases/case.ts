@@ -1,27 +1,27 @@
-/** A named case: a script that both sides run, and what has to be seen of it. */
+/** A named case: a script that both sides run, and the entries that its trace must contain. */
 import assert from "node:assert/strict";
 import { isSame } from "../compare.ts";
 import { runScript } from "../interpreter.ts";
 import type { Block, Entry, Script, Statement } from "../language.ts";
 
 export interface TaskCase {
-  /** The name of CPython's test, where it has one. */
+  /** The name of CPython's test, if there is one. */
   readonly id: string;
   /** Symbol, behaviour, condition. */
   readonly about: string;
   readonly script: Script;
   /** Entries that the trace contains in this order, with any others in between. */
   readonly seesInOrder: readonly Entry[];
-  /** The release of CPython it is true for, where that is not the one of the tests. */
+  /** The release of CPython that the case needs, if it is newer than the one of the tests. */
   readonly since?: "3.15";
 }
 
-/** An error as it stands in a trace; without a message, any. */
+/** An error as a trace shows it. Without a message, any message will do. */
 export function raised(error: string, message = ""): { error: string; message: string } {
   return { error, message };
 }
 
-/** An ExceptionGroup of these. */
+/** An ExceptionGroup of these errors. */
 export function grouped(...of: readonly { error: string; message: string }[]): {
   error: string;
   message: string;
@@ -32,20 +32,20 @@ export function grouped(...of: readonly { error: string; message: string }[]): {
 
 export const cancelled = raised("CancelledError");
 
-/** Seconds that no other timer of a case comes near to. */
+/** Seconds: far more than any other timer of a case. */
 export const LONG = 1_000_000;
 
-/** A block on one line, where it fits: the formatter breaks a nested array up, but not a call. */
+/** A block on one line, if it fits: the formatter breaks up a nested array, but not a call. */
 export function block<const S extends Statement>(...statements: readonly S[]): readonly S[] {
   return statements;
 }
 
-/** A body that waits until it is cancelled, and runs the other one then. */
+/** A body that waits until it is cancelled, then runs `then`. */
 export function untilCancelled(then: Block, rethrow = true): Block {
   return [["try", [["delay", LONG]], { on: "cancel", do: then, rethrow }]];
 }
 
-/** Runs the statements, and goes on whatever they throw. */
+/** Runs the statements, and continues whatever they throw. */
 export function attempt(...statements: Block): Statement {
   return ["try", statements, { on: "all" }];
 }
@@ -55,7 +55,7 @@ export function spawnAll(letters: string, body: Block): Block {
   return Array.from(letters, (name): Statement => ["spawn", name, body]);
 }
 
-/** Runs the case on this side, and gives its trace. */
+/** Runs the case on this side, checks its trace and returns it. */
 export async function runCase({ script, seesInOrder }: TaskCase): Promise<readonly Entry[]> {
   const trace = await runScript(script);
   const text = trace.map((entry) => JSON.stringify(entry)).join("\n");

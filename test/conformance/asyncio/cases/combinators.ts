@@ -6,7 +6,7 @@ const expired = raised("TimeoutError");
 export const gatherCases: readonly TaskCase[] = [
   {
     id: "test_success",
-    about: "gather() gives the results in the order of its arguments",
+    about: "gather() returns the results in the order of its arguments",
     script: {
       main: [
         [
@@ -31,7 +31,7 @@ export const gatherCases: readonly TaskCase[] = [
   },
   {
     id: "test_constructor_empty_sequence_use_running_loop",
-    about: "gather() of nothing is done at once",
+    about: "gather() of an empty array is done immediately",
     script: {
       main: [
         ["let", "g", ["gather", [], false]],
@@ -46,7 +46,7 @@ export const gatherCases: readonly TaskCase[] = [
   },
   {
     id: "test_one_exception",
-    about: "gather() throws the first error at once; the others go on",
+    about: "gather() throws the first error immediately; the other tasks continue",
     script: {
       main: [
         ["spawn", "slow", block(["turns", 6], ["return", "whole"])],
@@ -78,7 +78,7 @@ export const gatherCases: readonly TaskCase[] = [
   },
   {
     id: "test_return_exceptions",
-    about: "gather() with returnExceptions gives errors among the results, and cancellations",
+    about: "gather() with returnExceptions returns errors and cancellations among the results",
     script: {
       main: [
         ["spawn", "idle", [["delay", LONG]]],
@@ -260,7 +260,7 @@ export const gatherCases: readonly TaskCase[] = [
   },
   {
     id: "a child that was cancelled before",
-    about: "gather() of a cancelled Future has the CancelledError as its error at once",
+    about: "gather() of a cancelled Future has the CancelledError as its error immediately",
     script: {
       main: [
         ["future", "f"],
@@ -335,7 +335,7 @@ export const gatherCases: readonly TaskCase[] = [
 export const shieldCases: readonly TaskCase[] = [
   {
     id: "test_shield_result",
-    about: "shield() gives the result",
+    about: "shield() returns the result",
     script: {
       main: [["await", ["shield", ["coro", "inner", block(["turns", 2], ["return", 42])]]]],
     },
@@ -581,7 +581,7 @@ export const waitCases: readonly TaskCase[] = [
   },
   {
     id: "test_wait_really_done",
-    about: "wait() gives all that are done by then, not only the first",
+    about: "wait() returns all Futures that are done by then, not only the first",
     script: {
       main: [
         ["spawn", "a", [["turns", 2]]],
@@ -763,7 +763,7 @@ export const waitCases: readonly TaskCase[] = [
 export const asCompletedCases: readonly TaskCase[] = [
   {
     id: "test_as_completed",
-    about: "asCompleted() gives things in the order in which they are done",
+    about: "asCompleted() yields Futures in the order in which they are done",
     script: {
       main: [
         [
@@ -785,7 +785,7 @@ export const asCompletedCases: readonly TaskCase[] = [
   },
   {
     id: "test_as_completed_reverse_wait",
-    about: "asCompleted() as a plain iterator gives promises of the next results",
+    about: "asCompleted() as a plain iterator yields promises of the next results",
     script: {
       main: [
         [
@@ -805,7 +805,7 @@ export const asCompletedCases: readonly TaskCase[] = [
   },
   {
     id: "test_as_completed_concurrent",
-    about: "asCompleted() gives what is done in the same iteration one after the other",
+    about: "asCompleted() yields Futures that are done in the same iteration one after the other",
     script: {
       main: [
         [
@@ -865,7 +865,7 @@ export const asCompletedCases: readonly TaskCase[] = [
   },
   {
     id: "test_as_completed of nothing",
-    about: "asCompleted() of nothing gives nothing",
+    about: "asCompleted() of an empty array yields nothing",
     script: {
       main: [
         ["asCompleted", [], 5],
@@ -901,7 +901,7 @@ export const asCompletedCases: readonly TaskCase[] = [
 export const sleepCases: readonly TaskCase[] = [
   {
     id: "test_sleep",
-    about: "sleep() waits for the given time, and gives the result it was given",
+    about: "sleep() waits for the given time, and returns the given result",
     script: { main: [["delay", 10, "yeah"], ["time"]] },
     seesInOrder: [
       ["main", "delay", "yeah"],

@@ -48,7 +48,7 @@ export const eagerStartCases: readonly TaskCase[] = [
   },
   {
     id: "test_await_future_during_eager_step",
-    about: "createTask() with eagerStart of a body that sets a Future's result: it can be awaited at once",
+    about: "createTask() with eagerStart of a body that sets a Future's result: the Future can be awaited immediately",
     script: {
       main: [
         ["future", "future"],
@@ -93,7 +93,7 @@ export const eagerStartCases: readonly TaskCase[] = [
   },
   {
     id: "test_cancellation_after_eager_completion",
-    about: "Task.cancel() of an eager task that has ended in its first step gives false",
+    about: "Task.cancel() of an eager task that has ended in its first step returns false",
     script: {
       main: [
         ["spawn", "task", [["return", "whole"]], eager],
@@ -306,7 +306,7 @@ export const eagerStartCases: readonly TaskCase[] = [
   },
   {
     id: "test_recursive_gather",
-    about: "gather() of eager tasks gives the results of those that have ended and of those that wait",
+    about: "gather() of eager tasks returns the results of tasks that have ended and of tasks that wait",
     script: {
       main: [
         ["spawn", "done", [["return", 1]], eager],

@@ -16,7 +16,7 @@ const hold = (lock: string, turns = 1): Block => [
 export const lockCases: readonly TaskCase[] = [
   {
     id: "test_lock",
-    about: "Lock.acquire() gives true, and the lock is held until release()",
+    about: "Lock.acquire() returns true, and the lock is held until release()",
     script: {
       objects: { lock: ["Lock"] },
       main: [
@@ -83,7 +83,7 @@ export const lockCases: readonly TaskCase[] = [
   },
   {
     id: "test_context_manager",
-    about: "Lock.with() gives the lock back when its block throws",
+    about: "Lock.with() releases the lock when its block throws",
     script: {
       objects: { lock: ["Lock"] },
       main: [attempt(["with", "lock", block(["state", "lock"], ["raise", "inside"])]), ["state", "lock"]],
@@ -96,7 +96,7 @@ export const lockCases: readonly TaskCase[] = [
   },
   {
     id: "with() of a task that is cancelled inside",
-    about: "Lock.with() gives the lock to the next one when its block is cancelled",
+    about: "Lock.with() passes the lock to the next task when its block is cancelled",
     script: {
       objects: { lock: ["Lock"] },
       main: [
@@ -203,7 +203,7 @@ export const lockCases: readonly TaskCase[] = [
   },
   {
     id: "a lock that is promised",
-    about: "Lock.acquire() of one that comes when a waiter was woken, but has not run, waits behind it",
+    about: "Lock.acquire() called while a woken waiter has not run yet waits behind that waiter",
     script: {
       objects: { lock: ["Lock"] },
       main: [
@@ -223,7 +223,7 @@ export const lockCases: readonly TaskCase[] = [
   },
   {
     id: "an only waiter that is cancelled",
-    about: "Lock.acquire() takes the lock at once when all who wait for it are cancelled",
+    about: "Lock.acquire() takes the lock immediately when all tasks that wait for it are cancelled",
     script: {
       objects: { lock: ["Lock"] },
       main: [
@@ -249,7 +249,7 @@ export const lockCases: readonly TaskCase[] = [
   },
   {
     id: "acquire() with a timeout",
-    about: "Lock.acquire() within waitFor() gives up at the deadline, and the lock is not lost",
+    about: "Lock.acquire() within waitFor() ends at the deadline, and the lock is not lost",
     script: {
       objects: { lock: ["Lock"] },
       main: [
@@ -268,7 +268,7 @@ export const lockCases: readonly TaskCase[] = [
   },
   {
     id: "test_release_not_acquired",
-    about: "Lock.release() throws a RuntimeError when nobody holds the lock",
+    about: "Lock.release() throws a RuntimeError when no task holds the lock",
     script: { objects: { lock: ["Lock"] }, main: [attempt(["release", "lock"]), ["acquire", "lock"]] },
     seesInOrder: [
       ["main", "release", raised("RuntimeError", "Lock is not acquired.")],
@@ -324,7 +324,7 @@ export const eventCases: readonly TaskCase[] = [
   },
   {
     id: "test_wait_on_set",
-    about: "Event.wait() gives true at once when the event is set",
+    about: "Event.wait() returns true immediately when the event is set",
     script: {
       objects: { event: ["Event"] },
       main: [
@@ -427,7 +427,7 @@ const waitWith = (condition: string): Block => [["with", condition, [["condition
 export const conditionCases: readonly TaskCase[] = [
   {
     id: "test_wait",
-    about: "Condition.wait() gives the lock up while it waits, and has it again afterwards",
+    about: "Condition.wait() releases the lock while it waits, and holds it again afterwards",
     script: {
       objects: { condition: ["Condition"] },
       main: [
@@ -520,7 +520,7 @@ export const conditionCases: readonly TaskCase[] = [
   },
   {
     id: "test_wait_cancel_after_notify",
-    about: "Condition.wait() that is cancelled after notify() throws within with(), which gives the lock back",
+    about: "Condition.wait() that is cancelled after notify() throws within with(), which releases the lock",
     script: {
       objects: { condition: ["Condition"] },
       main: [
@@ -640,7 +640,7 @@ export const conditionCases: readonly TaskCase[] = [
   },
   {
     id: "test_wait_for",
-    about: "Condition.waitFor() goes on waiting until its predicate is true when it is notified",
+    about: "Condition.waitFor() continues to wait until its predicate is true when it is notified",
     script: {
       objects: { condition: ["Condition"] },
       main: [
@@ -708,7 +708,7 @@ export const conditionCases: readonly TaskCase[] = [
   },
   {
     id: "notify() of nobody",
-    about: "Condition.notify() when nobody waits is forgotten: who comes later waits",
+    about: "Condition.notify() has no effect when no task waits: a later wait() waits",
     script: {
       objects: { condition: ["Condition"] },
       main: [
@@ -809,7 +809,7 @@ export const conditionCases: readonly TaskCase[] = [
 export const semaphoreCases: readonly TaskCase[] = [
   {
     id: "test_semaphore",
-    about: "Semaphore.acquire() takes a place, and release() gives it back",
+    about: "Semaphore.acquire() takes a place, and release() returns it",
     script: {
       objects: { semaphore: ["Semaphore", 2] },
       main: [
@@ -957,7 +957,7 @@ export const semaphoreCases: readonly TaskCase[] = [
   },
   {
     id: "test_acquire_no_hang",
-    about: "Semaphore has all its places when one that was let through was cancelled and nobody else waits",
+    about: "Semaphore has all its places when a woken task was cancelled and no other task waits",
     script: {
       objects: { semaphore: ["Semaphore", 1] },
       main: [
@@ -1185,7 +1185,7 @@ export const barrierCases: readonly TaskCase[] = [
   },
   {
     id: "test_filling_one_task",
-    about: "Barrier of one lets everybody through at once",
+    about: "Barrier of one party lets each task through immediately",
     script: {
       objects: { barrier: ["Barrier", 1] },
       main: [
@@ -1234,7 +1234,7 @@ export const barrierCases: readonly TaskCase[] = [
   },
   {
     id: "an action with the last one",
-    about: "Barrier.wait() gives one task a number of its own, by which it does what is to be done once",
+    about: "Barrier.wait() returns a different number to each task",
     script: {
       objects: { barrier: ["Barrier", 3] },
       main: [
@@ -1259,7 +1259,7 @@ export const barrierCases: readonly TaskCase[] = [
   },
   {
     id: "test_blocking_tasks_while_draining",
-    about: "Barrier.wait() of one that comes while those of the round before leave waits for the next round",
+    about: "Barrier.wait() called while the previous round leaves waits for the next round",
     script: {
       objects: { barrier: ["Barrier", 2] },
       main: [
@@ -1354,7 +1354,7 @@ export const barrierCases: readonly TaskCase[] = [
   },
   {
     id: "test_reset_barrier",
-    about: "Barrier.reset() of one nobody waits at changes nothing",
+    about: "Barrier.reset() changes nothing when no task waits",
     script: {
       objects: { barrier: ["Barrier", 1] },
       main: [
@@ -1397,7 +1397,7 @@ export const barrierCases: readonly TaskCase[] = [
   },
   {
     id: "test_reset_barrier_while_tasks_waiting_and_waiting_again",
-    about: "Barrier.wait() of one that comes while the others are sent away belongs to the next round",
+    about: "Barrier.wait() called while a reset() ends the other waits belongs to the next round",
     script: {
       objects: { barrier: ["Barrier", 3] },
       main: [
@@ -1464,7 +1464,7 @@ export const barrierCases: readonly TaskCase[] = [
   },
   {
     id: "test_reset_barrier_while_tasks_draining",
-    about: "Barrier.reset() by the last one out of a round is no reset for those that have come for the next",
+    about: "Barrier.reset() by the last task that leaves a round does not end the waits for the next round",
     script: {
       objects: { barrier: ["Barrier", 2] },
       main: [
@@ -1531,7 +1531,7 @@ export const barrierCases: readonly TaskCase[] = [
   },
   {
     id: "test_abort_barrier_when_tasks_half_draining_half_blocking",
-    about: "Barrier.abort() while a round leaves breaks it for those that wait to come in, too",
+    about: "Barrier.abort() while a round leaves also ends the waits for the next round",
     script: {
       objects: { barrier: ["Barrier", 2] },
       main: [
@@ -1599,7 +1599,7 @@ export const barrierCases: readonly TaskCase[] = [
   },
   {
     id: "a barrier that stays broken",
-    about: "Barrier.wait() of one that comes back after abort() is sent away until reset()",
+    about: "Barrier.wait() after abort() throws until reset()",
     script: {
       objects: { barrier: ["Barrier", 2] },
       main: [

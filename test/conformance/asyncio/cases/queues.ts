@@ -15,7 +15,7 @@ const getTimes = (times: number): Statement => ["repeat", times, [["getNowait", 
 /** join() of each kind of queue waits in the same way. */
 const joinCase = (kind: "Queue" | "LifoQueue" | "PriorityQueue", items: readonly number[]): TaskCase => ({
   id: `test_task_done, ${kind}`,
-  about: `${kind}.join() waits until taskDone() was called for each item, whoever took them`,
+  about: `${kind}.join() waits until taskDone() was called for each item, by whichever task`,
   script: {
     objects: { queue: [kind, 0] satisfies Spec },
     main: [
@@ -39,7 +39,7 @@ const joinCase = (kind: "Queue" | "LifoQueue" | "PriorityQueue", items: readonly
 export const queueCases: readonly TaskCase[] = [
   {
     id: "test_empty",
-    about: "Queue.getNowait() throws a QueueEmpty when there is nothing, and what was put in comes out",
+    about: "Queue.getNowait() returns items that were put in, and throws a QueueEmpty when the queue is empty",
     script: {
       objects: { queue: ["Queue", 0] },
       main: [
@@ -57,7 +57,7 @@ export const queueCases: readonly TaskCase[] = [
   },
   {
     id: "test_order",
-    about: "Queue gives its items in the order in which they were put in",
+    about: "Queue returns its items in the order in which they were put in",
     script: {
       objects: { queue: ["Queue", 0] },
       main: [...putAll("queue", [1, 3, 2]), getTimes(3)],
@@ -70,7 +70,7 @@ export const queueCases: readonly TaskCase[] = [
   },
   {
     id: "test_order, LifoQueueTests",
-    about: "LifoQueue gives the newest item first, also when puts and gets take turns",
+    about: "LifoQueue returns the newest item first, even if puts and gets alternate",
     script: {
       objects: { queue: ["LifoQueue", 0] },
       main: [...putAll("queue", [1, 3]), getTimes(1), ["putNowait", "queue", 2], getTimes(2)],
@@ -83,7 +83,7 @@ export const queueCases: readonly TaskCase[] = [
   },
   {
     id: "test_order, PriorityQueueTests",
-    about: "PriorityQueue gives the smallest item first, also when puts and gets take turns",
+    about: "PriorityQueue returns the smallest item first, even if puts and gets alternate",
     script: {
       objects: { queue: ["PriorityQueue", 0] },
       main: [...putAll("queue", [3, 1, 2]), getTimes(1), ...putAll("queue", [5, 0, 4]), getTimes(5)],
@@ -114,7 +114,7 @@ export const queueCases: readonly TaskCase[] = [
   },
   {
     id: "test_maxsize",
-    about: "Queue.put() waits while the queue is full, and goes on when an item was taken",
+    about: "Queue.put() waits while the queue is full, and continues when an item was taken",
     script: {
       objects: { queue: ["Queue", 2] },
       main: [
@@ -147,7 +147,7 @@ export const queueCases: readonly TaskCase[] = [
   },
   {
     id: "test_float_maxsize",
-    about: "Queue with a maxsize that is no integer takes items up to the next one",
+    about: "Queue with a maxsize that is not an integer takes items up to the next integer",
     script: {
       objects: { queue: ["Queue", 1.3] },
       main: [
@@ -270,7 +270,7 @@ export const queueCases: readonly TaskCase[] = [
   },
   {
     id: "test_get_with_putters",
-    about: "Queue.get() of a full queue gives its item, and lets the task that waits to put one in go on",
+    about: "Queue.get() of a full queue returns an item, and wakes the task that waits in put()",
     script: {
       objects: { queue: ["Queue", 1] },
       main: [
@@ -290,7 +290,7 @@ export const queueCases: readonly TaskCase[] = [
   },
   {
     id: "test_get_with_waiting_putters",
-    about: "Queue.get() one after the other gives the items of all who wait to put one in, in their order",
+    about: "Queue.get() returns the items of all tasks that wait in put(), in the order of those calls",
     script: {
       objects: { queue: ["Queue", 1] },
       main: [
@@ -348,7 +348,7 @@ export const queueCases: readonly TaskCase[] = [
   },
   {
     id: "test_why_are_putters_waiting",
-    about: "Queue.getNowait() in a row lets as many go on that wait to put an item in",
+    about: "Queue.getNowait() wakes one task that waits in put() for each call",
     script: {
       objects: { queue: ["Queue", 2] },
       main: [
@@ -711,7 +711,7 @@ export const queueCases: readonly TaskCase[] = [
   },
   {
     id: "test_shutdown_immediate",
-    about: "Queue.shutdown() at once drops what is in the queue, and counts it as done",
+    about: "Queue.shutdown() with immediate drops the items in the queue, and counts them as done",
     script: {
       objects: { queue: ["Queue", 0] },
       main: [
@@ -795,7 +795,7 @@ export const queueCases: readonly TaskCase[] = [
   },
   {
     id: "test_shutdown_immediate_put_waiting",
-    about: "Queue.shutdown() at once wakes all that wait to put an item in: the place that came free is for nobody",
+    about: "Queue.shutdown() with immediate wakes all tasks that wait in put(); none of them puts its item in",
     script: {
       objects: { queue: ["Queue", 1] },
       main: [
@@ -868,7 +868,7 @@ export const queueCases: readonly TaskCase[] = [
   },
   {
     id: "test_shutdown_join",
-    about: "Queue.join() goes on waiting after shutdown() until the items that are left are done",
+    about: "Queue.join() continues to wait after shutdown() until the remaining items are done",
     script: {
       objects: { queue: ["Queue", 0] },
       main: [
@@ -891,7 +891,7 @@ export const queueCases: readonly TaskCase[] = [
   },
   {
     id: "test_shutdown_immediate_join",
-    about: "Queue.join() ends when shutdown() drops the last items at once",
+    about: "Queue.join() ends when shutdown() with immediate drops the last items",
     script: {
       objects: { queue: ["PriorityQueue", 0] },
       main: [
@@ -906,7 +906,7 @@ export const queueCases: readonly TaskCase[] = [
   },
   {
     id: "test_shutdown_immediate_with_unfinished",
-    about: "Queue.join() waits for an item that was taken out before shutdown() at once",
+    about: "Queue.join() waits for an item that was taken before shutdown() with immediate",
     script: {
       objects: { queue: ["LifoQueue", 0] },
       main: [

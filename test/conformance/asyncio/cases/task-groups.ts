@@ -65,7 +65,7 @@ export const taskGroupCases: readonly TaskCase[] = [
   },
   {
     id: "test_taskgroup_03",
-    about: "TaskGroup goes on when one of its tasks is cancelled by itself: that is no error",
+    about: "TaskGroup continues when one of its tasks is cancelled by itself, which is not an error",
     script: {
       main: [
         [
@@ -107,7 +107,7 @@ export const taskGroupCases: readonly TaskCase[] = [
   },
   {
     id: "test_cancel_children_on_child_error",
-    about: "TaskGroup cancels its body, too, and collects the errors of all tasks that have failed by then",
+    about: "TaskGroup cancels its body as well, and collects the errors of all tasks that have failed by then",
     script: {
       main: [
         [
@@ -238,7 +238,7 @@ export const taskGroupCases: readonly TaskCase[] = [
   },
   {
     id: "test_taskgroup_12",
-    about: "TaskGroup inside another with a task of its own: that is cancelled, too",
+    about: "TaskGroup inside another group: its own task is cancelled as well",
     script: {
       main: [
         [
@@ -491,7 +491,7 @@ export const taskGroupCases: readonly TaskCase[] = [
   },
   {
     id: "test_taskgroup_context_manager_exit_raises",
-    about: "TaskGroup throws an error that comes while it waits for its tasks together with a cancellation",
+    about: "TaskGroup throws an error that arrives together with a cancellation while it waits for its tasks",
     script: {
       main: [
         ["spawn", "parent", [["group", "g", [failingLast("a"), failingLast("b")]]]],
@@ -813,7 +813,7 @@ export const taskGroupCases: readonly TaskCase[] = [
   },
   {
     id: "gh-155433",
-    about: "TaskGroup.cancel() does not hide a cancellation of the parent that comes after the body has ended",
+    about: "TaskGroup.cancel() does not hide a cancellation of the parent that arrives after the body has ended",
     since: "3.15",
     script: {
       main: [

@@ -42,7 +42,7 @@ export const waitForCases: readonly TaskCase[] = [
   },
   {
     id: "test_wait_for_timeout_less_then_0_or_0_future_done",
-    about: "waitFor() with no time gives the result of what is done already",
+    about: "waitFor() with a timeout of 0 returns the result of a Future that is done already",
     script: {
       main: [
         ["future", "f"],
@@ -89,7 +89,7 @@ export const waitForCases: readonly TaskCase[] = [
   },
   {
     id: "test_wait_for",
-    about: "waitFor() gives the result that comes in time",
+    about: "waitFor() returns a result that arrives in time",
     script: {
       main: [["await", ["waitFor", ["coro", "inner", block(["delay", 2], ["return", "in time"])], 5]], ["time"]],
     },
@@ -108,7 +108,7 @@ export const waitForCases: readonly TaskCase[] = [
   },
   {
     id: "test_wait_for_race_condition",
-    about: "waitFor() gives the result of a task that has ended in the iteration before the deadline",
+    about: "waitFor() returns the result of a task that has ended in the iteration before the deadline",
     script: {
       main: [
         ["future", "f"],
@@ -120,7 +120,7 @@ export const waitForCases: readonly TaskCase[] = [
   },
   {
     id: "a result and the deadline in one iteration",
-    about: "waitFor() throws a TimeoutError when the result comes in the iteration of the deadline",
+    about: "waitFor() throws a TimeoutError when the result arrives in the iteration of the deadline",
     script: {
       main: [
         ["future", "f"],
@@ -135,7 +135,7 @@ export const waitForCases: readonly TaskCase[] = [
   },
   {
     id: "test_wait_for_cancellation_race_condition",
-    about: "waitFor() gives the result of a function that has cleaned up after the deadline and returned all the same",
+    about: "waitFor() returns the result of a function that has cleaned up after the deadline and returned normally",
     script: {
       main: [
         [
@@ -221,7 +221,7 @@ export const waitForCases: readonly TaskCase[] = [
   },
   {
     id: "test_cancel_wait_for",
-    about: "waitFor() passes a cancellation on, and waits for what comes of it",
+    about: "waitFor() passes a cancellation on, and waits until its awaitable has ended",
     script: {
       main: [
         ["spawn", "inner", untilCancelled(block(["turns", 3], ["log", "clean"]))],
@@ -239,7 +239,7 @@ export const waitForCases: readonly TaskCase[] = [
   },
   {
     id: "test_wait_for_cancel_suppressed",
-    about: "waitFor() throws what comes in the end from a task that swallows the cancellation of the waiting one",
+    about: "waitFor() returns the result of a task that swallows the cancellation of the waiting task",
     script: {
       main: [
         ["spawn", "inner", [...untilCancelled([], false), ["delay", 4], ["return", "went on"]]],
@@ -292,7 +292,7 @@ export const waitForCases: readonly TaskCase[] = [
   },
   {
     id: "test_none_timeout",
-    about: "waitFor() without a limit gives the result of what is shielded",
+    about: "waitFor() without a limit returns the result of a shielded task",
     script: {
       main: [["await", ["waitFor", ["shield", ["coro", "inner", block(["delay", 3], ["return", "saved"])]], null]]],
     },
@@ -331,7 +331,7 @@ export const waitForCases: readonly TaskCase[] = [
   },
   {
     id: "a Future that was cancelled by itself",
-    about: "waitFor() throws the CancelledError of a Future that somebody else cancels",
+    about: "waitFor() throws the CancelledError of a Future that other code cancels",
     script: {
       main: [
         ["future", "f"],
