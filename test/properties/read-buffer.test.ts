@@ -212,6 +212,12 @@ const growing: Readonly<Record<string, (buffer: ReadBuffer, count: number) => vo
       assert.equal(buffer.until(needles), null);
     }
   },
+  "one text up to any of several separators, which are given anew with each chunk": (buffer, count) => {
+    for (let i = 0; i < count; i++) {
+      buffer.push(Buffer.alloc(300, "a"));
+      assert.equal(buffer.until(separators([Buffer.from("\r\n"), NEVER])), null);
+    }
+  },
   "many texts up to one separator beside another that never comes": (buffer, count) => {
     buffer.push(Buffer.from(`${"a".repeat(298)}\r\n`.repeat(count)));
     for (let i = 0; i < count; i++) {

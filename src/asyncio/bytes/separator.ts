@@ -32,6 +32,15 @@ export function separators(needles: readonly Buffer[]): Separators {
   };
 }
 
+/** Whether the two find the same: a search for the one has also searched for the other. */
+export function areSameSeparators(one: Separators, other: Separators): boolean {
+  return (
+    one === other ||
+    (one.needles.length === other.needles.length &&
+      one.needles.every((needle, i) => needle.equals(other.needles[i] as Buffer)))
+  );
+}
+
 /**
  * The first match at or after `from`, or `null`.
  *

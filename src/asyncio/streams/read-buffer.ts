@@ -11,7 +11,7 @@
 import { Buffer } from "node:buffer";
 import { RuntimeError, ValueError } from "../../errors.ts";
 import { ByteQueue } from "../bytes/byte-queue.ts";
-import { findSeparator, type Separators, searchedUpTo, separators } from "../bytes/separator.ts";
+import { areSameSeparators, findSeparator, type Separators, searchedUpTo, separators } from "../bytes/separator.ts";
 import { IncompleteReadError, LimitOverrunError } from "../exceptions.ts";
 
 /** The kind of a read. `some` and `exactly` have a size, `until` has separators. */
@@ -259,7 +259,7 @@ export class ReadBuffer {
    */
   through(needles: Separators, limit: number): Buffer | null {
     const { length } = this.#bytes;
-    const from = this.#searchedFor === needles ? this.#searched : 0;
+    const from = areSameSeparators(this.#searchedFor, needles) ? this.#searched : 0;
     if (length - from < needles.shortest) {
       return null;
     }
