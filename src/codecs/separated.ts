@@ -220,11 +220,14 @@ export function delimiterCodec(
       parse,
       format(item) {
         const bytes = bytesOf(item);
-        // A separator may also begin in the item and end in the separator after it.
+        // A separator may also begin in the item and end in the separator after it, or lie within that one.
         const received = new ReadBuffer(Number.POSITIVE_INFINITY);
         received.push(Buffer.concat([bytes, terminator]));
         const frame = received.until(needles);
-        if (frame === null || parse(frame, 0, frame.length).length !== bytes.length) {
+        if (
+          frame?.length !== bytes.length + terminator.length ||
+          parse(frame, 0, frame.length).length !== bytes.length
+        ) {
           throw badContent(`send(): a frame cannot contain a separator, got ${repr(item)}`);
         }
         return bytes;
