@@ -313,6 +313,10 @@ function compile({ name, config, inputs, sourceOf }, clean) {
  */
 function removeOrphans(output, source) {
   for (const file of filesIn(output)) {
+    // build() writes these.
+    if (file.startsWith("dist/packed/")) {
+      continue;
+    }
     const origin = join(source, file.slice(output.length + 1).replace(/(?:\.d)?\.([cm]?)[jt]s(?:\.map)?$/, ".$1ts"));
     if (!existsSync(origin)) {
       say(`removing ${file}: its source is gone`);

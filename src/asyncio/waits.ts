@@ -236,11 +236,16 @@ export class Wait<T> extends Settleable<T> implements Cancellable, Ready {
     if (this.#state !== "waiting") {
       return false;
     }
-    this.#onCancel?.();
+    this.abandon();
     this.#state = "cancelled";
     this.#reason = message;
     enqueue(this);
     return true;
+  }
+
+  /** Removes the timer or the place in a queue. */
+  protected abandon(): void {
+    this.#onCancel?.();
   }
 
   override isOutside(): boolean {

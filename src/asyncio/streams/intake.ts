@@ -49,9 +49,6 @@ export class Intake {
   #paused = false;
   #parked: ParkedRead | null = null;
   #timeout: number | undefined;
-  readonly #onCancel = (): void => {
-    this.#unpark();
-  };
 
   constructor(reader: StreamReader, limit: number) {
     this.#reader = reader;
@@ -95,7 +92,7 @@ export class Intake {
       !this.buffer.eof &&
       parked.isAnsweredBy(data.length)
     ) {
-      this.#unpark();
+      this.unpark();
       parked.resolve(data);
       return;
     }
@@ -119,7 +116,7 @@ export class Intake {
   fail(error: unknown): void {
     this.exception = error;
     this.#refusal = error;
-    this.#unpark()?.reject(error);
+    this.unpark()?.reject(error);
   }
 
   /** A read of no bytes: it does not wait, and is allowed while another read waits. */
@@ -181,7 +178,7 @@ export class Intake {
 
   /** Ends the lock. A read that waits is abandoned: it is never settled. */
   unlock(): void {
-    this.#unpark();
+    this.unpark();
     this.#lockedBy = null;
     this.#refusal = this.exception;
   }
@@ -226,7 +223,7 @@ export class Intake {
     }
     // A read that waits while the transport is paused would wait forever.
     this.#resume();
-    this.#parked = new ParkedRead(this, this.#onCancel, request, size, needles, target);
+    this.#parked = new ParkedRead(this, request, size, needles, target);
     this.#holder?._keepAlive(this.#reader);
     const answer = this.#parked.begin() as Promise<A>;
     return this.#timeout === undefined ? answer : this.#limited(answer, this.#timeout);
@@ -289,7 +286,7 @@ export class Intake {
   /** Ends the wait with a TimeoutError after `readTimeout`; bytes that have arrived stay in the buffer. */
   #limited<A>(answer: Promise<A>, seconds: number): Promise<A> {
     const expire = (): void => {
-      this.#unpark()?.reject(fromCallback(new TimeoutError(`no data for ${seconds} seconds (readTimeout)`)));
+      this.unpark()?.reject(fromCallback(new TimeoutError(`no data for ${seconds} seconds (readTimeout)`)));
     };
     const timer = callLater(seconds, expire);
     return quiet(answer.finally(() => timer.cancel()));
@@ -304,11 +301,11 @@ export class Intake {
       try {
         const data = this.buffer.answer(parked.request, parked.size, parked.needles, parked.target);
         if (data !== null) {
-          this.#unpark();
+          this.unpark();
           parked.resolve(data);
         }
       } catch (error) {
-        this.#unpark();
+        this.unpark();
         parked.reject(error === this.buffer.lost ? error : fromCallback(error));
       }
     }
@@ -329,7 +326,7 @@ export class Intake {
     }
   }
 
-  #unpark(): ParkedRead | null {
+  unpark(): ParkedRead | null {
     const parked = this.#parked;
     this.#parked = null;
     this.#holder?._keepAlive(null);

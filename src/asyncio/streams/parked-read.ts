@@ -35,20 +35,17 @@ export class ParkedRead extends Wait<Answer> {
   readonly needles: Separators;
   readonly target: Uint8Array;
 
-  constructor(
-    intake: Intake,
-    onCancel: () => void,
-    request: Request,
-    size: number,
-    needles: Separators,
-    target: Uint8Array,
-  ) {
-    super(methodOf(request), onCancel);
+  constructor(intake: Intake, request: Request, size: number, needles: Separators, target: Uint8Array) {
+    super(methodOf(request));
     this.#intake = intake;
     this.request = request;
     this.size = size;
     this.needles = needles;
     this.target = target;
+  }
+
+  protected override abandon(): void {
+    this.#intake.unpark();
   }
 
   override waitedFor(): string {

@@ -10,7 +10,7 @@
  * or a waitClosed() waits. The writer holds the reader, so when the reader has been collected, the writer has been too.
  */
 import { type Context, copyContext } from "../../contextvars/context.ts";
-import { functionName, nameOf, repr } from "../../repr.ts";
+import { functionName, repr } from "../../repr.ts";
 import { checkFunction } from "../arguments.ts";
 import { isDebug, warn } from "../debug/debug.ts";
 import { callExceptionHandler } from "../events.ts";
@@ -156,10 +156,8 @@ export class StreamReaderProtocol extends FlowControl {
 
   #runHandler(callback: ClientConnectedCb, context: Context, reader: StreamReader, transport: Transport): void {
     const writer = new StreamWriter(transport, this, reader);
-    const run = (): unknown => callback(reader, writer);
-    Object.defineProperty(run, "name", { value: nameOf(callback) });
     const task: Task<unknown> = new Task(
-      run,
+      bound(callback, reader, writer),
       { context, eagerStart: true },
       {
         lazyName: new HandlerName(callback, transport),
@@ -198,6 +196,19 @@ export class StreamReaderProtocol extends FlowControl {
   /** @internal */
   _keepAlive(reader: StreamReader | null): void {
     this.#reader = reader;
+  }
+}
+
+/**
+ * The handler with its arguments, under its own name, which the task shows. To define the name on another function would
+ * cost a quarter of a KiB for each connection.
+ */
+function bound(callback: ClientConnectedCb, reader: StreamReader, writer: StreamWriter): () => unknown {
+  try {
+    return Function.prototype.bind.call(callback, undefined, reader, writer);
+  } catch {
+    // bind() reads the name and the length, which may throw.
+    return () => callback(reader, writer);
   }
 }
 

@@ -83,12 +83,6 @@ export class Sender {
   #high = HIGH_WATER;
   #low = HIGH_WATER / 4;
   #ownerPaused = false;
-  readonly #onWritten = (error?: Error | null): void => {
-    // The sink itself reports an error to its owner.
-    if (!error) {
-      this.#written();
-    }
-  };
   /** The waits for everything to be sent. */
   #sentWaits: WaitSet<void> | null = null;
 
@@ -180,7 +174,7 @@ export class Sender {
     const pieces = this.#queue.slice(this.#head);
     this.discard();
     for (const piece of pieces) {
-      this.#sink.write(piece, this.#onWritten);
+      this.#sink.write(piece, this.#newCallback());
     }
     this.#backlog = this.#sink.writableLength;
     while (this.#sink.writableLength > 0) {
@@ -239,7 +233,7 @@ export class Sender {
 
   #send(batch: Uint8Array | readonly Uint8Array[]): void {
     const sink = this.#sink;
-    const onWritten = this.#sentAtOnce ? undefined : this.#onWritten;
+    const onWritten = this.#sentAtOnce ? undefined : this.#newCallback();
     if (batch instanceof Uint8Array) {
       sink.write(batch, onWritten);
     } else {
@@ -248,10 +242,20 @@ export class Sender {
     if (onWritten === undefined) {
       this.#owner._onSent();
       if (sink.writableLength > 0 && !sink.destroyed) {
-        sink.write(NOTHING, this.#onWritten);
+        sink.write(NOTHING, this.#newCallback());
       }
     }
     this.#sentAtOnce = this.#isPlain && sink.writableLength === 0;
+  }
+
+  /** One for each use: few batches need it, and an idle connection holds none. */
+  #newCallback(): (error?: Error | null) => void {
+    return (error) => {
+      // The sink itself reports an error to its owner.
+      if (!error) {
+        this.#written();
+      }
+    };
   }
 
   /** Called when the sink has sent a batch. */
