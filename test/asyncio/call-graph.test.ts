@@ -44,7 +44,7 @@ async function whereKnown<T>(body: () => Promise<T>): Promise<T> {
 after(() => assert.deepEqual([...asyncio.allTasks()], []));
 
 describe("Task.getStack()", () => {
-  it("Task.getStack() gives the functions of the program that wait, the oldest first, with their places", async () => {
+  it("Task.getStack() returns the waiting functions of the program, the oldest first, with their places", async () => {
     await whereKnown(async () => {
       const event = new asyncio.Event();
       const [task] = await waiting(event);
@@ -60,7 +60,7 @@ describe("Task.getStack()", () => {
     });
   });
 
-  it("Task.getStack({ limit }) gives the oldest functions; 0 and less none; null all", async () => {
+  it("Task.getStack({ limit }) returns the oldest functions; none for 0 and less, all for null", async () => {
     await whereKnown(async () => {
       const event = new asyncio.Event();
       const [task] = await waiting(event);
@@ -130,7 +130,7 @@ describe("Task.getStack()", () => {
     });
   });
 
-  it("Task.getStack() can be called as often as wanted, at the same time, and the outcome still comes", async () => {
+  it("Task.getStack() can be called any number of times at the same time, and the outcome still arrives", async () => {
     const outcomes = [
       (future: asyncio.Future<string>) => future.setResult("result"),
       (future: asyncio.Future<string>) => future.setException(new RangeError("bad")),
@@ -185,7 +185,7 @@ describe("Task.printStack()", () => {
 });
 
 describe("captureCallGraph()", () => {
-  it("captureCallGraph() gives the stack, the innermost function first, and who waits, each with a stack", async () => {
+  it("captureCallGraph() returns the stack, the innermost function first, and the waiting tasks, each with a stack", async () => {
     await whereKnown(async () => {
       const event = new asyncio.Event();
       const [task] = await waiting(event, "below");
@@ -273,7 +273,7 @@ describe("captureCallGraph()", () => {
     await before;
   });
 
-  it("captureCallGraph() and its kin refuse what is no Future, and limits that are no whole numbers", async () => {
+  it("captureCallGraph() and its kin throw a TypeError unless they get a Future, and a whole number as the limit", async () => {
     const calls = [asyncio.captureCallGraph, asyncio.formatCallGraph, asyncio.printCallGraph];
     for (const call of calls) {
       await assert.rejects(call({} as asyncio.Future<void>), /^TypeError: .*future must be a Task or Future, got {}/);

@@ -236,7 +236,7 @@ for (const [name, spawn] of Object.entries(spawns)) {
 }
 
 describe("gather() and others that run several functions", () => {
-  it("gather() gives each function a copy of its own", () =>
+  it("gather() runs each function in its own copy", () =>
     inTask(async () => {
       variable.set("creator's");
       const body = (mine: string) => async (): Promise<string> => {
@@ -252,7 +252,7 @@ describe("gather() and others that run several functions", () => {
       assert.equal(variable.get(), "creator's");
     }));
 
-  it("wait() gives each function a copy of its own", () =>
+  it("wait() lets each task run in its own copy", () =>
     inTask(async () => {
       variable.set("creator's");
       const body = (mine: string) => async (): Promise<string> => {
@@ -342,7 +342,7 @@ describe("Task.getContext()", () => {
       assert.equal(variable.get(), "creator's");
     }));
 
-  it("createTask({ eagerStart: true }) puts the creator's Context back when the function throws at once", () =>
+  it("createTask({ eagerStart: true }) restores the creator's Context when the function throws immediately", () =>
     inTask(async () => {
       variable.set("creator's");
       const task = asyncio.createTask(
@@ -452,7 +452,7 @@ describe("A wait", () => {
   };
 
   for (const [name, make] of Object.entries(waits)) {
-    it(`${name} goes on in the Context of who waits, not of who ends the wait`, () =>
+    it(`${name} continues in the waiting code's Context, not in that of the code that ends the wait`, () =>
       inTask(async () => {
         const [wait, end] = make();
         const seen: string[] = [];
@@ -473,7 +473,7 @@ describe("A wait", () => {
         assert.equal(variable.get(), "unset");
       }));
 
-    it(`${name} that is cancelled goes on in the Context of who waits`, () =>
+    it(`${name} that is cancelled continues in the waiting code's Context`, () =>
       inTask(async () => {
         const [wait] = make();
         const seen: string[] = [];
@@ -514,7 +514,7 @@ describe("A wait", () => {
       assert.equal(variable.get(), "in the block");
     }));
 
-  it("timeout() that expires leaves the values of the block, and goes on in the Context around it", () =>
+  it("timeout() that expires keeps the values set in the block, and continues in the Context around it", () =>
     inTask(async () => {
       await assert.rejects(
         asyncio.timeout(0.002).with(async () => {
@@ -631,7 +631,7 @@ describe("The exception handler", () => {
       );
     }));
 
-  it("loop.setExceptionHandler() has the function called in the Context of the task whose error nobody retrieved", () =>
+  it("loop.setExceptionHandler(): the handler runs in the Context of the task whose error was never retrieved", () =>
     inTask(async () => {
       const calls = await handled(async () => {
         const start = (): WeakRef<object> => {
@@ -674,7 +674,7 @@ describe("The exception handler", () => {
       await task;
     }));
 
-  it("loop.callExceptionHandler() with the current task calls all the same", () =>
+  it("loop.callExceptionHandler() with the current task calls the handler", () =>
     inTask(async () => {
       variable.set("task's");
       const calls = await handled(async () => {

@@ -47,7 +47,7 @@ const abortErrors: Readonly<Record<string, (reason: unknown) => unknown>> = {
   },
 };
 
-describe("a cancellation that comes back as an AbortError", () => {
+describe("a cancellation that a function throws as an AbortError", () => {
   for (const [name, made] of Object.entries(abortErrors)) {
     const body = () => foreignWait(ownSignal(), made);
 
@@ -74,7 +74,7 @@ describe("a cancellation that comes back as an AbortError", () => {
       assert.equal((await failureOf(asyncio.waitFor(body, 0.01))).name, "TimeoutError");
     });
 
-    it(`TaskGroup: ${name} out of its body is no error of its own`, async () => {
+    it(`TaskGroup: ${name} that its body throws is not an error of the group`, async () => {
       await asyncio.createTask(async () => {
         const error = await failureOf(
           new asyncio.TaskGroup().with(async (group) => {
@@ -115,7 +115,7 @@ describe("a cancellation that comes back as an AbortError", () => {
     assert.ok(task.cancelled());
   });
 
-  it("Task fails with an AbortError when nobody has cancelled it", async () => {
+  it("Task fails with an AbortError when it was not cancelled", async () => {
     const controller = new AbortController();
     const task = asyncio.createTask(async () => {
       void ownSignal();
@@ -127,7 +127,7 @@ describe("a cancellation that comes back as an AbortError", () => {
     assert.equal(task.cancelled(), false);
   });
 
-  it("Task fails with an AbortError that comes after its cancellation was taken by a wait and caught", async () => {
+  it("Task fails with an AbortError after a wait has delivered its cancellation and the body has caught it", async () => {
     const task = asyncio.createTask(async () => {
       void ownSignal();
       await assert.rejects(asyncio.sleep(3600), asyncio.CancelledError);
@@ -181,7 +181,7 @@ const task = () => asyncio.currentTask() as asyncio.Task<unknown>;
 const foreignPause = (seconds = 0.02) =>
   new Promise<void>((resolve) => void asyncio.getRunningLoop().callLater(seconds, () => resolve()));
 
-describe("a limit of time that is passed in silence", () => {
+describe("a deadline that passes unnoticed by the body", () => {
   const limits: Readonly<Record<string, <T>(body: () => Promise<T>) => Promise<T>>> = {
     "timeout()": (body) => asyncio.timeout(0.005).with(body),
     "timeoutAt()": (body) => asyncio.timeoutAt(asyncio.getRunningLoop().time() + 0.005).with(body),
@@ -204,7 +204,7 @@ describe("a limit of time that is passed in silence", () => {
       });
     });
 
-    it(`${name} around a body that catches the CancelledError and returns gives the result`, async () => {
+    it(`${name} around a body that catches the CancelledError and returns, returns the result`, async () => {
       await asyncio.createTask(async () => {
         const result = await limited(async () => {
           await assert.rejects(asyncio.sleep(3600), asyncio.CancelledError);
@@ -226,7 +226,7 @@ describe("a limit of time that is passed in silence", () => {
       });
     });
 
-    it(`${name} lets another cancellation of its task go on its way`, async () => {
+    it(`${name} does not swallow another cancellation of its task`, async () => {
       const cancelled = asyncio.createTask(async () => {
         await limited(async () => await foreignPause(0.04));
         await assert.rejects(asyncio.sleep(0), asyncio.CancelledError);
@@ -247,7 +247,7 @@ describe("a limit of time that is passed in silence", () => {
       });
     });
 
-    it(`${name} keeps a cancellation that came before it for the next wait`, async () => {
+    it(`${name} keeps an earlier cancellation for the next wait`, async () => {
       await asyncio.createTask(async () => {
         task().cancel();
         assert.equal((await failureOf(limited(async () => await foreignPause()))).name, "TimeoutError");
@@ -383,7 +383,7 @@ describe("createTask() with a signal", () => {
     }
   });
 
-  it("createTask() refuses what is no AbortSignal", () => {
+  it("createTask() throws a TypeError unless signal is an AbortSignal", () => {
     for (const signal of [null, 1, {}, new AbortController()] as unknown as AbortSignal[]) {
       assert.throws(() => asyncio.createTask(async () => {}, { signal }), TypeError);
     }

@@ -15,7 +15,7 @@ for (const fake of fakes.filter(({ stopsStreams }) => !stopsStreams)) {
         await under(fake, use);
       });
 
-      it(`${name} ends when they are taken away while it waits, and the loop goes on`, { skip }, async () => {
+      it(`${name} ends when they are removed while it waits, and the loop continues`, { skip }, async () => {
         const pending = await under(fake, () => [use()]);
         await asyncio.gather(pending);
         await asyncio.sleep(0.001);

@@ -500,7 +500,7 @@ for (const debug of [false, true]) {
     after(() => loop.setDebug(false));
 
     for (const [name, row] of Object.entries(rows)) {
-      it(`${name} gives what plain await gives, and the loop goes on`, async () => {
+      it(`${name} has the outcome of a plain await, and the loop continues`, async () => {
         const faults: string[] = [];
         for (const body of bodies.filter(({ does }) => row.takes?.includes(does) ?? true)) {
           const found = await fault(row, body);

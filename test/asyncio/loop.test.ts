@@ -35,7 +35,7 @@ async function iterations(count: number): Promise<void> {
 }
 
 describe("loop.callSoon()", () => {
-  it("loop.callSoon() calls first come, first served; what a callback adds comes in the next iteration", async () => {
+  it("loop.callSoon() calls in order; callbacks that a callback adds run in the next iteration", async () => {
     const order: string[] = [];
     loop.callSoon(() => {
       order.push("a");
@@ -88,7 +88,7 @@ describe("loop.callSoon()", () => {
     assert.deepEqual(reports, []);
   });
 
-  it("loop.callSoon(), callLater(), callAt() refuse what is no function, a promise among it", () => {
+  it("loop.callSoon(), callLater() and callAt() throw a TypeError unless they get a function, for a promise as well", () => {
     for (const wrong of [3, "text", null, undefined, Promise.resolve()]) {
       const callback = wrong as never;
       assert.throws(() => loop.callSoon(callback), {
@@ -161,7 +161,7 @@ describe("loop.callLater() and callAt()", () => {
     assert.deepEqual(early, []);
   });
 
-  it("loop.callLater() of more than 2**31 milliseconds, and of Infinity, does not call at once, and warns of nothing", async () => {
+  it("loop.callLater() of more than 2**31 milliseconds, and of Infinity, does not call immediately, and causes no warning", async () => {
     const warnings: string[] = [];
     const onWarning = ({ name }: Error): void => void warnings.push(name);
     process.on("warning", onWarning);
@@ -192,7 +192,7 @@ describe("loop.callLater() and callAt()", () => {
     waiting.cancel();
   });
 
-  it("loop.callLater() and callAt() refuse what is no number of seconds", () => {
+  it("loop.callLater() and callAt() throw unless they get a number of seconds", () => {
     for (const wrong of ["1", null, undefined, 1n]) {
       assert.throws(() => loop.callLater(wrong as never, () => {}), {
         name: "TypeError",
@@ -216,7 +216,7 @@ describe("loop.callLater() and callAt()", () => {
 });
 
 describe("The exception handler", () => {
-  it("loop.setExceptionHandler() has the function told of the error of a callback, and the loop goes on", async () => {
+  it("loop.setExceptionHandler(): the handler gets the error of a callback, and the loop continues", async () => {
     const told: unknown[] = [];
     const handler = (...args: unknown[]): void => void told.push(...args);
     loop.setExceptionHandler(handler);
@@ -260,7 +260,7 @@ describe("The exception handler", () => {
     assert.deepEqual(reports, []);
   });
 
-  it("loop.setExceptionHandler() refuses what is no function", () => {
+  it("loop.setExceptionHandler() throws a TypeError unless it gets a function", () => {
     for (const wrong of ["text", 1, undefined, {}]) {
       assert.throws(() => loop.setExceptionHandler(wrong as never), { name: "TypeError" });
     }
@@ -372,7 +372,7 @@ describe("Timers of which an earlier one was cancelled", () => {
   }
 });
 
-describe("An error that nobody asks for", () => {
+describe("An error that is never retrieved", () => {
   it("an error of a task or a Future is reported once it is garbage, and once", async () => {
     const reports = new Reports().all;
     const make = (): WeakRef<object>[] => {
@@ -423,7 +423,7 @@ describe("An error that nobody asks for", () => {
     assert.deepEqual(reports, []);
   });
 
-  it("an error of waitFor() that nobody awaits is reported once, and one that is awaited is not", async () => {
+  it("an error of waitFor() is reported once if it is not awaited, and not at all if it is", async () => {
     const reports = new Reports().all;
     const fails = async (message: string): Promise<void> => {
       await asyncio.sleep(0.001);

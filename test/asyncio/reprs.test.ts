@@ -110,7 +110,7 @@ describe("String(Future)", () => {
     assertPrints(cancelled, "<Future cancelled>");
   });
 
-  it("String(Future) whose result is the Future itself comes to an end", () => {
+  it("String(Future) ends when the result is the Future itself", () => {
     const recursive = future<{ recursive: unknown }>();
     recursive.setResult({ recursive });
     assertPrints(recursive, "<Future finished result={'recursive': ...}>");
@@ -190,7 +190,7 @@ describe("String(Task)", () => {
     await ended(task);
   });
 
-  it("String(Task) shows that it goes on at once where a result has come", async () => {
+  it("String(Task) shows the Future that it waits for, before and after the result is set", async () => {
     const future = new asyncio.Future<number>();
     const { task } = await started(async function waiter() {
       await future;
@@ -218,7 +218,7 @@ describe("String(Task)", () => {
     await ended(outer);
   });
 
-  it("String(Task) of tasks that wait for each other comes to an end", async () => {
+  it("String(Task) ends for tasks that await each other", async () => {
     const tasks: asyncio.Task<void>[] = [];
     let open = (): void => {};
     const wayOut = new Promise<void>((resolve) => {
@@ -249,7 +249,7 @@ describe("String(Handle)", () => {
     );
   });
 
-  it("String(TimerHandle) shows the moment, too", () => {
+  it("String(TimerHandle) shows the time as well", () => {
     const timer = loop.callAt(1e9, tick);
     assertPrints(timer, "<TimerHandle when=1000000000 tick()>");
     timer.cancel();
@@ -443,7 +443,7 @@ describe("String(StreamReader)", () => {
     assertPrints(limited, "<StreamReader 20 bytes limit=5>");
   });
 
-  it("String(StreamReader) shows that somebody waits, and the error", async () => {
+  it("String(StreamReader) shows a waiting read, and the error", async () => {
     const reader = new asyncio.StreamReader();
     const { task } = await started(() => reader.read(1));
     assertPrints(reader, "<StreamReader waiter=<Future pending>>");

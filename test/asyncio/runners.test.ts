@@ -20,7 +20,7 @@ afterEach(() => {
 });
 
 describe("run()", () => {
-  it("run() gives what the function returns (test_asyncio_run_return)", async () => {
+  it("run() returns the result of the function (test_asyncio_run_return)", async () => {
     const result = await asyncio.run(async () => {
       await asyncio.sleep(0);
       return 42;
@@ -51,7 +51,7 @@ describe("run()", () => {
     assert.equal(asyncio.currentTask(), null);
   });
 
-  it("run() starts the function when the caller waits, not at once", async () => {
+  it("run() starts the function when the caller waits, not immediately", async () => {
     let started = false;
     const running = asyncio.run(async () => {
       started = true;
@@ -61,7 +61,7 @@ describe("run()", () => {
     assert.ok(started);
   });
 
-  it("run() refuses what is no function (test_asyncio_run_only_coro)", async () => {
+  it("run() throws a TypeError unless it gets a function (test_asyncio_run_only_coro)", async () => {
     for (const wrong of [1, "text", null, undefined, {}]) {
       await assert.rejects(asyncio.run(wrong as never), {
         name: "TypeError",
@@ -88,7 +88,7 @@ describe("run()", () => {
     assert.equal(await asyncio.run(() => 1, {}), 1);
   });
 
-  it("run() refuses to run in a task, which goes on (test_asyncio_run_from_running_loop)", async () => {
+  it("run() throws a RuntimeError in a task, which continues (test_asyncio_run_from_running_loop)", async () => {
     const result = await asyncio.run(async () => {
       await assert.rejects(
         asyncio.run(() => assert.fail("it was run")),
@@ -128,7 +128,7 @@ describe("run()", () => {
     assert.equal(await asyncio.run(() => silent), silent);
   });
 
-  it("run() unwraps what the function gives when that is a task or a promise", async () => {
+  it("run() waits for a task or a promise that the function returns", async () => {
     assert.equal(await asyncio.run(() => asyncio.createTask(async () => 1)), 1);
     assert.equal(await asyncio.run(() => Promise.resolve(2)), 2);
     const future = new asyncio.Future<number>();
@@ -174,7 +174,7 @@ describe("run() at the end", () => {
     assert.deepEqual(steps, ["begun"]);
   });
 
-  it("run() has finally blocks run to their end, with awaits in them, before it gives the result", async () => {
+  it("run() waits until finally blocks with awaits have ended before it returns the result", async () => {
     const steps: string[] = [];
     const worker = (name: string) => async (): Promise<void> => {
       try {
@@ -261,7 +261,7 @@ describe("run() at the end", () => {
     assert.deepEqual(await asyncio.gather([before, after]), ["before", "after"]);
   });
 
-  it("run() in debug mode cancels the tasks that are left, too", async () => {
+  it("run() in debug mode also cancels the remaining tasks", async () => {
     let left: asyncio.Task<void> | undefined;
     await asyncio.run(
       async () => {
@@ -319,7 +319,7 @@ describe("run({ debug })", () => {
 });
 
 describe("Runner", () => {
-  it("Runner.run() gives what the function returns, or throws what it throws (test_run)", async () => {
+  it("Runner.run() returns the function's result, or throws its error (test_run)", async () => {
     await using runner = new asyncio.Runner();
     assert.equal(await runner.run(async () => "done"), "done");
     await assert.rejects(
@@ -331,7 +331,7 @@ describe("Runner", () => {
     assert.equal(await runner.run(() => "again"), "again");
   });
 
-  it("Runner.run() refuses what is no function (test_run_non_coro)", async () => {
+  it("Runner.run() throws a TypeError unless it gets a function (test_run_non_coro)", async () => {
     await using runner = new asyncio.Runner();
     await assert.rejects(runner.run(123 as never), { name: "TypeError" });
     await assert.rejects(runner.run(Promise.resolve(1) as never), { name: "TypeError" });
@@ -436,7 +436,7 @@ describe("Runner", () => {
     );
   });
 
-  it("Runner.close() twice at once cancels the tasks that are left once, and both wait for them", async () => {
+  it("Runner.close() called twice cancels the remaining tasks once, and both calls wait for them", async () => {
     const runner = new asyncio.Runner();
     let left: asyncio.Task<void> | undefined;
     const steps: string[] = [];

@@ -30,7 +30,7 @@ async function started<T>(body: () => Promise<T>): Promise<{ task: asyncio.Task<
 }
 
 describe("Task.cancel()", () => {
-  it("rejects all waits that the body has begun at once", async () => {
+  it("rejects all waits that the body has begun, immediately", async () => {
     const outcomes: string[] = [];
     const told = (name: string, wait: Promise<unknown>): Promise<void> =>
       wait.then(
@@ -59,7 +59,7 @@ describe("Task.cancel()", () => {
     assert.equal(queue.qsize(), 0);
   });
 
-  it("raises no unhandledRejection for waits that nobody awaits", async () => {
+  it("causes no unhandledRejection for waits that are not awaited", async () => {
     const unhandled: unknown[] = [];
     const onUnhandled = (reason: unknown): void => void unhandled.push(reason);
     process.on("unhandledRejection", onUnhandled);
@@ -156,8 +156,8 @@ describe("Task.signal", () => {
   });
 });
 
-describe("an error that nobody asks for", () => {
-  it("is not reported when somebody awaits the task later", async () => {
+describe("an error that is never retrieved", () => {
+  it("is not reported when the task is awaited later", async () => {
     const contexts = await reported(async () => {
       const { task } = await started(async () => {
         throw new Error("late");
@@ -290,7 +290,7 @@ describe("outside any task", () => {
 });
 
 describe("the loop", () => {
-  it("sleep() of 10**7 seconds does not end at once, and sleep(0) lets input and output in", async () => {
+  it("sleep() of 10**7 seconds does not end immediately, and sleep(0) lets input and output happen", async () => {
     const { task } = await started(() => asyncio.sleep(10 ** 7));
     let polled = false;
     setImmediate(() => {

@@ -118,7 +118,7 @@ describe("A second copy of the package", () => {
   for (const [direction, [own, other, OtherContext]] of Object.entries(directions)) {
     for (const [sort, make] of Object.entries(sorts)) {
       for (const [name, take] of Object.entries(takers)) {
-        it(`${name}() of a ${sort} ${direction} gives its result`, async () => {
+        it(`${name}() of a ${sort} ${direction} returns its result`, async () => {
           const { future, end } = make(other);
           const task = own.createTask(async () => take(own, future));
           await turns(2);

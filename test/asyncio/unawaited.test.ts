@@ -1,5 +1,5 @@
 /**
- * Promises that nobody awaits: what the library rejects never ends the process, and what a function of the user threw is
+ * Promises that are not awaited: what the library rejects never ends the process, and what a function of the user threw is
  * told to the exception handler, once. Every published function and method that gives a promise stands in a table.
  */
 import assert from "node:assert/strict";
@@ -256,8 +256,8 @@ const neverRejected = ["Barrier.reset", "Barrier.abort", "Runner.close", "Runner
 /** Their promises are the caller's own, as those of a promise's `then()`; the error of a main task ends its program. */
 const callersOwn = [..."Future.then Future.catch Future.finally run Runner.run".split(" ")];
 
-describe("Promises that nobody awaits", () => {
-  it("every published function and method that gives a promise is in one of the tables of this test", () => {
+describe("Promises that are not awaited", () => {
+  it("every published function and method that returns a promise is in one of this test's tables", () => {
     const known = [...Object.keys(rejected), ...futures, ...neverRejected, ...callersOwn];
     assert.deepEqual(
       known.sort(),
@@ -288,7 +288,7 @@ describe("Promises that nobody awaits", () => {
     });
   }
 
-  it("what becomes of the error of the user's function", async () => {
+  it("the error of the user's function is reported once", async () => {
     using folder = new TemporaryFolder();
     const { told, unhandled: ended } = (await runProgram("unasked-errors.js", folder.path)) as {
       told: Record<string, number>;

@@ -103,7 +103,7 @@ async function reportsOf(body: () => unknown, tasks = TASKS): Promise<asyncio.Ex
 
 describe("An error that leads back to its task", () => {
   for (const [way, body] of Object.entries(shapes)) {
-    it(`an error that nobody asks for is reported and collected where it leads to its task by ${way}`, async () => {
+    it(`an error that is never retrieved is reported and collected even if it refers to its task by ${way}`, async () => {
       const told = await reportsOf(body);
       assert.equal(told.length, TASKS);
       for (const { message, exception, future } of told) {
@@ -144,7 +144,7 @@ describe("An error that leads back to its task", () => {
     assert.deepEqual(new Set(told.map(({ exception }) => exception)), new Set(kept));
   });
 
-  it("the exception handler sees the values of variables that are no objects, or that something else keeps", async () => {
+  it("the exception handler sees variable values that are not objects, or that other code keeps alive", async () => {
     const seen: unknown[] = [];
     const settings = new Map([["a", 1]]);
     const other = new ContextVar<object>("other");
