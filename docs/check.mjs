@@ -144,12 +144,15 @@ async function checkPage(tab, page) {
     await tab.setViewport(size);
     await tab.emulateMediaFeatures([{ name: "prefers-color-scheme", value: theme }]);
     await tab.goto(origin + page, { waitUntil: "networkidle0" });
-    const { width, faint } = await tab.evaluate(measure, LEAST_CONTRAST);
+    const { width, faint, overflowing } = await tab.evaluate(measure, LEAST_CONTRAST);
     if (width > size.width) {
       complaints.push(`${page}: ${width} pixels wide in a window of ${size.width}`);
     }
     if (faint.length > 0) {
       complaints.push(`${page}: hard to read in ${theme} mode: ${faint.slice(0, 3).join(", ")}`);
+    }
+    if (overflowing.length > 0) {
+      complaints.push(`${page}: text outside of its picture or box: ${overflowing.slice(0, 3).join(", ")}`);
     }
     if (screenshots !== undefined) {
       mkdirSync(screenshots, { recursive: true });
@@ -159,7 +162,8 @@ async function checkPage(tab, page) {
   }
 }
 
-/** Runs in the page: how wide it is, and which of its text stands out too little from what is behind it. */
+/** Runs in the page: how wide it is, and which of its text stands out too little from what is behind it, or of
+ * a picture's text is too long for its place. */
 function measure(leastContrast) {
   const luminance = (color) => {
     const [red, green, blue] = color.match(/[\d.]+/g).map((part) => {
@@ -189,7 +193,16 @@ function measure(leastContrast) {
       return (light + 0.05) / (dark + 0.05) < leastContrast;
     })
     .map((element) => element.textContent.trim().slice(0, 40));
-  return { width: document.documentElement.scrollWidth, faint };
+  const overflowing = [...document.querySelectorAll(".picture text")]
+    .filter((text) => {
+      const box = text.parentElement.querySelector("path, polygon, ellipse");
+      const inner = text.getBoundingClientRect();
+      const isNode = text.parentElement.classList.contains("node");
+      const outer = (isNode ? box : text.ownerSVGElement).getBoundingClientRect();
+      return inner.left < outer.left || inner.right > outer.right;
+    })
+    .map((element) => element.textContent.trim());
+  return { width: document.documentElement.scrollWidth, faint, overflowing };
 }
 
 async function checkSearch(tab) {

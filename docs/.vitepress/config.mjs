@@ -17,7 +17,8 @@ function slugify(heading) {
 
 /** What Graphviz draws, with its colours left to the page: a picture has to be readable in dark mode. */
 function picture(source) {
-  const svg = graphviz.dot(source).replace(/^[\s\S]*?(?=<svg)/, "");
+  // Of the fonts whose widths Graphviz knows, this one is nearest to the site's.
+  const svg = graphviz.dot(source.replaceAll("sans-serif", "Helvetica")).replace(/^[\s\S]*?(?=<svg)/, "");
   const themed = svg
     .replaceAll('fill="black"', 'fill="currentColor"')
     .replaceAll('stroke="black"', 'stroke="currentColor"')
@@ -27,6 +28,9 @@ function picture(source) {
     .replaceAll(/ id="[^"]*"/g, "");
   return `<div class="picture">${themed}</div>\n`;
 }
+
+/** Their tables need the room of the outline beside the text. */
+const WIDE_PAGES = ["comparison.md", "from-python.md"];
 
 const guides = [
   ["Context variables", "context-variables"],
@@ -52,6 +56,11 @@ export default defineConfig({
   description: "Python's context variables and asyncio streams for TypeScript",
   cleanUrls: true,
   srcExclude: ["README.md"],
+  transformPageData(page) {
+    if (WIDE_PAGES.includes(page.relativePath)) {
+      page.frontmatter.aside = false;
+    }
+  },
   head: [["link", { rel: "icon", href: "/favicon.svg" }]],
   markdown: {
     languageAlias: { mjs: "javascript" },
