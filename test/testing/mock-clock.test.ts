@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { describe, it } from "node:test";
 import * as asyncio from "contextvars/asyncio";
-import { MockClock, memoryServer, memoryStreamPair, waitAllTasksBlocked } from "contextvars/testing";
+import { type MemoryServer, MockClock, memoryServer, memoryStreamPair, waitAllTasksBlocked } from "contextvars/testing";
 import { certificates } from "../support/certificates.ts";
 import { outcomeOf, turns } from "../support/peers.ts";
 
@@ -16,6 +16,35 @@ async function timeOf(main: () => Promise<unknown>, autojumpThreshold = Number.P
   await clock.with(() => asyncio.run(main));
   return clock.time();
 }
+
+describe("connections in memory", () => {
+  it("MockClock: an hour of heartbeats over ten connections is not held by them", async () => {
+    let beats = 0;
+    const client = async (server: MemoryServer): Promise<void> => {
+      const [reader, writer] = await server.connect();
+      for (let i = 0; i < 120; i++) {
+        await writer.send("beat\n");
+        await asyncio.timeout(10).with(() => reader.readline());
+        beats += 1;
+        await asyncio.sleep(30);
+      }
+      writer.close();
+    };
+    const ended = await timeOf(async () => {
+      const server = memoryServer(
+        async (reader, writer) => {
+          for await (const line of reader) {
+            await writer.send(line);
+          }
+        },
+        { idleTimeout: 60 },
+      );
+      await asyncio.gather(Array.from({ length: 10 }, () => () => client(server)));
+      await server.shutdown();
+    });
+    assert.deepEqual([beats, ended], [1200, 3600]);
+  });
+});
 
 describe("every timer of the library goes by the clock", () => {
   const timers: Record<string, () => Promise<unknown>> = {
