@@ -181,7 +181,7 @@ describe("run() at the end", () => {
         await asyncio.sleep(60);
       } finally {
         steps.push(`${name} cleans up`);
-        await asyncio.sleep(0.005);
+        await asyncio.sleep(0);
         await new Promise((resolve) => setTimeout(resolve, 1));
         steps.push(`${name} has ended`);
       }
@@ -210,7 +210,7 @@ describe("run() at the end", () => {
         try {
           await asyncio.sleep(60);
         } catch {
-          await asyncio.sleep(0.005);
+          await asyncio.sleep(0);
           outcome = "ended by itself";
         }
       });
@@ -248,17 +248,19 @@ describe("run() at the end", () => {
       failed = asyncio.createTask(async () => {
         throw new Error("before");
       });
-      await asyncio.sleep(0.002);
+      await asyncio.sleep(0);
     });
     assert.deepEqual(reports, []);
     assert.match(String(failed?.exception()), /before/);
   });
 
   it("run() leaves tasks alone that were there before, and those that others start later", async () => {
-    const before = asyncio.createTask(() => asyncio.sleep(0.02, "before"));
+    const event = new asyncio.Event();
+    const before = asyncio.createTask(() => event.wait());
     await asyncio.run(() => asyncio.sleep(0));
-    const after = asyncio.createTask(() => asyncio.sleep(0.005, "after"));
-    assert.deepEqual(await asyncio.gather([before, after]), ["before", "after"]);
+    const after = asyncio.createTask(() => event.wait());
+    event.set();
+    assert.deepEqual(await asyncio.gather([before, after]), [true, true]);
   });
 
   it("run() in debug mode also cancels the remaining tasks", async () => {
@@ -353,7 +355,7 @@ describe("Runner", () => {
       await asyncio.sleep(0);
     });
     assert.equal(left?.done(), false);
-    await runner.run(() => asyncio.sleep(0.002));
+    await runner.run(() => asyncio.sleep(0));
     assert.equal(left?.done(), false);
     await runner.close();
     assert.ok(left?.cancelled());
@@ -367,7 +369,7 @@ describe("Runner", () => {
         loopRunning,
       );
     });
-    const first = runner.run(() => asyncio.sleep(0.002, "first"));
+    const first = runner.run(() => asyncio.sleep(0, "first"));
     await assert.rejects(
       runner.run(() => assert.fail("it was run")),
       loopRunning,
@@ -445,7 +447,7 @@ describe("Runner", () => {
         try {
           await asyncio.sleep(60);
         } finally {
-          await asyncio.sleep(0.002);
+          await asyncio.sleep(0);
           steps.push("cleaned up");
         }
       });
@@ -467,7 +469,7 @@ describe("Runner", () => {
         try {
           await asyncio.sleep(60);
         } finally {
-          await asyncio.sleep(0.002);
+          await asyncio.sleep(0);
         }
       });
       await asyncio.sleep(0);
