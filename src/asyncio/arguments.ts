@@ -130,6 +130,19 @@ export function checkSecondsFromZero(name: string, seconds: unknown): void {
 }
 
 /**
+ * Refuses everything but a finite time of 0 or more seconds.
+ *
+ * @throws {TypeError} If it is not a number.
+ * @throws {ValueError} If it is negative, infinite or NaN.
+ */
+export function checkFiniteSeconds(name: string, seconds: unknown): void {
+  const number = checkSeconds(name, seconds);
+  if (number < 0 || number === Number.POSITIVE_INFINITY) {
+    throw new ValueError(`${name} must be a finite number of seconds, 0 or more, got ${number}`);
+  }
+}
+
+/**
  * Refuses everything but an integer.
  *
  * @throws {TypeError} If it is anything else.

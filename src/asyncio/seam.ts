@@ -5,10 +5,11 @@
  */
 export {
   checkBooleans,
+  checkFiniteSeconds,
   checkFunction,
   checkOptions,
   checkPositiveSeconds,
-  checkSeconds,
+  checkSecondsFromZero,
   checkWholeNumber,
 } from "./arguments.ts";
 export { quiet } from "./async-stacks.ts";

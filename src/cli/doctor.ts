@@ -68,12 +68,26 @@ function replaced(): string[] {
 
 /** Runs all checks. */
 export async function examine(): Promise<Finding[]> {
+  const patched = replaced();
+  return [
+    ...versions(),
+    await contextsFollow("outside tasks", (body) => copyContext().run(body)),
+    await contextsFollow("in a task", (body) => asyncio.createTask(body)),
+    {
+      about: "replaced functions",
+      found: patched.length === 0 ? "none that could be seen" : patched.join(", "),
+      isWell: patched.length === 0,
+    },
+  ];
+}
+
+function versions(): Finding[] {
   const { bun, deno, node, v8 } = process.versions as Record<string, string | undefined>;
   const runtime = bun !== undefined ? `Bun ${bun}` : deno !== undefined ? `Deno ${deno}` : `Node.js ${node}`;
   const own = packageOf(fileURLToPath(import.meta.url));
   const here = installedHere();
   const installed = here === null ? null : packageOf(here);
-  const findings: Finding[] = [
+  return [
     { about: "runtime", found: `${runtime}${v8 === undefined ? "" : `, V8 ${v8}`}, ${process.platform}`, isWell: true },
     { about: "this copy", found: `contextvars ${own.version} in ${own.folder}`, isWell: true },
     installed === null
@@ -84,33 +98,28 @@ export async function examine(): Promise<Finding[]> {
           isWell: installed.version === own.version,
         },
   ];
-  for (const [place, run] of [
-    ["outside tasks", (f: () => PromiseLike<string>) => copyContext().run(f)],
-    ["in a task", (f: () => PromiseLike<string>) => asyncio.createTask(f)],
-  ] as const) {
-    const lost: string[] = [];
-    for (const [name, follow] of modes) {
-      const value = await run(async () => {
-        probe.set(name);
-        return await follow();
-      });
-      if (value !== name) {
-        lost.push(name);
-      }
-    }
-    findings.push({
-      about: `Contexts ${place}`,
-      found: lost.length === 0 ? `follow through all of ${modes.length} ways` : `lost in ${lost.join(", ")}`,
-      isWell: lost.length === 0,
+}
+
+/** Whether a value set before each kind of wait is seen after it. */
+async function contextsFollow(
+  place: string,
+  run: (body: () => Promise<string>) => PromiseLike<string>,
+): Promise<Finding> {
+  const lost: string[] = [];
+  for (const [name, follow] of modes) {
+    const value = await run(async () => {
+      probe.set(name);
+      return await follow();
     });
+    if (value !== name) {
+      lost.push(name);
+    }
   }
-  const patched = replaced();
-  findings.push({
-    about: "replaced functions",
-    found: patched.length === 0 ? "none that could be seen" : patched.join(", "),
-    isWell: patched.length === 0,
-  });
-  return findings;
+  return {
+    about: `Contexts ${place}`,
+    found: lost.length === 0 ? `follow through all of ${modes.length} ways` : `lost in ${lost.join(", ")}`,
+    isWell: lost.length === 0,
+  };
 }
 
 /** Returns one line for each finding. */

@@ -1,6 +1,5 @@
 /** waitAllTasksBlocked: waits until nothing more happens by itself. */
-import { checkOptions, checkSeconds, quiet, WaitOn } from "../asyncio/seam.ts";
-import { ValueError } from "../contextvars/index.ts";
+import { checkFiniteSeconds, checkOptions, quiet, WaitOn } from "../asyncio/seam.ts";
 import { Quiet, Watch } from "./stillness.ts";
 
 /** Options of {@linkcode waitAllTasksBlocked}. */
@@ -54,9 +53,7 @@ export function waitAllTasksBlocked(options: WaitAllTasksBlockedOptions = {}): P
 async function untilBlocked(options: WaitAllTasksBlockedOptions): Promise<void> {
   checkOptions("waitAllTasksBlocked()", options, ["cushion"]);
   const { cushion = 0 } = options;
-  if (!(checkSeconds("cushion", cushion) >= 0 && cushion < Number.POSITIVE_INFINITY)) {
-    throw new ValueError(`cushion must be a finite number of seconds, 0 or more, got ${cushion}`);
-  }
+  checkFiniteSeconds("cushion", cushion);
   const wait = new WaitOn<void>("waitAllTasksBlocked()", () => false);
   const stillness = new Quiet();
   let ended = false;

@@ -100,7 +100,7 @@ async function runChecks(maker: StreamMaker, options: CheckStreamsOptions): Prom
     (async () => {
       const ends = await maker();
       return await makeClogged(ends).catch((error) => {
-        throw named("the writer is held while nobody reads", error, timeout);
+        throw named("drain() waits while the other side does not read", error, timeout);
       });
     });
   for (const check of waitChecks.filter(({ needsHalfClose }) => halfClose || needsHalfClose !== true)) {

@@ -1,6 +1,13 @@
 /** Two pairs of a reader and a writer that are connected to each other in memory. */
 import { type StreamPair, type StreamReader, StreamReaderProtocol } from "../asyncio/index.ts";
-import { checkOptions, checkWholeNumber, HIGH_WATER, readerWith, streamsOver } from "../asyncio/seam.ts";
+import {
+  checkFiniteSeconds,
+  checkOptions,
+  checkWholeNumber,
+  HIGH_WATER,
+  readerWith,
+  streamsOver,
+} from "../asyncio/seam.ts";
 import { ValueError } from "../contextvars/index.ts";
 import { MemorySocket, type WireOptions } from "./memory-socket.ts";
 
@@ -139,13 +146,11 @@ class LockstepProtocol extends StreamReaderProtocol {
 
 /** Checks the options of a connection. */
 export function wireOptions(caller: string, { chunks, delay = 0, highWater = HIGH_WATER }: MemoryOptions): WireOptions {
-  checkWholeNumber("highWater", highWater);
+  checkWholeNumber(`${caller}: highWater`, highWater);
   if (highWater < 0) {
     throw new ValueError(`${caller}: highWater must be a number of bytes, 0 or more, got ${highWater}`);
   }
-  if (typeof delay !== "number" || !(delay >= 0 && delay < Number.POSITIVE_INFINITY)) {
-    throw new ValueError(`${caller}: delay must be a number of seconds, 0 or more, got ${String(delay)}`);
-  }
+  checkFiniteSeconds(`${caller}: delay`, delay);
   return { highWater, delay, cut: cutter(caller, chunks, highWater), lockstep: false };
 }
 

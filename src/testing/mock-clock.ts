@@ -12,9 +12,10 @@
 import { allTasks, type Task } from "../asyncio/index.ts";
 import {
   alarmed,
+  checkFiniteSeconds,
   checkFunction,
   checkOptions,
-  checkSeconds,
+  checkSecondsFromZero,
   collectOutsideFutures,
   dropTimers,
   isRunnerActive,
@@ -24,7 +25,7 @@ import {
   replaceClock,
   TimerHandle,
 } from "../asyncio/seam.ts";
-import { RuntimeError, ValueError } from "../contextvars/index.ts";
+import { RuntimeError } from "../contextvars/index.ts";
 import { isAwaited } from "./blocked.ts";
 import { Quiet, tasksWaits, Watch } from "./stillness.ts";
 
@@ -104,9 +105,7 @@ export class MockClock {
   constructor(options: MockClockOptions = {}) {
     checkOptions("MockClock()", options, ["autojumpThreshold"]);
     const { autojumpThreshold = 0.05 } = options;
-    if (autojumpThreshold !== null && checkSeconds("autojumpThreshold", autojumpThreshold) < 0) {
-      throw new ValueError(`autojumpThreshold must be a number of seconds, 0 or more, got ${autojumpThreshold}`);
-    }
+    checkSecondsFromZero("autojumpThreshold", autojumpThreshold ?? undefined);
     this.#threshold = autojumpThreshold;
   }
 
@@ -124,9 +123,7 @@ export class MockClock {
    * @throws {TypeError} If `seconds` is not a number.
    */
   jump(seconds: number): void {
-    if (!(checkSeconds("jump(): seconds", seconds) >= 0 && seconds < Number.POSITIVE_INFINITY)) {
-      throw new ValueError(`jump(): seconds must be a finite number, 0 or more, got ${seconds}`);
-    }
+    checkFiniteSeconds("jump(): seconds", seconds);
     this.#jumpTo(this.#now + seconds);
   }
 

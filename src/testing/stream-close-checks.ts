@@ -6,7 +6,7 @@ import { begin, expectEqual, expectError, failure, outcome } from "./stream-expe
 
 export const closeChecks: readonly Check[] = [
   {
-    name: "what was written before close() arrives, then EOF",
+    name: "bytes written before close() arrive, then EOF",
     run: async ({ writer, farReader }) => {
       const data = randomBytes(100_000);
       writer.write(data);
@@ -21,7 +21,7 @@ export const closeChecks: readonly Check[] = [
     },
   },
   {
-    name: "close() may be called again, and waitClosed() ends, for all who wait",
+    name: "close() may be called again, and every waitClosed() ends",
     run: async ({ writer, farWriter }) => {
       writer.close();
       const waits = [1, 2, 3].map(() => begin(() => writer.waitClosed()));
@@ -65,7 +65,7 @@ export const closeChecks: readonly Check[] = [
     },
   },
   {
-    name: "writes to a side that is closed fail in the end, and go on failing",
+    name: "writes to a closed side fail eventually, and keep failing",
     run: async ({ writer, farWriter }) => {
       farWriter.close();
       await farWriter.waitClosed();
@@ -82,7 +82,7 @@ export const closeChecks: readonly Check[] = [
     },
   },
   {
-    name: "abort() of the writer ends the other side's reads, without data that was not sent",
+    name: "abort() of the writer ends the other side's reads, without unsent data",
     run: async ({ writer, farReader }) => {
       writer.write("sent");
       await arrival();
@@ -108,7 +108,7 @@ export const closeChecks: readonly Check[] = [
     },
   },
   {
-    name: "a cancelled read and a cancelled drain() do not hinder close()",
+    name: "a cancelled read and a cancelled drain() do not prevent close()",
     run: async ({ reader, writer, farReader }) => {
       const tasks = [() => reader.read(1), () => writer.drain()].map((body) => begin<unknown>(body));
       await asyncio.sleep(0);
@@ -122,7 +122,7 @@ export const closeChecks: readonly Check[] = [
     },
   },
   {
-    name: "random bytes go both ways at once, in pieces of any size",
+    name: "random bytes travel in both directions at the same time, in pieces of any size",
     run: async ({ reader, writer, farReader, farWriter }) => {
       const [there, back] = [randomBytes(2 ** 20), randomBytes(2 ** 20)];
       const [gotThere, gotBack] = await asyncio.gather([

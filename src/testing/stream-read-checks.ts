@@ -37,7 +37,7 @@ export const readChecks: readonly Check[] = [
     },
   },
   {
-    name: "write() and drain() give nothing, and the bytes arrive",
+    name: "write() and drain() return undefined, and the bytes arrive",
     run: async ({ writer, farReader }) => {
       const reading = begin(() => farReader.readexactly(14));
       expectEqual("write()", writer.write("bytes"), undefined);
@@ -63,7 +63,7 @@ export const readChecks: readonly Check[] = [
     },
   },
   {
-    name: "what is not bytes is refused, and nothing of it sent",
+    name: "a value that is not bytes throws, and nothing of it is sent",
     run: async ({ writer, farReader }) => {
       await expectError("write(1)", () => writer.write(1 as never), TypeError);
       await expectError("write(null)", () => writer.write(null as never), TypeError);
@@ -73,7 +73,7 @@ export const readChecks: readonly Check[] = [
     },
   },
   {
-    name: "an empty write means nothing",
+    name: "an empty write has no effect",
     run: async ({ writer, farReader }) => {
       const reading = begin(() => farReader.read(10));
       for (const empty of ["", new Uint8Array()]) {
@@ -88,7 +88,7 @@ export const readChecks: readonly Check[] = [
     },
   },
   {
-    name: "reads refuse sizes and separators that mean nothing",
+    name: "reads throw for invalid sizes and separators",
     run: async ({ farReader }) => {
       await expectError("read(1.5)", () => farReader.read(1.5), TypeError);
       await expectError('read("1")', () => farReader.read("1" as never), TypeError);
@@ -99,7 +99,7 @@ export const readChecks: readonly Check[] = [
     },
   },
   {
-    name: "read(n) gives what is there, at most n bytes",
+    name: "read(n) returns the bytes that have arrived, at most n",
     run: async ({ writer, farReader }) => {
       writer.write("abcdef");
       expectEqual("read(4)", (await farReader.read(4)).length <= 4, true);
@@ -109,7 +109,7 @@ export const readChecks: readonly Check[] = [
     },
   },
   {
-    name: "a second read that would have to wait is refused, and does not disturb the first",
+    name: "a second read that would wait throws, and does not disturb the first",
     run: async ({ writer, farReader }) => {
       const first = begin(() => farReader.readline());
       await asyncio.sleep(0);
@@ -121,7 +121,7 @@ export const readChecks: readonly Check[] = [
     },
   },
   {
-    name: "drain() does not wait while nothing waits to be sent",
+    name: "drain() does not wait while the write buffer is empty",
     run: async ({ writer, farReader }) => {
       const reading = begin(() => farReader.read(1));
       await asyncio.sleep(0);
@@ -131,7 +131,7 @@ export const readChecks: readonly Check[] = [
     },
   },
   {
-    name: "tryRead...() gives what is there, and null where the read would wait",
+    name: "tryRead...() returns bytes that have arrived, or null if the read would wait",
     run: async ({ writer, farReader }) => {
       expectEqual("tryReadline() of nothing", farReader.tryReadline(), null);
       writer.write("one\ntwo");
@@ -166,7 +166,7 @@ export const readChecks: readonly Check[] = [
     },
   },
   {
-    name: "iteration gives the lines, the last one without a newline, and ends at EOF",
+    name: "iteration yields the lines, the last one without a newline, and ends at EOF",
     run: async ({ writer, farReader }) => {
       writer.write("one\ntwo\nrest");
       writer.close();
@@ -178,7 +178,7 @@ export const readChecks: readonly Check[] = [
     },
   },
   {
-    name: "an error of the limit leaves the bytes that readuntil() did not take",
+    name: "a LimitOverrunError of readuntil() leaves the bytes in the buffer",
     run: async ({ writer, farReader }, { limit }) => {
       const long = "x".repeat(limit + 10);
       writer.write(`${long}\nnext\n`);
@@ -190,7 +190,7 @@ export const readChecks: readonly Check[] = [
     },
   },
   {
-    name: "a line of just the limit is read",
+    name: "a line of exactly the limit is read",
     run: async ({ writer, farReader }, { limit }) => {
       const line = `${"x".repeat(limit)}\n`;
       writer.write(line);
@@ -198,7 +198,7 @@ export const readChecks: readonly Check[] = [
     },
   },
   {
-    name: "a line over the limit throws a ValueError, and the one behind it is read",
+    name: "a line over the limit throws a ValueError, and the next line is read",
     run: async ({ writer, farReader }, { limit }) => {
       const reading = begin(() => farReader.readline());
       writer.write("x".repeat(2 * limit + 10));
@@ -218,7 +218,7 @@ export const readChecks: readonly Check[] = [
     },
   },
   {
-    name: "the limit does not hold for readexactly() and peek()",
+    name: "the limit does not apply to readexactly() and peek()",
     run: async ({ writer, farReader }, { limit }) => {
       const data = "x".repeat(3 * limit);
       writer.write(data);
@@ -227,7 +227,7 @@ export const readChecks: readonly Check[] = [
     },
   },
   {
-    name: "at EOF readexactly() and readuntil() throw what had come",
+    name: "at EOF, readexactly() and readuntil() throw an error with the bytes that had arrived",
     run: async ({ writer, farReader }) => {
       writer.write("part");
       writer.close();

@@ -5,7 +5,7 @@ import { begin, expectEqual, expectError, failure, outcome } from "./stream-expe
 
 export const halfCloseChecks: readonly Check[] = [
   {
-    name: "writeEof(): what was written before it arrives, then EOF",
+    name: "writeEof(): bytes written before arrive, then EOF",
     run: async ({ writer, farReader }) => {
       expectEqual("canWriteEof()", writer.canWriteEof(), true);
       writer.write("question");
@@ -16,7 +16,7 @@ export const halfCloseChecks: readonly Check[] = [
     },
   },
   {
-    name: "writeEof(): a write behind it is refused, and writeEof() itself is not",
+    name: "writeEof(): a later write throws, a second writeEof() does not",
     run: async ({ writer, farReader }) => {
       writer.writeEof();
       writer.writeEof();
@@ -26,7 +26,7 @@ export const halfCloseChecks: readonly Check[] = [
     },
   },
   {
-    name: "writeEof(): the other direction goes on, and neither side is closing",
+    name: "writeEof(): the other direction stays open, and neither side is closing",
     run: async ({ reader, writer, farReader, farWriter }) => {
       writer.writeEof();
       expectEqual("read()", await farReader.read(), "");
@@ -52,7 +52,7 @@ async function readAll(reader: asyncio.StreamReader): Promise<number> {
 
 export const waitChecks: readonly Check[] = [
   {
-    name: "drain() waits while the other side does not read, and goes on when it does",
+    name: "drain() waits while the other side does not read, and ends when the other side reads",
     run: async ({ writer, farReader }) => {
       const waits = [1, 2].map(() => begin(() => writer.drain()));
       await arrival();
@@ -69,7 +69,7 @@ export const waitChecks: readonly Check[] = [
     },
   },
   {
-    name: "a cancelled drain() loses nothing of what was written",
+    name: "a cancelled drain() loses no written bytes",
     run: async ({ writer, farReader }) => {
       const size = writer.transport.getWriteBufferSize();
       const waiting = begin(() => writer.drain());
@@ -95,7 +95,7 @@ export const waitChecks: readonly Check[] = [
     },
   },
   {
-    name: "abort() of the other side wakes a drain() that waits, and later ones fail",
+    name: "abort() of the other side wakes a drain() that waits, and later calls throw",
     run: async ({ writer, farWriter }) => {
       const waiting = begin(() => writer.drain());
       await asyncio.sleep(0);
@@ -106,7 +106,7 @@ export const waitChecks: readonly Check[] = [
     },
   },
   {
-    name: "close() sends what waits, and waitClosed() waits for that",
+    name: "close() sends the waiting bytes, and waitClosed() waits until they are sent",
     run: async ({ writer, farReader }) => {
       const size = writer.transport.getWriteBufferSize();
       writer.close();
@@ -119,7 +119,7 @@ export const waitChecks: readonly Check[] = [
     },
   },
   {
-    name: "a cancelled waitClosed() closes all the same",
+    name: "a cancelled waitClosed() does not prevent the close",
     run: async ({ writer, farReader }) => {
       const size = writer.transport.getWriteBufferSize();
       writer.close();
@@ -133,7 +133,7 @@ export const waitChecks: readonly Check[] = [
     },
   },
   {
-    name: "writeEof() comes behind what waits",
+    name: "writeEof() is sent after the waiting bytes",
     needsHalfClose: true,
     run: async ({ writer, farReader }) => {
       const size = writer.transport.getWriteBufferSize();

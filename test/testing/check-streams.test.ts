@@ -138,7 +138,7 @@ async function byBytes(reader: asyncio.StreamReader, until: (text: string) => bo
 /** By the check that is to find it: what is done to each end of a pair that is without a fault. */
 const faults: [check: string, fault: string, plant: (end: End) => void][] = [
   [
-    "write() and drain() give nothing",
+    "write() and drain() return undefined, and the bytes arrive",
     "write() tells whether there is room",
     ({ writer }) => {
       replace(
@@ -153,7 +153,7 @@ const faults: [check: string, fault: string, plant: (end: End) => void][] = [
     },
   ],
   [
-    "write() and drain() give nothing",
+    "write() and drain() return undefined, and the bytes arrive",
     "send() only writes",
     ({ writer }) => {
       replace(writer, "send", () => async () => writer.write("lost"));
@@ -190,14 +190,14 @@ const faults: [check: string, fault: string, plant: (end: End) => void][] = [
     },
   ],
   [
-    "what is not bytes is refused",
+    "a value that is not bytes throws, and nothing of it is sent",
     "numbers are sent as text",
     ({ writer }) => {
       replace(writer, "write", (write) => (data) => write(typeof data === "number" ? String(data) : data));
     },
   ],
   [
-    "what is not bytes is refused",
+    "a value that is not bytes throws, and nothing of it is sent",
     "writelines() sends the pieces before a bad one",
     ({ writer }) => {
       replace(writer, "writelines", () => (data) => {
@@ -208,35 +208,35 @@ const faults: [check: string, fault: string, plant: (end: End) => void][] = [
     },
   ],
   [
-    "an empty write means nothing",
+    "an empty write has no effect",
     "an empty write sends a byte",
     ({ writer }) => {
       replace(writer, "write", (write) => (data) => write(data.length === 0 ? "\0" : data));
     },
   ],
   [
-    "reads refuse sizes",
+    "reads throw for invalid sizes and separators",
     "read() rounds",
     ({ reader }) => {
       replace(reader, "read", (read) => (n) => read(n === undefined ? n : Math.floor(n)));
     },
   ],
   [
-    "reads refuse sizes",
+    "reads throw for invalid sizes and separators",
     "readuntil() takes an empty separator for a newline",
     ({ reader }) => {
       replace(reader, "readuntil", (readuntil) => (separator) => readuntil(separator || "\n"));
     },
   ],
   [
-    "reads refuse sizes",
+    "reads throw for invalid sizes and separators",
     "readexactly(0) waits",
     ({ reader }) => {
       replace(reader, "readexactly", (readexactly) => (n) => (n === 0 ? forever() : readexactly(n)));
     },
   ],
   [
-    "read(n) gives what is there",
+    "read(n) returns the bytes that have arrived, at most n",
     "read(n) gives all that is there",
     ({ reader }) => {
       replace(
@@ -249,7 +249,7 @@ const faults: [check: string, fault: string, plant: (end: End) => void][] = [
     },
   ],
   [
-    "a second read that would have to wait",
+    "a second read that would wait throws, and does not disturb the first",
     "a second read waits for the first",
     ({ reader }) => {
       const lock = new asyncio.Lock();
@@ -258,21 +258,21 @@ const faults: [check: string, fault: string, plant: (end: End) => void][] = [
     },
   ],
   [
-    "drain() does not wait while nothing waits",
+    "drain() does not wait while the write buffer is empty",
     "needsDrain is always true",
     ({ writer }) => {
       Object.defineProperty(writer, "needsDrain", { value: true });
     },
   ],
   [
-    "tryRead...()",
+    "tryRead...() returns bytes that have arrived, or null if the read would wait",
     "tryReadline() gives an empty Buffer",
     ({ reader }) => {
       replace(reader, "tryReadline", (tryReadline) => () => tryReadline() ?? Buffer.alloc(0));
     },
   ],
   [
-    "tryRead...()",
+    "tryRead...() returns bytes that have arrived, or null if the read would wait",
     "tryReaduntil() gives what is there",
     ({ reader }) => {
       replace(
@@ -321,7 +321,7 @@ const faults: [check: string, fault: string, plant: (end: End) => void][] = [
     },
   ],
   [
-    "iteration",
+    "iteration yields the lines, the last one without a newline, and ends at EOF",
     "iteration leaves out what has no newline",
     ({ reader }) => {
       Object.defineProperty(reader, Symbol.asyncIterator, {
@@ -334,7 +334,7 @@ const faults: [check: string, fault: string, plant: (end: End) => void][] = [
     },
   ],
   [
-    "an error of the limit",
+    "a LimitOverrunError of readuntil() leaves the bytes in the buffer",
     "readuntil() takes what is too long",
     ({ reader }) => {
       replace(reader, "readuntil", (readuntil) => async (separator) => {
@@ -350,7 +350,7 @@ const faults: [check: string, fault: string, plant: (end: End) => void][] = [
     },
   ],
   [
-    "a line of just the limit",
+    "a line of exactly the limit is read",
     "the limit counts the newline",
     ({ reader }) => {
       replace(reader, "readline", (readline) => async () => {
@@ -363,7 +363,7 @@ const faults: [check: string, fault: string, plant: (end: End) => void][] = [
     },
   ],
   [
-    "a line over the limit",
+    "a line over the limit throws a ValueError, and the next line is read",
     "readline() gives what is too long",
     ({ reader }) => {
       replace(reader, "readline", (readline) => async () => {
@@ -379,7 +379,7 @@ const faults: [check: string, fault: string, plant: (end: End) => void][] = [
     },
   ],
   [
-    "the limit does not hold for readexactly()",
+    "the limit does not apply to readexactly() and peek()",
     "readexactly() heeds the limit",
     ({ reader }) => {
       replace(reader, "readexactly", (readexactly) => async (n) => {
@@ -391,7 +391,7 @@ const faults: [check: string, fault: string, plant: (end: End) => void][] = [
     },
   ],
   [
-    "at EOF readexactly() and readuntil()",
+    "at EOF, readexactly() and readuntil() throw an error with the bytes that had arrived",
     "the error does not have what had come",
     ({ reader }) => {
       replace(reader, "readexactly", (readexactly) => async (n) => {
@@ -406,7 +406,7 @@ const faults: [check: string, fault: string, plant: (end: End) => void][] = [
     },
   ],
   [
-    "at EOF readexactly() and readuntil()",
+    "at EOF, readexactly() and readuntil() throw an error with the bytes that had arrived",
     "readuntil() gives the rest at EOF",
     ({ reader }) => {
       replace(
@@ -493,7 +493,7 @@ const faults: [check: string, fault: string, plant: (end: End) => void][] = [
     },
   ],
   [
-    "what was written before close()",
+    "bytes written before close() arrive, then EOF",
     "close() drops what waits",
     ({ writer }) => {
       replace(writer, "close", (close) => () => {
@@ -506,14 +506,14 @@ const faults: [check: string, fault: string, plant: (end: End) => void][] = [
     },
   ],
   [
-    "what was written before close()",
+    "bytes written before close() arrive, then EOF",
     "isClosing() is always false",
     ({ writer }) => {
       replace(writer, "isClosing", () => () => false);
     },
   ],
   [
-    "close() may be called again",
+    "close() may be called again, and every waitClosed() ends",
     "close() may be called once",
     ({ writer }) => {
       replace(writer, "close", (close) => () => {
@@ -525,7 +525,7 @@ const faults: [check: string, fault: string, plant: (end: End) => void][] = [
     },
   ],
   [
-    "close() may be called again",
+    "close() may be called again, and every waitClosed() ends",
     "a cancelled waitClosed() cancels the others",
     ({ writer }) => {
       let shared: asyncio.Task<void> | null = null;
@@ -536,7 +536,7 @@ const faults: [check: string, fault: string, plant: (end: End) => void][] = [
     },
   ],
   [
-    "a cancelled waitClosed() closes",
+    "a cancelled waitClosed() does not prevent the close",
     "a cancelled waitClosed() aborts",
     ({ writer }) => {
       replace(writer, "waitClosed", (waitClosed) => async () => {
@@ -581,7 +581,7 @@ const faults: [check: string, fault: string, plant: (end: End) => void][] = [
     },
   ],
   [
-    "writes to a side that is closed",
+    "writes to a closed side fail eventually, and keep failing",
     "drain() keeps silent about the peer",
     ({ writer }) => {
       let closed = false;
@@ -593,7 +593,7 @@ const faults: [check: string, fault: string, plant: (end: End) => void][] = [
     },
   ],
   [
-    "abort() of the writer ends",
+    "abort() of the writer ends the other side's reads, without unsent data",
     "abort() sends something",
     ({ writer }) => {
       replace(writer.transport, "abort", () => () => {
@@ -603,7 +603,7 @@ const faults: [check: string, fault: string, plant: (end: End) => void][] = [
     },
   ],
   [
-    "abort() of the writer ends",
+    "abort() of the writer ends the other side's reads, without unsent data",
     "abort() does nothing",
     ({ writer }) => {
       replace(writer.transport, "abort", () => () => {});
@@ -625,7 +625,7 @@ const faults: [check: string, fault: string, plant: (end: End) => void][] = [
     },
   ],
   [
-    "a cancelled read and a cancelled drain()",
+    "a cancelled read and a cancelled drain() do not prevent close()",
     "after a cancelled read close() does nothing",
     ({ reader, writer }) => {
       let cancelled = false;
@@ -645,7 +645,7 @@ const faults: [check: string, fault: string, plant: (end: End) => void][] = [
     },
   ],
   [
-    "random bytes go both ways",
+    "random bytes travel in both directions at the same time, in pieces of any size",
     "a bit is lost after half a megabyte",
     ({ writer }) => {
       let sent = 0;
@@ -660,21 +660,21 @@ const faults: [check: string, fault: string, plant: (end: End) => void][] = [
     },
   ],
   [
-    "writeEof(): what was written before it arrives",
+    "writeEof(): bytes written before arrive, then EOF",
     "writeEof() does nothing",
     ({ writer }) => {
       replace(writer, "writeEof", () => () => {});
     },
   ],
   [
-    "writeEof(): what was written before it arrives",
+    "writeEof(): bytes written before arrive, then EOF",
     "canWriteEof() is false",
     ({ writer }) => {
       replace(writer, "canWriteEof", () => () => false);
     },
   ],
   [
-    "writeEof(): a write behind it is refused",
+    "writeEof(): a later write throws, a second writeEof() does not",
     "a write after writeEof() is dropped",
     ({ writer }) => {
       let over = false;
@@ -690,7 +690,7 @@ const faults: [check: string, fault: string, plant: (end: End) => void][] = [
     },
   ],
   [
-    "writeEof(): the other direction goes on",
+    "writeEof(): the other direction stays open, and neither side is closing",
     "the EOF of the peer closes the connection",
     ({ reader, writer }) => {
       replace(reader, "read", (read) => async (n) => {
@@ -703,21 +703,21 @@ const faults: [check: string, fault: string, plant: (end: End) => void][] = [
     },
   ],
   [
-    "drain() waits while the other side does not read",
+    "drain() waits while the other side does not read, and ends when the other side reads",
     "drain() never waits",
     ({ writer }) => {
       replace(writer, "drain", (drain) => () => (writer.isClosing() ? drain() : Promise.resolve()));
     },
   ],
   [
-    "random bytes go both ways",
+    "random bytes travel in both directions at the same time, in pieces of any size",
     "drain() never goes on",
     ({ writer }) => {
       replace(writer, "drain", (drain) => () => (writer.needsDrain && !writer.isClosing() ? forever() : drain()));
     },
   ],
   [
-    "a cancelled drain() loses nothing",
+    "a cancelled drain() loses no written bytes",
     "a cancelled drain() aborts",
     ({ writer }) => {
       replace(writer, "drain", (drain) => async () => {
@@ -751,7 +751,7 @@ const faults: [check: string, fault: string, plant: (end: End) => void][] = [
     },
   ],
   [
-    "abort() of the other side wakes a drain()",
+    "abort() of the other side wakes a drain() that waits, and later calls throw",
     "a drain() that waits keeps silent about the peer",
     ({ writer }) => {
       replace(writer, "drain", (drain) => async () => {
@@ -764,7 +764,7 @@ const faults: [check: string, fault: string, plant: (end: End) => void][] = [
     },
   ],
   [
-    "close() sends what waits",
+    "close() sends the waiting bytes, and waitClosed() waits until they are sent",
     "close() drops what the peer has not taken",
     ({ writer }) => {
       let written = "";
@@ -782,7 +782,7 @@ const faults: [check: string, fault: string, plant: (end: End) => void][] = [
     },
   ],
   [
-    "writeEof() comes behind what waits",
+    "writeEof() is sent after the waiting bytes",
     "writeEof() drops what the peer has not taken",
     ({ writer }) => {
       replace(writer, "writeEof", (writeEof) => () => {
@@ -842,7 +842,7 @@ describe("checkStreams() finds planted faults", () => {
       replace(ends[1][1], "canWriteEof", () => () => false);
       return ends;
     });
-    assert.match(message, /arrives, then EOF \(from the second end\): canWriteEof\(\): expected true, got false/);
+    assert.match(message, /arrive, then EOF \(from the second end\): canWriteEof\(\): expected true, got false/);
   });
 
   it("checkStreams(): a reader that never holds the writer", async () => {
@@ -855,7 +855,7 @@ describe("checkStreams() finds planted faults", () => {
     });
     assert.match(
       message,
-      /checkStreams\(\): the writer is held .*: needsDrain after 64 MiB .*: expected true, got false/,
+      /checkStreams\(\): drain\(\) waits while .*: needsDrain after 64 MiB .*: expected true, got false/,
     );
   });
 

@@ -393,7 +393,7 @@ describe("MockClock", () => {
       "jump(-1)",
       () => new MockClock().jump(-1),
       asyncio.ValueError,
-      /seconds must be a finite number, 0 or more, got -1/,
+      /seconds must be a finite number of seconds, 0 or more, got -1/,
     ],
     ["jump(NaN)", () => new MockClock().jump(Number.NaN), asyncio.ValueError, /NaN/],
     ["jump(Infinity)", () => new MockClock().jump(Number.POSITIVE_INFINITY), asyncio.ValueError, /Infinity/],

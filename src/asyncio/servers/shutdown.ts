@@ -58,27 +58,9 @@ export async function endHandlers(
   for (const { transport, task } of open) {
     task?._observe(() => transport.close());
   }
-  const outcomes = new Map<SocketTransport, HandlerOutcome["outcome"]>();
-  const settle = async (seconds: number, ended: HandlerOutcome["outcome"]): Promise<void> => {
-    const left = open.filter(({ transport }) => !outcomes.has(transport));
-    if (left.length > 0) {
-      await waitFutures(
-        left.map(({ end }) => end),
-        { timeout: seconds },
-        "Server.shutdown()",
-      );
-    }
-    for (const { transport, end, task } of left) {
-      if (end.done() || task?.done() === true) {
-        outcomes.set(transport, task?.cancelled() === true ? "cancelled" : ended);
-      }
-    }
-  };
-  await settle(grace, "finished");
-  for (const { transport, task } of open) {
-    if (outcomes.has(transport)) {
-      continue;
-    }
+  const outcomes: Outcomes = new Map();
+  await waitForHandlers(open, outcomes, grace, "finished");
+  for (const { transport, task } of open.filter((each) => !outcomes.has(each.transport))) {
     if (task === null) {
       // A protocol is notified by the end of its connection, which first sends everything written.
       transport.close();
@@ -86,12 +68,37 @@ export async function endHandlers(
       task.cancel("the server is shutting down");
     }
   }
-  await settle(cancelGrace, "cancelled");
+  await waitForHandlers(open, outcomes, cancelGrace, "cancelled");
   return open.map(({ transport, task }) => ({
     name: task?.getName() ?? null,
     peername: transport.getExtraInfo("peername") as SocketAddress | string | null,
     outcome: outcomes.get(transport) ?? "aborted",
   }));
+}
+
+/** The outcomes of the handlers that have ended. */
+type Outcomes = Map<SocketTransport, HandlerOutcome["outcome"]>;
+
+/** Waits for the handlers that have no outcome yet, and records the outcomes of those that end in time. */
+async function waitForHandlers(
+  open: readonly (OpenConnection & { readonly task: Task<unknown> | null })[],
+  outcomes: Outcomes,
+  seconds: number,
+  outcome: HandlerOutcome["outcome"],
+): Promise<void> {
+  const left = open.filter(({ transport }) => !outcomes.has(transport));
+  if (left.length > 0) {
+    await waitFutures(
+      left.map(({ end }) => end),
+      { timeout: seconds },
+      "Server.shutdown()",
+    );
+  }
+  for (const { transport, end, task } of left) {
+    if (end.done() || task?.done() === true) {
+      outcomes.set(transport, task?.cancelled() === true ? "cancelled" : outcome);
+    }
+  }
 }
 
 /** The handler's task; `null` for a user's own protocol. */

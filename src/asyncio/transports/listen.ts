@@ -273,14 +273,14 @@ export async function adoptListener(
   if (sock instanceof net.Server) {
     const server = sock.listening
       ? sock
-      : await adopted(sock, { host: "127.0.0.1", port: 0, backlog: options.backlog }, options.caller);
+      : await listenOnAdopted(sock, { host: "127.0.0.1", port: 0, backlog: options.backlog }, options.caller);
     const address = server.address();
     return new Listener(server, typeof address === "string" ? new SocketFile(address, cleanUp) : null);
   }
-  return new Listener(await adopted(newServer(options), { fd: socketDescriptor(sock) }, options.caller));
+  return new Listener(await listenOnAdopted(newServer(options), { fd: socketDescriptor(sock) }, options.caller));
 }
 
-async function adopted(
+async function listenOnAdopted(
   server: net.Server,
   where: net.ListenOptions | { fd: number },
   caller: string,
