@@ -13,6 +13,7 @@ export const capabilities = [
   "stack of an error that ends a wait",
   "sockets under fake timers",
   "closing TLS over a stream",
+  "end of a top-level await",
 ] as const;
 
 /** Something that a test needs of the runtime. */
@@ -29,6 +30,7 @@ export const runtimeLimits: Readonly<Record<Runtime, Readonly<Partial<Record<Cap
     "stack of an error that ends a wait": "the stack shows where the error was created, not which functions await it",
     "sockets under fake timers": "node:net waits for the global setImmediate before it reports that a socket is closed",
     "reset under TLS over a Unix socket": "a TLS socket reports such a reset as an EOF",
+    "end of a top-level await": "a top-level await of what never comes keeps the process alive",
     "closing TLS over a stream": "bytes that a stream other than a socket has not accepted yet are lost",
   },
   deno: {
@@ -38,6 +40,8 @@ export const runtimeLimits: Readonly<Record<Runtime, Readonly<Partial<Record<Cap
     "keys that cannot be read": "keys are parsed when a client connects, not before",
     "session resumption": "a client receives no session to resume",
     "reset under TLS": "a TLS socket reports a reset as an EOF",
+    "end of a top-level await":
+      "a top-level await of what never comes keeps a process alive that listens to a signal, as run() does",
   },
 };
 
