@@ -8,6 +8,8 @@ import * as asyncio from "contextvars/asyncio";
 import { type Framed, framed, linesCodec } from "contextvars/codecs";
 
 const MAX_WAITING = 100; // lines
+const MAX_NAME = 20; // characters
+const MAX_LINE = 1000; // bytes of what one says; what is sent has a name before it
 const clients = new Map<string, { lines: asyncio.Queue<string>; writer: asyncio.StreamWriter }>();
 
 function broadcast(line: string, from: string): void {
@@ -26,14 +28,19 @@ async function sendAll(peer: Framed<string>, lines: asyncio.Queue<string>): Prom
   }
 }
 
-async function chat(name: string, peer: Framed<string>, writer: asyncio.StreamWriter): Promise<void> {
+async function chat(
+  name: string,
+  heard: Framed<string>,
+  peer: Framed<string>,
+  writer: asyncio.StreamWriter,
+): Promise<void> {
   const lines = new asyncio.Queue<string>(MAX_WAITING);
   lines.putNowait(`* here are: ${[...clients.keys(), name].join(", ")}`);
   clients.set(name, { lines, writer });
   broadcast(`* ${name} is here`, name);
   const sending = asyncio.createTask(() => sendAll(peer, lines));
   try {
-    for await (const line of peer) {
+    for await (const line of heard) {
       broadcast(`${name}: ${line}`, name);
     }
   } finally {
@@ -44,14 +51,15 @@ async function chat(name: string, peer: Framed<string>, writer: asyncio.StreamWr
 }
 
 async function handleClient(reader: asyncio.StreamReader, writer: asyncio.StreamWriter): Promise<void> {
-  await using peer = framed(reader, writer, linesCodec({ maxLength: 1000, onOverrun: "skip" }));
+  const heard = framed(reader, null, linesCodec({ maxLength: MAX_LINE, onOverrun: "skip" }));
+  await using peer = framed(null, writer, linesCodec());
   try {
     await peer.send("Who are you?");
-    const name = (await peer.receive())?.trim() ?? "";
-    if (name === "" || clients.has(name)) {
+    const name = (await heard.receive())?.trim() ?? "";
+    if (name === "" || name.length > MAX_NAME || clients.has(name)) {
       await peer.send(`* you cannot be ${JSON.stringify(name)}`);
     } else {
-      await chat(name, peer, writer);
+      await chat(name, heard, peer, writer);
     }
   } catch (error) {
     // A connection that is lost, and text that is none, concern nobody else.

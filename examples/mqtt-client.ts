@@ -66,13 +66,17 @@ function text(value: string): Buffer {
   return Buffer.concat([number16(Buffer.byteLength(value)), Buffer.from(value)]);
 }
 
+function gone(): Error {
+  return new asyncio.ConnectionResetError("the server has closed the connection");
+}
+
 export interface Message {
   readonly topic: string;
   readonly payload: Buffer;
 }
 
 export class MqttClient {
-  readonly messages = new asyncio.Queue<Message>();
+  readonly #messages = new asyncio.Queue<Message>();
   readonly #peer: Framed<Packet>;
   /** What waits for an answer, by the type and the number of the answer. */
   readonly #due = new Map<string, asyncio.Future<Buffer>>();
@@ -107,6 +111,15 @@ export class MqttClient {
     const id = this.#nextId();
     const body = Buffer.concat([text(topic), number16(id), Buffer.from(payload as string)]);
     await this.#ask(PUBLISH, AT_LEAST_ONCE, body, PUBACK, id);
+  }
+
+  /** The next message. @throws {ConnectionResetError} If the server closes the connection before. */
+  async next(): Promise<Message> {
+    try {
+      return await this.#messages.get();
+    } catch (error) {
+      throw error instanceof asyncio.QueueShutDown ? gone() : error;
+    }
   }
 
   async close(): Promise<void> {
@@ -144,11 +157,10 @@ export class MqttClient {
         }
       }
     } finally {
-      const gone = new asyncio.ConnectionResetError("the server has closed the connection");
       for (const answer of this.#due.values()) {
-        answer.setException(gone);
+        answer.setException(gone());
       }
-      this.messages.shutdown();
+      this.#messages.shutdown();
     }
   }
 
@@ -156,7 +168,7 @@ export class MqttClient {
     const topicEnd = 2 + body.readUInt16BE(0);
     const hasId = (flags & 6) !== 0;
     const payload = body.subarray(hasId ? topicEnd + 2 : topicEnd);
-    await this.messages.put({ topic: body.toString("utf8", 2, topicEnd), payload });
+    await this.#messages.put({ topic: body.toString("utf8", 2, topicEnd), payload });
     if (hasId) {
       await this.#peer.send({ type: PUBACK, flags: 0, body: body.subarray(topicEnd, topicEnd + 2) });
     }
@@ -181,7 +193,7 @@ async function main(host: string, port: number, command: string, topic: string, 
     await client.subscribe(topic);
     console.log(`Subscribed to ${topic}`);
     for (let left = Number(argument); left > 0; left--) {
-      const message = await client.messages.get();
+      const message = await client.next();
       console.log(`${message.topic}: ${message.payload}`);
     }
   } finally {
@@ -193,5 +205,13 @@ async function main(host: string, port: number, command: string, topic: string, 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const [host = "127.0.0.1", port = "1883", command = "subscribe", topic = "#", argument = "Infinity"] =
     process.argv.slice(2);
-  await asyncio.run(() => main(host, Number(port), command, topic, argument));
+  try {
+    await asyncio.run(() => main(host, Number(port), command, topic, argument));
+  } catch (error) {
+    if (!(error instanceof asyncio.OSError)) {
+      throw error;
+    }
+    console.error(String(error));
+    process.exitCode = 1;
+  }
 }

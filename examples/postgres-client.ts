@@ -317,14 +317,21 @@ async function main(url: URL, sql: string, parameters: readonly string[]): Promi
 
 // Another program may import the class only.
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const [url = "", sql = "", ...parameters] = process.argv.slice(2);
+  const [url = "", sql, ...parameters] = process.argv.slice(2);
+  if (!URL.canParse(url) || sql === undefined) {
+    console.error("usage: postgres-client postgres://USER:PASSWORD@HOST:PORT/DATABASE SQL [PARAMETER...]");
+    process.exit(1);
+  }
   try {
     await asyncio.run(() => main(new URL(url), sql, parameters));
   } catch (error) {
-    if (!(error instanceof PostgresError)) {
+    if (error instanceof PostgresError) {
+      console.error(`${error.code} ${error.message}`);
+    } else if (error instanceof asyncio.OSError) {
+      console.error(String(error));
+    } else {
       throw error;
     }
-    console.error(`${error.code} ${error.message}`);
     process.exitCode = 1;
   }
 }

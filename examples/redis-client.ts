@@ -143,12 +143,6 @@ async function main(host: string, port: number, command: readonly string[]): Pro
   const client = new RedisClient(...(await asyncio.openConnection(host, port)));
   try {
     console.log(printable(await client.call(...command)));
-  } catch (error) {
-    if (!(error instanceof RedisError)) {
-      throw error;
-    }
-    console.error(error.message);
-    process.exitCode = 1;
   } finally {
     await client.close();
   }
@@ -157,5 +151,13 @@ async function main(host: string, port: number, command: readonly string[]): Pro
 // Another program may import the class only.
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const [host = "127.0.0.1", port = "6379", ...command] = process.argv.slice(2);
-  await asyncio.run(() => main(host, Number(port), command.length === 0 ? ["PING"] : command));
+  try {
+    await asyncio.run(() => main(host, Number(port), command.length === 0 ? ["PING"] : command));
+  } catch (error) {
+    if (!(error instanceof RedisError || error instanceof asyncio.OSError || error instanceof asyncio.EOFError)) {
+      throw error;
+    }
+    console.error(error instanceof RedisError ? error.message : String(error));
+    process.exitCode = 1;
+  }
 }

@@ -90,19 +90,13 @@ class SmtpClient {
 }
 
 async function main(host: string, port: number, from: string, to: string, ca?: string): Promise<void> {
-  const message = String(await asyncio.StreamReader.from(process.stdin).read());
   const client = new SmtpClient(...(await asyncio.openConnection(host, port)));
   try {
     const isEncrypted = await client.open(host, ca);
-    await client.send(from, to, message);
+    const message = await asyncio.StreamReader.from(process.stdin).read();
+    await client.send(from, to, String(message));
     await client.command("QUIT", 221);
     console.log(`Sent ${isEncrypted ? "over TLS" : "without TLS"}`);
-  } catch (error) {
-    if (!(error instanceof SmtpError)) {
-      throw error;
-    }
-    console.error(error.message);
-    process.exitCode = 1;
   } finally {
     await client.close();
   }
@@ -113,5 +107,13 @@ if (!ADDRESS.test(from) || !ADDRESS.test(to)) {
   console.error("usage: smtp-client HOST PORT FROM TO [CA]   with an address each as FROM and TO");
   process.exitCode = 1;
 } else {
-  await asyncio.run(() => main(host, Number(port), from, to, ca));
+  try {
+    await asyncio.run(() => main(host, Number(port), from, to, ca));
+  } catch (error) {
+    if (!(error instanceof SmtpError || error instanceof asyncio.OSError)) {
+      throw error;
+    }
+    console.error(error instanceof SmtpError ? error.message : String(error));
+    process.exitCode = 1;
+  }
 }

@@ -65,8 +65,13 @@ async function main(commands: readonly string[]): Promise<void> {
   });
 }
 
+const commands = process.argv.slice(2);
+if (commands.length === 0) {
+  console.error('usage: supervisor COMMAND...   such as: supervisor "node server.js" "node worker.js"');
+  process.exitCode = 1;
+}
 try {
-  await asyncio.run(() => main(process.argv.slice(2)));
+  await asyncio.run(() => main(commands));
 } catch (error) {
   if (!(error instanceof asyncio.KeyboardInterrupt)) {
     throw error;

@@ -41,8 +41,8 @@ describe("chat-server", () => {
     await ada.until(/\* Bob is here\n/);
     ada.write("hello\n");
     await bob.until(/Ada: hello\n/);
-    bob.write(`${"x".repeat(5000)}\nhi Ada\n`);
-    await ada.until(/Bob: hi Ada\n/);
+    bob.write(`${"x".repeat(5000)}\n${"y".repeat(1000)}\nhi Ada\n`);
+    await ada.until(/Bob: y{1000}\nBob: hi Ada\n/);
     assert.doesNotMatch(ada.text, /Ada: hello|xxx/, "not what one says oneself, nor what is too long");
     bob.socket.resetAndDestroy();
     await ada.until(/\* Bob has left\n/);
@@ -257,9 +257,18 @@ describe("mqtt-client", () => {
     await closed(server);
   });
 
+  it("mqtt-client says so when the server goes while it waits for messages", async () => {
+    const { server } = await broker((packet) => ({ 1: "20 02 00 00", 8: "90 03 0001 01" })[packet[0] ?? ""] ?? "");
+    server.on("connection", (socket) => setTimeout(() => socket.end(), 200));
+    const { status, stderr } = await runExample("mqtt-client", HOST, String(portOf(server)), "subscribe", "a");
+    assert.equal(status, 1);
+    assert.equal(stderr, "ConnectionResetError: the server has closed the connection\n");
+    await closed(server);
+  });
+
   it("mqtt-client fails where the server refuses it, hangs up, or sends garbage", async () => {
     for (const [answer, message] of [
-      ["20 02 00 05", /ConnectionRefusedError: the server refuses the connection with 5/],
+      ["20 02 00 05", /^ConnectionRefusedError: the server refuses the connection with 5\n$/],
       ["20 ff ff ff ff", /ConnectionResetError: the server has closed the connection/],
     ] as const) {
       const { server } = await broker(() => answer);
@@ -268,5 +277,39 @@ describe("mqtt-client", () => {
       assert.match(stderr, message);
       await closed(server);
     }
+  });
+});
+
+describe("programs that cannot do anything", () => {
+  const clients: Readonly<Record<string, (port: number) => string[]>> = {
+    "postgres-client": (port) => [`postgres://user:password@${HOST}:${port}/database`, "select 1"],
+    "mqtt-client": (port) => [HOST, String(port), "publish", "a", "b"],
+    "redis-client": (port) => [HOST, String(port)],
+    "smtp-client": (port) => [HOST, String(port), "a@example.org", "b@example.org"],
+  };
+  for (const [name, args] of Object.entries(clients)) {
+    it(`${name} says in one line that the server is not there`, async () => {
+      const { status, stderr } = await runExample(name, ...args(await freePort()));
+      assert.equal(status, 1);
+      assert.match(stderr, /^ConnectionRefusedError: \[Errno -?\d+\] Connect call failed \('127\.0\.0\.1', \d+\)\n$/);
+    });
+  }
+
+  for (const name of ["postgres-client", "smtp-client", "supervisor"]) {
+    it(`${name} without arguments says how it is used`, async () => {
+      const { status, stderr } = await runExample(name);
+      assert.equal(status, 1);
+      assert.match(stderr, new RegExp(`^usage: ${name} .*\\n$`));
+    });
+  }
+});
+
+describe("redis-client", () => {
+  it("redis-client says in one line that the server hangs up", async () => {
+    const server = await listening((socket) => socket.on("data", () => socket.end()));
+    const { status, stderr } = await runExample("redis-client", HOST, String(portOf(server)));
+    assert.equal(status, 1);
+    assert.match(stderr, /^IncompleteReadError: .*\n$/);
+    await closed(server);
   });
 });
