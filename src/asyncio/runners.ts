@@ -68,11 +68,11 @@ export function isRunnerActive(): boolean {
  * ```
  */
 export class Runner {
-  #state: "created" | "active" | "closed" = "created";
   #context: Context | null = null;
   /** Whether a main task is running. */
   #running = false;
   #closing: Promise<void> | null = null;
+  #isClosed = false;
   /** Identifies this Runner while it is active. */
   readonly #session = {};
   #before: Set<Task<unknown>> = new Set();
@@ -155,7 +155,7 @@ export class Runner {
    * Python: `Runner.close()`. Differs: returns a promise.
    */
   close(): Promise<void> {
-    if (this.#state === "active") {
+    if (active === this.#session) {
       this.#closing ??= quiet(this.#cleanUp());
     }
     return this.#closing ?? Promise.resolve();
@@ -187,7 +187,7 @@ export class Runner {
    */
   _end(): void {
     if (active === this.#session) {
-      this.#state = "closed";
+      this.#isClosed = true;
       active = null;
       setDebug(this.#debugBefore);
       this.#stopReporting();
@@ -195,7 +195,7 @@ export class Runner {
   }
 
   #begin(): Context {
-    if (this.#state === "closed") {
+    if (this.#isClosed) {
       throw closed();
     }
     if (active !== this.#session) {
@@ -203,7 +203,6 @@ export class Runner {
         throw alreadyRunning();
       }
       active = this.#session;
-      this.#state = "active";
       this.#before = allTasks();
       this.#processesBefore = runningProcesses();
       this.#debugBefore = isDebug();
