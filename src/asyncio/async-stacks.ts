@@ -10,6 +10,9 @@
  * The second promise is settled two microtasks later, when the first follows it. A wait that succeeds needs none of
  * this.
  *
+ * A CancelledError that ends a task and then the wait of another one has frames already. It keeps them, and gets those of
+ * the other task behind them.
+ *
  * The *probe* captures the stack of a wait that is still in progress: the wait's promise follows a second promise,
  * whose reaction captures the stack, and which then takes the role of the wait's promise. A probe is made only on
  * request; it delays the outcome of the wait by a microtask, which is still within the same step of its task. An
@@ -51,6 +54,37 @@ export function fromCallback<E>(error: E): E {
   return error;
 }
 
+/** Who has passed an error on: an error that passes a task's border gets the frames on the other side as well. */
+const passers = new WeakMap<object, object>();
+const passedOn = new WeakSet<object>();
+
+/** Marks an error that has frames already: those of the code that it reaches next are added, once for each passer. */
+export function passOn<E extends object>(error: E, passer: object): E {
+  if (!ON_BUN && !withoutFrames.has(error) && passers.get(error) !== passer) {
+    passers.set(error, passer);
+    passedOn.add(error);
+  }
+  return error;
+}
+
+/** An error that passes many tasks has no longer stack than this: each of them would copy it. */
+const LONGEST_STACK = 10_000; // characters
+
+/** Adds the async functions of the current stack to the error's, as the traceback of an error grows in Python. */
+function addFrames(error: { stack?: unknown }, without: () => unknown): void {
+  const { stack } = error;
+  if (typeof stack !== "string" || stack.length > LONGEST_STACK) {
+    return;
+  }
+  const here: { stack?: unknown } = {};
+  takeFrames(here, without);
+  const frames = String(here.stack)
+    .split("\n")
+    .filter((line) => /^ *at async /.test(line));
+  const value = [stack, ...frames].join("\n");
+  Reflect.defineProperty(error, "stack", { value, writable: true, enumerable: false, configurable: true });
+}
+
 /** Rejects the promise that belongs to the two functions. The rejection may remain unhandled. */
 export function rejectAwaited(
   promise: Promise<unknown>,
@@ -58,13 +92,14 @@ export function rejectAwaited(
   reject: (error: unknown) => void,
   error: unknown,
 ): void {
-  if (!withoutFrames.delete(error as object)) {
+  const isPassedOn = passedOn.delete(error as object);
+  if (!withoutFrames.delete(error as object) && !isPassedOn) {
     promise.catch(noop);
     reject(error);
     return;
   }
   const failing = settled.then(noop).then(function fail() {
-    takeFrames(error as object, fail);
+    (isPassedOn ? addFrames : takeFrames)(error as object, fail);
     promise.catch(noop);
     throw error;
   });

@@ -13,7 +13,7 @@ import type { Context } from "../contextvars/context.ts";
 import { knowMethodsOf } from "../contextvars/detached.ts";
 import { angled, className, guardRecursion, inspectCustom, repr, safeRepr, shortRepr } from "../repr.ts";
 import { checkFunction, notHandedOver } from "./arguments.ts";
-import { fromCallback, thrownHere } from "./async-stacks.ts";
+import { fromCallback, passOn, thrownHere } from "./async-stacks.ts";
 import { FUTURE, hasBrand } from "./brands.ts";
 import { creationStack, isDebug } from "./debug/debug.ts";
 import { type CallbackOptions, contextFor, Handle } from "./events.ts";
@@ -426,11 +426,12 @@ export class Future<T> implements Promise<T> {
   _settle(wait: Receiver<T>, cancelled: CancelledError | null): void {
     this.#retrieved();
     if (this.#state === "cancelled") {
-      wait.fail(this._cancelledError());
+      wait.fail(passOn(this._cancelledError(), this));
     } else if (cancelled !== null && !isCancelled(this.#exception)) {
       wait.fail(cancelled);
     } else if (this.#failed) {
-      wait.fail(this.#exception);
+      const error = this.#exception;
+      wait.fail(isCancelled(error) ? passOn(error as CancelledError, this) : error);
     } else {
       wait.fulfil(this.#result as T);
     }

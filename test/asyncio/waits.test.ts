@@ -27,7 +27,7 @@ interface WaitRow {
   readonly wait: (place: Place) => PromiseLike<unknown>;
   /** What the task waits for, with `N` for numbers and `PEER` for an address. */
   readonly says: string;
-  /** The function whose wait is cancelled, where that is a task of its own. */
+  /** The function whose wait is cancelled, where that is a task of its own: its frames come first. */
   readonly frame?: "childFunction";
 }
 
@@ -304,6 +304,20 @@ const waits: readonly WaitRow[] = [
     says: "<Process.wait() N>",
   },
   {
+    name: "Process.communicate()",
+    wait: async ({ later }) => {
+      const process = await asyncio.createSubprocessExec("sleep", ["60"], { stdout: asyncio.PIPE });
+      later.push(() => process.kill());
+      await process.communicate();
+    },
+    says: "<_GatheringFuture pending cb=[Task.task_wakeup()]>",
+  },
+  {
+    name: "relay()",
+    wait: ({ reader, writer }) => asyncio.relay([reader, writer], [new asyncio.StreamReader(), writer]),
+    says: "<_GatheringFuture pending cb=[Task.task_wakeup()]>",
+  },
+  {
     name: "StreamReader.chunks()",
     wait: async ({ reader }) => {
       for await (const _ of reader.chunks()) {
@@ -381,7 +395,7 @@ describe("waits", () => {
         const error = await task.catch((reason: unknown) => reason);
         assert.ok(error instanceof asyncio.CancelledError);
         assert.equal(error.reason, "enough");
-        assertLeadsTo(error, ...(frame === undefined ? ["innerFunction", "outerFunction"] : [frame]));
+        assertLeadsTo(error, ...(frame === undefined ? [] : [frame]), "innerFunction", "outerFunction");
       } finally {
         for (const each of where.later) {
           await each();
