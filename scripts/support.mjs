@@ -162,7 +162,12 @@ export function build({ tests = true, clean = false } = {}) {
   for (const project of tests ? [LIBRARY, TESTS] : [LIBRARY]) {
     compile(project, clean);
   }
-  for (const { file, module, isProgram } of packedEntries()) {
+  const entries = packedEntries();
+  // What scripts/pack.mjs has left here.
+  for (const file of filesIn("dist/packed").filter((path) => !entries.some(({ file: own }) => own === `./${path}`))) {
+    rmSync(file);
+  }
+  for (const { file, module, isProgram } of entries) {
     const path = `../${module.slice("./dist/".length)}`;
     writeIfOther(file, isProgram ? `#!/usr/bin/env node\nimport "${path}";\n` : `export * from "${path}";\n`);
   }
@@ -178,7 +183,7 @@ export function build({ tests = true, clean = false } = {}) {
 export function packedEntries(folder = ".") {
   const { exports, bin } = readJson(join(folder, "package.json"));
   const entries = Object.values(exports).filter((target) => typeof target === "object");
-  const all = [...entries, { default: Object.values(bin)[0], module: "./dist/cli/main.js" }];
+  const all = [...entries, { default: `./${Object.values(bin)[0]}`, module: "./dist/cli/main.js" }];
   return all.map(({ default: file, module }, i) => ({
     name: basename(file, ".js"),
     file,
