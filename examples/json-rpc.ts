@@ -82,14 +82,20 @@ class RpcClient {
   async #readAnswers(): Promise<void> {
     for await (const { id, result, error } of this.#peer) {
       const due = this.#due.get(id);
+      // Whoever called may have stopped waiting.
+      if (due === undefined || due.done()) {
+        continue;
+      }
       if (error !== undefined) {
-        due?.setException(new Error(error));
+        due.setException(new Error(error));
       } else {
-        due?.setResult(result);
+        due.setResult(result);
       }
     }
     for (const due of this.#due.values()) {
-      due.setException(new asyncio.ConnectionResetError("the server has gone"));
+      if (!due.done()) {
+        due.setException(new asyncio.ConnectionResetError("the server has gone"));
+      }
     }
   }
 }

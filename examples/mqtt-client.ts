@@ -153,12 +153,18 @@ export class MqttClient {
         if (type === PUBLISH) {
           await this.#take(flags, body);
         } else if (type !== PINGRESP) {
-          this.#due.get(`${type} ${type === CONNACK ? 0 : body.readUInt16BE(0)}`)?.setResult(body);
+          const answer = this.#due.get(`${type} ${type === CONNACK ? 0 : body.readUInt16BE(0)}`);
+          // Whoever asked may have stopped waiting.
+          if (answer?.done() === false) {
+            answer.setResult(body);
+          }
         }
       }
     } finally {
       for (const answer of this.#due.values()) {
-        answer.setException(gone());
+        if (!answer.done()) {
+          answer.setException(gone());
+        }
       }
       this.#messages.shutdown();
     }

@@ -1,5 +1,5 @@
 /** Every kind of source that a reader can be made of, and every kind of sink for a writer. */
-import { spawn } from "node:child_process";
+import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createReadStream, createWriteStream, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import * as http from "node:http";
@@ -183,6 +183,13 @@ async function collected(source: AsyncIterable<Uint8Array>): Promise<Buffer> {
   return Buffer.concat(pieces);
 }
 
+/** A process that writes what it reads. */
+function spawnCat(): ChildProcessByStdio<Writable, Readable, null> {
+  // Git brings one to Windows.
+  const program = process.platform === "win32" ? "C:/Program Files/Git/usr/bin/cat.exe" : "cat";
+  return spawn(program, { stdio: ["pipe", "pipe", "inherit"] });
+}
+
 /** Sinks of the runtime, that do something with the bytes. */
 export const realSinks: Readonly<Record<string, () => Promise<OpenedSink>>> = {
   "a PassThrough": async () => {
@@ -222,7 +229,7 @@ export const realSinks: Readonly<Record<string, () => Promise<OpenedSink>>> = {
     return { sink, received: () => collected(far).finally(() => sink.destroy()) };
   },
   "the input of a child process": async () => {
-    const child = spawn("cat", { stdio: ["pipe", "pipe", "inherit"] });
+    const child = spawnCat();
     return { sink: child.stdin, received: () => collected(child.stdout) };
   },
   "the body of a request": async () => {
@@ -260,7 +267,7 @@ export const realSources: Readonly<Record<string, (bytes: Buffer) => Promise<asy
     return source;
   },
   "the output of a child process": async (bytes) => {
-    const child = spawn("cat", { stdio: ["pipe", "pipe", "inherit"] });
+    const child = spawnCat();
     child.stdin.end(bytes);
     return child.stdout;
   },
