@@ -5,6 +5,7 @@
  * in "sleep(): delay".
  */
 import { Buffer } from "node:buffer";
+import { types } from "node:util";
 import { isContext } from "../contextvars/context.ts";
 import { checkAttached } from "../contextvars/detached.ts";
 import { ValueError } from "../errors.ts";
@@ -168,6 +169,11 @@ export function toBytes(method: string, data: Uint8Array | string): Uint8Array {
   }
   if (data instanceof Uint8Array) {
     return data;
+  }
+  if (types.isUint8Array(data)) {
+    // Of another realm, such as that of node:vm.
+    const { buffer, byteOffset, byteLength } = data as Uint8Array;
+    return Buffer.from(buffer, byteOffset, byteLength);
   }
   throw new TypeError(`${method}: data must be bytes (a Uint8Array) or a string, got ${repr(data)}`);
 }

@@ -56,6 +56,16 @@ for (const [name, connect] of Object.entries(functions)) {
       });
     }
 
+    it(`${name}() rejects a sock with a 'readable' listener, and takes it over without that`, async () => {
+      const sock = stream();
+      const listener = (): void => {};
+      const error = await outcomeOf(connect(sock.on("readable", listener)));
+      assert.ok(error instanceof asyncio.RuntimeError, String(error));
+      assert.match(error.message, /'readable'.*remove it/);
+      const transport = await connect(sock.off("readable", listener));
+      transport.abort();
+    });
+
     it(`${name}() rejects a sock that another connection has, and leaves that one alone`, async () => {
       const sock = stream();
       const transport = await connect(sock);

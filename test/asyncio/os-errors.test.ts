@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import * as vm from "node:vm";
 import * as asyncio from "contextvars/asyncio";
+import { memoryStreamPair } from "contextvars/testing";
 import { outcomeOf } from "../support/peers.ts";
 import { TemporaryFolder } from "../support/temporary-folder.ts";
 
@@ -167,6 +168,25 @@ describe("{ fd }", () => {
         await fails(call({ fd }), asyncio.ValueError);
       });
     }
+  });
+});
+
+describe("Bytes of another realm", () => {
+  it("StreamWriter.write() and writelines(), StreamReader.feedData() take bytes of another realm", async () => {
+    const bytes = vm.runInNewContext("new Uint8Array([97, 98, 10])") as Uint8Array;
+    const [[, writer], [reader]] = memoryStreamPair();
+    writer.write(bytes);
+    writer.writelines([bytes]);
+    assert.equal(String(await reader.readexactly(6)), "ab\nab\n");
+    const fed = new asyncio.StreamReader();
+    fed.feedData(bytes);
+    assert.equal(String(await fed.readline()), "ab\n");
+    writer.close();
+  });
+
+  it("StreamReader.feedData() of text throws a TypeError that says what it needs", () => {
+    const feed = (): void => new asyncio.StreamReader().feedData("text" as unknown as Uint8Array);
+    assert.throws(feed, { name: "TypeError", message: "feedData(): data must be bytes (a Uint8Array), got 'text'" });
   });
 });
 

@@ -368,6 +368,9 @@ export class StreamReader implements AsyncIterable<Buffer> {
    * @throws {RuntimeError} After `feedEof()`.
    */
   feedData(data: Uint8Array): void {
+    if (!ArrayBuffer.isView(data)) {
+      throw new TypeError(`feedData(): data must be bytes (a Uint8Array), got ${repr(data)}`);
+    }
     this.#intake.feed(data);
   }
 

@@ -22,6 +22,9 @@ export async function adoptSocket(sock: ConnectedSocket, caller: string): Promis
     }
     checkReadable("sock", socket);
     checkWritable("sock", socket);
+    if (socket.listenerCount("readable") > 0) {
+      throw new RuntimeError(`sock has a listener for 'readable', which would keep its data: remove it first`);
+    }
     if (!claim(socket)) {
       throw new RuntimeError(`another connection already uses sock: ${className(socket)}`);
     }
