@@ -7,6 +7,7 @@ import type { Socket } from "node:net";
 import { describe, it } from "node:test";
 import * as asyncio from "contextvars/asyncio";
 import { portOf } from "../support/peers.ts";
+import { promiseGivers } from "../support/published.ts";
 import { limitOf } from "../support/runtime-limits.ts";
 
 /** What the waits of the table need; each row has its own. */
@@ -329,6 +330,24 @@ const waits: readonly WaitRow[] = [
   { name: "socketpair()", wait: () => asyncio.socketpair(), says: "<socketpair()>" },
 ];
 
+/** What waits as one of the table does, for a task, or only until the next turns of the loop. */
+const withoutRow = [
+  ..."Barrier.reset Barrier.abort Condition.with Semaphore.with".split(" "),
+  ..."EventLoop.createTask EventLoop.createFuture EventLoop.connectAcceptedSocket EventLoop.connectReadPipe".split(" "),
+  ..."EventLoop.connectWritePipe EventLoop.getnameinfo EventLoop.createUnixConnection EventLoop.createServer".split(
+    " ",
+  ),
+  ..."EventLoop.createUnixServer EventLoop.startTls Future.then Future.catch Future.finally".split(" "),
+  ..."Runner.run Runner.close Runner.[Symbol.asyncDispose] run".split(" "),
+  ..."Server.startServing Server.with Server.[Symbol.asyncDispose] StreamWriter.[Symbol.asyncDispose]".split(" "),
+  ..."StreamReader.[Symbol.asyncIterator] Task.getStack Task.printStack TaskGroup.createTask".split(" "),
+  ..."captureCallGraph formatCallGraph printCallGraph createSubprocessExec createSubprocessShell".split(" "),
+  ..."createTask currentTask ensureFuture openUnixConnection startUnixServer".split(" "),
+  ..."Framed.receive Framed.send Framed.sendAll Framed.[Symbol.asyncIterator] Framed.close".split(" "),
+  ..."Framed.[Symbol.asyncDispose] MemoryServer.connect MockClock.with Sequencer.with checkStreams".split(" "),
+  "waitAllTasksBlocked",
+];
+
 async function place(): Promise<Place> {
   const server = await asyncio.startServer((reader) => reader.read(), "127.0.0.1", 0);
   const port = portOf(server);
@@ -379,6 +398,21 @@ function assertLeadsTo(error: unknown, ...functions: string[]): void {
 }
 
 describe("waits", () => {
+  it("every published function and method that gives a promise has a row in the table, or is listed beside it", () => {
+    const rows = waits.map(({ name }) => name.replace(/\(.*/, "").replace(/^loop\./, "EventLoop."));
+    const expected = promiseGivers().map(({ name }) => name);
+    assert.deepEqual(
+      expected.filter((name) => !rows.includes(name) && !withoutRow.includes(name)),
+      [],
+      "have no row",
+    );
+    assert.deepEqual(
+      withoutRow.filter((name) => !expected.includes(name) || rows.includes(name)),
+      [],
+      "are listed for nothing",
+    );
+  });
+
   for (const { name, wait, says, frame } of waits) {
     it(`${name} is named by the task that waits, and its CancelledError leads to the program`, async () => {
       const where = await place();
