@@ -105,11 +105,28 @@ export function psTree(tasks: readonly TaskDescription[]): string {
   }
   checkCycles(tasks, below);
   const roots = tasks.filter((task) => !task.awaitedBy.some((id) => below.has(id)));
-  return roots.flatMap((task) => treeLines([taskNode(task, below)], "")).join("\n");
+  const search = { below, room: MOST_TASKS };
+  const lines = roots.flatMap((task) => treeLines([taskNode(task, search)], ""));
+  return [
+    ...lines,
+    ...(search.room < 0 ? [`more than ${MOST_TASKS} lines of tasks; ps shows each task once`] : []),
+  ].join("\n");
 }
 
-function taskNode(task: TaskDescription, below: ReadonlyMap<string, TaskDescription[]>): Node {
-  let inner = (below.get(task.id) ?? []).map((each) => taskNode(each, below));
+/** A task is shown again below each that waits for it; layers of tasks that share what they wait for have very many. */
+const MOST_TASKS = 100_000;
+
+interface Search {
+  readonly below: ReadonlyMap<string, TaskDescription[]>;
+  /** How many more tasks there may be; below zero if one was left out. */
+  room: number;
+}
+
+function taskNode(task: TaskDescription, search: Search): Node {
+  let inner = (search.below.get(task.id) ?? []).flatMap((each) => {
+    search.room -= 1;
+    return search.room < 0 ? [] : [taskNode(each, search)];
+  });
   for (const { functionName, fileName, lineNumber } of task.callStack) {
     inner = [{ text: ` ${functionName} ${fileName}:${lineNumber}`, below: inner }];
   }

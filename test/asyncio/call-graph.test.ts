@@ -273,6 +273,23 @@ describe("captureCallGraph()", () => {
     await before;
   });
 
+  it("captureCallGraph() of layers of tasks that share what they wait for ends, with the first task left out", async () => {
+    const bottom = new asyncio.Future<void>();
+    let layer: PromiseLike<void>[] = [bottom];
+    for (let i = 0; i < 12; i++) {
+      const below = layer;
+      layer = Array.from({ length: 12 }, () =>
+        asyncio.createTask(async () => void (await asyncio.wait(below.map((each) => asyncio.ensureFuture(each))))),
+      );
+    }
+    await asyncio.sleep(0);
+    const text = await asyncio.formatCallGraph(bottom, { limit: 0 });
+    assert.match(text, /: and more$/m);
+    assert.ok((text.match(/\* /g)?.length ?? 0) <= 20_001);
+    bottom.setResult();
+    await asyncio.gather(layer);
+  });
+
   it("captureCallGraph() and its kin throw a TypeError unless they get a Future, and a whole number as the limit", async () => {
     const calls = [asyncio.captureCallGraph, asyncio.formatCallGraph, asyncio.printCallGraph];
     for (const call of calls) {

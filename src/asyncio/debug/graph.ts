@@ -34,14 +34,23 @@ export interface FutureCallGraph {
   /** The tasks that wait for it, each with its own waiting tasks. */
   readonly awaitedBy: readonly FutureCallGraph[];
   /**
-   * Why the stack and the waiting tasks are omitted: the task is already further up (`cycle`), or more than 100 tasks
-   * wait for each other (`depth`).
+   * Why the stack and the waiting tasks are omitted: the task is already further up (`cycle`), more than 100 tasks wait
+   * for each other (`depth`), or the graph has 10,000 entries (`size`). The last is that of the first task left out.
    */
-  readonly omitted: "cycle" | "depth" | null;
+  readonly omitted: "cycle" | "depth" | "size" | null;
 }
 
 /** How many tasks that wait for each other are shown below one another. */
 const DEEPEST = 100;
+
+/** A task is shown again for each way that leads to it; layers of tasks that share what they wait for have very many. */
+const MOST_ENTRIES = 10_000;
+
+interface Search {
+  readonly limit: number | null;
+  /** How many more entries there may be. */
+  room: number;
+}
 
 /**
  * Returns the call graph of a task or a Future: where it waits, and which tasks wait for it.
@@ -97,25 +106,36 @@ async function capture(
     throw new TypeError(`captureCallGraph(): future must be a Task or Future, got ${repr(start)}`);
   }
   const running = start === current && limit !== 0 ? framesIn(stackNow()) : null;
-  return await graphOf(start, limit, new Set(), running);
+  return await graphOf(start, { limit, room: MOST_ENTRIES }, new Set(), running);
 }
 
 async function graphOf(
   future: Future<unknown>,
-  limit: number | null,
+  search: Search,
   above: ReadonlySet<object>,
   running: FrameCallGraphEntry[] | null = null,
 ): Promise<FutureCallGraph> {
   const omitted = above.has(future) ? "cycle" : above.size === DEEPEST ? "depth" : null;
   if (omitted !== null) {
-    return { future, callStack: [], awaitedBy: [], omitted };
+    return omittedGraph(future, omitted);
   }
   // Read before the first wait, because the present waits are meant.
   const parents = [...future._awaitedBy()] as Future<unknown>[];
+  const shown = parents.slice(0, search.room);
+  search.room -= shown.length;
+  const { limit } = search;
   const frames = running ?? (isTask(future) && limit !== 0 ? await framesOf(future) : []);
   const path = new Set([...above, future]);
-  const awaitedBy = await Promise.all(parents.map((each) => graphOf(each, limit, path)));
+  const awaitedBy = await Promise.all(shown.map((each) => graphOf(each, search, path)));
+  const leftOut = parents[shown.length];
+  if (leftOut !== undefined) {
+    awaitedBy.push(omittedGraph(leftOut, "size"));
+  }
   return { future, callStack: limited(frames, limit), awaitedBy, omitted: null };
+}
+
+function omittedGraph(future: Future<unknown>, omitted: FutureCallGraph["omitted"]): FutureCallGraph {
+  return { future, callStack: [], awaitedBy: [], omitted };
 }
 
 /** As in CPython: a positive limit keeps the oldest functions, a negative one the innermost. */
