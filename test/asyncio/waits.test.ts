@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import type { Socket } from "node:net";
 import { describe, it } from "node:test";
 import * as asyncio from "contextvars/asyncio";
+import { framed, linesCodec } from "contextvars/codecs";
 import { portOf } from "../support/peers.ts";
 import { promiseGivers } from "../support/published.ts";
 import { limitOf } from "../support/runtime-limits.ts";
@@ -160,6 +161,16 @@ const waits: readonly WaitRow[] = [
     wait: async () => await new asyncio.Condition(await held()).acquire(),
     says: "<Lock.acquire() locked by 'the user'>",
   },
+  {
+    name: "Condition.with()",
+    wait: async () => await new asyncio.Condition(await held()).with(() => {}),
+    says: "<Lock.acquire() locked by 'the user'>",
+  },
+  {
+    name: "Semaphore.with()",
+    wait: () => new asyncio.Semaphore(0).with(() => {}),
+    says: "<Semaphore.acquire() N free>",
+  },
   { name: "Semaphore.acquire()", wait: () => new asyncio.Semaphore(0).acquire(), says: "<Semaphore.acquire() N free>" },
   {
     name: "BoundedSemaphore.with()",
@@ -244,7 +255,7 @@ const waits: readonly WaitRow[] = [
   {
     name: "StreamWriter.startTls()",
     wait: ({ writer }) => writer.startTls({}, { serverHostname: "localhost" }),
-    says: "<StreamWriter.startTls(), TLS handshake>",
+    says: "<startTls(), TLS handshake>",
   },
   {
     name: "openConnection()",
@@ -328,22 +339,60 @@ const waits: readonly WaitRow[] = [
     says: "<StreamReader.read() N bytes, PEER>",
   },
   { name: "socketpair()", wait: () => asyncio.socketpair(), says: "<socketpair()>" },
+  {
+    name: "loop.startTls()",
+    wait: ({ writer }) =>
+      asyncio.getRunningLoop().startTls(writer.transport, new asyncio.Protocol(), {}, { serverHostname: "localhost" }),
+    says: "<startTls(), TLS handshake>",
+  },
+  {
+    name: "Framed.receive()",
+    wait: ({ reader, writer }) => framed(reader, writer, linesCodec()).receive(),
+    says: "<Framed.receive() N bytes, PEER>",
+  },
+  {
+    name: "Framed.[Symbol.asyncIterator]()",
+    wait: async ({ reader, writer }) => {
+      for await (const _ of framed(reader, writer, linesCodec())) {
+        // None comes.
+      }
+    },
+    says: "<Framed.receive() N bytes, PEER>",
+  },
+  {
+    name: "Framed.send()",
+    wait: ({ reader, writer }) => framed(reader, writer, linesCodec({ maxLength: 1 << 26 })).send("x".repeat(16 << 20)),
+    says: "<StreamWriter.drain() N KiB waiting, PEER>",
+  },
+  {
+    name: "Framed.sendAll()",
+    wait: ({ reader, writer }) =>
+      framed(reader, writer, linesCodec({ maxLength: 1 << 26 })).sendAll(["x".repeat(16 << 20)]),
+    says: "<StreamWriter.drain() N KiB waiting, PEER>",
+  },
+  {
+    name: "Framed.close()",
+    wait: ({ reader, writer }) => {
+      writer.write(Buffer.alloc(16 << 20));
+      return framed(reader, writer, linesCodec()).close();
+    },
+    says: "<StreamWriter.waitClosed(), PEER>",
+  },
 ];
 
 /** What waits as one of the table does, for a task, or only until the next turns of the loop. */
 const withoutRow = [
-  ..."Barrier.reset Barrier.abort Condition.with Semaphore.with".split(" "),
+  ..."Barrier.reset Barrier.abort".split(" "),
   ..."EventLoop.createTask EventLoop.createFuture EventLoop.connectAcceptedSocket EventLoop.connectReadPipe".split(" "),
   ..."EventLoop.connectWritePipe EventLoop.getnameinfo EventLoop.createUnixConnection EventLoop.createServer".split(
     " ",
   ),
-  ..."EventLoop.createUnixServer EventLoop.startTls Future.then Future.catch Future.finally".split(" "),
+  ..."EventLoop.createUnixServer Future.then Future.catch Future.finally".split(" "),
   ..."Runner.run Runner.close Runner.[Symbol.asyncDispose] run".split(" "),
   ..."Server.startServing Server.with Server.[Symbol.asyncDispose] StreamWriter.[Symbol.asyncDispose]".split(" "),
   ..."StreamReader.[Symbol.asyncIterator] Task.getStack Task.printStack TaskGroup.createTask".split(" "),
   ..."captureCallGraph formatCallGraph printCallGraph createSubprocessExec createSubprocessShell".split(" "),
   ..."createTask currentTask ensureFuture openUnixConnection startUnixServer".split(" "),
-  ..."Framed.receive Framed.send Framed.sendAll Framed.[Symbol.asyncIterator] Framed.close".split(" "),
   ..."Framed.[Symbol.asyncDispose] MemoryServer.connect MockClock.with Sequencer.with checkStreams".split(" "),
   "waitAllTasksBlocked",
 ];

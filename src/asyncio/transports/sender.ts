@@ -180,7 +180,7 @@ export class Sender {
     while (this.#sink.writableLength > 0) {
       this.#sentWaits ??= new WaitSet();
       await this.#sentWaits.begin(
-        () => `StreamWriter.startTls() ${this.#sink.writableLength} bytes to be sent first`,
+        () => `startTls() ${this.#sink.writableLength} bytes to be sent first`,
         () => true,
       );
     }

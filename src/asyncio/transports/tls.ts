@@ -152,7 +152,7 @@ export async function upgradeStream(
   if (bufferedPlaintext.length > 0) {
     plain.unshift(bufferedPlaintext);
   }
-  return await startTls(plain, request, () => "StreamWriter.startTls()");
+  return await startTls(plain, request, () => "startTls()");
 }
 
 /** Performs the handshake of the TLSSocket that wraps the stream. */
