@@ -109,11 +109,11 @@ export function psTree(tasks: readonly TaskDescription[]): string {
   const lines = roots.flatMap((task) => treeLines([taskNode(task, search)], ""));
   return [
     ...lines,
-    ...(search.room < 0 ? [`more than ${MOST_TASKS} lines of tasks; ps shows each task once`] : []),
+    ...(search.room < 0 ? [`the tree leaves tasks out after the first ${MOST_TASKS}; ps lists each task once`] : []),
   ].join("\n");
 }
 
-/** A task is shown again below each that waits for it; layers of tasks that share what they wait for have very many. */
+/** The tree shows a task below each task that waits for it, so layers that wait for the same tasks multiply its lines. */
 const MOST_TASKS = 100_000;
 
 interface Search {

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import * as asyncio from "contextvars/asyncio";
+import { psTree } from "#dist/cli/tasks.js";
 import { certificates } from "../support/certificates.ts";
 import { External } from "../support/external.ts";
 import { packageRoot } from "../support/paths.ts";
@@ -137,6 +138,24 @@ describe("contextvars ps, pstree, where", () => {
     watching.kill("SIGINT");
     assert.equal(await watching.ended(), 130);
     assert.equal(watching.stderr, "");
+  });
+
+  it("pstree ends, and says so, where layers of tasks wait for the same tasks", () => {
+    const layers = Array.from({ length: 7 }, (_, layer) => Array.from({ length: 10 }, (__, i) => `${layer}-${i}`));
+    const tasks = layers.flatMap((ids, layer) =>
+      ids.map((id) => ({
+        id,
+        name: id,
+        function: "f",
+        madeAt: null,
+        callStack: [],
+        waitsFor: [],
+        awaitedBy: layers[layer - 1] ?? [],
+      })),
+    );
+    const lines = psTree(tasks).split("\n");
+    assert.match(lines.at(-1) ?? "", /^the tree leaves tasks out after the first 100000; ps lists each task once$/);
+    assert.equal(lines.length, 100_000 + 10 + 1);
   });
 
   it("pstree names the tasks that wait for each other in a circle", async () => {

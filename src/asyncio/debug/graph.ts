@@ -35,7 +35,8 @@ export interface FutureCallGraph {
   readonly awaitedBy: readonly FutureCallGraph[];
   /**
    * Why the stack and the waiting tasks are omitted: the task is already further up (`cycle`), more than 100 tasks wait
-   * for each other (`depth`), or the graph has 10,000 entries (`size`). The last is that of the first task left out.
+   * for each other (`depth`), or the graph has 10,000 entries (`size`). With `size`, `future` is the first of the waiting
+   * tasks that are left out.
    */
   readonly omitted: "cycle" | "depth" | "size" | null;
 }
@@ -43,7 +44,7 @@ export interface FutureCallGraph {
 /** How many tasks that wait for each other are shown below one another. */
 const DEEPEST = 100;
 
-/** A task is shown again for each way that leads to it; layers of tasks that share what they wait for have very many. */
+/** The graph has an entry for each path to a task, and layers of tasks that wait for the same tasks multiply the paths. */
 const MOST_ENTRIES = 10_000;
 
 interface Search {
