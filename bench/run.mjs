@@ -3,7 +3,7 @@
  *
  *     npm run bench                     everything; the results go to bench/results/latest.json and latest.svg
  *     npm run bench -- echo lines       these workloads; the results go to bench/results/partial.json
- *     npm run bench -- --quick          a minute and a half's worth, for CI: fails where a ratio has become worse
+ *     npm run bench -- --quick          a minute and a half's worth, for CI: fails where a ratio is worse three times
  *     npm run bench -- --list           the names of the workloads
  *
  * --node 20,22,24,26   the Nodes to run on, fetched where they can be; else the running one and 24
@@ -60,6 +60,7 @@ const WORKLOADS = {
 };
 
 const RESULTS = "bench/results";
+const QUICK_REPEATS = 2;
 
 const { values: options, positionals: names } = parseArgs({
   allowPositionals: true,
@@ -96,7 +97,7 @@ async function main() {
   const about = { ...describe(peers), rounds: Number(options.rounds ?? defaults.rounds) };
   say(JSON.stringify(about));
   const started = new Date();
-  const cases = await runAll(peers, about.rounds);
+  const cases = await runAll(peers, about.rounds, () => true);
   const results = {
     started: started.toISOString(),
     minutes: (Date.now() - started.getTime()) / 60_000,
@@ -104,7 +105,7 @@ async function main() {
     cases,
   };
   if (options.quick) {
-    process.exitCode = judgeQuick(cases) ? 0 : 1;
+    process.exitCode = (await isQuickGood(cases, peers, about.rounds)) ? 0 : 1;
     return;
   }
   save(results);
@@ -116,17 +117,38 @@ async function main() {
 }
 
 /**
+ * What has become worse is worse each time; what a neighbour on the machine has slowed down is not.
+ *
+ * @param {import("./lib/report.mjs").CaseResult[]} cases
  * @param {import("./lib/peers.mjs").Peers} peers
  * @param {number} rounds
  */
-async function runAll(peers, rounds) {
+async function isQuickGood(cases, peers, rounds) {
+  let worse = judgeQuick(cases);
+  for (let left = QUICK_REPEATS; worse.length > 0 && left > 0; left--) {
+    say("\nonce more, what was worse:");
+    const repeated = worse;
+    const again = await runAll(peers, rounds, (workload, name) =>
+      repeated.some((goal) => goal.workload === workload && goal.cases.includes(name)),
+    );
+    worse = judgeQuick(again, repeated);
+  }
+  return worse.length === 0;
+}
+
+/**
+ * @param {import("./lib/peers.mjs").Peers} peers
+ * @param {number} rounds
+ * @param {(workload: string, name: string) => boolean} isWanted
+ */
+async function runAll(peers, rounds, isWanted) {
   /** @type {import("./lib/report.mjs").CaseResult[]} */
   const results = [];
   for (const [workload, casesOf] of Object.entries(WORKLOADS)) {
     if (names.length > 0 && !names.includes(workload)) {
       continue;
     }
-    for (const one of casesOf(peers, options.quick)) {
+    for (const one of casesOf(peers, options.quick).filter(({ name }) => isWanted(workload, name))) {
       const { contenders, rounds: own = rounds, times = 1, ...about } = one;
       const result = { workload, ...about, rows: await runRounds(contenders, Math.min(own, rounds) * times) };
       say(`\n${table(result)}`);
