@@ -56,7 +56,13 @@ const inbox: Buffer = Buffer.allocUnsafeSlow(READ_SIZE);
 /** From this size on, copying costs more than allocating a buffer for the next read. */
 const LARGE = READ_SIZE / 2; // bytes
 
-/** Creates buffers of the size that has arrived, while Node would create one of 64 KiB for each read. */
+/**
+ * Creates buffers of the size that has arrived, while Node would create one of 64 KiB for each read.
+ *
+ * Accepted sockets are not read in this way, because Node has no public option for them. It would take a method of the
+ * private handle, symbols of `node:net` that are found by their descriptions, and a test for each new version of Node.
+ * The gain would be 9 to 19 % of an echo at most, and every chunk would be copied.
+ */
 class ClientSocket extends Socket {
   /** The shared buffer, or its own one if the last read was large. */
   #inbox = inbox;
