@@ -10,7 +10,6 @@ import { isContext } from "../contextvars/context.ts";
 import { checkAttached } from "../contextvars/detached.ts";
 import { ValueError } from "../errors.ts";
 import { safeRepr as repr } from "../repr.ts";
-import { isThenable } from "./exceptions.ts";
 
 /** Throws if there is an option that the function does not have, as Python does for keyword arguments. */
 export function checkOptions(caller: string, options: unknown, known: readonly string[]): void {
@@ -176,4 +175,17 @@ export function toBytes(method: string, data: Uint8Array | string): Uint8Array {
     return Buffer.from(buffer, byteOffset, byteLength);
   }
   throw new TypeError(`${method}: data must be bytes (a Uint8Array) or a string, got ${repr(data)}`);
+}
+
+/** Whether `await` would wait for the value. */
+export function isThenable(value: unknown): boolean {
+  if ((typeof value !== "object" && typeof value !== "function") || value === null) {
+    return false;
+  }
+  try {
+    return typeof (value as { then?: unknown }).then === "function";
+  } catch {
+    // A getter or a Proxy threw, as it would in `await`.
+    return true;
+  }
 }

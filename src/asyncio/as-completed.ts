@@ -1,4 +1,4 @@
-import { TimeoutError } from "../errors.ts";
+import { TimeoutError } from "../io-errors.ts";
 import { safeRepr } from "../repr.ts";
 import { checkOptions, checkSeconds } from "./arguments.ts";
 import { quiet } from "./async-stacks.ts";

@@ -1,8 +1,8 @@
 /** Promises that notice whether they are awaited. */
 
 import { quiet } from "./async-stacks.ts";
-import { isCancelled } from "./exceptions.ts";
 import { Future } from "./futures.ts";
+import { isCancelled } from "./task-errors.ts";
 
 /** A promise that notices when it is awaited. */
 abstract class Noticing<T> implements Promise<T> {

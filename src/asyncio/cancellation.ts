@@ -1,5 +1,6 @@
 /** The cancellation of a task: how often it was requested, whether it was delivered, and the signal that announces it. */
 import { fromCallback } from "./async-stacks.ts";
+import { FutureWait } from "./future-waits.ts";
 import {
   AbortReason,
   asCancelledError,
@@ -8,8 +9,7 @@ import {
   cancellationIn,
   cancelledError,
   isAbortError,
-} from "./exceptions.ts";
-import { FutureWait } from "./future-waits.ts";
+} from "./task-errors.ts";
 import type { Task } from "./tasks.ts";
 import type { Cancellable } from "./waits.ts";
 

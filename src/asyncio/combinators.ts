@@ -3,7 +3,8 @@
  *
  * They observe their Futures through the same queue that wakes tasks, so that outcomes are noticed in asyncio's order.
  */
-import { TimeoutError, ValueError } from "../errors.ts";
+import { ValueError } from "../errors.ts";
+import { TimeoutError } from "../io-errors.ts";
 import { errorName, safeRepr } from "../repr.ts";
 import { checkBooleans, checkFunction, checkOptions, checkSeconds } from "./arguments.ts";
 import { fromCallback, quiet, quietRejection } from "./async-stacks.ts";
@@ -12,9 +13,9 @@ import { createTask } from "./create-task.ts";
 import { currentTask } from "./current-task.ts";
 import { type Awaitable, type AwaitedResult, ensureFuture } from "./ensure-future.ts";
 import { callExceptionHandler, callLater } from "./events.ts";
-import { type CancelMessage, cancelledError, isCancelled } from "./exceptions.ts";
 import { Future, failureOf, isfuture } from "./futures.ts";
 import { InnerFuture } from "./inner-future.ts";
+import { type CancelMessage, cancelledError, isCancelled } from "./task-errors.ts";
 import type { Task } from "./tasks.ts";
 import { timeout as timeoutAfter } from "./timeouts.ts";
 

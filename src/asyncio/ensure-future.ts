@@ -1,8 +1,9 @@
 /** What can be waited for, and how it becomes a Future. */
 import { safeRepr } from "../repr.ts";
+import { isThenable } from "./arguments.ts";
 import { createTask } from "./create-task.ts";
-import { asCancelledError, cancellationIn, isThenable } from "./exceptions.ts";
 import { Future, isfuture } from "./futures.ts";
+import { asCancelledError, cancellationIn } from "./task-errors.ts";
 import type { Task } from "./tasks.ts";
 import { settledFromOutside, whenSettled } from "./waits.ts";
 

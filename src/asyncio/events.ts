@@ -170,10 +170,11 @@ export function contextFor(caller: string, options: CallbackOptions | undefined)
 /** Called with the details of an uncaught error. */
 export type SchedulerExceptionHandler = (context: ExceptionContext) => unknown;
 
-let exceptionHandler: SchedulerExceptionHandler | null = null;
+/** Passes a report on: writes it, or calls the handler of {@linkcode replaceExceptionHandler}. */
+let report: (context: ExceptionContext, runIn: Context | undefined) => void = write;
 
 export function replaceExceptionHandler(handler: SchedulerExceptionHandler | null): void {
-  exceptionHandler = handler;
+  report = handler === null ? write : (context, runIn) => callHandler(handler, context, runIn);
 }
 
 /**
@@ -182,11 +183,10 @@ export function replaceExceptionHandler(handler: SchedulerExceptionHandler | nul
  * @param runIn - That Context, if no object in `context` has it.
  */
 export function callExceptionHandler(context: ExceptionContext, runIn?: Context): void {
-  const handler = exceptionHandler;
-  if (handler === null) {
-    write(context, "Exception in default exception handler");
-    return;
-  }
+  report(context, runIn);
+}
+
+function callHandler(handler: SchedulerExceptionHandler, context: ExceptionContext, runIn: Context | undefined): void {
   try {
     const failedIn = runIn ?? contextOf(context);
     if (failedIn === undefined || isEntered(failedIn)) {
@@ -197,7 +197,8 @@ export function callExceptionHandler(context: ExceptionContext, runIn?: Context)
   } catch (exception) {
     write(
       { message: "Unhandled error in exception handler", exception, context },
-      "Exception in default exception handler while handling an unexpected error in custom exception handler",
+      undefined,
+      " while handling an unexpected error in custom exception handler",
     );
   }
 }
@@ -221,11 +222,11 @@ function contextOf({ task, future, handle }: ExceptionContext): Context | undefi
   }
 }
 
-function write(context: ExceptionContext, failure: string): void {
+function write(context: ExceptionContext, _runIn?: Context, when = ""): void {
   try {
     defaultExceptionHandler(context);
   } catch (error) {
-    print(failure, error);
+    print(`Exception in default exception handler${when}`, error);
   }
 }
 

@@ -2,9 +2,9 @@
 import { functionName, repr } from "../repr.ts";
 import { fromCallback } from "./async-stacks.ts";
 import { Handle } from "./events.ts";
-import { type CancelMessage, cancelledError } from "./exceptions.ts";
 import type { Future } from "./futures.ts";
 import { enqueue, type Ready, runOrEnqueue } from "./ready.ts";
+import { type CancelMessage, cancelledError } from "./task-errors.ts";
 import { type Cancellable, CancelledWait, Settleable, type WaitingTask, waitingTask } from "./waits.ts";
 
 /** A function of the library itself, which does not wait and cannot throw. */

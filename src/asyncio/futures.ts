@@ -12,19 +12,11 @@
 import type { Context } from "../contextvars/context.ts";
 import { knowMethodsOf } from "../contextvars/detached.ts";
 import { angled, className, guardRecursion, inspectCustom, repr, safeRepr, shortRepr } from "../repr.ts";
-import { checkFunction, notHandedOver } from "./arguments.ts";
+import { checkFunction, isThenable, notHandedOver } from "./arguments.ts";
 import { fromCallback, passOn, thrownHere } from "./async-stacks.ts";
 import { FUTURE, hasBrand } from "./brands.ts";
 import { creationStack, isDebug } from "./debug/debug.ts";
 import { type CallbackOptions, contextFor, Handle } from "./events.ts";
-import {
-  type CancelledError,
-  type CancelMessage,
-  cancelledError,
-  InvalidStateError,
-  isCancelled,
-  isThenable,
-} from "./exceptions.ts";
 import {
   callbackDetails,
   enqueueAll,
@@ -38,6 +30,13 @@ import {
 import type { EventLoop } from "./loop.ts";
 import { enqueue, type Ready } from "./ready.ts";
 import { runningLoop } from "./running-loop.ts";
+import {
+  type CancelledError,
+  type CancelMessage,
+  cancelledError,
+  InvalidStateError,
+  isCancelled,
+} from "./task-errors.ts";
 import { type FailureReport, Unretrieved } from "./unretrieved.ts";
 import { type Receiver, waitingTask } from "./waits.ts";
 

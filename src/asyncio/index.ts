@@ -34,9 +34,9 @@
  *
  * @module
  */
+export { type CodedErrorOptions, RuntimeError, ValueError } from "../errors.ts";
 export {
   BrokenPipeError,
-  type CodedErrorOptions,
   ConnectionAbortedError,
   ConnectionError,
   ConnectionRefusedError,
@@ -49,12 +49,10 @@ export {
   type OSErrorOptions,
   PermissionError,
   ProcessLookupError,
-  RuntimeError,
   SSLCertVerificationError,
   SSLError,
   TimeoutError,
-  ValueError,
-} from "../errors.ts";
+} from "../io-errors.ts";
 export { allTasks } from "./all-tasks.ts";
 export { type AsCompletedOptions, asCompleted } from "./as-completed.ts";
 export { Barrier } from "./barrier.ts";
@@ -86,11 +84,8 @@ export { type Awaitable, type AwaitedResult, ensureFuture } from "./ensure-futur
 export type { CallbackOptions, ExceptionContext, Handle, TimerHandle } from "./events.ts";
 export {
   BrokenBarrierError,
-  CancelledError,
   ExceptionGroup,
   IncompleteReadError,
-  InvalidStateError,
-  isCancelled,
   KeyboardInterrupt,
   LimitOverrunError,
   QueueEmpty,
@@ -124,6 +119,7 @@ export { type ClientConnectedCb, StreamReaderProtocol } from "./streams/stream-p
 export { StreamWriter } from "./streams/writer.ts";
 export { type Communicated, createSubprocessExec, createSubprocessShell, Process } from "./subprocess.ts";
 export { DEVNULL, PIPE, type Redirection, STDOUT, type SubprocessOptions } from "./subprocess-options.ts";
+export { CancelledError, InvalidStateError, isCancelled } from "./task-errors.ts";
 export { TaskGroup } from "./taskgroups.ts";
 export { Task, type TaskOptions } from "./tasks.ts";
 export { Timeout, timeout, timeoutAt } from "./timeouts.ts";

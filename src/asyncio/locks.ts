@@ -8,11 +8,11 @@
 import { knowMethodsOf } from "../contextvars/detached.ts";
 import { RuntimeError } from "../errors.ts";
 import { className, inspectCustom, repr } from "../repr.ts";
-import { checkFunction, checkNoArguments } from "./arguments.ts";
+import { checkFunction, checkNoArguments, isThenable } from "./arguments.ts";
 import { quiet } from "./async-stacks.ts";
 import { ReportedUnlessAwaited } from "./awaited.ts";
-import { isCancelled, isThenable } from "./exceptions.ts";
 import { described, Holdable } from "./holdable.ts";
+import { isCancelled } from "./task-errors.ts";
 import { Waiter, Waiters } from "./waiters.ts";
 import { type WaitingTask, waitingTask } from "./waits.ts";
 

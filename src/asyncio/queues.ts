@@ -8,9 +8,9 @@
 import { knowMethodsOf } from "../contextvars/detached.ts";
 import { ValueError } from "../errors.ts";
 import { addressOf, angled, className, inspectCustom, repr } from "../repr.ts";
-import { notHandedOver } from "./arguments.ts";
+import { isThenable, notHandedOver } from "./arguments.ts";
 import { quiet, quietRejection } from "./async-stacks.ts";
-import { isThenable, QueueEmpty, QueueFull, QueueShutDown } from "./exceptions.ts";
+import { QueueEmpty, QueueFull, QueueShutDown } from "./exceptions.ts";
 import { Event } from "./locks.ts";
 import { Fifo, Heap, Lifo, type Store } from "./queue-stores.ts";
 import { Waiter, Waiters } from "./waiters.ts";

@@ -1,5 +1,5 @@
 /** The current runtime and its abilities. */
-const { node = "0", bun, deno } = process.versions as Record<string, string | undefined>;
+const { node = "0", uv = "", bun, deno } = process.versions as Record<string, string | undefined>;
 
 /** Bun and Deno implement input and output differently; code for them uses only public interfaces. */
 export const ON_NODE: boolean = bun === undefined && deno === undefined;
@@ -7,14 +7,14 @@ export const ON_BUN: boolean = bun !== undefined;
 export const ON_DENO: boolean = deno !== undefined;
 
 /** Whether the runtime supports `reusePort`. Node 20 accepts the option and ignores it. */
-export const HEEDS_REUSE_PORT: boolean = heedsReusePort();
+export const HEEDS_REUSE_PORT: boolean = /* @__PURE__ */ heedsReusePort();
 
 /** Whether a reset that arrives together with data looks like an EOF: libuv before 1.52, on Node 20 and 22. */
-export const HIDES_RESETS: boolean = ON_NODE && hidesResets(process.versions["uv"] ?? "");
+export const HIDES_RESETS: boolean = /* @__PURE__ */ hidesResets();
 
-function hidesResets(uv: string): boolean {
+function hidesResets(): boolean {
   const [major = 0, minor = 0] = uv.split(".").map(Number);
-  return major < 1 || (major === 1 && minor < 52);
+  return ON_NODE && (major < 1 || (major === 1 && minor < 52));
 }
 
 function heedsReusePort(): boolean {

@@ -1,6 +1,5 @@
-import { checkSeconds, notHandedOver } from "./arguments.ts";
+import { checkSeconds, isThenable, notHandedOver } from "./arguments.ts";
 import { quietRejection } from "./async-stacks.ts";
-import { isThenable } from "./exceptions.ts";
 import { Sleep, TurnWait } from "./waits.ts";
 
 /**

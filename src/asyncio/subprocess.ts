@@ -6,14 +6,14 @@
  */
 import type { ChildProcess } from "node:child_process";
 import { constants } from "node:os";
+import { ValueError } from "../errors.ts";
 import {
   BrokenPipeError,
   ConnectionResetError,
   NotImplementedError,
   OSError,
   ProcessLookupError,
-  ValueError,
-} from "../errors.ts";
+} from "../io-errors.ts";
 import { inspectCustom, repr } from "../repr.ts";
 import { quiet } from "./async-stacks.ts";
 import { gather } from "./combinators.ts";

@@ -20,6 +20,7 @@ import { knowMethodsOf } from "../contextvars/detached.ts";
 import { RuntimeError } from "../errors.ts";
 import { nameOf } from "../repr.ts";
 import { addTask, removeTask } from "./all-tasks.ts";
+import { isThenable } from "./arguments.ts";
 import { quiet } from "./async-stacks.ts";
 import { hasBrand, TASK } from "./brands.ts";
 import { Cancellation, cancelOnAbort } from "./cancellation.ts";
@@ -28,9 +29,9 @@ import { isDebug, warn } from "./debug/debug.ts";
 import type { FrameCallGraphEntry, PrintOptions, StackOptions } from "./debug/frames.ts";
 import { printStackOf, stackOf } from "./debug/task-stack.ts";
 import { taskDetails } from "./debug/task-text.ts";
-import { type CancelledError, type CancelMessage, cancelMessageOf, isThenable } from "./exceptions.ts";
 import { Future } from "./futures.ts";
 import { enqueue } from "./ready.ts";
+import { type CancelledError, type CancelMessage, cancelMessageOf } from "./task-errors.ts";
 import { type Cancellable, TurnWait, waitingTask, whenSettled } from "./waits.ts";
 
 /** Options of {@linkcode createTask}. */

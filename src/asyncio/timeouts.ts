@@ -9,7 +9,8 @@
  * normally; its cancellation is then still pending, and the exit throws a TimeoutError for it.
  */
 import { knowMethodsOf } from "../contextvars/detached.ts";
-import { RuntimeError, TimeoutError } from "../errors.ts";
+import { RuntimeError } from "../errors.ts";
+import { TimeoutError } from "../io-errors.ts";
 import { angled, inspectCustom } from "../repr.ts";
 import { checkFunction, checkSeconds } from "./arguments.ts";
 import { ReportedUnlessAwaited } from "./awaited.ts";

@@ -12,8 +12,8 @@
  */
 import { repr } from "../repr.ts";
 import { fromCallback } from "./async-stacks.ts";
-import { type CancelMessage, cancelledError } from "./exceptions.ts";
 import { enqueue, type Ready } from "./ready.ts";
+import { type CancelMessage, cancelledError } from "./task-errors.ts";
 import { type Cancellable, Settleable, type WaitingTask, waitingTask } from "./waits.ts";
 
 /** A wait, with its place in the list. */

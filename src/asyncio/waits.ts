@@ -14,9 +14,9 @@ import { repr } from "../repr.ts";
 import { fromCallback, noop, probeAwaited, rejectAwaited } from "./async-stacks.ts";
 import { isDebug } from "./debug/debug.ts";
 import { stackNow } from "./debug/frames.ts";
-import { type CancelledError, type CancelMessage, cancelledError } from "./exceptions.ts";
 import { enqueue, type Ready } from "./ready.ts";
 import { ON_BUN } from "./runtime.ts";
+import { type CancelledError, type CancelMessage, cancelledError } from "./task-errors.ts";
 import { addTimer, nextTimerOrder, removeTimer, type Timer, time } from "./timers.ts";
 
 /** A wait that a cancelled task has to end. */

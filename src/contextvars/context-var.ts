@@ -12,6 +12,7 @@
 import { LookupError, RuntimeError, ValueError } from "../errors.ts";
 import { addressOf, inspectCustom, repr } from "../repr.ts";
 import { currentFlow, currentMap, enterAmbient, type Flow, type MapHolder, newHash, runningPlace } from "./current.ts";
+import { knowMethodsOf } from "./detached.ts";
 import { ABSENT, find, insert, type Mapping, remove } from "./mapping.ts";
 import { Token } from "./token.ts";
 
@@ -262,12 +263,7 @@ export class ContextVar<T> {
   }
 }
 
-/** Whether the value is a ContextVar, from this copy of the package or another. */
-export function isContextVar(value: unknown): value is ContextVar<unknown> {
-  return (
-    value instanceof ContextVar || (typeof value === "object" && value !== null && "_hash" in value && "reset" in value)
-  );
-}
+knowMethodsOf({ ContextVar });
 
 /** Whether both are the same Context, or scopes in front of it; `null` stands for no Context. */
 function isSameContext(a: MapHolder | null, b: MapHolder | null): boolean {

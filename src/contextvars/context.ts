@@ -6,7 +6,7 @@
  */
 import { KeyError, RuntimeError } from "../errors.ts";
 import { addressOf, inspectCustom, repr } from "../repr.ts";
-import { ContextVar, isContextVar } from "./context-var.ts";
+import type { ContextVar } from "./context-var.ts";
 import { currentFlow, currentMap, Flow, isEntered, runInFlow } from "./current.ts";
 import { checkAttached, knowMethodsOf } from "./detached.ts";
 import { ABSENT, EMPTY, entries, find, type Mapping } from "./mapping.ts";
@@ -206,7 +206,7 @@ export class Context {
   }
 }
 
-knowMethodsOf({ Context, ContextVar });
+knowMethodsOf({ Context });
 
 /**
  * Returns a copy of the current Context, in constant time.
@@ -254,4 +254,12 @@ function checkedKey<T>(variable: ContextVar<T>): ContextVar<T> {
     throw new TypeError(`a ContextVar key was expected, got ${repr(variable)}`);
   }
   return variable;
+}
+
+/**
+ * Whether the value is a ContextVar, from this copy of the package or another. It does not ask for the class, so that a
+ * program which has Contexts and no variable of its own need not have it.
+ */
+function isContextVar(value: unknown): value is ContextVar<unknown> {
+  return typeof value === "object" && value !== null && "_hash" in value && "reset" in value;
 }

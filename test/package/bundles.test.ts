@@ -1,6 +1,6 @@
 /** The package inside of bundles: each of the usual bundlers makes a program of it, and the program runs. */
 import assert from "node:assert/strict";
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -149,6 +149,42 @@ describe("bundles", () => {
     assert.equal(
       stdout,
       "slept\nRuntimeError this bundle has no event loop: import getRunningLoop from contextvars/asyncio, and call it\n",
+    );
+  });
+
+  test("a bundle of sleep() and createTask() has what they can show, and nothing of variables and sockets", async () => {
+    const outfile = join(workFolder, "two-functions.mjs");
+    const contents = `
+    import { createTask, sleep } from "contextvars/asyncio";
+    async function nap() {
+      await sleep(60);
+    }
+    const task = createTask(nap, { name: "napping" });
+    await sleep(0);
+    console.log(String(task));
+    console.log((await task.getStack())[0].functionName);
+    console.log([...task.getContext()].length, task.getContext().get({ _hash: 0, reset() {} }, "unset"));
+    task.cancel("enough");
+    await task.catch((error) => console.log(error.name, error.message));
+    createTask(function fails() {
+      throw Object.assign(new Error("on purpose"), { code: "E_ON_PURPOSE" });
+    }, { name: "failing" });
+  `;
+    await bundleByEsbuild(outfile, { entryPoints: [], stdin: { contents, resolveDir: workFolder }, format: "esm" });
+    const { stdout, stderr } = await runNode([outfile], { env: { ASYNCIO_DEBUG: "1", NODE_DEBUG: "asyncio" } });
+    assert.equal(
+      stdout,
+      "<Task pending name='napping' coro=<nap()> wait_for=<sleep() 60.0 s left>>\nnap\n0 unset\nCancelledError enough\n",
+    );
+    assert.match(stderr, /task:created task=.*napping/);
+    assert.match(
+      stderr,
+      /Task exception was never retrieved\nfuture: <Task finished name='failing' .*\nsourceTraceback: /,
+    );
+    assert.match(stderr, /E_ON_PURPOSE/);
+    assert.doesNotMatch(
+      readFileSync(outfile, "utf8"),
+      /class (?:ContextVar|Token|OSError|QueueEmpty)\b|connection:made/,
     );
   });
 });

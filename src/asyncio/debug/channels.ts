@@ -6,27 +6,33 @@
 import { type Channel, channel } from "node:diagnostics_channel";
 import { debuglog, inspect } from "node:util";
 
-const all: Channel[] = [];
+const log = debuglog("asyncio");
 
+/** A channel on which nothing is published has no effect, so the calls are marked as pure: bundlers leave them out. */
 function named(name: string): Channel {
   const made = channel(`contextvars:asyncio:${name}`);
-  all.push(made);
+  if (log.enabled) {
+    made.subscribe((message) => {
+      const parts = Object.entries(message as object).map(([key, value]) => `${key}=${inspect(value)}`);
+      log("%s %s", name, parts.join(" "));
+    });
+  }
   return made;
 }
 
-export const taskCreated: Channel = named("task:created");
-export const taskStarted: Channel = named("task:started");
-export const taskDone: Channel = named("task:done");
-export const taskCancelled: Channel = named("task:cancelled");
-export const stepSlow: Channel = named("step:slow");
-export const connectionMade: Channel = named("connection:made");
-export const connectionLost: Channel = named("connection:lost");
-export const readingPaused: Channel = named("reading:paused");
-export const readingResumed: Channel = named("reading:resumed");
-export const writingPaused: Channel = named("writing:paused");
-export const writingResumed: Channel = named("writing:resumed");
-export const serverListening: Channel = named("server:listening");
-export const serverClosed: Channel = named("server:closed");
+export const taskCreated: Channel = /* @__PURE__ */ named("task:created");
+export const taskStarted: Channel = /* @__PURE__ */ named("task:started");
+export const taskDone: Channel = /* @__PURE__ */ named("task:done");
+export const taskCancelled: Channel = /* @__PURE__ */ named("task:cancelled");
+export const stepSlow: Channel = /* @__PURE__ */ named("step:slow");
+export const connectionMade: Channel = /* @__PURE__ */ named("connection:made");
+export const connectionLost: Channel = /* @__PURE__ */ named("connection:lost");
+export const readingPaused: Channel = /* @__PURE__ */ named("reading:paused");
+export const readingResumed: Channel = /* @__PURE__ */ named("reading:resumed");
+export const writingPaused: Channel = /* @__PURE__ */ named("writing:paused");
+export const writingResumed: Channel = /* @__PURE__ */ named("writing:resumed");
+export const serverListening: Channel = /* @__PURE__ */ named("server:listening");
+export const serverClosed: Channel = /* @__PURE__ */ named("server:closed");
 
 /**
  * Publishes the message to all subscribers. Callers on hot paths check `hasSubscribers` before they create the message.
@@ -34,15 +40,5 @@ export const serverClosed: Channel = named("server:closed");
 export function tell(to: Channel, message: object): void {
   if (to.hasSubscribers) {
     to.publish(message);
-  }
-}
-
-const log = debuglog("asyncio");
-if (log.enabled) {
-  for (const each of all) {
-    each.subscribe((message, name) => {
-      const parts = Object.entries(message as object).map(([key, value]) => `${key}=${inspect(value)}`);
-      log("%s %s", String(name).replace("contextvars:asyncio:", ""), parts.join(" "));
-    });
   }
 }

@@ -3,7 +3,7 @@
  *
  * Python: `FlowControlMixin` of `asyncio.streams`.
  */
-import { ConnectionResetError } from "../../errors.ts";
+import { ConnectionResetError } from "../../io-errors.ts";
 import { quietRejection } from "../async-stacks.ts";
 import { Protocol } from "../protocols/protocols.ts";
 import type { Transport } from "../transports/transport.ts";

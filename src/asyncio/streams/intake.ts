@@ -12,7 +12,8 @@
  *
  * Invariants: no read is parked after EOF; `#paused` is true only with a transport, and never while a read is parked.
  */
-import { RuntimeError, TimeoutError } from "../../errors.ts";
+import { RuntimeError } from "../../errors.ts";
+import { TimeoutError } from "../../io-errors.ts";
 import { checkPositiveSeconds } from "../arguments.ts";
 import { fromCallback, quiet, quietRejection, thrownHere } from "../async-stacks.ts";
 import type { Separators } from "../bytes/separator.ts";

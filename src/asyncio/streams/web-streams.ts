@@ -5,7 +5,7 @@
  * cancelling a task that waits for one must not make the stream fail.
  */
 import { runInNoFlow } from "../../contextvars/current.ts";
-import { ConnectionResetError } from "../../errors.ts";
+import { ConnectionResetError } from "../../io-errors.ts";
 import type { Intake } from "./intake.ts";
 import type { StreamWriter } from "./writer.ts";
 

@@ -1,11 +1,12 @@
 /** StreamWriter: sending bytes. */
 import { knowMethodsOf } from "../../contextvars/detached.ts";
-import { ConnectionResetError, NotImplementedError, RuntimeError } from "../../errors.ts";
+import { RuntimeError } from "../../errors.ts";
+import { ConnectionResetError, NotImplementedError } from "../../io-errors.ts";
 import { angled, inspectCustom, repr } from "../../repr.ts";
 import { checkOptions } from "../arguments.ts";
 import { quiet, quietRejection } from "../async-stacks.ts";
-import { isCancelled } from "../exceptions.ts";
 import { sleep } from "../sleep.ts";
+import { isCancelled } from "../task-errors.ts";
 import { WritePipeTransport } from "../transports/pipes.ts";
 import type { ByteSink } from "../transports/sinks.ts";
 import type { ExtraInfo, SSLContext, TlsOptions, Transport, Upgradable } from "../transports/transport.ts";

@@ -1,7 +1,8 @@
 /** Addresses of sockets and of host names. */
 import { isIP, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { gaierror, OSError, ValueError } from "../../errors.ts";
+import { ValueError } from "../../errors.ts";
+import { gaierror, OSError } from "../../io-errors.ts";
 import { inspectCustom, repr } from "../../repr.ts";
 import { observed } from "../ensure-future.ts";
 import { InnerFuture } from "../inner-future.ts";

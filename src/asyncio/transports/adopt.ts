@@ -1,7 +1,8 @@
 /** Taking over a socket, a stream or a file descriptor that other code created, for the option `sock`. */
 import { Socket, type TcpNetConnectOpts } from "node:net";
 import { Duplex } from "node:stream";
-import { ConnectionAbortedError, RuntimeError, ValueError } from "../../errors.ts";
+import { RuntimeError, ValueError } from "../../errors.ts";
+import { ConnectionAbortedError } from "../../io-errors.ts";
 import { className, repr } from "../../repr.ts";
 import { fromCallback } from "../async-stacks.ts";
 import { ON_BUN } from "../runtime.ts";

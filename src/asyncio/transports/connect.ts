@@ -6,7 +6,7 @@
  * own implementation abandons an attempt when its time is over, so it can never reach a distant address; this one can.
  */
 import { isIP, type Socket } from "node:net";
-import { OSError, TimeoutError } from "../../errors.ts";
+import { OSError, TimeoutError } from "../../io-errors.ts";
 import { fromCallback } from "../async-stacks.ts";
 import { callLater, type TimerHandle } from "../events.ts";
 import { ExceptionGroup } from "../exceptions.ts";

@@ -1,5 +1,5 @@
 /** IdleTimer: ends a connection after a time without traffic. */
-import { TimeoutError } from "../../errors.ts";
+import { TimeoutError } from "../../io-errors.ts";
 import { fromCallback } from "../async-stacks.ts";
 import { clearTimeout, setTimeout, time } from "../clock.ts";
 import { LONGEST_TIMEOUT } from "../timers.ts";

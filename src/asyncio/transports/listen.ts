@@ -8,7 +8,8 @@
 import * as fs from "node:fs";
 import * as net from "node:net";
 import { dirname } from "node:path";
-import { OSError, ValueError } from "../../errors.ts";
+import { ValueError } from "../../errors.ts";
+import { OSError } from "../../io-errors.ts";
 import { inspectCustom, repr } from "../../repr.ts";
 import { fromCallback, thrownHere } from "../async-stacks.ts";
 import { HEEDS_REUSE_PORT } from "../runtime.ts";

@@ -13,7 +13,7 @@ import {
   SSLCertVerificationError,
   SSLError,
   TimeoutError,
-} from "../../errors.ts";
+} from "../../io-errors.ts";
 import { repr } from "../../repr.ts";
 import { fromCallback } from "../async-stacks.ts";
 

@@ -3,7 +3,7 @@
  * `loop.connectWritePipe()`.
  */
 import { type Context, copyContext } from "../../contextvars/context.ts";
-import { NotImplementedError } from "../../errors.ts";
+import { NotImplementedError } from "../../io-errors.ts";
 import { quietRejection } from "../async-stacks.ts";
 import type { BaseProtocol } from "../protocols/protocols.ts";
 import { type ByteSink, openSink } from "./sinks.ts";

@@ -7,7 +7,8 @@
  */
 import { Duplex, type Writable } from "node:stream";
 import { runInFlow } from "../../contextvars/current.ts";
-import { BrokenPipeError, RuntimeError, ValueError } from "../../errors.ts";
+import { RuntimeError, ValueError } from "../../errors.ts";
+import { BrokenPipeError } from "../../io-errors.ts";
 import { className, repr } from "../../repr.ts";
 import { noop } from "../async-stacks.ts";
 import { checkWritable, claimSide, releaseSide } from "./claims.ts";

@@ -11,14 +11,15 @@
 
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
-import { ConnectionAbortedError, ConnectionResetError, RuntimeError } from "../../errors.ts";
+import { RuntimeError } from "../../errors.ts";
+import { ConnectionAbortedError, ConnectionResetError } from "../../io-errors.ts";
 import { angled, inspectCustom } from "../../repr.ts";
 import { toBytes } from "../arguments.ts";
 import { nextTick } from "../clock.ts";
 import { connectionLost, connectionMade, readingPaused, readingResumed, tell } from "../debug/channels.ts";
 import { callExceptionHandler } from "../events.ts";
-import { isAbortError, isCancelled } from "../exceptions.ts";
 import type { Protocol } from "../protocols/protocols.ts";
+import { isAbortError, isCancelled } from "../task-errors.ts";
 import { IdleTimer } from "./idle-timer.ts";
 import { isNodeSocket } from "./node-sockets.ts";
 import { closed, type Openable, opened } from "./open.ts";

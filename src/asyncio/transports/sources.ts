@@ -12,7 +12,8 @@
 import { Duplex, type Readable } from "node:stream";
 import { copyContext } from "../../contextvars/context.ts";
 import { Flow, runInFlow } from "../../contextvars/current.ts";
-import { ConnectionAbortedError, RuntimeError, ValueError } from "../../errors.ts";
+import { RuntimeError, ValueError } from "../../errors.ts";
+import { ConnectionAbortedError } from "../../io-errors.ts";
 import { className, repr, safeRepr } from "../../repr.ts";
 import { ON_DENO } from "../runtime.ts";
 import { checkReadable, claimSide } from "./claims.ts";

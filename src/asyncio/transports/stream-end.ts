@@ -1,7 +1,7 @@
 /** How a transport ends its stream: after the peer's end of TLS, when everything has been sent, or immediately. */
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { TimeoutError } from "../../errors.ts";
+import { TimeoutError } from "../../io-errors.ts";
 import { fromCallback } from "../async-stacks.ts";
 import { callLater } from "../events.ts";
 

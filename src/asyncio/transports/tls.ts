@@ -8,7 +8,8 @@
 import { isIP } from "node:net";
 import { Duplex } from "node:stream";
 import type * as tls from "node:tls";
-import { ConnectionAbortedError, ConnectionResetError, SSLError, ValueError } from "../../errors.ts";
+import { ValueError } from "../../errors.ts";
+import { ConnectionAbortedError, ConnectionResetError, SSLError } from "../../io-errors.ts";
 import { repr } from "../../repr.ts";
 import { checkPositiveSeconds, checkString } from "../arguments.ts";
 import { fromCallback, noop, quietRejection } from "../async-stacks.ts";
