@@ -35,7 +35,7 @@ async def nanoseconds(loop):
     count = 100
     while await seconds(loop, count) < 0.015:
         count *= 2
-    return min([await seconds(loop, count) for _ in range(8)]) / count * 1e9
+    return min([await seconds(loop, count) for _ in range(40)]) / count * 1e9
 
 
 async def seconds(loop, count):

@@ -1,4 +1,9 @@
-/** How the small programs measure: several samples, and the least of them, since all that disturbs makes it slower. */
+/**
+ * How the small programs measure: several samples, and the least of them, since all that disturbs makes it slower.
+ *
+ * How many operations make a sample is found by the least of three, too: one that the collector interrupts looks long
+ * enough, and forty that are too short end before the compiler begins.
+ */
 
 const SAMPLES = 40; // the compiler needs the first ten and more: a task takes twice as long until it has finished
 const SAMPLE_TIME = 15; // milliseconds
@@ -9,10 +14,10 @@ const SAMPLE_TIME = 15; // milliseconds
  */
 export function nanoseconds(loop) {
   let count = 1;
-  for (let took = 0; took < SAMPLE_TIME; took = timed(loop, count)) {
+  while (leastTime(loop, count, 3) < SAMPLE_TIME) {
     count *= 2;
   }
-  return (1e6 * Math.min(...Array.from({ length: SAMPLES }, () => timed(loop, count)))) / count;
+  return (1e6 * leastTime(loop, count, SAMPLES)) / count;
 }
 
 /**
@@ -23,14 +28,10 @@ export function nanoseconds(loop) {
  */
 export async function nanosecondsAwaited(loop) {
   let count = 1;
-  for (let took = 0; took < SAMPLE_TIME; took = await timedAwaited(loop, count)) {
+  while ((await leastTimeAwaited(loop, count, 3)) < SAMPLE_TIME) {
     count *= 2;
   }
-  let least = Number.POSITIVE_INFINITY;
-  for (let i = 0; i < SAMPLES; i++) {
-    least = Math.min(least, await timedAwaited(loop, count));
-  }
-  return (1e6 * least) / count;
+  return (1e6 * (await leastTimeAwaited(loop, count, SAMPLES))) / count;
 }
 
 /** @param {number} value */
@@ -41,19 +42,29 @@ export function report(value) {
 /**
  * @param {(count: number) => unknown} loop
  * @param {number} count
+ * @param {number} samples
  */
-function timed(loop, count) {
-  const start = performance.now();
-  loop(count);
-  return performance.now() - start;
+function leastTime(loop, count, samples) {
+  let least = Number.POSITIVE_INFINITY;
+  for (let i = 0; i < samples; i++) {
+    const start = performance.now();
+    loop(count);
+    least = Math.min(least, performance.now() - start);
+  }
+  return least;
 }
 
 /**
  * @param {(count: number) => Promise<unknown>} loop
  * @param {number} count
+ * @param {number} samples
  */
-async function timedAwaited(loop, count) {
-  const start = performance.now();
-  await loop(count);
-  return performance.now() - start;
+async function leastTimeAwaited(loop, count, samples) {
+  let least = Number.POSITIVE_INFINITY;
+  for (let i = 0; i < samples; i++) {
+    const start = performance.now();
+    await loop(count);
+    least = Math.min(least, performance.now() - start);
+  }
+  return least;
 }

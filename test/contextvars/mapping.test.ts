@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { ABSENT, EMPTY, entries, find, insert, type Key, type Mapping, remove } from "#dist/contextvars/mapping.js";
-import { keysCounting, keysWith, mapOf } from "../support/mappings.ts";
+import { branchesOf, keysCounting, keysWith, mapOf } from "../support/mappings.ts";
 
 const [a, b, c] = keysCounting(3) as [Key, Key, Key];
 
@@ -48,6 +48,14 @@ describe("insert()", () => {
       assert.notEqual(insert(map, key, -0), map);
       const withNaN = insert(map, key, Number.NaN);
       assert.equal(insert(withNaN, key, Number.NaN), withNaN);
+    }
+  });
+
+  it("insert() of another value copies values only: both maps have the same keys", () => {
+    for (const size of [1, 5, 30]) {
+      const keys = keysCounting(size);
+      const map = mapOf(keys, 1);
+      assert.equal(insert(map, keys[0] as Key, 2).slots[0], map.slots[0]);
     }
   });
 
@@ -99,11 +107,11 @@ describe("remove()", () => {
   });
 
   it("remove() pulls up the one pair that is left in a branch, through all levels", () => {
-    // Two keys that differ in the highest bits only: eight levels deep, with a branch of one place on each.
+    // Two keys that differ in the highest bits only: seven levels deep, with a branch of one place on each.
     const deep = [{ _hash: 0 }, { _hash: 0x4000_0000 }] as const;
     const others = keysWith(Array.from({ length: 10 }, (_, i) => i + 1));
     const map = mapOf([...deep, ...others], 1);
-    assert.equal(depth(map), 8);
+    assert.equal(depth(map), 7);
     const smaller = remove(map, deep[1]);
     assert.equal(depth(smaller), 1);
     assert.equal(find(smaller, deep[0]), 1);
@@ -121,7 +129,7 @@ describe("find()", () => {
   });
 
   it("find() finds keys at the ends of the range of hashes", () => {
-    const keys = keysWith([0, 1, 15, 16, 255, 256, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff, 0xffff_fffe, 0xc000_0000]);
+    const keys = keysWith([0, 1, 31, 32, 1023, 1024, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff, 0xffff_fffe, 0xc000_0000]);
     const map = mapOf(keys, "here");
     for (const key of keys) {
       assert.equal(find(map, key), "here");
@@ -154,6 +162,5 @@ describe("entries()", () => {
 
 /** How many nodes lie one below the other. */
 function depth(map: Mapping): number {
-  const branches = map.slots.filter((_, i) => map.bitmap !== 0 && i % 2 === 1 && map.slots[i - 1] === null);
-  return 1 + Math.max(0, ...branches.map((branch) => depth(branch as Mapping)));
+  return 1 + Math.max(0, ...branchesOf(map).map(depth));
 }

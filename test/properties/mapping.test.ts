@@ -11,7 +11,7 @@ const SEED = 20261121;
 /** Shapes of hashes, by what they do to a trie. */
 const hashesOf: Readonly<Record<string, (count: number) => number[]>> = {
   counting: (count) => Array.from({ length: count }, (_, i) => 7000 + i),
-  "in steps of 16": (count) => Array.from({ length: count }, (_, i) => i * 16),
+  "in steps of 32": (count) => Array.from({ length: count }, (_, i) => i * 32),
   "in steps of 1024": (count) => Array.from({ length: count }, (_, i) => i * 1024),
   "in the highest bits": (count) => Array.from({ length: count }, (_, i) => ((i & 127) << 25) + (i >>> 7)),
   "at random": (count) => {
@@ -110,8 +110,8 @@ describe("Mapping against a Map", () => {
         const keys = all.slice(0, size);
         const map = mapOf(keys, 0);
         const nodes = nodesOf(map);
-        // Eight levels use up all 32 bits; counting hashes need no more than log16 of the size, and one to branch.
-        const most = shape === "counting" ? Math.ceil(Math.log(size + 1) / Math.log(16)) + 2 : 9;
+        // Seven levels use up all 32 bits; counting hashes need no more than log32 of the size, and one to branch.
+        const most = shape === "counting" ? Math.ceil(Math.log(size + 1) / Math.log(32)) + 2 : 8;
         for (let i = 0; i < 10; i++) {
           const inside = keys[random(size)] as Key;
           const outside = all[size + random(all.length - size)] as Key;
@@ -237,7 +237,7 @@ describe("HamtTest", () => {
   });
 
   it("test_hamt_delete_2: pairs go from nested nodes until none is left", () => {
-    const nested = keysWith([100, 100 + 16, 100 + 256, 100 + 4096, 7, 8, 9, 10, 11, 12]);
+    const nested = keysWith([100, 100 + 32, 100 + 1024, 100 + 32 * 1024, 7, 8, 9, 10, 11, 12]);
     let map = mapOf(nested, "value");
     nested.forEach((key, i) => {
       map = remove(map, key);
@@ -269,7 +269,7 @@ describe("HamtTest", () => {
   });
 
   it("test_hamt_delete_5: a full node shrinks, and deleting twice changes nothing", () => {
-    const keys = [...keysCounting(16, 0), ...keysWith([1 + 0x4000_0000])];
+    const keys = [...keysCounting(32, 0), ...keysWith([17 + 0x4000_0000])];
     let map = mapOf(keys, "value");
     keys.forEach((key, i) => {
       const smaller = remove(map, key);
@@ -293,7 +293,7 @@ describe("HamtTest", () => {
   });
 
   it("test_hamt_items_2: entries() gives each pair once also where nodes are nested", () => {
-    const keys = keysWith([3, 3 + 16, 3 + 32, 3 + 256, 1, 2, 4, 5, 6, 7, 0x8000_0003]);
+    const keys = keysWith([3, 3 + 32, 3 + 64, 3 + 1024, 1, 2, 4, 5, 6, 7, 0x8000_0003]);
     assert.deepEqual(new Map(entries(mapOf(keys, 1))), new Map(keys.map((key) => [key, 1])));
   });
 

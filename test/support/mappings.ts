@@ -19,16 +19,18 @@ export function mapOf(keys: readonly Key[], value: unknown): Mapping {
 /** All nodes of a map, itself included. */
 export function nodesOf(map: Mapping): Set<Mapping> {
   const nodes = new Set([map]);
-  if (map.bitmap !== 0) {
-    for (let i = 0; i < map.slots.length; i += 2) {
-      if (map.slots[i] === null) {
-        for (const node of nodesOf(map.slots[i + 1] as Mapping)) {
-          nodes.add(node);
-        }
-      }
+  for (const branch of branchesOf(map)) {
+    for (const node of nodesOf(branch)) {
+      nodes.add(node);
     }
   }
   return nodes;
+}
+
+/** The nodes directly below the map's own. */
+export function branchesOf({ slots }: Mapping): Mapping[] {
+  const [keys, ...stored] = slots as [(Key | null)[], ...unknown[]];
+  return stored.filter((_, place) => keys[place] === null) as Mapping[];
 }
 
 /**
@@ -38,28 +40,28 @@ export function nodesOf(map: Mapping): Set<Mapping> {
  */
 export function checkStructure(map: Mapping, isRoot = true): void {
   const { bitmap, size, slots } = map;
+  const keys = slots[0] as (Key | null)[];
   const demand = (condition: boolean, what: string): void => {
     if (!condition) {
       throw new Error(`${what}: bitmap ${bitmap}, size ${size}, ${slots.length} slots`);
     }
   };
+  demand(slots.length === keys.length + 1, "a node has one slot for each key, and one for the keys");
   if (bitmap === 0) {
     demand(isRoot || size === 0, "a flat map stands only at the top");
-    demand(size <= 8 && slots.length === size * 2, "a flat map has two slots for each of at most eight pairs");
+    demand(
+      size <= 8 && keys.length === size && !keys.includes(null),
+      "a flat map has at most eight pairs, all its own",
+    );
     return;
   }
-  demand(slots.length === 2 * placesOf(bitmap), "a node has two slots for each place");
+  demand(keys.length === placesOf(bitmap), "a node has one key for each place");
   demand(size >= 2, "a node holds two pairs or more");
-  let counted = 0;
-  for (let i = 0; i < slots.length; i += 2) {
-    if (slots[i] === null) {
-      const branch = slots[i + 1] as Mapping;
-      checkStructure(branch, false);
-      demand(branch.bitmap !== 0, "a branch is a trie node");
-      counted += branch.size;
-    } else {
-      counted += 1;
-    }
+  let counted = keys.filter((key) => key !== null).length;
+  for (const branch of branchesOf(map)) {
+    checkStructure(branch, false);
+    demand(branch.bitmap !== 0, "a branch is a trie node");
+    counted += branch.size;
   }
   demand(counted === size, "the size counts all pairs");
 }
