@@ -310,12 +310,17 @@ export class Future<T> implements Promise<T> {
     awaitedBy: object | null = name === undefined ? null : waitingTask(),
   ): Ready {
     const observer = new Observer(callback, name, awaitedBy);
-    if (this.#state === "pending") {
-      this.#waiting = withItem(this.#waiting, observer);
-    } else {
-      enqueue(observer);
-    }
+    this._enqueueWhenDone(observer);
     return observer;
+  }
+
+  /** @internal Queues the item when the Future is done, in order with the callbacks. */
+  _enqueueWhenDone(item: Ready): void {
+    if (this.#state === "pending") {
+      this.#waiting = withItem(this.#waiting, item);
+    } else {
+      enqueue(item);
+    }
   }
 
   /** @internal The tasks that wait for it, in order. */

@@ -51,20 +51,19 @@ export interface TaskOptions {
 
 let nextNumber = 1;
 
-const NOTHING_MORE: InternalOptions = {};
+/** The function of a task. */
+type Body<T> = (...given: never[]) => T | PromiseLike<T>;
 
-/** A name that is created when it is first read. */
-interface LazyName {
-  toString(): string;
-}
-
-/** Options that only the library itself uses. */
-interface InternalOptions {
-  /** Creates the name when it is first read. */
-  readonly lazyName?: LazyName;
+/** Who creates a task for a call of its own: a connection, for its handler. */
+export interface TaskOwner {
   /** Called with the task before it starts. */
-  readonly onMade?: (task: Task<unknown>) => void;
+  _taskMade(task: Task<unknown>): void;
+  /** Creates the task's name; called when it is read. */
+  _taskName(): string;
 }
+
+/** The arguments of most bodies. */
+const NOTHING: readonly unknown[] = [];
 
 /** The wait of a task that has not started yet: it waits for its turn. */
 const START: Cancellable = {
@@ -90,10 +89,10 @@ export class Task<T> extends Future<T> {
   }
 
   /** The function; only its name after it has ended, so that its closure can be garbage-collected. */
-  #body: (() => T | PromiseLike<T>) | { readonly name: string | undefined };
+  #body: Body<T> | { readonly name: string | undefined };
   readonly #flow: Flow;
-  /** A number for a default name, an object for a name that is created when it is first read. */
-  #name: string | number | LazyName;
+  /** A number for a default name, an object for a name that is created when it is read. */
+  #name: string | number | TaskOwner;
   /** The current waits: usually one, or several if the body waits for several things at the same time. */
   #wait: Cancellable | null = START;
   #moreWaits: Set<Cancellable> | null = null;
@@ -104,12 +103,17 @@ export class Task<T> extends Future<T> {
   /** @internal */
   _newer: Task<unknown> | null = null;
 
-  /** @internal */
-  constructor(body: () => T | PromiseLike<T>, options: TaskOptions, internal: InternalOptions = NOTHING_MORE) {
+  /** @internal @param given - The arguments of the body, which has to start eagerly then: the task does not keep them. */
+  constructor(
+    body: Body<T>,
+    options: TaskOptions,
+    owner: TaskOwner | null = null,
+    given: readonly unknown[] = NOTHING,
+  ) {
     super();
     this.#body = body;
-    this.#name = internal.lazyName ?? (options.name === undefined ? nextNumber++ : String(options.name));
-    internal.onMade?.(this as Task<unknown>);
+    this.#name = owner ?? (options.name === undefined ? nextNumber++ : String(options.name));
+    owner?._taskMade(this as Task<unknown>);
     this.#flow = Flow.entered(options.context ?? copyContext(), this);
     addTask(this as Task<unknown>);
     if (options.signal !== undefined) {
@@ -119,7 +123,7 @@ export class Task<T> extends Future<T> {
       taskCreated.publish({ task: this });
     }
     if (options.eagerStart === true) {
-      this.#start(currentFlow());
+      this.#start(currentFlow(), given);
     } else {
       enqueue(this);
     }
@@ -127,7 +131,10 @@ export class Task<T> extends Future<T> {
 
   /** The task's name. Python: `Task.get_name()`. */
   getName(): string {
-    return typeof this.#name === "number" ? `Task-${this.#name}` : String(this.#name);
+    if (typeof this.#name === "object") {
+      return this.#name._taskName();
+    }
+    return typeof this.#name === "number" ? `Task-${this.#name}` : this.#name;
   }
 
   /** Changes the name. Python: `Task.set_name()`. */
@@ -322,12 +329,12 @@ export class Task<T> extends Future<T> {
 
   /** @internal */
   _step(): boolean {
-    this.#start(null);
+    this.#start(null, NOTHING);
     return true;
   }
 
   /** Starts the body. `outer` is the flow that continues when the body waits. */
-  #start(outer: Flow | null): void {
+  #start(outer: Flow | null, given: readonly unknown[]): void {
     if (this.#cancellation?.isPending) {
       this.#end();
       this._finishCancelled(this.#cancellation.message);
@@ -344,20 +351,20 @@ export class Task<T> extends Future<T> {
     }
     this.#flow.outer = outer;
     try {
-      runInFlow(this.#flow, runBody, this as Task<unknown>);
+      runInFlow(this.#flow, runBody, this as Task<unknown>, given);
     } finally {
       this.#flow.outer = null;
     }
   }
 
   /** @internal */
-  _runBody(): void {
+  _runBody(given: readonly unknown[]): void {
     // Called as a plain function: as a method it would have the task as its `this`, and errors would keep the task
     // alive.
-    const body = this.#body as () => T | PromiseLike<T>;
+    const body = this.#body as (...given: readonly unknown[]) => T | PromiseLike<T>;
     let outcome: T | PromiseLike<T>;
     try {
-      outcome = body();
+      outcome = given === NOTHING ? body() : body(...given);
     } catch (error) {
       this.#threw(error);
       return;
@@ -428,8 +435,8 @@ export function isTask(value: unknown): value is Task<unknown> {
   return hasBrand(value, TASK);
 }
 
-function runBody(task: Task<unknown>): void {
-  task._runBody();
+function runBody(task: Task<unknown>, given = NOTHING): void {
+  task._runBody(given);
 }
 
 knowMethodsOf({ Task });

@@ -16,9 +16,8 @@ export class FlowControl extends Protocol {
   #writingPaused = false;
   #drains: WaitSet<void> | null = null;
   #closeWaits: WaitSet<void> | null = null;
-  #isLost = false;
-  /** The error with which the connection was lost. */
-  #exception: unknown = null;
+  /** How the connection was lost: with an error, or properly with `null`. */
+  #lost: { readonly exception: unknown } | null = null;
 
   /** @internal None of its methods runs user code. */
   override get _needsContext(): boolean {
@@ -26,8 +25,7 @@ export class FlowControl extends Protocol {
   }
 
   override connectionLost(exception: unknown): void {
-    this.#isLost = true;
-    this.#exception = exception;
+    this.#lost = { exception };
     this.#settle(this.#drains, exception);
     this.#settle(this.#closeWaits, exception);
   }
@@ -48,12 +46,12 @@ export class FlowControl extends Protocol {
 
   /** @internal Whether `drain()` would wait. */
   get writingPaused(): boolean {
-    return this.#writingPaused && !this.#isLost;
+    return this.#writingPaused && this.#lost === null;
   }
 
   /** @internal Waits until there is room in the write buffer. */
   drain(transport: Transport | null = null): Promise<void> {
-    if (this.#isLost) {
+    if (this.#lost !== null) {
       return quietRejection(new ConnectionResetError("Connection lost"));
     }
     if (!this.#writingPaused) {
@@ -68,8 +66,8 @@ export class FlowControl extends Protocol {
 
   /** @internal Waits until the connection has ended. */
   waitClosed(transport: Transport | null = null): Promise<void> {
-    if (this.#isLost) {
-      return this.#exception === null ? done : quietRejection(this.#exception);
+    if (this.#lost !== null) {
+      return this.#lost.exception === null ? done : quietRejection(this.#lost.exception);
     }
     this.#closeWaits ??= new WaitSet(() => this.#tellIfIdle());
     return this.#waitIn(this.#closeWaits, transport, () => "StreamWriter.waitClosed()");

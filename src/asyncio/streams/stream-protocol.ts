@@ -82,6 +82,8 @@ export class StreamReaderProtocol extends FlowControl {
   /** The reader, while a `drain()` or `waitClosed()` waits: the waiting code need not hold it. */
   #waitedOn: StreamReader | null = null;
   #handlerTask: Task<unknown> | null = null;
+  /** The transport of that connection. */
+  #transport: Transport | null = null;
 
   /**
    * @param reader - The reader to feed.
@@ -154,33 +156,46 @@ export class StreamReaderProtocol extends FlowControl {
     return this.#reader ?? this.#waitedOn ?? this.#released?.deref();
   }
 
-  #runHandler(callback: ClientConnectedCb, context: Context, reader: StreamReader, transport: Transport): void {
+  #runHandler(handler: ClientConnectedCb, context: Context, reader: StreamReader, transport: Transport): void {
+    this.#transport = transport;
     const writer = new StreamWriter(transport, this, reader);
-    const task: Task<unknown> = new Task(
-      bound(callback, reader, writer),
-      { context, eagerStart: true },
-      {
-        lazyName: new HandlerName(callback, transport),
-        onMade: (made) => {
-          this.#handlerTask = made;
-        },
-      },
-    );
-    task._observe(() => {
-      const failure = failureOf(task);
-      if (failure !== null) {
-        const message = "Unhandled exception in client_connected_cb";
-        callExceptionHandler({ message, exception: failure.error, transport });
+    const task = new Task<unknown>(handler, { context, eagerStart: true }, this, [reader, writer]);
+    // This object itself is the item, and gives the task its name: two more would cost every connection memory.
+    task._enqueueWhenDone(this);
+  }
+
+  /** @internal */
+  _taskMade(task: Task<unknown>): void {
+    this.#handlerTask = task;
+  }
+
+  /** @internal */
+  _taskName(): string {
+    const peer = this.#transport === null ? "" : peerText(this.#transport);
+    return `${functionName(this.#handler as ClientConnectedCb)}() ${peer}`.trimEnd();
+  }
+
+  /** @internal Runs when the handler has ended. */
+  _step(): boolean {
+    this.#handlerEnded(this.#handlerTask as Task<unknown>, this.#reader as StreamReader, this.#transport as Transport);
+    return false;
+  }
+
+  #handlerEnded(task: Task<unknown>, reader: StreamReader, transport: Transport): void {
+    const failure = failureOf(task);
+    if (failure !== null) {
+      const message = "Unhandled exception in client_connected_cb";
+      callExceptionHandler({ message, exception: failure.error, transport });
+    }
+    if (failure !== null || task.cancelled()) {
+      transport.close();
+    } else if (!transport.isClosing()) {
+      if (isDebug()) {
+        const writer = new StreamWriter(transport, this, reader);
+        warn(`a handler returned without closing its writer: ${writer}; close() it unless other code still uses it`);
       }
-      if (failure !== null || task.cancelled()) {
-        transport.close();
-      } else if (!transport.isClosing()) {
-        if (isDebug()) {
-          warn(`a handler returned without closing its writer: ${writer}; close() it unless other code still uses it`);
-        }
-        this._releaseReader(reader, transport);
-      }
-    });
+      this._releaseReader(reader, transport);
+    }
   }
 
   /**
@@ -196,34 +211,6 @@ export class StreamReaderProtocol extends FlowControl {
   /** @internal */
   _keepAlive(reader: StreamReader | null): void {
     this.#reader = reader;
-  }
-}
-
-/**
- * The handler with its arguments, under its own name, which the task shows. To define the name on another function would
- * cost a quarter of a KiB for each connection.
- */
-function bound(callback: ClientConnectedCb, reader: StreamReader, writer: StreamWriter): () => unknown {
-  try {
-    return Function.prototype.bind.call(callback, undefined, reader, writer);
-  } catch {
-    // bind() reads the name and the length, which may throw.
-    return () => callback(reader, writer);
-  }
-}
-
-/** The name of a handler's task: its function and its peer. */
-class HandlerName {
-  readonly #callback: ClientConnectedCb;
-  readonly #transport: Transport;
-
-  constructor(callback: ClientConnectedCb, transport: Transport) {
-    this.#callback = callback;
-    this.#transport = transport;
-  }
-
-  toString(): string {
-    return `${functionName(this.#callback)}() ${peerText(this.#transport)}`.trimEnd();
   }
 }
 

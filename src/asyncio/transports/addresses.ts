@@ -7,6 +7,7 @@ import { inspectCustom, repr } from "../../repr.ts";
 import { observed } from "../ensure-future.ts";
 import { InnerFuture } from "../inner-future.ts";
 import { ON_DENO } from "../runtime.ts";
+import { isNodeSocket } from "./node-sockets.ts";
 import { nodeDns } from "./on-demand.ts";
 import { systemError } from "./os-errors.ts";
 
@@ -52,6 +53,11 @@ export function peerAddress(socket: Duplex & Addressed): SocketAddress | string 
   return socket.remoteAddress === undefined || socket.remotePort === undefined
     ? socket._name
     : new SocketAddress(unmapped(socket.remoteAddress), socket.remotePort);
+}
+
+/** Asks for the peer's address, and returns whether the socket keeps it even if it fails later, as Node's do. */
+export function keepsPeerAddress(socket: Duplex & Addressed): boolean {
+  return isNodeSocket(socket) && socket.remoteAddress !== undefined;
 }
 
 /** The socket's own address; `undefined` if there is none. */

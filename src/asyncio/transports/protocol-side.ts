@@ -17,7 +17,7 @@ import { RuntimeError } from "../../errors.ts";
 import { tell, writingPaused, writingResumed } from "../debug/channels.ts";
 import { callExceptionHandler } from "../events.ts";
 import type { BaseProtocol, BufferedProtocol, Protocol } from "../protocols/protocols.ts";
-import { ownAddress, peerAddress, type SocketAddress } from "./addresses.ts";
+import { keepsPeerAddress, ownAddress, peerAddress, type SocketAddress } from "./addresses.ts";
 import { type TlsRequest, tlsInfo } from "./tls.ts";
 
 /** Arguments of a ProtocolSide. */
@@ -39,19 +39,19 @@ export abstract class ProtocolSide {
   /** The flow in which the protocol is called; created when it is needed. */
   #flow: Flow | null = null;
   readonly #originalSocket: Duplex;
-  readonly #pipe: object | undefined;
-  readonly #peername: SocketAddress | string | undefined;
+  /** `undefined` as well until it is asked for, if the socket itself keeps it. */
+  #peername: SocketAddress | string | undefined;
   readonly #sockname: SocketAddress | string | undefined;
-  /** The TLS values of `getExtraInfo()`. */
-  #tlsExtra: ReadonlyMap<string, unknown> | null = null;
+  /** The values of `getExtraInfo()` for a pipe, or with TLS. */
+  #extra: ReadonlyMap<string, unknown> | null;
 
   constructor({ socket, pipe, protocol, context, peername, sockname }: ProtocolSideInit) {
     this.#protocol = protocol;
     this.#context = context;
     this.#originalSocket = socket;
-    this.#pipe = pipe;
-    // Read now, because a socket no longer knows its addresses after a failure.
-    this.#peername = peername ?? peerAddress(socket);
+    this.#extra = pipe === undefined ? null : new Map([["pipe", pipe]]);
+    // Asked for now, because a socket no longer knows its addresses after a failure.
+    this.#peername = peername ?? (keepsPeerAddress(socket) ? undefined : peerAddress(socket));
     this.#sockname = sockname ?? ownAddress(socket);
   }
 
@@ -69,20 +69,19 @@ export abstract class ProtocolSide {
   #lookUpExtra(name: string): unknown {
     switch (name) {
       case "socket":
-        return this.#pipe === undefined ? this.#originalSocket : null;
-      case "pipe":
-        return this.#pipe;
+        return this.#extra?.has("pipe") ? null : this.#originalSocket;
       case "peername":
+        this.#peername ??= peerAddress(this.#originalSocket);
         return this.#peername;
       case "sockname":
         return this.#sockname;
       default:
-        return this.#tlsExtra?.get(name);
+        return this.#extra?.get(name);
     }
   }
 
   protected keepTlsInfo(socket: TLSSocket, request: TlsRequest): void {
-    this.#tlsExtra = new Map(tlsInfo(socket, request));
+    this.#extra = new Map(tlsInfo(socket, request));
   }
 
   getProtocol(): BaseProtocol {
@@ -96,13 +95,13 @@ export abstract class ProtocolSide {
   /** @internal */
   _pauseWriting(): void {
     tell(writingPaused, { transport: this });
-    this.callProtocol("pauseWriting", () => this.#protocol.pauseWriting());
+    this.callProtocol("pauseWriting", (protocol) => protocol.pauseWriting(), undefined);
   }
 
   /** @internal */
   _resumeWriting(): void {
     tell(writingResumed, { transport: this });
-    this.callProtocol("resumeWriting", () => this.#protocol.resumeWriting());
+    this.callProtocol("resumeWriting", (protocol) => protocol.resumeWriting(), undefined);
   }
 
   /** Passes the chunk to the protocol. */
@@ -117,7 +116,7 @@ export abstract class ProtocolSide {
     } else if (isBuffered(protocol)) {
       this.#fill(protocol, chunk);
     } else {
-      this.callProtocol("dataReceived", () => (protocol as Protocol).dataReceived(chunk));
+      this.callProtocol("dataReceived", dataReceived, chunk);
     }
   }
 
@@ -129,17 +128,18 @@ export abstract class ProtocolSide {
     let done = 0;
     while (done < chunk.length && this.isOpen && this.#protocol === protocol) {
       let size = 0;
-      this.callProtocol("getBuffer", () => {
+      const fillBuffer = (): void => {
         const buffer = protocol.getBuffer(chunk.length - done);
         size = Math.min(buffer.length, chunk.length - done);
         if (size === 0) {
           throw new RuntimeError("getBuffer() returned an empty buffer");
         }
         buffer.set(chunk.subarray(done, done + size));
-      });
+      };
+      this.callProtocol("getBuffer", fillBuffer, undefined);
       done += size;
       if (size > 0) {
-        this.callProtocol("bufferUpdated", () => protocol.bufferUpdated(size));
+        this.callProtocol("bufferUpdated", () => protocol.bufferUpdated(size), undefined);
       }
     }
     if (done < chunk.length && this.isOpen) {
@@ -148,16 +148,21 @@ export abstract class ProtocolSide {
   }
 
   /** Calls the protocol in the connection's Context. An error there ends only this connection. */
-  protected callProtocol(method: string, callback: () => void): void {
+  protected callProtocol<A>(
+    method: string,
+    call: (protocol: BaseProtocol, argument: A) => unknown,
+    argument: A,
+  ): unknown {
+    const protocol = this.#protocol;
     try {
-      if (this.#protocol._needsContext === false) {
-        callback();
-      } else {
-        this.#flow ??= Flow.entered(this.#context);
-        runInFlow(this.#flow, callback);
+      if (protocol._needsContext === false) {
+        return call(protocol, argument);
       }
+      this.#flow ??= Flow.entered(this.#context);
+      return runInFlow(this.#flow, call, protocol, argument);
     } catch (error) {
       this.#protocolFailed(method, error);
+      return undefined;
     }
   }
 
@@ -178,4 +183,8 @@ export abstract class ProtocolSide {
  */
 function isBuffered(protocol: BaseProtocol): protocol is BufferedProtocol {
   return "getBuffer" in protocol;
+}
+
+function dataReceived(protocol: BaseProtocol, chunk: Buffer): void {
+  (protocol as Protocol).dataReceived(chunk);
 }

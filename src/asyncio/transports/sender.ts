@@ -64,15 +64,17 @@ export class Sender {
    * one system call.
    */
   #isPlain: boolean;
-  /** The waiting pieces begin at `#head`: removing the first piece of a long array would move all others. */
-  #queue: Uint8Array[] = [];
+  /** The piece that waits, if it is the only one: so most messages need no array, nor does an idle connection. */
+  #only: Uint8Array | null = null;
+  /** If several pieces wait, they begin at `#head`: removing the first piece of a long array would move all others. */
+  #queue: Uint8Array[] | null = null;
   #head = 0;
   /** The size of the queue, in bytes. */
   #queued = 0;
   /** How many unsent bytes the sink had when last asked; now it has no more than that. */
   #backlog = 0;
-  /** Whether the last batch was sent before `write()` returned. */
-  #sentAtOnce = false;
+  /** Whether the next batch needs no callback, because the last one was sent before `write()` returned. */
+  #sentAtOnce: boolean;
   #flushScheduled = false;
   /** Whether nothing is sent, because another sink is about to replace this one. */
   #held = false;
@@ -90,6 +92,8 @@ export class Sender {
   constructor(sink: Sink, isPlain: boolean, owner: SenderOwner) {
     this.#sink = sink;
     this.#isPlain = isPlain;
+    // A new connection takes its first batch at once.
+    this.#sentAtOnce = isPlain;
     this.#owner = owner;
   }
 
@@ -171,7 +175,7 @@ export class Sender {
    */
   async hold(): Promise<void> {
     this.#held = true;
-    const pieces = this.#queue.slice(this.#head);
+    const pieces = this.#only === null ? (this.#queue ?? []).slice(this.#head) : [this.#only];
     this.discard();
     for (const piece of pieces) {
       this.#sink.write(piece, this.#newCallback());
@@ -196,7 +200,8 @@ export class Sender {
 
   /** Drops the bytes that wait here. */
   discard(): void {
-    this.#queue.length = 0;
+    this.#only = null;
+    this.#queue = null;
     this.#head = 0;
     this.#queued = 0;
   }
@@ -208,12 +213,20 @@ export class Sender {
   }
 
   #add(bytes: Uint8Array): void {
-    if (bytes.length > 0) {
+    if (bytes.length === 0) {
+      return;
+    }
+    if (this.#queue !== null) {
       this.#queue.push(bytes);
-      this.#queued += bytes.length;
-      if (this.#queued + this.#backlog > this.#high) {
-        this.#pauseIfHigh();
-      }
+    } else if (this.#only === null) {
+      this.#only = bytes;
+    } else {
+      this.#queue = [this.#only, bytes];
+      this.#only = null;
+    }
+    this.#queued += bytes.length;
+    if (this.#queued + this.#backlog > this.#high) {
+      this.#pauseIfHigh();
     }
   }
 
@@ -274,17 +287,22 @@ export class Sender {
   }
 
   #nextBatch(): Uint8Array | readonly Uint8Array[] {
-    const first = this.#queue[this.#head] as Uint8Array;
-    if (first.length === this.#queued && first.length <= BATCH) {
-      this.discard();
-      return first;
+    const only = this.#only;
+    if (only !== null && only.length === this.#queued && only.length <= BATCH) {
+      this.#only = null;
+      this.#queued = 0;
+      return only;
     }
+    const queue = this.#queue ?? [only as Uint8Array];
+    this.#queue = queue;
+    this.#only = null;
+    const first = queue[this.#head] as Uint8Array;
     if (first.length > BATCH) {
-      this.#queue[this.#head] = first.subarray(BATCH);
+      queue[this.#head] = first.subarray(BATCH);
       this.#queued -= BATCH;
       return first.subarray(0, BATCH);
     }
-    const pieces = this.#take();
+    const pieces = this.#take(queue);
     const size = pieces.reduce((sum, piece) => sum + piece.length, 0);
     if (pieces.length === 1) {
       return first;
@@ -293,11 +311,11 @@ export class Sender {
   }
 
   /** Takes as many pieces as fit into a batch. */
-  #take(): readonly Uint8Array[] {
+  #take(queue: Uint8Array[]): readonly Uint8Array[] {
     let end = this.#head;
     let size = 0;
-    for (; end < this.#queue.length; end++) {
-      const { length } = this.#queue[end] as Uint8Array;
+    for (; end < queue.length; end++) {
+      const { length } = queue[end] as Uint8Array;
       if (length === 0) {
         throw new RuntimeError("the memory of bytes was transferred after write(); write a copy of them");
       }
@@ -306,13 +324,13 @@ export class Sender {
       }
       size += length;
     }
-    const pieces = this.#queue.slice(this.#head, end);
+    const pieces = queue.slice(this.#head, end);
     this.#head = end;
     this.#queued -= size;
-    if (this.#head === this.#queue.length) {
+    if (this.#head === queue.length) {
       this.discard();
-    } else if (this.#head > this.#queue.length / 2) {
-      this.#queue = this.#queue.slice(this.#head);
+    } else if (this.#head > queue.length / 2) {
+      this.#queue = queue.slice(this.#head);
       this.#head = 0;
     }
     return pieces;

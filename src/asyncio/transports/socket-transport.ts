@@ -18,7 +18,7 @@ import { toBytes } from "../arguments.ts";
 import { nextTick } from "../clock.ts";
 import { connectionLost, connectionMade, readingPaused, readingResumed, tell } from "../debug/channels.ts";
 import { callExceptionHandler } from "../events.ts";
-import type { Protocol } from "../protocols/protocols.ts";
+import type { BaseProtocol, Protocol } from "../protocols/protocols.ts";
 import { isAbortError, isCancelled } from "../task-errors.ts";
 import { IdleTimer } from "./idle-timer.ts";
 import { isNodeSocket } from "./node-sockets.ts";
@@ -37,6 +37,18 @@ const HIGH_WATER_TLS = 512 * 1024;
 const WRITES_BEFORE_WARNING = 5;
 
 type State = "open" | "closing" | "closed";
+
+/** What few connections have. It is apart from the transport, so that the others need no memory for it. */
+class Rare {
+  /** The request by which TLS was started. */
+  tls: TlsRequest | null = null;
+  /** TLS is being started on the socket: nothing may be read from it or written to it meanwhile. */
+  isUpgrading = false;
+  /** The host that was connected to: the name that a certificate is checked against. */
+  host: string | undefined;
+  idle: IdleTimer | null = null;
+  writesWhenLost = 0;
+}
 
 /** Arguments of a SocketTransport. */
 export interface TransportInit extends ProtocolSideInit {
@@ -58,42 +70,38 @@ export class SocketTransport
 {
   #socket: Duplex;
   readonly #sender: Sender;
-  #tls: TlsRequest | null;
   readonly #onClosed: TransportInit["onClosed"];
-  readonly #idle: IdleTimer | null;
-  readonly #host: string | undefined;
+  #rare: Rare | null = null;
   #state: State = "open";
-
-  // Incoming. An EOF is pending only while reading is paused.
-  #reading = true;
-  /** The peer's EOF came while reading was paused: it is reported when reading resumes. */
-  #eofPending = false;
+  /** An EOF of the peer that comes while reading is paused is reported when reading resumes. */
+  #reading: "yes" | "paused" | "paused, EOF pending" = "yes";
 
   // The end. Once set, `#ended` stays set; it may be set with or without an EOF before, but never while upgrading.
   /** `writeEof()` was called; the EOF is sent after all waiting bytes. */
   #eofWritten = false;
   /** The socket was ended: nothing may be written to it. */
   #ended = false;
-  /** TLS is being started on the socket: nothing may be read from it or written to it meanwhile. */
-  #upgrading = false;
   #error: unknown = null;
-  #writesWhenLost = 0;
 
   constructor(init: TransportInit) {
     super(init);
-    const { socket, tls = null, idleTimeout } = init;
+    const { socket, tls, host, idleTimeout } = init;
     this.#socket = socket;
     this.#sender = new Sender(socket, isNodeSocket(socket) && !("encrypted" in socket), this);
     this.#onClosed = init.onClosed;
-    this.#tls = tls;
-    this.#host = init.host;
-    this.#idle = idleTimeout === undefined ? null : new IdleTimer(idleTimeout, (error) => this._fail(error));
-    this.#learnOfTls();
+    if (tls !== undefined || host !== undefined || idleTimeout !== undefined) {
+      const rare = this.#makeRare();
+      rare.host = host;
+      rare.idle = idleTimeout === undefined ? null : new IdleTimer(idleTimeout, (error) => this._fail(error));
+      if (tls !== undefined) {
+        this.#learnOfTls(tls);
+      }
+    }
     this.#listen();
     opened(this);
     init.onOpened?.(this);
     tell(connectionMade, { transport: this });
-    this.callProtocol("connectionMade", () => this.getProtocol().connectionMade(this));
+    this.callProtocol("connectionMade", made, this as Transport);
     this.#receive();
   }
 
@@ -104,14 +112,15 @@ export class SocketTransport
     options: TlsOptions,
     bufferedPlaintext: () => Buffer,
   ): Promise<void> {
-    const request = upgradeRequest(ssl, serverSide, this.#host, options);
-    if (this.#upgrading) {
+    const rare = this.#makeRare();
+    const request = upgradeRequest(ssl, serverSide, rare.host, options);
+    if (rare.isUpgrading) {
       throw new RuntimeError("startTls() is already in progress", { code: "ERR_TLS_BUSY" });
     }
     if (this.#state !== "open" || this.#eofWritten) {
       throw new ConnectionResetError("Connection lost");
     }
-    this.#upgrading = true;
+    rare.isUpgrading = true;
     try {
       this.#socket = await this.#upgrade(request, bufferedPlaintext);
     } catch (error) {
@@ -120,11 +129,10 @@ export class SocketTransport
       this._onClose();
       throw isCancelled(error) ? error : this.#error;
     } finally {
-      this.#upgrading = false;
+      rare.isUpgrading = false;
     }
-    this.#tls = request;
     this.#sender.moveTo(this.#socket, false);
-    this.#learnOfTls();
+    this.#learnOfTls(request);
     this.#listen();
     this.#receive();
     this.#sender.flush();
@@ -164,15 +172,22 @@ export class SocketTransport
   }
 
   #receive(): void {
-    this.#callStream((stream) => listenForData(stream, !this.#reading));
+    this.#callStream((stream) => listenForData(stream, this.#reading !== "yes"));
   }
 
-  #learnOfTls(): void {
-    if (this.#tls === null) {
-      return;
-    }
-    this.keepTlsInfo(this.#socket as unknown as TLSSocket, this.#tls);
+  #learnOfTls(request: TlsRequest): void {
+    this.#makeRare().tls = request;
+    this.keepTlsInfo(this.#socket as unknown as TLSSocket, request);
     this.setWriteBufferLimits({ high: HIGH_WATER_TLS });
+  }
+
+  #makeRare(): Rare {
+    this.#rare ??= new Rare();
+    return this.#rare;
+  }
+
+  get #isUpgrading(): boolean {
+    return this.#rare?.isUpgrading === true;
   }
 
   /** @internal Whether bytes come from outside the process. With TLS it is assumed even in memory. */
@@ -191,29 +206,29 @@ export class SocketTransport
   }
 
   isReading(): boolean {
-    return this.#state === "open" && this.#reading;
+    return this.#state === "open" && this.#reading === "yes";
   }
 
   pauseReading(): void {
     if (this.isReading()) {
-      this.#reading = false;
+      this.#reading = "paused";
       tell(readingPaused, { transport: this });
-      if (!this.#upgrading) {
+      if (!this.#isUpgrading) {
         this.#callStream((stream) => stream.pause());
       }
     }
   }
 
   resumeReading(): void {
-    if (this.#state === "open" && !this.#reading) {
-      this.#reading = true;
+    if (this.#state === "open" && this.#reading !== "yes") {
+      const isEofPending = this.#reading === "paused, EOF pending";
+      this.#reading = "yes";
       tell(readingResumed, { transport: this });
       // Bytes that arrive during the upgrade belong to the handshake.
-      if (!this.#upgrading) {
+      if (!this.#isUpgrading) {
         this.#callStream((stream) => stream.resume());
       }
-      if (this.#eofPending) {
-        this.#eofPending = false;
+      if (isEofPending) {
         nextTick(() => this._onEnd());
       }
     }
@@ -256,7 +271,7 @@ export class SocketTransport
     if (this.#state !== "open") {
       return;
     }
-    if (this.#upgrading) {
+    if (this.#isUpgrading) {
       // A TLS connection cannot be half-closed before its handshake is complete.
       this.abort();
       return;
@@ -305,7 +320,7 @@ export class SocketTransport
   }
 
   setWriteBufferLimits(limits: WriteBufferLimits = {}): void {
-    this.#sender.setLimits(limits, this.#tls === null ? HIGH_WATER : HIGH_WATER_TLS);
+    this.#sender.setLimits(limits, (this.#rare?.tls ?? null) === null ? HIGH_WATER : HIGH_WATER_TLS);
   }
 
   /** @internal The name that `toString()` shows. */
@@ -320,7 +335,7 @@ export class SocketTransport
       String(this.getExtraInfo("sockname", "")),
       this.getExtraInfo("peername") === null ? "" : `peer=${this.getExtraInfo("peername")}`,
       this.#state === "open" ? "" : this.#state,
-      this.#reading ? "" : "paused",
+      this.#reading === "yes" ? "" : "paused",
       this.getWriteBufferSize() === 0 ? "" : `bufsize=${this.getWriteBufferSize()}`,
     );
   }
@@ -335,7 +350,7 @@ export class SocketTransport
     if (this.#state !== "open") {
       return;
     }
-    this.#idle?.touch();
+    this.#rare?.idle?.touch();
     this.#sender.dataArrived();
     this.deliver(chunk);
   }
@@ -345,16 +360,12 @@ export class SocketTransport
     if (this.#state !== "open") {
       return;
     }
-    if (!this.#reading) {
+    if (this.#reading !== "yes") {
       // A socket receives an EOF even while it is paused, if no data precedes it.
-      this.#eofPending = true;
+      this.#reading = "paused, EOF pending";
       return;
     }
-    let staysOpen: unknown;
-    this.callProtocol("eofReceived", () => {
-      staysOpen = (this.getProtocol() as Protocol).eofReceived?.();
-    });
-    if (staysOpen !== true) {
+    if (this.callProtocol("eofReceived", eofReceived, undefined) !== true) {
       this.close();
     }
   }
@@ -383,23 +394,23 @@ export class SocketTransport
     if (this.#state === "closed") {
       return;
     }
-    if (this.#eofPending) {
-      this.#reading = true;
+    if (this.#reading === "paused, EOF pending") {
+      this.#reading = "yes";
       this._onEnd();
     }
     this.#state = "closed";
     closed(this);
-    this.#idle?.stop();
+    this.#rare?.idle?.stop();
     this.#ended = true;
     this.#sender.end();
-    this.callProtocol("connectionLost", () => this.getProtocol().connectionLost(this.#error));
+    this.callProtocol("connectionLost", lost, this.#error);
     tell(connectionLost, { transport: this, exception: this.#error });
     this.#onClosed?.(this);
   }
 
   /** @internal Called when bytes were sent. */
   _onSent(): void {
-    this.#idle?.touch();
+    this.#rare?.idle?.touch();
   }
 
   /** @internal Called when everything was sent: sends the EOF or closes, if requested. */
@@ -414,7 +425,7 @@ export class SocketTransport
       return;
     }
     this.#ended = true;
-    const seconds = this.#tls?.options.sslShutdownTimeout;
+    const seconds = this.#rare?.tls?.options.sslShutdownTimeout;
     this.#callStream((stream) => {
       if (seconds === undefined) {
         endAndDestroy(stream, (error) => this._onSinkError(error));
@@ -448,9 +459,10 @@ export class SocketTransport
   }
 
   #warnOfLateWrite(): void {
-    this.#writesWhenLost += 1;
+    const rare = this.#makeRare();
+    rare.writesWhenLost += 1;
     // Only once, so that a peer cannot fill the log by disconnecting.
-    if (this.#writesWhenLost === WRITES_BEFORE_WARNING + 1) {
+    if (rare.writesWhenLost === WRITES_BEFORE_WARNING + 1) {
       process.emitWarning(`write() to a lost connection: ${this}; await drain() to get the error`, "RuntimeWarning");
     }
   }
@@ -463,4 +475,18 @@ export class SocketTransport
       this._onSinkError(error);
     }
   }
+}
+
+// The calls of the protocol, with what they need as an argument: a closure for each would be garbage.
+
+function made(protocol: BaseProtocol, transport: Transport): void {
+  protocol.connectionMade(transport);
+}
+
+function eofReceived(protocol: BaseProtocol): unknown {
+  return (protocol as Partial<Protocol>).eofReceived?.();
+}
+
+function lost(protocol: BaseProtocol, error: unknown): void {
+  protocol.connectionLost(error);
 }
