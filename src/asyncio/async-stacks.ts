@@ -85,17 +85,26 @@ function addFrames(error: { stack?: unknown }, without: () => unknown): void {
   Reflect.defineProperty(error, "stack", { value, writable: true, enumerable: false, configurable: true });
 }
 
-/** Rejects the promise that belongs to the two functions. The rejection may remain unhandled. */
-export function rejectAwaited(
-  promise: Promise<unknown>,
-  resolve: (value: never) => void,
-  reject: (error: unknown) => void,
-  error: unknown,
-): void {
+/** What a promise follows that is settled by the argument of its function `resolve`. */
+class Following {
+  readonly #follow: (resolve: (value: unknown) => void, reject: (error: unknown) => void) => void;
+
+  constructor(follow: (resolve: (value: unknown) => void, reject: (error: unknown) => void) => void) {
+    this.#follow = follow;
+  }
+
+  // biome-ignore lint/suspicious/noThenProperty: its arguments settle the promise
+  then(resolve: (value: unknown) => void, reject: (error: unknown) => void): void {
+    this.#follow(resolve, reject);
+  }
+}
+
+/** Rejects the promise that the function settles, a microtask later. The rejection may remain unhandled. */
+export function rejectAwaited(promise: Promise<unknown>, resolve: (value: unknown) => void, error: unknown): void {
   const isPassedOn = passedOn.delete(error as object);
   if (!withoutFrames.delete(error as object) && !isPassedOn) {
     promise.catch(noop);
-    reject(error);
+    resolve(new Following((_, reject) => reject(error)));
     return;
   }
   const failing = settled.then(noop).then(function fail() {
@@ -103,39 +112,25 @@ export function rejectAwaited(
     promise.catch(noop);
     throw error;
   });
-  resolve(failing as never);
-}
-
-/** The second promise, which the first follows, with the functions that settle it. */
-interface Replacing {
-  then(resolve: (value: never) => void, reject: (error: unknown) => void): void;
-}
-
-/** The two functions that settle a promise. */
-export interface Settling {
-  readonly resolve: (value: never) => void;
-  readonly reject: (error: unknown) => void;
+  resolve(failing);
 }
 
 /**
  * Returns the stack of the code that awaits a promise.
  *
- * @param settling - The functions that settle the promise; they have no effect afterwards.
- * @param onReplaced - Called with the functions that settle it from then on.
+ * @param settle - The function that settles the promise; it has no effect afterwards.
+ * @param onReplaced - Called with the function that settles it from then on.
  */
-export function probeAwaited(settling: Settling, onReplaced: (settling: Settling) => void): Promise<string> {
+export function probeAwaited(
+  settle: (value: unknown) => void,
+  onReplaced: (settle: (value: unknown) => void) => void,
+): Promise<string> {
   return new Promise((tell) => {
     const probing = settled.then(noop).then(() => {
       tell(stackNow());
-      const replacing: Replacing = {
-        // biome-ignore lint/suspicious/noThenProperty: its arguments settle the promise from now on
-        then(resolve: (value: never) => void, reject: (error: unknown) => void): void {
-          onReplaced({ resolve, reject });
-        },
-      };
-      return replacing as never;
+      return new Following(onReplaced);
     });
-    settling.resolve(probing as never);
+    settle(probing);
   });
 }
 

@@ -85,20 +85,17 @@ export function whenSettled<T>(
 }
 
 let givenResolve: (value: never) => void;
-let givenReject: (error: unknown) => void;
-/** One function for all promises, because a closure for each would cost more than the promise. */
-function executor(resolve: (value: never) => void, reject: (error: unknown) => void): void {
+/**
+ * One function for all promises, because a closure for each would cost more than the promise. The function that rejects
+ * the promise is not kept, because the other one can do it as well.
+ */
+function executor(resolve: (value: never) => void): void {
   givenResolve = resolve;
-  givenReject = reject;
 }
 
-/**
- * On Node 20 and 22 a promise holds the flow in which it was created, and so its task; the two functions hold the
- * promise.
- */
+/** On Node 20 and 22 a promise holds the flow in which it was created, and so its task; the function holds the promise. */
 function forgetGiven(): void {
   givenResolve = noop;
-  givenReject = noop;
 }
 
 /** The receiver of an outcome. */
@@ -125,7 +122,6 @@ const MOST_PROBES = 16;
 export abstract class Settleable<T> implements Receiver<T> {
   readonly promise: Promise<T>;
   #resolve: (value: T) => void;
-  #reject: (error: unknown) => void;
   /**
    * In debug mode, the stack when it began, on runtimes that cannot report it later; otherwise the property does not
    * exist.
@@ -135,7 +131,6 @@ export abstract class Settleable<T> implements Receiver<T> {
   constructor() {
     this.promise = new Promise<T>(executor);
     this.#resolve = givenResolve as (value: T) => void;
-    this.#reject = givenReject;
     forgetGiven();
     if (ON_BUN && isDebug()) {
       this._stackAtBegin = stackNow();
@@ -151,14 +146,13 @@ export abstract class Settleable<T> implements Receiver<T> {
       return latest.stack;
     }
     const outcomes: (() => void)[] = [];
-    const settling = { resolve: this.#resolve, reject: this.#reject };
+    const settle = this.#resolve as (value: unknown) => void;
     this.#resolve = (value) => void outcomes.push(() => this.fulfil(value));
-    const stack = probeAwaited(settling, ({ resolve, reject }) => {
+    const stack = probeAwaited(settle, (resolve) => {
       probe.outcomes = null;
       this.#resolve = resolve as (value: T) => void;
-      this.#reject = reject;
-      for (const settle of outcomes) {
-        settle();
+      for (const outcome of outcomes) {
+        outcome();
       }
     });
     const probe: Probe = { count: (latest?.count ?? 0) + 1, stack, outcomes };
@@ -180,7 +174,7 @@ export abstract class Settleable<T> implements Receiver<T> {
       outcomes.push(() => this.fail(error));
       return;
     }
-    rejectAwaited(this.promise, this.#resolve, this.#reject, error);
+    rejectAwaited(this.promise, this.#resolve as (value: unknown) => void, error);
   }
 }
 
@@ -190,22 +184,10 @@ export abstract class Settleable<T> implements Receiver<T> {
  * `cancel()` takes effect immediately: a later `resolve()` is ignored. The task receives the CancelledError when its
  * turn in the ready queue comes.
  */
-export class Wait<T> extends Settleable<T> implements Cancellable, Ready {
-  readonly #what: string | (() => string);
-  readonly #onCancel: (() => void) | undefined;
+export abstract class CancellableWait<T> extends Settleable<T> implements Cancellable, Ready {
   #task: WaitingTask | null = null;
   #state: "waiting" | "cancelled" | "ended" = "waiting";
   #reason: CancelMessage;
-
-  /**
-   * @param what - Describes the call that waits, and what it waits for.
-   * @param onCancel - Called when the wait is cancelled; removes the timer or the place in a queue.
-   */
-  constructor(what: string | (() => string), onCancel?: () => void) {
-    super();
-    this.#what = what;
-    this.#onCancel = onCancel;
-  }
 
   /** Registers the wait with the running task, if there is one, and returns the promise. */
   begin(): Promise<T> {
@@ -243,17 +225,13 @@ export class Wait<T> extends Settleable<T> implements Cancellable, Ready {
     return true;
   }
 
-  /** Removes the timer or the place in a queue. */
-  protected abandon(): void {
-    this.#onCancel?.();
-  }
+  /** Called when it is cancelled: removes the timer or the place in a queue. */
+  protected abstract abandon(): void;
+
+  abstract waitedFor(): string;
 
   override isOutside(): boolean {
     return true;
-  }
-
-  waitedFor(): string {
-    return `<${typeof this.#what === "string" ? this.#what : this.#what()}>`;
   }
 
   override toString(): string {
@@ -273,6 +251,30 @@ export class Wait<T> extends Settleable<T> implements Cancellable, Ready {
     this.#state = "ended";
     this.#task?._stopWaiting(this);
     this.#task = null;
+  }
+}
+
+/** A wait that is described by a text, and cancelled by a function. */
+export class Wait<T> extends CancellableWait<T> {
+  readonly #what: string | (() => string);
+  readonly #onCancel: (() => void) | undefined;
+
+  /**
+   * @param what - Describes the call that waits, and what it waits for.
+   * @param onCancel - Called when the wait is cancelled; removes the timer or the place in a queue.
+   */
+  constructor(what: string | (() => string), onCancel?: () => void) {
+    super();
+    this.#what = what;
+    this.#onCancel = onCancel;
+  }
+
+  protected override abandon(): void {
+    this.#onCancel?.();
+  }
+
+  override waitedFor(): string {
+    return `<${typeof this.#what === "string" ? this.#what : this.#what()}>`;
   }
 }
 

@@ -17,6 +17,22 @@ const HEAD = -1;
 /** Size of the Buffer that small chunks are copied into; small enough to be allocated from Node's pool. */
 const SLAB = 2048; // bytes
 
+/** What a queue of several chunks has besides the first one. An idle connection needs no memory for it. */
+class Rest {
+  /** The chunks after the head, from `start` on; earlier entries have already been taken. */
+  chunks: Buffer[] = [];
+  start = 0;
+  /** The Buffer whose beginning is the last chunk, if that chunk collects small ones. */
+  slab: Buffer | null = null;
+  /** The chunk that the last search reached: its index, */
+  lastPlace = HEAD;
+  /**
+   * and the number of bytes before that chunk: those of the head, including the ones already taken, and of the chunks
+   * between.
+   */
+  lastPosition = 0;
+}
+
 /**
  * ByteQueue: bytes that have arrived and have not been taken yet. No promises, no sockets.
  *
@@ -41,18 +57,8 @@ export class ByteQueue {
   #offset = 0;
   /** The head's memory; looked up when the first view of it is created, because the lookup costs as much as a view. */
   #memory: ArrayBufferLike | null = null;
-  /** The chunks after the head, from `#restStart` on; earlier entries have already been taken. */
-  #rest: Buffer[] = [];
-  #restStart = 0;
-  /** The Buffer whose beginning is the last chunk of the rest, if that chunk collects small ones. */
-  #slab: Buffer | null = null;
-  /** The chunk that the last search reached: its index in the rest, */
-  #lastPlace = HEAD;
-  /**
-   * and the number of bytes before that chunk: those of the head, including the ones already taken, and of the chunks
-   * between.
-   */
-  #lastPosition = 0;
+  /** `null` unless there are several chunks. */
+  #rest: Rest | null = null;
 
   /** Appends the chunk itself, or a copy if it is small and not the first. */
   push(chunk: Buffer): void {
@@ -62,11 +68,14 @@ export class ByteQueue {
     this.length += chunk.length;
     if (this.#head === null) {
       this.#head = chunk;
-    } else if (chunk.length <= SMALL) {
-      this.#pushCopy(chunk);
+      return;
+    }
+    this.#rest ??= new Rest();
+    if (chunk.length <= SMALL) {
+      pushCopy(this.#rest, chunk);
     } else {
-      this.#rest.push(chunk);
-      this.#slab = null;
+      this.#rest.chunks.push(chunk);
+      this.#rest.slab = null;
     }
   }
 
@@ -169,10 +178,7 @@ export class ByteQueue {
     this.#head = null;
     this.#memory = null;
     this.#offset = 0;
-    this.#rest = [];
-    this.#restStart = 0;
-    this.#slab = null;
-    this.#lastPlace = HEAD;
+    this.#rest = null;
     this.length = 0;
   }
 
@@ -189,7 +195,7 @@ export class ByteQueue {
       return;
     }
     let [place, position] = this.#find(start);
-    for (; position < end && place < this.#rest.length; place = this.#behind(place)) {
+    for (; position < end && place < this.#restEnd; place = this.#behind(place)) {
       const chunk = this.#chunk(place);
       const from = Math.max(start - position, 0);
       const to = Math.min(end - position, chunk.length);
@@ -216,12 +222,14 @@ export class ByteQueue {
   #indexOfInChunks(needle: Buffer, from: number, end: number): number {
     const overlap = needle.length - 1;
     let [place, position] = this.#find(from);
-    while (position < end && place < this.#rest.length) {
+    while (position < end && place < this.#restEnd) {
       const chunk = this.#chunk(place);
       const chunkEnd = position + chunk.length;
-      // Remembered for the copy below and for the next search.
-      this.#lastPlace = place;
-      this.#lastPosition = position + this.#offset;
+      if (this.#rest !== null) {
+        // Remembered for the copy below and for the next search.
+        this.#rest.lastPlace = place;
+        this.#rest.lastPosition = position + this.#offset;
+      }
       const searched = chunkEnd > end ? chunk.subarray(0, end - position) : chunk;
       const found = indexIn(searched, needle, Math.max(from - position, 0));
       if (found >= 0) {
@@ -245,21 +253,22 @@ export class ByteQueue {
   /** The chunk that contains the byte, as its index in the rest or `HEAD`, and the position where the chunk begins. */
   #find(byte: number): [place: number, position: number] {
     const headLeft = (this.#head as Buffer).length - this.#offset;
-    if (byte < headLeft || this.#restStart === this.#rest.length) {
+    if (byte < headLeft || this.#rest === null) {
       return [HEAD, -this.#offset];
     }
-    let place = this.#lastPlace;
-    let position = this.#lastPosition - this.#offset;
+    const { chunks, start, lastPlace, lastPosition } = this.#rest;
+    let place = lastPlace;
+    let position = lastPosition - this.#offset;
     if (place === HEAD) {
-      place = this.#restStart;
+      place = start;
       position = headLeft;
     }
     while (byte < position) {
       place -= 1;
-      position -= (this.#rest[place] as Buffer).length;
+      position -= (chunks[place] as Buffer).length;
     }
-    while (place < this.#rest.length - 1 && byte >= position + (this.#rest[place] as Buffer).length) {
-      position += (this.#rest[place] as Buffer).length;
+    while (place < chunks.length - 1 && byte >= position + (chunks[place] as Buffer).length) {
+      position += (chunks[place] as Buffer).length;
       place += 1;
     }
     return [place, position];
@@ -267,58 +276,65 @@ export class ByteQueue {
 
   /** The whole chunk; for the head, including the bytes already taken. */
   #chunk(place: number): Buffer {
-    return (place === HEAD ? this.#head : this.#rest[place]) as Buffer;
+    return (place === HEAD ? this.#head : this.#rest?.chunks[place]) as Buffer;
+  }
+
+  /** The place behind the last chunk. */
+  get #restEnd(): number {
+    return this.#rest?.chunks.length ?? 0;
   }
 
   #behind(place: number): number {
-    return place === HEAD ? this.#restStart : place + 1;
-  }
-
-  #pushCopy(chunk: Buffer): void {
-    const last = this.#rest.length - 1;
-    const used = this.#slab === null ? 0 : (this.#rest[last] as Buffer).length;
-    if (this.#slab !== null && used + chunk.length <= this.#slab.length) {
-      chunk.copy(this.#slab, used);
-      // Views of the slab that were returned earlier lie before this and do not change.
-      this.#rest[last] = this.#slab.subarray(0, used + chunk.length);
-      return;
-    }
-    this.#slab = Buffer.allocUnsafe(SLAB);
-    chunk.copy(this.#slab);
-    this.#rest.push(this.#slab.subarray(0, chunk.length));
+    return place === HEAD ? (this.#rest?.start ?? 0) : place + 1;
   }
 
   /** Inserts a chunk before all others. */
   #unshift(chunk: Buffer): void {
     if (this.#head !== null) {
-      this.#rest.splice(this.#restStart, 0, this.#head.subarray(this.#offset));
+      this.#rest ??= new Rest();
+      this.#rest.chunks.splice(this.#rest.start, 0, this.#head.subarray(this.#offset));
+      this.#rest.lastPlace = HEAD;
     }
     this.#head = chunk;
     this.#memory = null;
     this.#offset = 0;
-    this.#lastPlace = HEAD;
     this.length += chunk.length;
   }
 
   #nextChunk(): void {
     this.#offset = 0;
-    this.#lastPlace = HEAD;
     this.#memory = null;
-    if (this.#restStart === this.#rest.length) {
+    const rest = this.#rest;
+    if (rest === null) {
       this.#head = null;
       return;
     }
-    this.#head = this.#rest[this.#restStart] as Buffer;
-    this.#restStart += 1;
-    // The entries of taken chunks are removed together, once they make up half of the array.
-    if (this.#restStart * 2 >= this.#rest.length) {
-      this.#rest.splice(0, this.#restStart);
-      this.#restStart = 0;
-    }
-    if (this.#rest.length === 0) {
-      this.#slab = null;
+    const { chunks } = rest;
+    this.#head = chunks[rest.start] as Buffer;
+    rest.start += 1;
+    rest.lastPlace = HEAD;
+    if (rest.start === chunks.length) {
+      this.#rest = null;
+    } else if (rest.start * 2 >= chunks.length) {
+      // The entries of taken chunks are removed together, once they make up half of the array.
+      chunks.splice(0, rest.start);
+      rest.start = 0;
     }
   }
+}
+
+function pushCopy(rest: Rest, chunk: Buffer): void {
+  const last = rest.chunks.length - 1;
+  const used = rest.slab === null ? 0 : (rest.chunks[last] as Buffer).length;
+  if (rest.slab !== null && used + chunk.length <= rest.slab.length) {
+    chunk.copy(rest.slab, used);
+    // Views of the slab that were returned earlier lie before this and do not change.
+    rest.chunks[last] = rest.slab.subarray(0, used + chunk.length);
+    return;
+  }
+  rest.slab = Buffer.allocUnsafe(SLAB);
+  chunk.copy(rest.slab);
+  rest.chunks.push(rest.slab.subarray(0, chunk.length));
 }
 
 /** Searching for one byte by its number is the fastest search. */

@@ -33,6 +33,16 @@ export interface ReaderHolder {
   _keepAlive(reader: StreamReader | null): void;
 }
 
+/** What few readers have. It is apart from the others, so that they need no memory for it. */
+class Rare {
+  /** Whether the reader was created from a source, which only this reader uses. */
+  ownsSource = false;
+  /** The call that has locked the reader and alone may read. */
+  lockedBy: string | null = null;
+  /** How long a read may wait, in seconds. */
+  timeout: number | undefined;
+}
+
 export class Intake {
   readonly buffer: ReadBuffer;
   transport: ReadTransport | null = null;
@@ -41,15 +51,11 @@ export class Intake {
   readonly #reader: StreamReader;
   /** Set by `setException()`, and thrown by every read, whatever is in the buffer. */
   exception: unknown = null;
-  /** Whether the reader was created from a source, which only this reader uses. */
-  ownsSource = false;
   /** The error that a read throws immediately: that exception, or the error for a locked reader. */
   #refusal: unknown = null;
-  /** The call that has locked the reader and alone may read. */
-  #lockedBy: string | null = null;
   #paused = false;
   #parked: ParkedRead | null = null;
-  #timeout: number | undefined;
+  #rare: Rare | null = null;
 
   constructor(reader: StreamReader, limit: number) {
     this.#reader = reader;
@@ -74,7 +80,18 @@ export class Intake {
   /** Limits how long a read may wait, in seconds. */
   setTimeout(seconds: number | undefined): void {
     checkPositiveSeconds("readTimeout", seconds);
-    this.#timeout = seconds;
+    if (seconds !== undefined) {
+      this.#makeRare().timeout = seconds;
+    }
+  }
+
+  get ownsSource(): boolean {
+    return this.#rare?.ownsSource === true;
+  }
+
+  /** Records that only this reader uses the source that it was created from. */
+  ownSource(): void {
+    this.#makeRare().ownsSource = true;
   }
 
   /** Appends bytes; the parked read resolves a microtask later. */
@@ -167,30 +184,31 @@ export class Intake {
 
   /** Refuses all reads except `lockedChunk()` and `lockedRead()`. */
   lock(caller: string): void {
-    if (this.#lockedBy !== null) {
-      throw locked(caller, this.#lockedBy);
+    const rare = this.#makeRare();
+    if (rare.lockedBy !== null) {
+      throw locked(caller, rare.lockedBy);
     }
     if (this.#parked !== null) {
       throw busy(caller);
     }
-    this.#lockedBy = caller;
+    rare.lockedBy = caller;
     this.#refusal ??= locked("a read", caller);
   }
 
   /** Ends the lock. A read that waits is abandoned: it is never settled. */
   unlock(): void {
     this.unpark();
-    this.#lockedBy = null;
+    this.#makeRare().lockedBy = null;
     this.#refusal = this.exception;
   }
 
   get isLocked(): boolean {
-    return this.#lockedBy !== null;
+    return (this.#rare?.lockedBy ?? null) !== null;
   }
 
   /** Whether the time that a read may wait is limited. */
   get hasTimeout(): boolean {
-    return this.#timeout !== undefined;
+    return this.#rare?.timeout !== undefined;
   }
 
   /** The first chunk in the buffer, or the next one to arrive; an empty one at EOF. */
@@ -201,6 +219,11 @@ export class Intake {
 
   lockedRead<A>(request: Request, size = 0, target: Uint8Array = EMPTY): Promise<A> {
     return this.exception === null ? this.#read(request, size, NEWLINE, target) : quietRejection(this.exception);
+  }
+
+  #makeRare(): Rare {
+    this.#rare ??= new Rare();
+    return this.#rare;
   }
 
   #takeChunk(): Buffer | null {
@@ -227,7 +250,8 @@ export class Intake {
     this.#parked = new ParkedRead(this, request, size, needles, target);
     this.#holder?._keepAlive(this.#reader);
     const answer = this.#parked.begin() as Promise<A>;
-    return this.#timeout === undefined ? answer : this.#limited(answer, this.#timeout);
+    const timeout = this.#rare?.timeout;
+    return timeout === undefined ? answer : this.#limited(answer, timeout);
   }
 
   /** Answers from the buffer, or returns `null` if the read would wait. */

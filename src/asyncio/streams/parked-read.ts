@@ -1,6 +1,6 @@
 /** ParkedRead: a read that waits for bytes. It carries its request, and describes itself in call graphs and reports. */
 import type { Separators } from "../bytes/separator.ts";
-import { Wait } from "../waits.ts";
+import { CancellableWait } from "../waits.ts";
 import type { Intake } from "./intake.ts";
 import type { Answer, Request, Taker } from "./read-buffer.ts";
 import { peerText } from "./read-transport.ts";
@@ -28,7 +28,7 @@ export function refusedName(request: Request): string {
 }
 
 /** A waiting read and its request. */
-export class ParkedRead extends Wait<Answer> {
+export class ParkedRead extends CancellableWait<Answer> {
   readonly #intake: Intake;
   readonly request: Request;
   readonly size: number;
@@ -36,7 +36,7 @@ export class ParkedRead extends Wait<Answer> {
   readonly target: Uint8Array;
 
   constructor(intake: Intake, request: Request, size: number, needles: Separators, target: Uint8Array) {
-    super(methodOf(request));
+    super();
     this.#intake = intake;
     this.request = request;
     this.size = size;

@@ -95,7 +95,7 @@ export class StreamReader implements AsyncIterable<Buffer> {
   static from(source: ByteSource, options: StreamReaderOptions = {}): StreamReader {
     checkOptions("StreamReader.from()", options, ["limit"]);
     const reader = new StreamReader(options);
-    reader.#intake.ownsSource = true;
+    reader.#intake.ownSource();
     new ReadPipeTransport("StreamReader.from()", source, new ReaderFeed(reader));
     return reader;
   }
