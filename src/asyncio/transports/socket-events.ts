@@ -13,6 +13,7 @@
 import { Socket } from "node:net";
 import type { Duplex, Readable, Writable } from "node:stream";
 import { repr } from "../../repr.ts";
+import { noop } from "../async-stacks.ts";
 import { nextTick, setImmediate } from "../clock.ts";
 import { HIDES_RESETS } from "../runtime.ts";
 import { isNodeSocket } from "./node-sockets.ts";
@@ -95,11 +96,12 @@ export function tellOfClose(stream: Readable | Writable, onClose: () => void): v
 
 /** Reports data and the peer's EOF to the listener; called after `listenForEnd()`. */
 export function listenForData(stream: Duplex, paused: boolean): void {
-  stream.on("end", onEnd);
-  stream.on("data", onData);
   if (isNodeSocket(stream)) {
     stream.push = push;
+    stream.off("end", ownEndListener());
   }
+  stream.on("end", onEnd);
+  stream.on("data", onData);
   if (stream.readableEnded) {
     // The peer's EOF came before there was a listener.
     nextTick(() => onEnd.call(stream));
@@ -112,10 +114,22 @@ export function listenForData(stream: Duplex, paused: boolean): void {
   }
 }
 
+let endListener: (() => void) | undefined;
+
+/**
+ * The listener for 'end' that all of Node's sockets share. With `allowHalfOpen` it does nothing, but two listeners take
+ * a hundred bytes more than one, in an array.
+ */
+function ownEndListener(): () => void {
+  endListener ??= (new Socket().listeners("end")[0] as (() => void) | undefined) ?? noop;
+  return endListener;
+}
+
 /** Restores the stream. */
 export function stopListening(stream: Duplex): void {
   if (stream.push === push) {
     stream.push = pushToBuffer;
+    stream.on("end", ownEndListener());
   }
   stream.off("data", onData);
   stream.off("end", onEnd);
