@@ -128,7 +128,7 @@ class Passing implements Taker {
 
   take(buffer: ReadBuffer): "ended" | "paused" | null {
     const before = this.count;
-    for (let chunk = buffer.chunkAtHand(); chunk !== null; chunk = buffer.chunkAtHand()) {
+    for (let chunk = buffer.takeChunk(); chunk !== null; chunk = buffer.takeChunk()) {
       this.count += chunk.length;
       this.#writer.write(chunk);
       if (this.#writer.needsDrain) {

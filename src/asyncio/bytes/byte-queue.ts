@@ -99,11 +99,11 @@ export class ByteQueue {
       return start === 0 ? head : head.subarray(start);
     }
     const whole = this.copy(0, Math.min(size, this.length));
-    this.drop(whole.length);
+    this.#drop(whole.length);
     return whole;
   }
 
-  /** Takes the rest of the first chunk without a copy; returns `null` if the queue is empty. */
+  /** Takes the rest of the first chunk as it arrived; returns `null` if the queue is empty. */
   takeChunk(): Buffer | null {
     const head = this.#head;
     return head === null ? null : this.take(head.length - this.#offset);
@@ -132,7 +132,7 @@ export class ByteQueue {
     }
     if (this.#head.length - this.#offset < wanted) {
       const front = this.copy(0, wanted);
-      this.drop(wanted);
+      this.#drop(wanted);
       this.#unshift(front);
     }
     return this.#head;
@@ -153,13 +153,17 @@ export class ByteQueue {
       this.#offset = start + size;
       this.length -= size;
     } else {
-      this.drop(size);
+      this.#drop(size);
     }
     return part;
   }
 
-  /** Drops the first `size` bytes. */
+  /** Drops the first `size` bytes, or all bytes if there are fewer. */
   drop(size: number): void {
+    this.#drop(size);
+  }
+
+  #drop(size: number): void {
     let toDrop = Math.min(size, this.length);
     this.length -= toDrop;
     while (this.#head !== null && toDrop > 0) {

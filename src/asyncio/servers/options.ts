@@ -99,8 +99,12 @@ export interface ServerSettings {
   readonly makeProtocol: MakeProtocol;
 }
 
-/** Creates the protocol of one connection; called in the connection's Context. */
-export type MakeProtocol = (context: Context) => BaseProtocol;
+/** Creates the protocol of one connection from the connection's Context. */
+export interface MakeProtocol {
+  (context: Context): BaseProtocol;
+  /** Whether it runs no user code, so that it may get the server's Context, of which its protocol makes a copy. */
+  readonly copiesContext?: boolean;
+}
 
 /** Checks the options that all servers share, and copies the current Context for the server. */
 export function settingsOf(makeProtocol: MakeProtocol, options: ServerOptions): ServerSettings {

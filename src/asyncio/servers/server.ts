@@ -34,6 +34,7 @@ import { SocketTransport } from "../transports/socket-transport.ts";
 import { startTls } from "../transports/tls.ts";
 import { WaitSet } from "../wait-set.ts";
 import { settledFromOutside, type Wait, WaitOn } from "../waits.ts";
+import { OpenConnections } from "./open-connections.ts";
 import type { ServerSettings } from "./options.ts";
 import { checkedGrace, endHandlers, type HandlerOutcome, type ShutdownOptions } from "./shutdown.ts";
 
@@ -54,7 +55,7 @@ export class Server implements Openable {
   readonly #listeners: readonly Listener[];
   readonly #context: Context;
   readonly #settings: ServerSettings;
-  readonly #transports = new Set<SocketTransport>();
+  readonly #transports = new OpenConnections();
   /**
    * Connections that have no transport yet, because their TLS handshake is in progress or their protocol is being
    * created.
@@ -168,7 +169,7 @@ export class Server implements Openable {
   /** Closes each connection once its write buffer is empty. Python: `Server.close_clients()`. */
   closeClients(): void {
     this.#endArriving();
-    for (const transport of [...this.#transports]) {
+    for (const transport of this.#transports.all()) {
       transport.close();
     }
   }
@@ -176,7 +177,7 @@ export class Server implements Openable {
   /** Closes all connections immediately; unsent bytes are lost. Python: `Server.abort_clients()`. */
   abortClients(): void {
     this.#endArriving();
-    for (const transport of [...this.#transports]) {
+    for (const transport of this.#transports.all()) {
       transport.abort();
     }
   }
@@ -192,7 +193,7 @@ export class Server implements Openable {
     }
     return this.#closeWaits.begin(
       () => `Server.waitClosed() ${this.#transports.size + this.#arriving.size} connections`,
-      () => this.#arriving.size > 0 || [...this.#transports].some(({ _isOutside: isOutside }) => isOutside),
+      () => this.#arriving.size > 0 || this.#transports.all().some(({ _isOutside: isOutside }) => isOutside),
     );
   }
 
@@ -267,7 +268,7 @@ export class Server implements Openable {
     const { grace, cancelGrace } = checkedGrace(options);
     this.close();
     this.#endArriving();
-    const open = [...this.#transports].map((transport) => ({ transport, end: this.#closedFuture(transport) }));
+    const open = this.#transports.all().map((transport) => ({ transport, end: this.#closedFuture(transport) }));
     const outcomes = await endHandlers(open, grace, cancelGrace);
     this.abortClients();
     await this.waitClosed();
@@ -346,13 +347,13 @@ export class Server implements Openable {
   }
 
   #accept(socket: net.Socket): void {
-    const { tls } = this.#settings;
-    const context = this.#context.copy();
+    const { tls, makeProtocol } = this.#settings;
     this.#arriving.add(socket);
     if (tls === undefined) {
-      this.#open(socket, context);
+      this.#open(socket, makeProtocol.copiesContext ? this.#context : this.#context.copy());
       return;
     }
+    const context = this.#context.copy();
     // In a flow without a task: cancelling the task that started the server must not cancel a handshake.
     runInFlow(Flow.entered(context), startTls, socket as Duplex, tls, () => String(this)).then(
       (secured) => {
@@ -392,6 +393,7 @@ export class Server implements Openable {
       socket,
       protocol,
       context,
+      sharesContext: context === this.#context,
       tls,
       idleTimeout,
       sockname: this.#sockname,

@@ -164,15 +164,13 @@ function checkedFactory(caller: string, protocolFactory: () => BaseProtocol): Ma
 }
 
 /** Creates a reader and its protocol for each connection. */
-export function streamProtocols(
-  caller: string,
-  callback: ClientConnectedCb,
-  options: ReaderOptions,
-): (context: Context) => StreamReaderProtocol {
+export function streamProtocols(caller: string, callback: ClientConnectedCb, options: ReaderOptions): MakeProtocol {
   checkFunction(caller, callback);
   // Reports an invalid limit now instead of with the first connection.
   readerWith(options);
-  return (context) => new StreamReaderProtocol(readerWith(options), callback, context);
+  const makeProtocol = (context: Context): StreamReaderProtocol =>
+    new StreamReaderProtocol(readerWith(options), callback, context);
+  return Object.assign(makeProtocol, { copiesContext: true });
 }
 
 async function listenAtTcp(

@@ -227,7 +227,7 @@ export class Intake {
   }
 
   #takeChunk(): Buffer | null {
-    const chunk = this.buffer.chunkAtHand();
+    const chunk = this.buffer.takeChunk();
     this.#resumeIfLow();
     return chunk;
   }

@@ -40,10 +40,10 @@ export const EMPTY: Buffer = Buffer.alloc(0);
 export const NEWLINE: Separators = separators([Buffer.from("\n")]);
 const NEWLINE_BYTE = 10;
 
-export class ReadBuffer {
+/** Extends the queue of its bytes: a connection has no memory for two objects, nor a read time to go through both. */
+export class ReadBuffer extends ByteQueue {
   /** How many bytes may precede a separator. */
   readonly limit: number;
-  readonly #bytes = new ByteQueue();
   #eof = false;
   /** The error of a lost connection, thrown by a read that the buffer cannot answer. */
   #connectionError: unknown = null;
@@ -53,12 +53,8 @@ export class ReadBuffer {
   #searchedFor: Separators = NEWLINE;
 
   constructor(limit: number) {
+    super();
     this.limit = limit;
-  }
-
-  /** The number of bytes in the buffer. */
-  get length(): number {
-    return this.#bytes.length;
   }
 
   /** Whether EOF was fed, even if bytes before it remain. */
@@ -76,11 +72,11 @@ export class ReadBuffer {
    *
    * @throws {RuntimeError} After `feedEof()`.
    */
-  push(data: Uint8Array): void {
+  override push(data: Uint8Array): void {
     if (this.#eof) {
       throw new RuntimeError("feedData() after feedEof()", { code: "ERR_READER_EOF" });
     }
-    this.#bytes.push(Buffer.isBuffer(data) ? data : Buffer.from(data.buffer, data.byteOffset, data.byteLength));
+    super.push(Buffer.isBuffer(data) ? data : Buffer.from(data.buffer, data.byteOffset, data.byteLength));
   }
 
   /** Records that no more bytes will arrive. */
@@ -123,23 +119,17 @@ export class ReadBuffer {
 
   /** The size of the next line with its newline, if it is in the first chunk and within the limit; otherwise 0. */
   lineSizeAtHand(limit: number): number {
-    return this.#bytes.sizeThrough(NEWLINE_BYTE, limit);
+    return this.sizeThrough(NEWLINE_BYTE, limit);
   }
 
   /** Takes `n` bytes if they have arrived, otherwise returns `null`. */
   bytesAtHand(n: number): Buffer | null {
-    return this.#bytes.length < n ? null : this.take(n);
-  }
-
-  /** Takes the first chunk as it arrived, or returns `null` if there is none. */
-  chunkAtHand(): Buffer | null {
-    this.#searched = 0;
-    return this.#bytes.takeChunk();
+    return this.length < n ? null : this.take(n);
   }
 
   /** Takes up to `n` bytes; an empty Buffer at EOF. */
   some(n: number): Buffer | null {
-    if (this.#bytes.length > 0) {
+    if (this.length > 0) {
       return this.take(n);
     }
     return this.ended() ? EMPTY : null;
@@ -152,7 +142,7 @@ export class ReadBuffer {
 
   /** @throws {IncompleteReadError} If EOF was reached before `n` bytes; the buffer is then empty. */
   exactly(n: number): Buffer | null {
-    if (this.#bytes.length >= n) {
+    if (this.length >= n) {
       return n === 0 ? EMPTY : this.take(n);
     }
     if (this.ended()) {
@@ -168,12 +158,11 @@ export class ReadBuffer {
    * empty.
    */
   into(target: Uint8Array, min: number): number | null {
-    const { length } = this.#bytes;
+    const { length } = this;
     if (length >= min || (length === 0 && this.ended())) {
       const size = Math.min(length, target.length);
-      this.#bytes.copyTo(target, 0, size);
-      this.#bytes.drop(size);
-      this.#searched = 0;
+      this.copyTo(target, 0, size);
+      this.drop(size);
       return size;
     }
     if (this.ended()) {
@@ -187,12 +176,12 @@ export class ReadBuffer {
    * stays.
    */
   peek(n: number): Buffer | null {
-    const { length } = this.#bytes;
+    const { length } = this;
     if (length >= n) {
-      return this.#bytes.copy(0, n);
+      return this.copy(0, n);
     }
     if (this.ended()) {
-      throw new IncompleteReadError(this.#bytes.copy(0, length), n);
+      throw new IncompleteReadError(this.copy(0, length), n);
     }
     return null;
   }
@@ -228,22 +217,22 @@ export class ReadBuffer {
   }
 
   /** Takes up to `n` bytes, at EOF or before. */
-  take(n: number): Buffer {
+  override take(n: number): Buffer {
     this.#searched = 0;
-    return this.#bytes.take(n);
+    return super.take(n);
   }
 
   /** Takes everything. */
   takeAll(): Buffer {
-    return this.take(this.#bytes.length);
+    return this.take(this.length);
   }
 
   #dropLine(overrun: LimitOverrunError): ValueError {
     const { consumed } = overrun;
-    if (this.#bytes.indexOf(NEWLINE.needles[0] as Buffer, consumed) === consumed) {
-      this.#bytes.drop(consumed + 1);
+    if (this.indexOf(NEWLINE.needles[0] as Buffer, consumed) === consumed) {
+      this.drop(consumed + 1);
     } else {
-      this.#bytes.clear();
+      this.clear();
     }
     this.#searched = 0;
     return new ValueError(`${overrun.message}; give a larger limit than ${this.limit} bytes`, {
@@ -258,12 +247,12 @@ export class ReadBuffer {
    * @throws {LimitOverrunError} If more bytes than the limit precede it, or have arrived without one; everything stays.
    */
   through(needles: Separators, limit: number): Buffer | null {
-    const { length } = this.#bytes;
+    const { length } = this;
     const from = areSameSeparators(this.#searchedFor, needles) ? this.#searched : 0;
     if (length - from < needles.shortest) {
       return null;
     }
-    const match = findSeparator(this.#bytes, needles, from);
+    const match = findSeparator(this, needles, from);
     if (match === null) {
       const searched = searchedUpTo(length, needles);
       if (searched > limit) {
@@ -279,29 +268,14 @@ export class ReadBuffer {
     return this.take(match.end);
   }
 
-  /**
-   * Joins the first `size` bytes, or all bytes if there are fewer, into one chunk, and returns that chunk, in which
-   * they begin at `frontStart`. The bytes stay in the buffer.
-   */
-  front(size: number): Buffer {
-    return this.#bytes.front(size);
-  }
-
-  /** The position in the first chunk where the bytes that were not taken begin. */
-  get frontStart(): number {
-    return this.#bytes.frontStart;
-  }
-
-  /** Takes the first `size` bytes, which lie in the first chunk, and returns those from `from` to before `to`. */
-  takePart(size: number, from: number, to: number): Buffer {
+  override takePart(size: number, from: number, to: number): Buffer {
     this.#searched = 0;
-    return this.#bytes.takePart(size, from, to);
+    return super.takePart(size, from, to);
   }
 
-  /** Drops the first `size` bytes, or all bytes if there are fewer. */
-  drop(size: number): void {
+  override drop(size: number): void {
     this.#searched = 0;
-    this.#bytes.drop(size);
+    super.drop(size);
   }
 
   /** Whether no more bytes will arrive. Throws the error with which the connection was lost. */

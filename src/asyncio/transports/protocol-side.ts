@@ -26,8 +26,10 @@ export interface ProtocolSideInit {
   /** The source or sink that the stream was created from, if it is not a socket. */
   readonly pipe?: object;
   readonly protocol: BaseProtocol;
-  /** The connection's Context. */
+  /** The connection's Context, */
   readonly context: Context;
+  /** unless other connections share it: then a copy is made if a protocol needs one. */
+  readonly sharesContext?: boolean;
   /** Addresses that are already known, or that the socket cannot report because they are paths. */
   readonly peername?: string | undefined;
   readonly sockname?: SocketAddress | string | undefined;
@@ -36,8 +38,8 @@ export interface ProtocolSideInit {
 export abstract class ProtocolSide {
   #protocol: BaseProtocol;
   readonly #context: Context;
-  /** The flow in which the protocol is called; created when it is needed. */
-  #flow: Flow | null = null;
+  /** The flow in which the protocol is called: `null` until it is needed, or `undefined` if the Context is shared. */
+  #flow: Flow | null | undefined;
   readonly #originalSocket: Duplex;
   /** `undefined` as well until it is asked for, if the socket itself keeps it. */
   #peername: SocketAddress | string | undefined;
@@ -45,9 +47,10 @@ export abstract class ProtocolSide {
   /** The values of `getExtraInfo()` for a pipe, or with TLS. */
   #extra: ReadonlyMap<string, unknown> | null;
 
-  constructor({ socket, pipe, protocol, context, peername, sockname }: ProtocolSideInit) {
+  constructor({ socket, pipe, protocol, context, sharesContext, peername, sockname }: ProtocolSideInit) {
     this.#protocol = protocol;
     this.#context = context;
+    this.#flow = sharesContext ? undefined : null;
     this.#originalSocket = socket;
     this.#extra = pipe === undefined ? null : new Map([["pipe", pipe]]);
     // Asked for now, because a socket no longer knows its addresses after a failure.
@@ -158,7 +161,7 @@ export abstract class ProtocolSide {
       if (protocol._needsContext === false) {
         return call(protocol, argument);
       }
-      this.#flow ??= Flow.entered(this.#context);
+      this.#flow ??= Flow.entered(this.#flow === undefined ? this.#context.copy() : this.#context);
       return runInFlow(this.#flow, call, protocol, argument);
     } catch (error) {
       this.#protocolFailed(method, error);

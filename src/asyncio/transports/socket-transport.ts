@@ -82,6 +82,10 @@ export class SocketTransport
   /** The socket was ended: nothing may be written to it. */
   #ended = false;
   #error: unknown = null;
+  /** @internal The neighbours among the open connections of its server. */
+  _older: SocketTransport | null = null;
+  /** @internal */
+  _newer: SocketTransport | null = null;
 
   constructor(init: TransportInit) {
     super(init);
