@@ -84,11 +84,11 @@ export function shortRepr(value: unknown): string {
     });
   }
   const [before, after] = [13, 14];
-  const text = repr(typeof value === "string" || value instanceof Uint8Array ? ends(value, SHORT_TEXT, 0) : value);
+  const text = repr(typeof value === "string" || isBytes(value) ? ends(value, SHORT_TEXT, 0) : value);
   if (text.length <= SHORT_TEXT) {
     return text;
   }
-  const rest = typeof value === "string" || value instanceof Uint8Array ? repr(ends(value, before, after)) : text;
+  const rest = typeof value === "string" || isBytes(value) ? repr(ends(value, before, after)) : text;
   return `${rest.slice(0, before)}...${rest.slice(-after)}`;
 }
 
@@ -131,6 +131,15 @@ export function isA<T>(value: unknown, someClass: abstract new (...args: never) 
   } catch {
     return false;
   }
+}
+
+/** Whether the value is a Uint8Array, also of another realm: in Jest with jsdom, for example, Node's Buffers are. */
+export function isBytes(value: unknown): value is Uint8Array {
+  return value instanceof Uint8Array || (ArrayBuffer.isView(value) && tagOf(value) === "Uint8Array");
+}
+
+function tagOf(view: ArrayBufferView): unknown {
+  return (view as Uint8Array)[Symbol.toStringTag];
 }
 
 /** The name of an error, or the `typeof` of a thrown value that is not an error. */
@@ -187,7 +196,7 @@ function objectRepr(value: object): string {
   if (value instanceof Error) {
     return `${value.name}(${quoted(String(value.message))})`;
   }
-  if (value instanceof Uint8Array) {
+  if (isBytes(value)) {
     return bytesRepr(value);
   }
   const text = (value as { toString?: unknown }).toString;

@@ -5,11 +5,10 @@
  * in "sleep(): delay".
  */
 import { Buffer } from "node:buffer";
-import { types } from "node:util";
 import { isContext } from "../contextvars/context.ts";
 import { checkAttached } from "../contextvars/detached.ts";
 import { ValueError } from "../errors.ts";
-import { safeRepr as repr } from "../repr.ts";
+import { isBytes, safeRepr as repr } from "../repr.ts";
 
 /** Throws if there is an option that the function does not have, as Python does for keyword arguments. */
 export function checkOptions(caller: string, options: unknown, known: readonly string[]): void {
@@ -169,7 +168,7 @@ export function toBytes(method: string, data: Uint8Array | string): Uint8Array {
   if (data instanceof Uint8Array) {
     return data;
   }
-  if (types.isUint8Array(data)) {
+  if (isBytes(data)) {
     // Of another realm, such as that of node:vm.
     const { buffer, byteOffset, byteLength } = data as Uint8Array;
     return Buffer.from(buffer, byteOffset, byteLength);

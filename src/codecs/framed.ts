@@ -4,7 +4,7 @@ import { quiet, quietRejection } from "../asyncio/async-stacks.ts";
 import { ReportedUnlessAwaited } from "../asyncio/awaited.ts";
 import { StreamReader, StreamWriter } from "../asyncio/index.ts";
 import { RuntimeError } from "../errors.ts";
-import { repr } from "../repr.ts";
+import { isBytes, repr } from "../repr.ts";
 import { type Codec, checkedLimit, checkedOnOverrun } from "./codec.ts";
 import { Arrival, END, type FrameTaker, takerFor } from "./takers.ts";
 
@@ -139,7 +139,7 @@ export class Framed<In, Out = In> implements AsyncIterable<In> {
 
   #write(item: Out): void {
     const data = this.#codec.encode(item);
-    if (typeof data === "string" || data instanceof Uint8Array) {
+    if (typeof data === "string" || isBytes(data)) {
       this.#sink().write(data);
     } else {
       this.#sink().writelines(data);

@@ -4,9 +4,11 @@ import { once } from "node:events";
 import * as fs from "node:fs";
 import * as net from "node:net";
 import { join } from "node:path";
+import { Duplex } from "node:stream";
 import { describe, it } from "node:test";
 import * as vm from "node:vm";
 import * as asyncio from "contextvars/asyncio";
+import { framed } from "contextvars/codecs";
 import { memoryStreamPair } from "contextvars/testing";
 import { outcomeOf } from "../support/peers.ts";
 import { TemporaryFolder } from "../support/temporary-folder.ts";
@@ -182,6 +184,31 @@ describe("Bytes of another realm", () => {
     fed.feedData(bytes);
     assert.equal(String(await fed.readline()), "ab\n");
     writer.close();
+  });
+
+  it("StreamReader.readInto(), readuntil() and from() take bytes of another realm, and so does framed()", async () => {
+    const make = vm.runInNewContext("(...bytes) => new Uint8Array(bytes)") as (...bytes: number[]) => Uint8Array;
+    const reader = asyncio.StreamReader.from([make(97, 98), make(99, 10)]);
+    const target = make(0);
+    assert.equal(await reader.readInto(target), 1);
+    assert.deepEqual([...target], [97]);
+    assert.equal(String(await reader.readuntil(make(99))), "bc");
+    assert.equal(String(await reader.readuntil([make(10)])), "\n");
+    assert.throws(() => asyncio.StreamReader.from(make(1) as never), /put bytes into an array/);
+
+    const [[, writer], [received]] = memoryStreamPair();
+    await framed(null, writer, { encode: () => make(97, 10), decode: () => null, maxLength: 2 }).send(null);
+    assert.equal(String(await received.readline()), "a\n");
+    writer.close();
+  });
+
+  it("a stream that emits bytes of another realm is read", async () => {
+    const sock = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() });
+    const [reader, writer] = await asyncio.openConnection({ sock });
+    sock.emit("data", vm.runInNewContext("new Uint8Array([97, 10])"));
+    assert.equal(String(await reader.readline()), "a\n");
+    writer.close();
+    await writer.waitClosed();
   });
 
   it("StreamReader.feedData() of text throws a TypeError that says what it needs", () => {

@@ -1,7 +1,7 @@
 /** Checks of the arguments of reads, and their errors. */
 import { Buffer } from "node:buffer";
 import { ValueError } from "../../errors.ts";
-import { repr } from "../../repr.ts";
+import { isBytes, repr } from "../../repr.ts";
 import { checkOptions } from "../arguments.ts";
 import { type Separators, separators } from "../bytes/separator.ts";
 
@@ -30,7 +30,7 @@ export function checkSize(method: string, n: number): Error | null {
 /** Throws if `readInto()` cannot fill the target with the minimum. */
 export function checkReadInto(target: Uint8Array, min: number, options: object): void {
   checkOptions("readInto()", options, ["min"]);
-  if (!(target instanceof Uint8Array)) {
+  if (!isBytes(target)) {
     throw new TypeError(`readInto(): target must be a Uint8Array, got ${repr(target)}`);
   }
   if (!Number.isInteger(min) || min < 1 || min > target.length) {
@@ -42,7 +42,7 @@ export function checkReadInto(target: Uint8Array, min: number, options: object):
 
 /** Converts one separator or several into the form that the search takes. */
 export function toSeparators(separator: Separator | readonly Separator[]): Separators {
-  const list = typeof separator === "string" || separator instanceof Uint8Array ? [separator] : separator;
+  const list = typeof separator === "string" || isBytes(separator) ? [separator] : separator;
   if (!Array.isArray(list)) {
     throw new TypeError(`readuntil(): separator must be bytes, a string or an array of them, got ${repr(separator)}`);
   }
@@ -50,7 +50,7 @@ export function toSeparators(separator: Separator | readonly Separator[]): Separ
     throw new ValueError("Separator should contain at least one element");
   }
   const needles = (list as readonly Separator[]).map((each) => {
-    if (typeof each !== "string" && !(each instanceof Uint8Array)) {
+    if (typeof each !== "string" && !isBytes(each)) {
       throw new TypeError(`readuntil(): each separator must be bytes or a string, got ${repr(each)}`);
     }
     return Buffer.from(each as string);

@@ -247,10 +247,10 @@ export class Sender {
   #send(batch: Uint8Array | readonly Uint8Array[]): void {
     const sink = this.#sink;
     const onWritten = this.#sentAtOnce ? undefined : this.#newCallback();
-    if (batch instanceof Uint8Array) {
-      sink.write(batch, onWritten);
-    } else {
+    if (Array.isArray(batch)) {
       writeTogether(sink, batch, onWritten);
+    } else {
+      sink.write(batch as Uint8Array, onWritten);
     }
     if (onWritten === undefined) {
       this.#owner._onSent();

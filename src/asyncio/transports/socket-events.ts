@@ -12,7 +12,7 @@
  */
 import { Socket } from "node:net";
 import type { Duplex, Readable, Writable } from "node:stream";
-import { repr } from "../../repr.ts";
+import { isBytes, repr } from "../../repr.ts";
 import { noop } from "../async-stacks.ts";
 import { nextTick, setImmediate } from "../clock.ts";
 import { HIDES_RESETS } from "../runtime.ts";
@@ -153,7 +153,7 @@ function pushToBuffer(this: Duplex, chunk: unknown, encoding?: BufferEncoding): 
 
 function onData(this: Duplex, chunk: unknown): void {
   const listener = (this as Carrier)[listenerKey];
-  if (chunk instanceof Uint8Array) {
+  if (isBytes(chunk)) {
     listener._onData(chunk as Buffer);
   } else {
     listener._onError(new TypeError(`the socket must return bytes, got ${repr(chunk)}; do not call its setEncoding()`));

@@ -14,7 +14,7 @@ import { copyContext } from "../../contextvars/context.ts";
 import { Flow, runInFlow } from "../../contextvars/current.ts";
 import { RuntimeError, ValueError } from "../../errors.ts";
 import { ConnectionAbortedError } from "../../io-errors.ts";
-import { className, repr, safeRepr } from "../../repr.ts";
+import { className, isBytes, repr, safeRepr } from "../../repr.ts";
 import { ON_DENO } from "../runtime.ts";
 import { checkReadable, claimSide } from "./claims.ts";
 import { tellOfClose } from "./socket-events.ts";
@@ -46,7 +46,7 @@ export function ownFlow(): Flow {
  * @throws {RuntimeError} If other code reads from the source.
  */
 export function openSource(caller: string, source: ByteSource): Duplex {
-  if (typeof source !== "object" || source === null || source instanceof Uint8Array) {
+  if (typeof source !== "object" || source === null || isBytes(source)) {
     throw notSource(caller, source);
   }
   if (isNodeReadable(source)) {
@@ -87,7 +87,7 @@ function usedAlready(caller: string, reason: string): RuntimeError {
 }
 
 function notSource(caller: string, given: unknown): TypeError {
-  const hint = given instanceof Uint8Array || typeof given === "string" ? "; put bytes into an array: [bytes]" : "";
+  const hint = isBytes(given) || typeof given === "string" ? "; put bytes into an array: [bytes]" : "";
   return new TypeError(
     `${caller}: source must be a Readable, a ReadableStream or an iterable of bytes, got ${repr(given)}${hint}`,
   );
@@ -99,7 +99,7 @@ function isNodeReadable(source: object): source is Readable {
 
 /** Returns the chunk if it consists of bytes; otherwise throws. */
 function checkedChunk(chunk: unknown): Uint8Array {
-  if (!(chunk instanceof Uint8Array)) {
+  if (!isBytes(chunk)) {
     throw new TypeError(`the source must return bytes (a Uint8Array), got ${repr(chunk)}`);
   }
   return chunk;
