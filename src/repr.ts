@@ -9,6 +9,14 @@ const inspectCustom: unique symbol = Symbol.for("nodejs.util.inspect.custom") as
 
 export { inspectCustom };
 
+/** The base of objects that `console.log()` and `util.inspect()` show as their `toString()`. */
+export abstract class Inspectable {
+  /** @internal */
+  [inspectCustom](): string {
+    return this.toString();
+  }
+}
+
 /** The containers that are being printed right now: a container inside itself prints as `...`. */
 const printing = new Set<object>();
 

@@ -1,7 +1,7 @@
 /** Barrier: built on a Condition, as Python's is. */
 import { knowMethodsOf } from "../contextvars/detached.ts";
 import { ValueError } from "../errors.ts";
-import { addressOf, className, inspectCustom } from "../repr.ts";
+import { addressOf, className, Inspectable } from "../repr.ts";
 import { checkFunction, checkWholeNumber } from "./arguments.ts";
 import { quiet } from "./async-stacks.ts";
 import { ReportedUnlessAwaited } from "./awaited.ts";
@@ -31,7 +31,7 @@ type BarrierState = "filling" | "draining" | "resetting" | "broken";
  *
  * Python: `asyncio.Barrier`. Differs: `with()` instead of `async with`.
  */
-export class Barrier {
+export class Barrier extends Inspectable {
   readonly #condition = new BarrierCondition(this);
   readonly #parties: number;
   #state: BarrierState = "filling";
@@ -43,6 +43,7 @@ export class Barrier {
    * @throws {ValueError} If `parties` is less than 1.
    */
   constructor(parties: number) {
+    super();
     checkWholeNumber("Barrier(): parties", parties);
     if (parties < 1) {
       throw new ValueError(`parties must be >= 1, got ${parties}`);
@@ -110,14 +111,9 @@ export class Barrier {
   }
 
   /** Python's `repr()`: `<asyncio.locks.Barrier object at 0x... [filling, waiters:0/3]>`. */
-  toString(): string {
+  override toString(): string {
     const waiting = this.broken ? "" : `, waiters:${this.nWaiting}/${this.#parties}`;
     return `<asyncio.locks.Barrier object at ${addressOf(this)} [${this.#state}${waiting}]>`;
-  }
-
-  /** @internal */
-  [inspectCustom](): string {
-    return this.toString();
   }
 
   async #with<T>(body: (position: number) => T | PromiseLike<T>): Promise<Awaited<T>> {

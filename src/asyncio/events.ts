@@ -7,7 +7,7 @@
  */
 import { type Context, copyContext } from "../contextvars/context.ts";
 import { Flow, isEntered, runInFlow } from "../contextvars/current.ts";
-import { functionName, inspectCustom, safeRepr } from "../repr.ts";
+import { functionName, Inspectable, safeRepr } from "../repr.ts";
 import { checkContext, checkFunction, checkOptions, checkSeconds } from "./arguments.ts";
 import { creationStack } from "./debug/debug.ts";
 import { enqueue } from "./ready.ts";
@@ -31,7 +31,7 @@ export interface ExceptionContext {
  *
  * Python: `asyncio.Handle`. Differs: `cancelled()` and `cancel()` only.
  */
-export class Handle {
+export class Handle extends Inspectable {
   /** @internal */
   readonly _flow: Flow;
   /** @internal */
@@ -44,6 +44,7 @@ export class Handle {
 
   /** @internal */
   constructor(callback: () => unknown, context: Context, named: { readonly name: unknown } = callback) {
+    super();
     this._callback = callback;
     this._named = named;
     this._flow = Flow.entered(context);
@@ -65,13 +66,8 @@ export class Handle {
   }
 
   /** Python's `repr()`: `<Handle tick()>`, or `<Handle cancelled>`. */
-  toString(): string {
+  override toString(): string {
     return `<Handle ${this._describe()}>`;
-  }
-
-  /** @internal */
-  [inspectCustom](): string {
-    return this.toString();
   }
 
   /** @internal */

@@ -11,7 +11,7 @@
 
 import type { Context } from "../contextvars/context.ts";
 import { knowMethodsOf } from "../contextvars/detached.ts";
-import { angled, className, guardRecursion, inspectCustom, repr, safeRepr, shortRepr } from "../repr.ts";
+import { angled, className, guardRecursion, Inspectable, repr, safeRepr, shortRepr } from "../repr.ts";
 import { checkFunction, isThenable, notHandedOver } from "./arguments.ts";
 import { fromCallback, passOn, thrownHere } from "./async-stacks.ts";
 import { FUTURE, hasBrand } from "./brands.ts";
@@ -61,7 +61,7 @@ type State = "pending" | "cancelled" | "finished";
  * assert.equal(await future, 42);
  * ```
  */
-export class Future<T> implements Promise<T> {
+export class Future<T> extends Inspectable implements Promise<T> {
   declare readonly [Symbol.toStringTag]: string;
 
   static {
@@ -90,6 +90,7 @@ export class Future<T> implements Promise<T> {
   declare readonly _stack: string | undefined;
 
   constructor() {
+    super();
     if (isDebug()) {
       this._stack = creationStack();
     }
@@ -252,13 +253,8 @@ export class Future<T> implements Promise<T> {
   }
 
   /** Python's `repr()`: `<Future pending>`, `<Future finished result=42>`. */
-  toString(): string {
+  override toString(): string {
     return guardRecursion(this, "...", () => angled(this._kind, this._status, ...this._details()));
-  }
-
-  /** @internal */
-  [inspectCustom](): string {
-    return this.toString();
   }
 
   /** @internal The Context in which an unretrieved error is reported. */

@@ -1,5 +1,5 @@
 /** What the locks have in common: they are held for the duration of a function, and shown as Python shows them. */
-import { addressOf, className, inspectCustom } from "../repr.ts";
+import { addressOf, className, Inspectable } from "../repr.ts";
 import { checkFunction } from "./arguments.ts";
 import { ReportedUnlessAwaited } from "./awaited.ts";
 
@@ -10,10 +10,10 @@ export function described(object: object, state: string, waiters: number): strin
 }
 
 /** A lock that can be held for the duration of a function. */
-export abstract class Holdable {
+export abstract class Holdable extends Inspectable {
   abstract acquire(): Promise<true>;
   abstract release(): void;
-  abstract toString(): string;
+  abstract override toString(): string;
 
   /**
    * Acquires the lock, runs the function, and releases the lock, even if the function throws.
@@ -33,10 +33,5 @@ export abstract class Holdable {
     } finally {
       this.release();
     }
-  }
-
-  /** @internal */
-  [inspectCustom](): string {
-    return this.toString();
   }
 }

@@ -7,7 +7,7 @@
  */
 import { knowMethodsOf } from "../contextvars/detached.ts";
 import { RuntimeError } from "../errors.ts";
-import { className, inspectCustom, repr } from "../repr.ts";
+import { className, Inspectable, repr } from "../repr.ts";
 import { checkFunction, checkNoArguments, isThenable } from "./arguments.ts";
 import { quiet } from "./async-stacks.ts";
 import { ReportedUnlessAwaited } from "./awaited.ts";
@@ -132,11 +132,12 @@ class LockWaiter extends Waiter<true> {
  *
  * Python: `asyncio.Event`.
  */
-export class Event {
+export class Event extends Inspectable {
   #value = false;
   readonly #waiters = new Waiters();
 
   constructor(...none: never[]) {
+    super();
     checkNoArguments("Event()", none);
   }
 
@@ -167,13 +168,8 @@ export class Event {
   }
 
   /** Python's `repr()`: `<asyncio.locks.Event object at 0x... [unset]>`. */
-  toString(): string {
+  override toString(): string {
     return described(this, this.#value ? "set" : "unset", this.#waiters.size);
-  }
-
-  /** @internal */
-  [inspectCustom](): string {
-    return this.toString();
   }
 
   /** @internal The text for a waiting `wait()`, for messages. */

@@ -1,6 +1,6 @@
 /** EventLoop: asyncio's view of Node's event loop. There is one for the process. */
 
-import { inspectCustom, repr } from "../repr.ts";
+import { Inspectable, repr } from "../repr.ts";
 import { checkBooleans, checkFunction, checkOptions } from "./arguments.ts";
 import { quiet } from "./async-stacks.ts";
 import {
@@ -55,10 +55,12 @@ export type ExceptionHandler = (loop: EventLoop, context: ExceptionContext) => u
  *
  * Python: `asyncio.AbstractEventLoop`. Differs: callbacks take no arguments; use a closure instead.
  */
-export class EventLoop {
+export class EventLoop extends Inspectable {
   #exceptionHandler: ExceptionHandler | null = null;
 
-  private constructor() {}
+  private constructor() {
+    super();
+  }
 
   static {
     setRunningLoop(new EventLoop());
@@ -359,13 +361,8 @@ export class EventLoop {
   }
 
   /** Python's `repr()`: it always runs. */
-  toString(): string {
+  override toString(): string {
     return `<EventLoop running=True closed=False debug=${isDebug() ? "True" : "False"}>`;
-  }
-
-  /** @internal */
-  [inspectCustom](): string {
-    return this.toString();
   }
 }
 

@@ -7,7 +7,7 @@
  */
 import { knowMethodsOf } from "../contextvars/detached.ts";
 import { ValueError } from "../errors.ts";
-import { addressOf, angled, className, inspectCustom, repr } from "../repr.ts";
+import { addressOf, angled, className, Inspectable, repr } from "../repr.ts";
 import { isThenable, notHandedOver } from "./arguments.ts";
 import { quiet, quietRejection } from "./async-stacks.ts";
 import { QueueEmpty, QueueFull, QueueShutDown } from "./exceptions.ts";
@@ -46,7 +46,7 @@ import { Waiter, Waiters } from "./waiters.ts";
  * assert.deepEqual(items, [1, 2, 3]);
  * ```
  */
-export class Queue<T> {
+export class Queue<T> extends Inspectable {
   readonly #maxsize: number;
   readonly #store: Store<T>;
   readonly #getters = new Waiters();
@@ -57,6 +57,7 @@ export class Queue<T> {
 
   /** @param maxsize - The maximum number of items; 0 or less for no limit. */
   constructor(maxsize = 0) {
+    super();
     if (typeof maxsize !== "number" || Number.isNaN(maxsize)) {
       throw new TypeError(`${className(this)}(): maxsize must be a number, got ${repr(maxsize)}`);
     }
@@ -211,7 +212,7 @@ export class Queue<T> {
   }
 
   /** Python's `repr()`: `<Queue at 0x... maxsize=0>`. */
-  toString(): string {
+  override toString(): string {
     return angled(
       `${className(this)} at ${addressOf(this)}`,
       `maxsize=${this.#maxsize}`,
@@ -221,11 +222,6 @@ export class Queue<T> {
       this.#unfinished > 0 ? `tasks=${this.#unfinished}` : "",
       this.#shutDown ? "shutdown" : "",
     );
-  }
-
-  /** @internal */
-  [inspectCustom](): string {
-    return this.toString();
   }
 
   /** @internal */

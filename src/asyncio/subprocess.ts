@@ -14,7 +14,7 @@ import {
   OSError,
   ProcessLookupError,
 } from "../io-errors.ts";
-import { inspectCustom, repr } from "../repr.ts";
+import { Inspectable, repr } from "../repr.ts";
 import { quiet } from "./async-stacks.ts";
 import { gather } from "./combinators.ts";
 import { sleep } from "./sleep.ts";
@@ -44,7 +44,7 @@ const running = new Set<Process>();
  * Python: `asyncio.subprocess.Process`. Differs: `wait()` returns when the process has ended, even if its own children
  * still hold its pipes.
  */
-export class Process {
+export class Process extends Inspectable {
   /** The process ID. */
   readonly pid: number;
   /** Writes to the child's input; `null` unless `stdin` was `PIPE`. */
@@ -59,6 +59,7 @@ export class Process {
 
   /** @internal */
   constructor(child: ChildProcess, limit: number | undefined) {
+    super();
     this.#child = child;
     this.pid = child.pid as number;
     this.stdin = child.stdin && StreamWriter.from(child.stdin);
@@ -164,13 +165,8 @@ export class Process {
   }
 
   /** Python's `repr()`: `<Process 4711>`. */
-  toString(): string {
+  override toString(): string {
     return `<Process ${this.pid}>`;
-  }
-
-  /** @internal */
-  [inspectCustom](): string {
-    return this.toString();
   }
 
   /** @internal From now on, the child does not keep this process alive. */

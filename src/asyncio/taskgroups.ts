@@ -7,7 +7,7 @@
  */
 import { knowMethodsOf } from "../contextvars/detached.ts";
 import { RuntimeError } from "../errors.ts";
-import { angled, inspectCustom, isA } from "../repr.ts";
+import { angled, Inspectable, isA } from "../repr.ts";
 import { checkFunction } from "./arguments.ts";
 import { ReportedUnlessAwaited } from "./awaited.ts";
 import { createTask } from "./create-task.ts";
@@ -37,7 +37,7 @@ import type { Task, TaskOptions } from "./tasks.ts";
  * });
  * ```
  */
-export class TaskGroup {
+export class TaskGroup extends Inspectable {
   #parent: Task<unknown> | null = null;
   readonly #tasks = new Set<Task<unknown>>();
   #errors: unknown[] = [];
@@ -134,18 +134,13 @@ export class TaskGroup {
   }
 
   /** Python's `repr()`: `<TaskGroup tasks=2 entered>`. */
-  toString(): string {
+  override toString(): string {
     return angled(
       "TaskGroup",
       this.#tasks.size > 0 ? `tasks=${this.#tasks.size}` : "",
       this.#errors.length > 0 ? `errors=${this.#errors.length}` : "",
       this.#aborting ? "cancelling" : this.#parent === null ? "" : "entered",
     );
-  }
-
-  /** @internal */
-  [inspectCustom](): string {
-    return this.toString();
   }
 
   #refusal(why: string): RuntimeError {

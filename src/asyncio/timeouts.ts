@@ -11,7 +11,7 @@
 import { knowMethodsOf } from "../contextvars/detached.ts";
 import { RuntimeError } from "../errors.ts";
 import { TimeoutError } from "../io-errors.ts";
-import { angled, inspectCustom } from "../repr.ts";
+import { angled, Inspectable } from "../repr.ts";
 import { checkFunction, checkSeconds } from "./arguments.ts";
 import { ReportedUnlessAwaited } from "./awaited.ts";
 import { currentTask } from "./current-task.ts";
@@ -26,7 +26,7 @@ type State = "created" | "active" | "expiring" | "expired" | "finished";
  *
  * Python: `asyncio.Timeout`. Differs: `with()` instead of `async with`.
  */
-export class Timeout {
+export class Timeout extends Inspectable {
   #when: number | null;
   #state: State = "created";
   #task: Task<unknown> | null = null;
@@ -38,6 +38,7 @@ export class Timeout {
 
   /** @internal */
   constructor(when: number | null) {
+    super();
     this.#when = when;
   }
 
@@ -114,14 +115,9 @@ export class Timeout {
   }
 
   /** Python's `repr()`: `<Timeout [active] when=12.5>`. */
-  toString(): string {
+  override toString(): string {
     const when = this.#when === null ? "None" : Math.round(this.#when * 1000) / 1000;
     return angled(`Timeout [${this.#state}]`, this.#state === "active" ? `when=${when}` : "");
-  }
-
-  /** @internal */
-  [inspectCustom](): string {
-    return this.toString();
   }
 
   #enter(): Task<unknown> {

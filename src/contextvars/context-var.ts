@@ -10,7 +10,7 @@
  * watches unreferenced objects reports the collection. Thus a value outlives its Context by at most one collection.
  */
 import { LookupError, RuntimeError, ValueError } from "../errors.ts";
-import { addressOf, inspectCustom, repr } from "../repr.ts";
+import { addressOf, Inspectable, repr } from "../repr.ts";
 import { currentFlow, currentMap, enterAmbient, type Flow, type MapHolder, newHash, runningPlace } from "./current.ts";
 import { knowMethodsOf } from "./detached.ts";
 import { ABSENT, find, insert, type Mapping, remove } from "./mapping.ts";
@@ -71,7 +71,7 @@ export interface ContextVarOptions<T> {
  * assert.deepEqual(greetings, ["Hello, ada!", "Hello, grace!"]);
  * ```
  */
-export class ContextVar<T> {
+export class ContextVar<T> extends Inspectable {
   static {
     forget = (variable) => {
       variable.#seenMap = null;
@@ -89,6 +89,7 @@ export class ContextVar<T> {
   #wasSet = false;
 
   constructor(name: string, options: ContextVarOptions<T> = {}) {
+    super();
     if (new.target !== ContextVar) {
       throw new TypeError("type 'ContextVar' is not an acceptable base type");
     }
@@ -214,18 +215,13 @@ export class ContextVar<T> {
   }
 
   /** Python's `repr()`: `<ContextVar name='user' default='nobody' at 0x7f0000001000>`. */
-  toString(): string {
+  override toString(): string {
     const shown = this.#default === ABSENT ? "" : ` default=${repr(this.#default)}`;
     return `<ContextVar name=${repr(this.#name)}${shown} at ${addressOf(this)}>`;
   }
 
   /** Python's `repr()`. A variable cannot be serialized. */
   toJSON(): string {
-    return this.toString();
-  }
-
-  /** @internal */
-  [inspectCustom](): string {
     return this.toString();
   }
 

@@ -5,7 +5,7 @@
  * `current.ts` takes the place of PEP 567's current context of a thread.
  */
 import { KeyError, RuntimeError } from "../errors.ts";
-import { addressOf, inspectCustom, repr } from "../repr.ts";
+import { addressOf, Inspectable, repr } from "../repr.ts";
 import type { ContextVar } from "./context-var.ts";
 import { currentFlow, currentMap, Flow, isEntered, runInFlow } from "./current.ts";
 import { checkAttached, knowMethodsOf } from "./detached.ts";
@@ -34,11 +34,12 @@ import { ABSENT, EMPTY, entries, find, type Mapping } from "./mapping.ts";
  * assert.equal(user.get("nobody"), "nobody");
  * ```
  */
-export class Context {
+export class Context extends Inspectable {
   /** @internal */
   _map: Mapping = EMPTY;
 
   constructor() {
+    super();
     if (new.target !== Context) {
       throw new TypeError("type 'Context' is not an acceptable base type");
     }
@@ -191,17 +192,12 @@ export class Context {
   }
 
   /** Python's `repr()`: `<_contextvars.Context object at 0x7f0000001000>`. */
-  toString(): string {
+  override toString(): string {
     return `<_contextvars.Context object at ${addressOf(this)}>`;
   }
 
   /** Python's `repr()`. A Context cannot be serialized. */
   toJSON(): string {
-    return this.toString();
-  }
-
-  /** @internal */
-  [inspectCustom](): string {
     return this.toString();
   }
 }

@@ -91,7 +91,7 @@ export class Token<T> {
     return this.toString();
   }
 
-  /** @internal */
+  /** @internal As of an Inspectable, whose constructor would cost a twentieth of `set()` and `reset()` on Node 20. */
   [inspectCustom](): string {
     return this.toString();
   }

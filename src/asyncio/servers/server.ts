@@ -15,7 +15,7 @@ import type { Context } from "../../contextvars/context.ts";
 import { Flow, runInFlow } from "../../contextvars/current.ts";
 import { knowMethodsOf } from "../../contextvars/detached.ts";
 import { RuntimeError } from "../../errors.ts";
-import { inspectCustom } from "../../repr.ts";
+import { Inspectable } from "../../repr.ts";
 import { checkFunction } from "../arguments.ts";
 import { fromCallback, quiet, quietRejection } from "../async-stacks.ts";
 import { ReportedUnlessAwaited } from "../awaited.ts";
@@ -51,7 +51,7 @@ function specificAddress(address: SocketAddress | string | undefined): SocketAdd
  *
  * Python: `asyncio.Server`. Differs: `with()`, or `await using`, instead of `async with`.
  */
-export class Server implements Openable {
+export class Server extends Inspectable implements Openable {
   readonly #listeners: readonly Listener[];
   readonly #context: Context;
   readonly #settings: ServerSettings;
@@ -82,6 +82,7 @@ export class Server implements Openable {
 
   /** @internal */
   constructor(listeners: readonly Listener[], settings: ServerSettings) {
+    super();
     this.#listeners = listeners;
     this.#context = settings.context;
     this.#settings = settings;
@@ -230,14 +231,9 @@ export class Server implements Openable {
   }
 
   /** Python's `repr()`: `<Server sockets=(<ServerSocket 127.0.0.1:8081>,)>`. */
-  toString(): string {
+  override toString(): string {
     const comma = this.#sockets.length === 1 ? "," : "";
     return `<Server sockets=(${this.#sockets.join(", ")}${comma})>`;
-  }
-
-  /** @internal */
-  [inspectCustom](): string {
-    return this.toString();
   }
 
   async #serveForever(): Promise<void> {

@@ -6,7 +6,7 @@
  * waits.
  */
 import { knowMethodsOf } from "../../contextvars/detached.ts";
-import { angled, inspectCustom, repr, safeRepr } from "../../repr.ts";
+import { angled, Inspectable, repr, safeRepr } from "../../repr.ts";
 import { checkOptions } from "../arguments.ts";
 import { quiet, quietRejection } from "../async-stacks.ts";
 import { ReadPipeTransport } from "../transports/pipes.ts";
@@ -56,10 +56,11 @@ export interface ReadIntoOptions {
  * assert.ok(reader.atEof());
  * ```
  */
-export class StreamReader implements AsyncIterable<Buffer> {
+export class StreamReader extends Inspectable implements AsyncIterable<Buffer> {
   readonly #intake: Intake;
 
   constructor(options: StreamReaderOptions = {}) {
+    super();
     checkOptions("StreamReader()", options, ["limit"]);
     this.#intake = new Intake(this, checkedLimit(options.limit ?? DEFAULT_LIMIT));
   }
@@ -412,7 +413,7 @@ export class StreamReader implements AsyncIterable<Buffer> {
   }
 
   /** Python's `repr()`: `<StreamReader 4 bytes eof>`. */
-  toString(): string {
+  override toString(): string {
     const { buffer, transport } = this.#intake;
     return angled(
       "StreamReader",
@@ -424,11 +425,6 @@ export class StreamReader implements AsyncIterable<Buffer> {
       transport === null ? "" : `transport=${repr(transport)}`,
       this.#intake.isPaused ? "paused" : "",
     );
-  }
-
-  /** @internal */
-  [inspectCustom](): string {
-    return this.toString();
   }
 
   /** @internal How the library's other files feed, read and lock the reader. */

@@ -2,7 +2,7 @@
 import { knowMethodsOf } from "../../contextvars/detached.ts";
 import { RuntimeError } from "../../errors.ts";
 import { ConnectionResetError, NotImplementedError } from "../../io-errors.ts";
-import { angled, inspectCustom, repr } from "../../repr.ts";
+import { angled, Inspectable, repr } from "../../repr.ts";
 import { checkOptions } from "../arguments.ts";
 import { quiet, quietRejection } from "../async-stacks.ts";
 import { sleep } from "../sleep.ts";
@@ -44,7 +44,7 @@ import { writableStreamOf } from "./web-streams.ts";
  * await server.waitClosed();
  * ```
  */
-export class StreamWriter {
+export class StreamWriter extends Inspectable {
   readonly #transport: Transport;
   readonly #protocol: FlowControl;
   readonly #reader: StreamReader | null;
@@ -55,6 +55,7 @@ export class StreamWriter {
    * @param reader - The reader that the protocol feeds, or `null` if there is none.
    */
   constructor(transport: Transport, protocol: FlowControl, reader: StreamReader | null) {
+    super();
     this.#transport = transport;
     this.#protocol = protocol;
     this.#reader = reader;
@@ -294,14 +295,9 @@ export class StreamWriter {
   }
 
   /** Python's `repr()`: `<StreamWriter transport=... reader=...>`. */
-  toString(): string {
+  override toString(): string {
     const reader = this.#reader === null ? "" : `reader=${repr(this.#reader)}`;
     return angled("StreamWriter", `transport=${repr(this.#transport)}`, reader);
-  }
-
-  /** @internal */
-  [inspectCustom](): string {
-    return this.toString();
   }
 
   async #startTls(ssl: SSLContext | true, options: TlsOptions): Promise<void> {

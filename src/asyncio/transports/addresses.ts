@@ -3,7 +3,7 @@ import { isIP, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { ValueError } from "../../errors.ts";
 import { gaierror, OSError } from "../../io-errors.ts";
-import { inspectCustom, repr } from "../../repr.ts";
+import { Inspectable, repr } from "../../repr.ts";
 import { observed } from "../ensure-future.ts";
 import { InnerFuture } from "../inner-future.ts";
 import { ON_DENO } from "../runtime.ts";
@@ -16,7 +16,7 @@ import { systemError } from "./os-errors.ts";
  *
  * Python: the tuple `(host, port)`. Differs: an object; prints as `127.0.0.1:8081` or `[::1]:8081`.
  */
-export class SocketAddress {
+export class SocketAddress extends Inspectable {
   /** The IP address. */
   readonly address: string;
   /** The port. */
@@ -26,19 +26,15 @@ export class SocketAddress {
 
   /** @internal */
   constructor(address: string, port: number) {
+    super();
     this.address = address;
     this.port = port;
     this.family = address.includes(":") ? "IPv6" : "IPv4";
   }
 
   /** `127.0.0.1:8081`, `[::1]:8081`. */
-  toString(): string {
+  override toString(): string {
     return this.family === "IPv6" ? `[${this.address}]:${this.port}` : `${this.address}:${this.port}`;
-  }
-
-  /** @internal */
-  [inspectCustom](): string {
-    return this.toString();
   }
 }
 

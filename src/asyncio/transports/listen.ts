@@ -10,7 +10,7 @@ import * as net from "node:net";
 import { dirname } from "node:path";
 import { ValueError } from "../../errors.ts";
 import { OSError } from "../../io-errors.ts";
-import { inspectCustom, repr } from "../../repr.ts";
+import { Inspectable, repr } from "../../repr.ts";
 import { fromCallback, thrownHere } from "../async-stacks.ts";
 import { HEEDS_REUSE_PORT } from "../runtime.ts";
 import { Wait } from "../waits.ts";
@@ -61,11 +61,12 @@ export class Listener {
 }
 
 /** A listening socket of a {@linkcode Server}. */
-export class ServerSocket {
+export class ServerSocket extends Inspectable {
   readonly #address: SocketAddress | string;
 
   /** @internal */
   constructor(address: SocketAddress | string) {
+    super();
     this.#address = address;
   }
 
@@ -76,13 +77,8 @@ export class ServerSocket {
   }
 
   /** `<ServerSocket 127.0.0.1:8081>` */
-  toString(): string {
+  override toString(): string {
     return `<ServerSocket ${this.#address}>`;
-  }
-
-  /** @internal */
-  [inspectCustom](): string {
-    return this.toString();
   }
 }
 

@@ -14,6 +14,7 @@ import type { TLSSocket } from "node:tls";
 import type { Context } from "../../contextvars/context.ts";
 import { Flow, runInFlow } from "../../contextvars/current.ts";
 import { RuntimeError } from "../../errors.ts";
+import { Inspectable } from "../../repr.ts";
 import { tell, writingPaused, writingResumed } from "../debug/channels.ts";
 import { callExceptionHandler } from "../events.ts";
 import type { BaseProtocol, BufferedProtocol, Protocol } from "../protocols/protocols.ts";
@@ -35,7 +36,7 @@ export interface ProtocolSideInit {
   readonly sockname?: SocketAddress | string | undefined;
 }
 
-export abstract class ProtocolSide {
+export abstract class ProtocolSide extends Inspectable {
   #protocol: BaseProtocol;
   readonly #context: Context;
   /** The flow in which the protocol is called: `null` until it is needed, or `undefined` if the Context is shared. */
@@ -48,6 +49,7 @@ export abstract class ProtocolSide {
   #extra: ReadonlyMap<string, unknown> | null;
 
   constructor({ socket, pipe, protocol, context, sharesContext, peername, sockname }: ProtocolSideInit) {
+    super();
     this.#protocol = protocol;
     this.#context = context;
     this.#flow = sharesContext ? undefined : null;

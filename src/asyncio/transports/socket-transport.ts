@@ -13,7 +13,7 @@ import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import { RuntimeError } from "../../errors.ts";
 import { ConnectionAbortedError, ConnectionResetError } from "../../io-errors.ts";
-import { angled, inspectCustom } from "../../repr.ts";
+import { angled } from "../../repr.ts";
 import { toBytes } from "../arguments.ts";
 import { nextTick } from "../clock.ts";
 import { connectionLost, connectionMade, readingPaused, readingResumed, tell } from "../debug/channels.ts";
@@ -342,11 +342,6 @@ export class SocketTransport
       this.#reading === "yes" ? "" : "paused",
       this.getWriteBufferSize() === 0 ? "" : `bufsize=${this.getWriteBufferSize()}`,
     );
-  }
-
-  /** @internal */
-  [inspectCustom](): string {
-    return this.toString();
   }
 
   /** @internal Called when data has arrived. */
