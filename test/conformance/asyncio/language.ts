@@ -1,7 +1,9 @@
 /**
  * Scripts of tasks: asyncio programs as plain data, which an interpreter in Python and one in TypeScript can run.
  *
- * A script is the body of the task "main". A body is a list of statements; a statement is a verb and its arguments.
+ * A script is the body of the task "main". A body is a list of statements; a statement is a verb and its arguments. For
+ * each verb `builders.ts` has a function.
+ *
  * Tasks, futures, timeouts and other objects have names, which all bodies share. Time is virtual: when nothing is ready,
  * the clock jumps to the next timer. When no timer is left and tasks still wait, the newest task is cancelled; after
  * many such rounds, all tasks are; at last the run ends while they wait.
@@ -26,6 +28,7 @@
  * variables and values; of anything else, its `repr()`.
  */
 import type { Json } from "../../support/cpython.ts";
+import { await_, cancel, delay, log, ref, spawn, time, try_, turns } from "./builders.ts";
 
 const cancelled = { error: "CancelledError", message: "" };
 
@@ -33,10 +36,10 @@ const cancelled = { error: "CancelledError", message: "" };
 export const workedExample: { readonly script: Script; readonly trace: readonly Entry[] } = {
   script: {
     main: [
-      ["spawn", "inner", [["try", [["delay", 9]], { finally: [["log", "cleaned up"]] }]]],
-      ["turns", 1],
-      ["cancel", "inner"],
-      ["try", [["await", ["ref", "inner"]]], { on: "cancel", do: [["time"]] }],
+      spawn("inner", [try_([delay(9)], { finally: [log("cleaned up")] })]),
+      turns(1),
+      cancel("inner"),
+      try_([await_(ref("inner"))], { on: "cancel", do: [time()] }),
     ],
   },
   trace: [

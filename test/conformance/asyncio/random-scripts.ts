@@ -1,5 +1,76 @@
 /** Random scripts of tasks, the same for the same seed. */
 import { randomFrom } from "../../support/random.ts";
+import {
+  acquire,
+  asCompleted,
+  asCompletedPlain,
+  await_,
+  barrier,
+  barrierAbort,
+  barrierReset,
+  call,
+  callLater,
+  callSoon,
+  cancel,
+  cancelHandle,
+  cancellingMe,
+  cancelMe,
+  clear,
+  conditionWait,
+  conditionWaitFor,
+  coro,
+  current,
+  delay,
+  exception,
+  expired,
+  flag,
+  future,
+  gather,
+  get,
+  getNowait,
+  getVariable,
+  group,
+  groupCancel,
+  groupSpawn,
+  join,
+  let_,
+  notify,
+  notifyAll,
+  offDone,
+  onDone,
+  put,
+  putNowait,
+  raise,
+  raiseCancelled,
+  ref,
+  release,
+  repeat,
+  reschedule,
+  result,
+  return_,
+  set,
+  setEvent,
+  setException,
+  setResult,
+  shield,
+  shutdown,
+  sleep,
+  spawn,
+  state,
+  taskDone,
+  time,
+  timeout,
+  timeoutAt,
+  try_,
+  turns,
+  uncancel,
+  uncancelMe,
+  wait,
+  waitFor,
+  waitMany,
+  when,
+  with_,
+} from "./builders.ts";
 import type { Block, Expression, Guard, Script, Statement, Step } from "./language.ts";
 
 const mostTasks = 16;
@@ -139,14 +210,14 @@ class Maker {
 
   #block(place: Place, length: number): Block {
     if (place.depth > depthOfAll) {
-      return this.#list(1 + this.#below(2), () => ["turns", 1]);
+      return this.#list(1 + this.#below(2), () => turns(1));
     }
     const statements: Statement[] = [];
     for (let i = 0; i < length && this.#statementsLeft > 0; i++) {
       this.#statementsLeft -= 1;
       const statement = this.#statement(place);
       // Most errors end there, so that the script goes on.
-      statements.push(this.#below(3) > 0 ? ["try", [statement], { on: "error" }] : statement);
+      statements.push(this.#below(3) > 0 ? try_([statement], { on: "error" }) : statement);
     }
     return statements;
   }
@@ -175,7 +246,7 @@ class Maker {
   /** Something with a name that whoever has this rank may wait for. */
   #ref(rank: number): Expression | null {
     const name = this.#future();
-    return name !== "main" && this.#rank(name) > rank ? ["ref", name] : null;
+    return name !== "main" && this.#rank(name) > rank ? ref(name) : null;
   }
 
   #expression(place: Place, depth = 0): Expression {
@@ -183,51 +254,51 @@ class Maker {
     const deep = depth > 1 ? 0 : 1;
     return this.#choose<Expression>([
       [8, () => this.#ref(place.rank)],
-      [5, () => ["coro", this.#name("c"), this.#other(place, place.rank)]],
-      [4 * deep, () => ["shield", nested()]],
-      [3 * deep, () => ["gather", this.#list(this.#below(4), nested), this.#below(2) === 0]],
-      [3 * deep, () => ["waitFor", nested(), this.#limit()]],
-      [3, () => ["sleep", 0, this.#below(9)]],
-      [1, () => ["sleep", this.#delay(), this.#below(9)]],
-      [1, () => ["acquire", this.#one(locks)]],
-      [1, () => ["wait", "event"]],
-      [1, () => ["put", "queue", this.#below(9)]],
-      [2, () => ["get", "queue"]],
-      [1, () => ["join", "queue"]],
+      [5, () => coro(this.#name("c"), this.#other(place, place.rank))],
+      [4 * deep, () => shield(nested())],
+      [3 * deep, () => gather(this.#list(this.#below(4), nested), this.#below(2) === 0)],
+      [3 * deep, () => waitFor(nested(), this.#limit())],
+      [3, () => sleep(0, this.#below(9))],
+      [1, () => sleep(this.#delay(), this.#below(9))],
+      [1, () => acquire(this.#one(locks))],
+      [1, () => wait("event")],
+      [1, () => put("queue", this.#below(9))],
+      [2, () => get("queue")],
+      [1, () => join("queue")],
     ]);
   }
 
   #statement(place: Place): Statement {
     const cancels = this.#cancels ? 1 : 0;
     return this.#choose<Statement>([
-      [18, () => ["turns", 1 + this.#below(4)]],
+      [18, () => turns(1 + this.#below(4))],
       [26, () => this.#step(place, false)],
-      [14, () => ["await", this.#expression(place)]],
-      [4, () => ["delay", this.#delay(), this.#below(9)]],
-      [cancels, () => ["cancelMe", this.#message()]],
-      [2, () => [this.#one(["uncancelMe", "cancellingMe", "cancellingMe", "current", "time"])] as Statement],
-      [9, () => ["try", this.#inner(place), { ...this.#handler(place), ...this.#cleanup(place) }]],
+      [14, () => await_(this.#expression(place))],
+      [4, () => delay(this.#delay(), this.#below(9))],
+      [cancels, () => cancelMe(this.#message())],
+      [2, () => this.#one([uncancelMe, cancellingMe, cancellingMe, current, time])()],
+      [9, () => try_(this.#inner(place), { ...this.#handler(place), ...this.#cleanup(place) })],
       [4, () => this.#timeout(place)],
       [4, () => this.#group(place)],
       [5, () => this.#with(place)],
-      [2, () => ["acquire", this.#one(locks)]],
-      [2, () => ["wait", "event"]],
-      [3, () => ["get", "queue"]],
-      [3, () => ["put", "queue", this.#below(9)]],
-      [1, () => ["join", "queue"]],
+      [2, () => acquire(this.#one(locks))],
+      [2, () => wait("event")],
+      [3, () => get("queue")],
+      [3, () => put("queue", this.#below(9))],
+      [1, () => join("queue")],
       [
         place.holdsCondition ? 8 : 1,
-        () => (this.#below(3) > 0 ? ["conditionWait", "condition"] : ["conditionWaitFor", "condition", "flag"]),
+        () => (this.#below(3) > 0 ? conditionWait("condition") : conditionWaitFor("condition", "flag")),
       ],
-      [2, () => ["barrier", "barrier"]],
-      [1, () => (this.#below(3) > 0 ? null : [this.#one(["barrierReset", "barrierAbort"]), "barrier"])],
+      [2, () => barrier("barrier")],
+      [1, () => (this.#below(3) > 0 ? null : this.#one([barrierReset, barrierAbort])("barrier"))],
       [3, () => this.#waitMany(place)],
       [1, () => this.#asCompleted(place)],
-      [2, () => ["call", this.#name("a"), this.#inner(place)]],
-      [1, () => ["repeat", 2 + this.#below(2), this.#inner(place)]],
-      [1, () => ["raise", this.#one(["x", "y"])]],
-      [1, () => (this.#below(4) > 0 ? null : ["raiseCancelled", this.#message()])],
-      [1, () => (place.depth === 0 || this.#below(2) > 0 ? null : ["return", this.#below(9)])],
+      [2, () => call(this.#name("a"), this.#inner(place))],
+      [1, () => repeat(2 + this.#below(2), this.#inner(place))],
+      [1, () => raise(this.#one(["x", "y"]))],
+      [1, () => (this.#below(4) > 0 ? null : raiseCancelled(this.#message()))],
+      [1, () => (place.depth === 0 || this.#below(2) > 0 ? null : return_(this.#below(9)))],
     ]);
   }
 
@@ -255,19 +326,19 @@ class Maker {
   #timeout(place: Place): Statement {
     const name = this.#name("timeout");
     const timeouts = [...place.timeouts, name];
-    return [this.#one(["timeout", "timeout", "timeoutAt"]), name, this.#limit(), this.#inner(place, { timeouts })];
+    return this.#one([timeout, timeout, timeoutAt])(name, this.#limit(), this.#inner(place, { timeouts }));
   }
 
   #group(place: Place): Statement {
     const name = this.#name("group");
     const inside = { ...place, depth: place.depth + 1, groups: [...place.groups, name] };
     const tasks = this.#list(this.#below(4), () => this.#groupSpawn(inside)).filter((step) => step !== null);
-    return ["group", name, [...tasks, ...this.#block(inside, 1 + this.#below(4))]];
+    return group(name, [...tasks, ...this.#block(inside, 1 + this.#below(4))]);
   }
 
   #with(place: Place): Statement {
     const name = this.#one([...locks, "condition"]);
-    return ["with", name, this.#inner(place, { holdsCondition: place.holdsCondition || name === "condition" })];
+    return with_(name, this.#inner(place, { holdsCondition: place.holdsCondition || name === "condition" }));
   }
 
   #waitMany(place: Place): Statement | null {
@@ -276,16 +347,16 @@ class Maker {
       return null;
     }
     const returnWhen = this.#one(["ALL_COMPLETED", "FIRST_COMPLETED", "FIRST_EXCEPTION"] as const);
-    return ["waitMany", refs, this.#limit(), returnWhen];
+    return waitMany(refs, this.#limit(), returnWhen);
   }
 
   #asCompleted(place: Place): Statement {
     // Coroutines only: Python goes through those that are done already in the order of their addresses.
     const coroutines = this.#list(
       this.#below(4),
-      (): Expression => ["coro", this.#name("c"), this.#other(place, place.rank)],
+      (): Expression => coro(this.#name("c"), this.#other(place, place.rank)),
     );
-    return [this.#one(["asCompleted", "asCompletedPlain"]), coroutines, this.#limit()];
+    return this.#one([asCompleted, asCompletedPlain])(coroutines, this.#limit());
   }
 
   #steps(place: Place): Step[] {
@@ -299,34 +370,34 @@ class Maker {
     return this.#choose<Step>([
       [10 * deep, () => this.#spawn(place)],
       [10 * deep, () => this.#groupSpawn(place)],
-      [8 * cancels, () => ["cancel", this.#future(), this.#message()]],
-      [1, () => ["uncancel", this.#task()]],
+      [8 * cancels, () => cancel(this.#future(), this.#message())],
+      [1, () => uncancel(this.#task())],
       [this.#options.groupCancel === true ? 6 : 0, () => this.#groupCancel(place)],
-      [5, () => ["state", this.#future()]],
-      [3, () => ["future", this.#one(futures)]],
+      [5, () => state(this.#future())],
+      [3, () => future(this.#one(futures))],
       [2 * deep, () => this.#let(place)],
-      [5, () => ["setResult", this.#one(futures), this.#below(9)]],
-      [2, () => ["setException", this.#one(futures), this.#one(["x", "y"])]],
-      [1, () => [this.#one(["result", "exception"]), this.#one(futures)]],
-      [4 * deep, () => ["onDone", this.#future(), this.#name("done"), this.#steps(place)]],
-      [1, () => ["offDone", this.#future(), `done${1 + this.#below(this.#names + 1)}`]],
-      [3 * deep, () => ["callSoon", this.#name("soon"), this.#steps(place)]],
+      [5, () => setResult(this.#one(futures), this.#below(9))],
+      [2, () => setException(this.#one(futures), this.#one(["x", "y"]))],
+      [1, () => this.#one([result, exception])(this.#one(futures))],
+      [4 * deep, () => onDone(this.#future(), this.#name("done"), this.#steps(place))],
+      [1, () => offDone(this.#future(), `done${1 + this.#below(this.#names + 1)}`)],
+      [3 * deep, () => callSoon(this.#name("soon"), this.#steps(place))],
       [2 * deep, () => this.#callLater(place)],
-      [1, () => ["cancelHandle", `${this.#one(["soon", "later"])}${1 + this.#below(this.#names + 1)}`]],
-      [3, () => ["set", this.#one(["v", "w"]), this.#below(9)]],
-      [3, () => ["getVariable", this.#one(["v", "w"])]],
-      [1, () => ["flag", "flag", this.#below(3) > 0]],
-      [2, () => ["putNowait", "queue", this.#below(9)]],
-      [2, () => ["getNowait", "queue"]],
-      [1, () => ["taskDone", "queue"]],
-      [1, () => (this.#below(4) > 0 ? null : ["shutdown", "queue", this.#below(2) === 0])],
-      [3, () => ["release", this.#one(locks)]],
-      [3, () => ["setEvent", "event"]],
-      [1, () => ["clear", "event"]],
-      [3, () => (this.#below(2) > 0 ? ["notify", "condition", 1 + this.#below(2)] : ["notifyAll", "condition"])],
+      [1, () => cancelHandle(`${this.#one(["soon", "later"])}${1 + this.#below(this.#names + 1)}`)],
+      [3, () => set(this.#one(["v", "w"]), this.#below(9))],
+      [3, () => getVariable(this.#one(["v", "w"]))],
+      [1, () => flag("flag", this.#below(3) > 0)],
+      [2, () => putNowait("queue", this.#below(9))],
+      [2, () => getNowait("queue")],
+      [1, () => taskDone("queue")],
+      [1, () => (this.#below(4) > 0 ? null : shutdown("queue", this.#below(2) === 0))],
+      [3, () => release(this.#one(locks))],
+      [3, () => setEvent("event")],
+      [1, () => clear("event")],
+      [3, () => (this.#below(2) > 0 ? notify("condition", 1 + this.#below(2)) : notifyAll("condition"))],
       [2, () => this.#reschedule(place)],
-      [1, () => (place.timeouts.length === 0 ? null : [this.#one(["when", "expired"]), this.#one(place.timeouts)])],
-      [isCallback ? 2 : 0, () => ["raise", this.#one(["x", "y"])]],
+      [1, () => (place.timeouts.length === 0 ? null : this.#one([when, expired])(this.#one(place.timeouts)))],
+      [isCallback ? 2 : 0, () => raise(this.#one(["x", "y"]))],
     ]);
   }
 
@@ -336,29 +407,29 @@ class Maker {
       return null;
     }
     const options = this.#below(6) === 0 ? { context: "context" } : {};
-    return ["spawn", name, this.#other(place, this.#rank(name)), options];
+    return spawn(name, this.#other(place, this.#rank(name)), options);
   }
 
   #groupSpawn(place: Place): Step | null {
     const name = place.groups.length === 0 ? null : this.#newTask();
-    return name === null ? null : ["groupSpawn", this.#one(place.groups), name, this.#other(place, this.#rank(name))];
+    return name === null ? null : groupSpawn(this.#one(place.groups), name, this.#other(place, this.#rank(name)));
   }
 
   #groupCancel(place: Place): Step | null {
-    return place.groups.length === 0 ? null : ["groupCancel", this.#one(place.groups)];
+    return place.groups.length === 0 ? null : groupCancel(this.#one(place.groups));
   }
 
   #let(place: Place): Step {
     const name = this.#one(awaited);
-    return ["let", name, this.#expression({ ...place, rank: this.#rank(name) })];
+    return let_(name, this.#expression({ ...place, rank: this.#rank(name) }));
   }
 
   #callLater(place: Place): Step {
     const delay = this.#limit() ?? 0;
-    return ["callLater", this.#name("later"), delay, this.#steps(place)];
+    return callLater(this.#name("later"), delay, this.#steps(place));
   }
 
   #reschedule(place: Place): Step | null {
-    return place.timeouts.length === 0 ? null : ["reschedule", this.#one(place.timeouts), this.#limit()];
+    return place.timeouts.length === 0 ? null : reschedule(this.#one(place.timeouts), this.#limit());
   }
 }

@@ -1,5 +1,44 @@
 /** Task.cancel(): the semantics that CPython's test_tasks holds. */
-import { attempt, block, cancelled, LONG, raised, type TaskCase, untilCancelled } from "./case.ts";
+
+import {
+  await_,
+  call,
+  callLater,
+  callSoon,
+  cancel,
+  cancellingMe,
+  cancelMe,
+  current,
+  delay,
+  future,
+  gather,
+  get,
+  getNowait,
+  getVariable,
+  log,
+  onDone,
+  putNowait,
+  raise,
+  raiseCancelled,
+  ref,
+  repeat,
+  return_,
+  set,
+  setEvent,
+  setException,
+  setResult,
+  spawn,
+  state,
+  time,
+  timeout,
+  try_,
+  turns,
+  uncancel,
+  uncancelMe,
+  wait,
+  waitMany,
+} from "../builders.ts";
+import { attempt, cancelled, LONG, raised, type TaskCase, untilCancelled } from "./case.ts";
 
 export const cancelCases: readonly TaskCase[] = [
   {
@@ -7,12 +46,12 @@ export const cancelCases: readonly TaskCase[] = [
     about: "Task.cancel() ends a task that waits, and returns false once the task is done",
     script: {
       main: [
-        ["spawn", "task", [["delay", LONG]]],
-        ["turns", 1],
-        ["cancel", "task"],
-        attempt(["await", ["ref", "task"]]),
-        ["cancel", "task"],
-        ["state", "task"],
+        spawn("task", [delay(LONG)]),
+        turns(1),
+        cancel("task"),
+        attempt(await_(ref("task"))),
+        cancel("task"),
+        state("task"),
       ],
     },
     seesInOrder: [
@@ -27,12 +66,7 @@ export const cancelCases: readonly TaskCase[] = [
     id: "test_cancel_yield",
     about: "Task.cancel() ends a task that waits for a turn of the loop",
     script: {
-      main: [
-        ["spawn", "task", block(["turns", 2], ["log", "never"])],
-        ["turns", 1],
-        ["cancel", "task"],
-        attempt(["await", ["ref", "task"]]),
-      ],
+      main: [spawn("task", [turns(2), log("never")]), turns(1), cancel("task"), attempt(await_(ref("task")))],
     },
     seesInOrder: [
       ["task", "turns", cancelled],
@@ -43,12 +77,7 @@ export const cancelCases: readonly TaskCase[] = [
     id: "test_task_cancel_message_getter",
     about: "Task.cancel() puts its message into the CancelledError of the task and of the one that awaits it",
     script: {
-      main: [
-        ["spawn", "task", [["delay", LONG]]],
-        ["turns", 1],
-        ["cancel", "task", "my message"],
-        attempt(["await", ["ref", "task"]]),
-      ],
+      main: [spawn("task", [delay(LONG)]), turns(1), cancel("task", "my message"), attempt(await_(ref("task")))],
     },
     seesInOrder: [
       ["task", "delay", raised("CancelledError", "my message")],
@@ -60,12 +89,12 @@ export const cancelCases: readonly TaskCase[] = [
     about: "Task.cancel() wins over a result that has come in the same iteration",
     script: {
       main: [
-        ["future", "f"],
-        ["spawn", "task", block(["await", ["ref", "f"]], ["log", "never"])],
-        ["turns", 1],
-        ["setResult", "f", 1],
-        ["cancel", "task", "too late for it"],
-        ["try", [["await", ["ref", "task"]]], { on: "all", do: [["state", "f"]] }],
+        future("f"),
+        spawn("task", [await_(ref("f")), log("never")]),
+        turns(1),
+        setResult("f", 1),
+        cancel("task", "too late for it"),
+        try_([await_(ref("task"))], { on: "all", do: [state("f")] }),
       ],
     },
     seesInOrder: [
@@ -79,12 +108,12 @@ export const cancelCases: readonly TaskCase[] = [
     about: "Task.cancel() wins over an error that has come in the same iteration",
     script: {
       main: [
-        ["future", "f"],
-        ["spawn", "task", [["await", ["ref", "f"]]]],
-        ["turns", 1],
-        ["setException", "f", "lost"],
-        ["cancel", "task", "m"],
-        attempt(["await", ["ref", "task"]]),
+        future("f"),
+        spawn("task", [await_(ref("f"))]),
+        turns(1),
+        setException("f", "lost"),
+        cancel("task", "m"),
+        attempt(await_(ref("task"))),
       ],
     },
     seesInOrder: [["task", "await", raised("CancelledError", "m")]],
@@ -94,12 +123,12 @@ export const cancelCases: readonly TaskCase[] = [
     about: "Task.cancel() cancels the Future that the task waits for: a later setResult() throws",
     script: {
       main: [
-        ["future", "f"],
-        ["spawn", "task", [["await", ["ref", "f"]]]],
-        ["turns", 1],
-        ["cancel", "task"],
-        ["try", [["setResult", "f", 1]], { on: "error" }],
-        ["state", "f"],
+        future("f"),
+        spawn("task", [await_(ref("f"))]),
+        turns(1),
+        cancel("task"),
+        try_([setResult("f", 1)], { on: "error" }),
+        state("f"),
       ],
     },
     seesInOrder: [
@@ -111,12 +140,7 @@ export const cancelCases: readonly TaskCase[] = [
     id: "test_cancel_with_message_before_starting_task",
     about: "Task.cancel() of a task that has not started: its body never runs",
     script: {
-      main: [
-        ["spawn", "task", [["log", "never"]]],
-        ["cancel", "task", "early"],
-        attempt(["await", ["ref", "task"]]),
-        ["state", "task"],
-      ],
+      main: [spawn("task", [log("never")]), cancel("task", "early"), attempt(await_(ref("task"))), state("task")],
     },
     seesInOrder: [
       ["main", "cancel", true],
@@ -129,19 +153,11 @@ export const cancelCases: readonly TaskCase[] = [
     about: "Task gets a CancelledError, and can continue, when the Future that it waits for is cancelled",
     script: {
       main: [
-        ["future", "f"],
-        [
-          "spawn",
-          "task",
-          [
-            ["try", [["await", ["ref", "f"]]], { on: "cancel", do: [["cancellingMe"]] }],
-            ["turns", 1],
-            ["return", "went on"],
-          ],
-        ],
-        ["turns", 1],
-        ["cancel", "f"],
-        ["await", ["ref", "task"]],
+        future("f"),
+        spawn("task", [try_([await_(ref("f"))], { on: "cancel", do: [cancellingMe()] }), turns(1), return_("went on")]),
+        turns(1),
+        cancel("f"),
+        await_(ref("task")),
       ],
     },
     seesInOrder: [
@@ -155,21 +171,13 @@ export const cancelCases: readonly TaskCase[] = [
     about: "Task.cancel() of a task whose Future was cancelled as well, in the same iteration, is delivered once",
     script: {
       main: [
-        ["future", "f"],
-        [
-          "spawn",
-          "task",
-          [
-            ["try", [["await", ["ref", "f"]]], { on: "cancel" }],
-            ["turns", 1],
-            ["return", "went on"],
-          ],
-        ],
-        ["turns", 1],
-        ["cancel", "f"],
-        ["cancel", "task"],
-        ["await", ["ref", "task"]],
-        ["state", "task"],
+        future("f"),
+        spawn("task", [try_([await_(ref("f"))], { on: "cancel" }), turns(1), return_("went on")]),
+        turns(1),
+        cancel("f"),
+        cancel("task"),
+        await_(ref("task")),
+        state("task"),
       ],
     },
     seesInOrder: [
@@ -184,23 +192,16 @@ export const cancelCases: readonly TaskCase[] = [
     about: "Task that catches the CancelledError continues, and its next waits are not cancelled",
     script: {
       main: [
-        ["future", "f"],
-        ["future", "g"],
-        [
-          "spawn",
-          "task",
-          [
-            ["await", ["ref", "f"]],
-            ["try", [["await", ["ref", "g"]]], { on: "cancel", do: [["return", 42]] }],
-          ],
-        ],
-        ["turns", 1],
-        ["setResult", "f", null],
-        ["turns", 2],
-        ["cancel", "task"],
-        ["await", ["ref", "task"]],
-        ["state", "task"],
-        ["state", "g"],
+        future("f"),
+        future("g"),
+        spawn("task", [await_(ref("f")), try_([await_(ref("g"))], { on: "cancel", do: [return_(42)] })]),
+        turns(1),
+        setResult("f", null),
+        turns(2),
+        cancel("task"),
+        await_(ref("task")),
+        state("task"),
+        state("g"),
       ],
     },
     seesInOrder: [
@@ -215,23 +216,15 @@ export const cancelCases: readonly TaskCase[] = [
     about: "Task that ignores the CancelledError can wait for something else, to its end",
     script: {
       main: [
-        ["future", "f"],
-        ["future", "g"],
-        [
-          "spawn",
-          "task",
-          [
-            ["try", [["await", ["ref", "f"]]], { on: "cancel" }],
-            ["await", ["ref", "g"]],
-            ["return", "done"],
-          ],
-        ],
-        ["turns", 1],
-        ["cancel", "task"],
-        ["turns", 3],
-        ["state", "task"],
-        ["setResult", "g", "value"],
-        ["await", ["ref", "task"]],
+        future("f"),
+        future("g"),
+        spawn("task", [try_([await_(ref("f"))], { on: "cancel" }), await_(ref("g")), return_("done")]),
+        turns(1),
+        cancel("task"),
+        turns(3),
+        state("task"),
+        setResult("g", "value"),
+        await_(ref("task")),
       ],
     },
     seesInOrder: [
@@ -245,10 +238,7 @@ export const cancelCases: readonly TaskCase[] = [
     id: "test_cancel_current_task",
     about: "Task.cancel() of the running task is delivered by its next wait",
     script: {
-      main: [
-        ["spawn", "task", [["cancelMe"], ["log", "still here"], ["turns", 1], ["log", "never"]]],
-        ["turns", 3],
-      ],
+      main: [spawn("task", [cancelMe(), log("still here"), turns(1), log("never")]), turns(3)],
     },
     seesInOrder: [
       ["task", "cancelMe", true],
@@ -261,11 +251,7 @@ export const cancelCases: readonly TaskCase[] = [
     id: "test_cancel_at_end",
     about: "Task.cancel() of a task that returns without a wait: the task is cancelled",
     script: {
-      main: [
-        ["spawn", "task", block(["cancelMe", "at the end"], ["return", "lost"])],
-        attempt(["await", ["ref", "task"]]),
-        ["state", "task"],
-      ],
+      main: [spawn("task", [cancelMe("at the end"), return_("lost")]), attempt(await_(ref("task"))), state("task")],
     },
     seesInOrder: [
       ["task", "returned", "lost"],
@@ -277,7 +263,7 @@ export const cancelCases: readonly TaskCase[] = [
     id: "an error after the cancellation",
     about: "Task.cancel() of a task that throws without a wait: the error counts",
     script: {
-      main: [["spawn", "task", [["cancelMe"], ["raise", "counts"]]], attempt(["await", ["ref", "task"]])],
+      main: [spawn("task", [cancelMe(), raise("counts")]), attempt(await_(ref("task")))],
     },
     seesInOrder: [["main", "await", raised("Boom", "counts")]],
   },
@@ -287,11 +273,11 @@ export const cancelCases: readonly TaskCase[] = [
     script: {
       objects: { event: ["Event"] },
       main: [
-        ["future", "f"],
-        ["setResult", "f", "there"],
-        ["setEvent", "event"],
-        ["spawn", "task", [["cancelMe"], ["await", ["ref", "f"]], ["wait", "event"], ["turns", 1], ["log", "never"]]],
-        ["turns", 3],
+        future("f"),
+        setResult("f", "there"),
+        setEvent("event"),
+        spawn("task", [cancelMe(), await_(ref("f")), wait("event"), turns(1), log("never")]),
+        turns(3),
       ],
     },
     seesInOrder: [
@@ -305,11 +291,11 @@ export const cancelCases: readonly TaskCase[] = [
     about: "Task.cancel() of a task that awaits another cancels that one first",
     script: {
       main: [
-        ["spawn", "inner", untilCancelled(block(["turns", 3], ["log", "clean"]))],
-        ["spawn", "outer", [["await", ["ref", "inner"]]]],
-        ["turns", 2],
-        ["cancel", "outer", "m"],
-        ["try", [["await", ["ref", "outer"]]], { on: "all", do: [["state", "inner"]] }],
+        spawn("inner", untilCancelled([turns(3), log("clean")])),
+        spawn("outer", [await_(ref("inner"))]),
+        turns(2),
+        cancel("outer", "m"),
+        try_([await_(ref("outer"))], { on: "all", do: [state("inner")] }),
       ],
     },
     seesInOrder: [
@@ -324,12 +310,12 @@ export const cancelCases: readonly TaskCase[] = [
     about: "Task.cancel() travels down a chain of tasks, each of which awaits the next",
     script: {
       main: [
-        ["spawn", "c", [["delay", LONG]]],
-        ["spawn", "b", [["await", ["ref", "c"]]]],
-        ["spawn", "a", [["await", ["ref", "b"]]]],
-        ["turns", 2],
-        ["cancel", "a"],
-        attempt(["await", ["ref", "a"]]),
+        spawn("c", [delay(LONG)]),
+        spawn("b", [await_(ref("c"))]),
+        spawn("a", [await_(ref("b"))]),
+        turns(2),
+        cancel("a"),
+        attempt(await_(ref("a"))),
       ],
     },
     seesInOrder: [
@@ -347,11 +333,11 @@ export const cancelCases: readonly TaskCase[] = [
       "Task.cancel() of a task whose awaited task swallows the cancellation: both get the result, and cancelling() counts the request",
     script: {
       main: [
-        ["spawn", "inner", [...untilCancelled([], false), ["turns", 2], ["return", "kept"]]],
-        ["spawn", "outer", [["await", ["ref", "inner"]], ["cancellingMe"], ["turns", 1]]],
-        ["turns", 2],
-        ["cancel", "outer"],
-        ["await", ["ref", "outer"]],
+        spawn("inner", [...untilCancelled([], false), turns(2), return_("kept")]),
+        spawn("outer", [await_(ref("inner")), cancellingMe(), turns(1)]),
+        turns(2),
+        cancel("outer"),
+        await_(ref("outer")),
       ],
     },
     seesInOrder: [
@@ -366,15 +352,15 @@ export const cancelCases: readonly TaskCase[] = [
     about: "Task.cancelling() counts the requests",
     script: {
       main: [
-        ["spawn", "task", [["try", [["turns", 5]], { on: "cancel", do: [["cancellingMe"]] }]]],
-        ["turns", 1],
-        ["state", "task"],
-        ["cancel", "task"],
-        ["state", "task"],
-        ["cancel", "task"],
-        ["state", "task"],
-        ["await", ["ref", "task"]],
-        ["state", "task"],
+        spawn("task", [try_([turns(5)], { on: "cancel", do: [cancellingMe()] })]),
+        turns(1),
+        state("task"),
+        cancel("task"),
+        state("task"),
+        cancel("task"),
+        state("task"),
+        await_(ref("task")),
+        state("task"),
       ],
     },
     seesInOrder: [
@@ -391,15 +377,15 @@ export const cancelCases: readonly TaskCase[] = [
     about: "Task.uncancel() takes requests back, one by one, and never below zero",
     script: {
       main: [
-        ["spawn", "task", [["delay", LONG]]],
-        ["turns", 1],
-        ["cancel", "task"],
-        ["cancel", "task"],
-        ["uncancel", "task"],
-        ["uncancel", "task"],
-        ["uncancel", "task"],
-        attempt(["await", ["ref", "task"]]),
-        ["state", "task"],
+        spawn("task", [delay(LONG)]),
+        turns(1),
+        cancel("task"),
+        cancel("task"),
+        uncancel("task"),
+        uncancel("task"),
+        uncancel("task"),
+        attempt(await_(ref("task"))),
+        state("task"),
       ],
     },
     seesInOrder: [
@@ -415,19 +401,15 @@ export const cancelCases: readonly TaskCase[] = [
     about: "Task.uncancel() lets a block that has handled the cancellation continue as if there had been none",
     script: {
       main: [
-        [
-          "spawn",
-          "task",
-          [
-            ["try", [["delay", LONG]], { on: "cancel", do: [["uncancelMe"]] }],
-            ["timeout", "t", 4, [["delay", 2]]],
-            ["cancellingMe"],
-            ["return", "fine"],
-          ],
-        ],
-        ["turns", 1],
-        ["cancel", "task"],
-        ["await", ["ref", "task"]],
+        spawn("task", [
+          try_([delay(LONG)], { on: "cancel", do: [uncancelMe()] }),
+          timeout("t", 4, [delay(2)]),
+          cancellingMe(),
+          return_("fine"),
+        ]),
+        turns(1),
+        cancel("task"),
+        await_(ref("task")),
       ],
     },
     seesInOrder: [
@@ -442,14 +424,14 @@ export const cancelCases: readonly TaskCase[] = [
     about: "Task.uncancel() to zero drops a request that was not delivered yet",
     script: {
       main: [
-        ["future", "f"],
-        ["spawn", "task", block(["await", ["ref", "f"]], ["turns", 1], ["return", "never cancelled"])],
-        ["turns", 1],
-        ["setResult", "f", "value"],
-        ["cancel", "task"],
-        ["uncancel", "task"],
-        ["await", ["ref", "task"]],
-        ["state", "task"],
+        future("f"),
+        spawn("task", [await_(ref("f")), turns(1), return_("never cancelled")]),
+        turns(1),
+        setResult("f", "value"),
+        cancel("task"),
+        uncancel("task"),
+        await_(ref("task")),
+        state("task"),
       ],
     },
     seesInOrder: [
@@ -463,12 +445,7 @@ export const cancelCases: readonly TaskCase[] = [
     id: "uncancel() before the start",
     about: "Task.uncancel() to zero lets a task start that was cancelled before it did",
     script: {
-      main: [
-        ["spawn", "task", [["return", "ran"]]],
-        ["cancel", "task"],
-        ["uncancel", "task"],
-        ["await", ["ref", "task"]],
-      ],
+      main: [spawn("task", [return_("ran")]), cancel("task"), uncancel("task"), await_(ref("task"))],
     },
     seesInOrder: [["main", "await", "ran"]],
   },
@@ -477,8 +454,8 @@ export const cancelCases: readonly TaskCase[] = [
     about: "Task.uncancel() that leaves a request keeps it",
     script: {
       main: [
-        ["spawn", "task", [["cancelMe"], ["cancelMe"], ["uncancelMe"], ["turns", 1], ["log", "never"]]],
-        attempt(["await", ["ref", "task"]]),
+        spawn("task", [cancelMe(), cancelMe(), uncancelMe(), turns(1), log("never")]),
+        attempt(await_(ref("task"))),
       ],
     },
     seesInOrder: [
@@ -491,7 +468,7 @@ export const cancelCases: readonly TaskCase[] = [
     id: "test_sleep_cancel",
     about: "Task.cancel() ends a sleep, whose timer never fires",
     script: {
-      main: [["spawn", "task", [["delay", 10]]], ["turns", 1], ["cancel", "task"], ["turns", 2], ["time"]],
+      main: [spawn("task", [delay(10)]), turns(1), cancel("task"), turns(2), time()],
     },
     seesInOrder: [
       ["task", "delay", cancelled],
@@ -502,11 +479,7 @@ export const cancelCases: readonly TaskCase[] = [
     id: "test_task_cancel_sleeping_task",
     about: "Task.cancel() of a task that sleeps is a CancelledError in the task that awaits it",
     script: {
-      main: [
-        ["spawn", "task", [["delay", LONG]]],
-        ["callLater", "timer", 1, [["cancel", "task"]]],
-        ["await", ["ref", "task"]],
-      ],
+      main: [spawn("task", [delay(LONG)]), callLater("timer", 1, [cancel("task")]), await_(ref("task"))],
     },
     seesInOrder: [
       ["timer", "cancel", true],
@@ -518,13 +491,7 @@ export const cancelCases: readonly TaskCase[] = [
     id: "test_task_cancel_waiter_future",
     about: "Task.cancel() cancels the Future the task waits for",
     script: {
-      main: [
-        ["future", "f"],
-        ["spawn", "task", [["await", ["ref", "f"]]]],
-        ["turns", 1],
-        ["cancel", "task"],
-        ["state", "f"],
-      ],
+      main: [future("f"), spawn("task", [await_(ref("f"))]), turns(1), cancel("task"), state("f")],
     },
     seesInOrder: [
       ["main", "state", ["cancelled", 0]],
@@ -536,11 +503,11 @@ export const cancelCases: readonly TaskCase[] = [
     about: "Task.cancel() passes through gather() to what that waits for",
     script: {
       main: [
-        ["spawn", "inner", untilCancelled([["log", "told"]])],
-        ["spawn", "outer", [["await", ["gather", [["ref", "inner"]], false]]]],
-        ["turns", 2],
-        ["cancel", "outer"],
-        attempt(["await", ["ref", "outer"]]),
+        spawn("inner", untilCancelled([log("told")])),
+        spawn("outer", [await_(gather([ref("inner")], false))]),
+        turns(2),
+        cancel("outer"),
+        attempt(await_(ref("outer"))),
       ],
     },
     seesInOrder: [
@@ -554,12 +521,12 @@ export const cancelCases: readonly TaskCase[] = [
     about: "Task.cancel() of a task in wait() leaves what it waits for alone",
     script: {
       main: [
-        ["spawn", "inner", block(["delay", 5], ["return", "whole"])],
-        ["spawn", "outer", [["waitMany", [["ref", "inner"]], null, "ALL_COMPLETED"]]],
-        ["turns", 2],
-        ["cancel", "outer"],
-        ["await", ["ref", "inner"]],
-        ["state", "outer"],
+        spawn("inner", [delay(5), return_("whole")]),
+        spawn("outer", [waitMany([ref("inner")], null, "ALL_COMPLETED")]),
+        turns(2),
+        cancel("outer"),
+        await_(ref("inner")),
+        state("outer"),
       ],
     },
     seesInOrder: [
@@ -573,12 +540,12 @@ export const cancelCases: readonly TaskCase[] = [
     about: "Task.cancel() of one of two tasks that await the same Future cancels it for both",
     script: {
       main: [
-        ["future", "f"],
-        ["spawn", "a", [["await", ["ref", "f"]]]],
-        ["spawn", "b", [["await", ["ref", "f"]]]],
-        ["turns", 1],
-        ["cancel", "a"],
-        ["turns", 2],
+        future("f"),
+        spawn("a", [await_(ref("f"))]),
+        spawn("b", [await_(ref("f"))]),
+        turns(1),
+        cancel("a"),
+        turns(2),
       ],
     },
     seesInOrder: [
@@ -593,16 +560,12 @@ export const cancelCases: readonly TaskCase[] = [
     about: "Task.cancel() also interrupts a task's cleanup",
     script: {
       main: [
-        [
-          "spawn",
-          "task",
-          [["try", [["delay", LONG]], { finally: [["try", [["delay", LONG]], { finally: [["turns", 1]] }]] }]],
-        ],
-        ["turns", 1],
-        ["cancel", "task", "first"],
-        ["turns", 2],
-        ["cancel", "task", "second"],
-        attempt(["await", ["ref", "task"]]),
+        spawn("task", [try_([delay(LONG)], { finally: [try_([delay(LONG)], { finally: [turns(1)] })] })]),
+        turns(1),
+        cancel("task", "first"),
+        turns(2),
+        cancel("task", "second"),
+        attempt(await_(ref("task"))),
       ],
     },
     seesInOrder: [
@@ -618,19 +581,11 @@ export const cancelCases: readonly TaskCase[] = [
     about: "Task.cancel() twice before the task runs is delivered once",
     script: {
       main: [
-        [
-          "spawn",
-          "task",
-          [
-            ["try", [["delay", LONG]], { on: "cancel" }],
-            ["delay", 3],
-            ["return", "went on"],
-          ],
-        ],
-        ["turns", 1],
-        ["cancel", "task", "first"],
-        ["cancel", "task", "second"],
-        ["await", ["ref", "task"]],
+        spawn("task", [try_([delay(LONG)], { on: "cancel" }), delay(3), return_("went on")]),
+        turns(1),
+        cancel("task", "first"),
+        cancel("task", "second"),
+        await_(ref("task")),
       ],
     },
     seesInOrder: [
@@ -642,7 +597,7 @@ export const cancelCases: readonly TaskCase[] = [
     id: "a CancelledError of the body's own",
     about: "Task that throws a CancelledError by itself is cancelled, without a request",
     script: {
-      main: [["spawn", "task", [["raiseCancelled", "own"]]], attempt(["await", ["ref", "task"]]), ["state", "task"]],
+      main: [spawn("task", [raiseCancelled("own")]), attempt(await_(ref("task"))), state("task")],
     },
     seesInOrder: [
       ["main", "await", raised("CancelledError", "own")],
@@ -654,11 +609,11 @@ export const cancelCases: readonly TaskCase[] = [
     about: "Task that throws another error for the CancelledError has failed, and is not cancelled",
     script: {
       main: [
-        ["spawn", "task", untilCancelled([["raise", "instead"]])],
-        ["turns", 1],
-        ["cancel", "task"],
-        attempt(["await", ["ref", "task"]]),
-        ["state", "task"],
+        spawn("task", untilCancelled([raise("instead")])),
+        turns(1),
+        cancel("task"),
+        attempt(await_(ref("task"))),
+        state("task"),
       ],
     },
     seesInOrder: [
@@ -672,12 +627,12 @@ export const cancelCases: readonly TaskCase[] = [
     script: {
       objects: { queue: ["Queue", 0] },
       main: [
-        ["spawn", "getter", [["get", "queue"]]],
-        ["turns", 1],
-        ["putNowait", "queue", "item"],
-        ["cancel", "getter"],
-        ["turns", 2],
-        ["getNowait", "queue"],
+        spawn("getter", [get("queue")]),
+        turns(1),
+        putNowait("queue", "item"),
+        cancel("getter"),
+        turns(2),
+        getNowait("queue"),
       ],
     },
     seesInOrder: [
@@ -690,15 +645,8 @@ export const cancelCases: readonly TaskCase[] = [
     about: "Task that awaits itself gets a RuntimeError",
     script: {
       main: [
-        [
-          "spawn",
-          "task",
-          [
-            ["try", [["await", ["ref", "task"]]], { on: "error", do: [["turns", 1]] }],
-            ["return", "fine"],
-          ],
-        ],
-        ["await", ["ref", "task"]],
+        spawn("task", [try_([await_(ref("task"))], { on: "error", do: [turns(1)] }), return_("fine")]),
+        await_(ref("task")),
       ],
     },
     seesInOrder: [
@@ -711,11 +659,11 @@ export const cancelCases: readonly TaskCase[] = [
     about: "currentTask() is the task that runs, and null in a callback",
     script: {
       main: [
-        ["current"],
-        ["spawn", "task", [["current"], ["turns", 1], ["current"], ["call", "task", [["current"]]]]],
-        ["callSoon", "handle", [["current"]]],
-        ["await", ["ref", "task"]],
-        ["current"],
+        current(),
+        spawn("task", [current(), turns(1), current(), call("task", [current()])]),
+        callSoon("handle", [current()]),
+        await_(ref("task")),
+        current(),
       ],
     },
     seesInOrder: [
@@ -732,19 +680,9 @@ export const cancelCases: readonly TaskCase[] = [
     about: "currentTask() is right in each step of tasks that take turns",
     script: {
       main: [
-        ["spawn", "a", [["repeat", 3, [["current"], ["turns", 1]]]]],
-        ["spawn", "b", [["repeat", 3, [["current"], ["turns", 1]]]]],
-        [
-          "await",
-          [
-            "gather",
-            [
-              ["ref", "a"],
-              ["ref", "b"],
-            ],
-            false,
-          ],
-        ],
+        spawn("a", [repeat(3, [current(), turns(1)])]),
+        spawn("b", [repeat(3, [current(), turns(1)])]),
+        await_(gather([ref("a"), ref("b")], false)),
       ],
     },
     seesInOrder: [
@@ -761,20 +699,11 @@ export const cancelCases: readonly TaskCase[] = [
     script: {
       variables: ["v"],
       main: [
-        ["set", "v", "before"],
-        [
-          "spawn",
-          "task",
-          [
-            ["getVariable", "v"],
-            ["set", "v", "inside"],
-            ["turns", 1],
-            ["getVariable", "v"],
-          ],
-        ],
-        ["set", "v", "after"],
-        ["await", ["ref", "task"]],
-        ["getVariable", "v"],
+        set("v", "before"),
+        spawn("task", [getVariable("v"), set("v", "inside"), turns(1), getVariable("v")]),
+        set("v", "after"),
+        await_(ref("task")),
+        getVariable("v"),
       ],
     },
     seesInOrder: [
@@ -789,22 +718,18 @@ export const cancelCases: readonly TaskCase[] = [
     script: {
       variables: ["v"],
       main: [
-        ["future", "f"],
-        [
-          "spawn",
-          "task",
-          [
-            ["set", "v", "task"],
-            ["onDone", "f", "callback", block(["getVariable", "v"], ["set", "v", "callback"])],
-            ["await", ["ref", "f"]],
-            ["turns", 1],
-            ["getVariable", "v"],
-          ],
-        ],
-        ["turns", 1],
-        ["setResult", "f", null],
-        ["await", ["ref", "task"]],
-        ["getVariable", "v"],
+        future("f"),
+        spawn("task", [
+          set("v", "task"),
+          onDone("f", "callback", [getVariable("v"), set("v", "callback")]),
+          await_(ref("f")),
+          turns(1),
+          getVariable("v"),
+        ]),
+        turns(1),
+        setResult("f", null),
+        await_(ref("task")),
+        getVariable("v"),
       ],
     },
     seesInOrder: [
@@ -820,12 +745,12 @@ export const cancelCases: readonly TaskCase[] = [
       variables: ["v"],
       objects: { context: ["Context"] },
       main: [
-        ["spawn", "a", block(["getVariable", "v"], ["set", "v", 1]), { context: "context" }],
-        ["await", ["ref", "a"]],
-        ["spawn", "b", block(["getVariable", "v"], ["set", "v", 2]), { context: "context" }],
-        ["await", ["ref", "b"]],
-        ["getVariable", "v"],
-        ["state", "context"],
+        spawn("a", [getVariable("v"), set("v", 1)], { context: "context" }),
+        await_(ref("a")),
+        spawn("b", [getVariable("v"), set("v", 2)], { context: "context" }),
+        await_(ref("b")),
+        getVariable("v"),
+        state("context"),
       ],
     },
     seesInOrder: [
@@ -842,19 +767,9 @@ export const cancelCases: readonly TaskCase[] = [
       variables: ["v"],
       objects: { context: ["Context"] },
       main: [
-        ["spawn", "a", block(["set", "v", "a"], ["turns", 1], ["getVariable", "v"]), { context: "context" }],
-        ["spawn", "b", block(["getVariable", "v"], ["set", "v", "b"]), { context: "context" }],
-        [
-          "await",
-          [
-            "gather",
-            [
-              ["ref", "a"],
-              ["ref", "b"],
-            ],
-            false,
-          ],
-        ],
+        spawn("a", [set("v", "a"), turns(1), getVariable("v")], { context: "context" }),
+        spawn("b", [getVariable("v"), set("v", "b")], { context: "context" }),
+        await_(gather([ref("a"), ref("b")], false)),
       ],
     },
     seesInOrder: [
@@ -866,11 +781,7 @@ export const cancelCases: readonly TaskCase[] = [
     id: "test_error_in_call_soon",
     about: "loop.callSoon() reports an error of its callback to the exception handler, and the loop continues",
     script: {
-      main: [
-        ["callSoon", "a", [["raise", "lost"]]],
-        ["callSoon", "b", [["log", "goes on"]]],
-        ["turns", 1],
-      ],
+      main: [callSoon("a", [raise("lost")]), callSoon("b", [log("goes on")]), turns(1)],
     },
     seesInOrder: [
       ["handler", "Exception in callback", raised("Boom", "lost")],

@@ -1,5 +1,6 @@
 /** A named case: a script that both sides run, and the entries that its trace must contain. */
 import assert from "node:assert/strict";
+import { delay, spawn, try_ } from "../builders.ts";
 import { isSame } from "../compare.ts";
 import { runScript } from "../interpreter.ts";
 import type { Block, Entry, Script, Statement } from "../language.ts";
@@ -35,24 +36,19 @@ export const cancelled = raised("CancelledError");
 /** Seconds: far more than any other timer of a case. */
 export const LONG = 1_000_000;
 
-/** A block on one line, if it fits: the formatter breaks up a nested array, but not a call. */
-export function block<const S extends Statement>(...statements: readonly S[]): readonly S[] {
-  return statements;
-}
-
 /** A body that waits until it is cancelled, then runs `then`. */
 export function untilCancelled(then: Block, rethrow = true): Block {
-  return [["try", [["delay", LONG]], { on: "cancel", do: then, rethrow }]];
+  return [try_([delay(LONG)], { on: "cancel", do: then, rethrow })];
 }
 
 /** Runs the statements, and continues whatever they throw. */
 export function attempt(...statements: Block): Statement {
-  return ["try", statements, { on: "all" }];
+  return try_(statements, { on: "all" });
 }
 
 /** Tasks with the same body, each named by a letter. */
 export function spawnAll(letters: string, body: Block): Block {
-  return Array.from(letters, (name): Statement => ["spawn", name, body]);
+  return Array.from(letters, (name): Statement => spawn(name, body));
 }
 
 /** Runs the case on this side, checks its trace and returns it. */

@@ -1,27 +1,44 @@
 /** gather, shield, wait, asCompleted, sleep: the semantics that CPython's test_tasks holds. */
-import { attempt, block, cancelled, LONG, raised, type TaskCase, untilCancelled } from "./case.ts";
 
-const expired = raised("TimeoutError");
+import {
+  asCompleted,
+  asCompletedPlain,
+  await_,
+  callLater,
+  callSoon,
+  cancel,
+  cancellingMe,
+  coro,
+  delay,
+  future,
+  gather,
+  let_,
+  log,
+  raise,
+  ref,
+  result,
+  return_,
+  setException,
+  setResult,
+  shield,
+  sleep,
+  spawn,
+  state,
+  time,
+  try_,
+  turns,
+  waitMany,
+} from "../builders.ts";
+import { attempt, cancelled, LONG, raised, type TaskCase, untilCancelled } from "./case.ts";
+
+const timedOut = raised("TimeoutError");
 
 export const gatherCases: readonly TaskCase[] = [
   {
     id: "test_success",
     about: "gather() returns the results in the order of its arguments",
     script: {
-      main: [
-        [
-          "await",
-          [
-            "gather",
-            [
-              ["coro", "a", block(["turns", 5], ["return", 1])],
-              ["coro", "b", [["return", 2]]],
-              ["sleep", 0, 3],
-            ],
-            false,
-          ],
-        ],
-      ],
+      main: [await_(gather([coro("a", [turns(5), return_(1)]), coro("b", [return_(2)]), sleep(0, 3)], false))],
     },
     seesInOrder: [
       ["b", "returned", 2],
@@ -33,11 +50,7 @@ export const gatherCases: readonly TaskCase[] = [
     id: "test_constructor_empty_sequence_use_running_loop",
     about: "gather() of an empty array is done immediately",
     script: {
-      main: [
-        ["let", "g", ["gather", [], false]],
-        ["state", "g"],
-        ["await", ["ref", "g"]],
-      ],
+      main: [let_("g", gather([], false)), state("g"), await_(ref("g"))],
     },
     seesInOrder: [
       ["main", "state", [[], 0]],
@@ -49,25 +62,12 @@ export const gatherCases: readonly TaskCase[] = [
     about: "gather() throws the first error immediately; the other tasks continue",
     script: {
       main: [
-        ["spawn", "slow", block(["turns", 6], ["return", "whole"])],
-        [
-          "try",
-          [
-            [
-              "await",
-              [
-                "gather",
-                [
-                  ["ref", "slow"],
-                  ["coro", "bad", block(["turns", 1], ["raise", "bad"])],
-                ],
-                false,
-              ],
-            ],
-          ],
-          { on: "error", do: [["state", "slow"]] },
-        ],
-        ["await", ["ref", "slow"]],
+        spawn("slow", [turns(6), return_("whole")]),
+        try_([await_(gather([ref("slow"), coro("bad", [turns(1), raise("bad")])], false))], {
+          on: "error",
+          do: [state("slow")],
+        }),
+        await_(ref("slow")),
       ],
     },
     seesInOrder: [
@@ -81,20 +81,9 @@ export const gatherCases: readonly TaskCase[] = [
     about: "gather() with returnExceptions returns errors and cancellations among the results",
     script: {
       main: [
-        ["spawn", "idle", [["delay", LONG]]],
-        ["callSoon", "handle", [["cancel", "idle", "m"]]],
-        [
-          "await",
-          [
-            "gather",
-            [
-              ["coro", "bad", [["raise", "bad"]]],
-              ["ref", "idle"],
-              ["sleep", 0, 3],
-            ],
-            true,
-          ],
-        ],
+        spawn("idle", [delay(LONG)]),
+        callSoon("handle", [cancel("idle", "m")]),
+        await_(gather([coro("bad", [raise("bad")]), ref("idle"), sleep(0, 3)], true)),
       ],
     },
     seesInOrder: [["main", "await", [raised("Boom", "bad"), raised("CancelledError", "m"), 3]]],
@@ -104,24 +93,13 @@ export const gatherCases: readonly TaskCase[] = [
     about: "gather() throws the CancelledError of one that was cancelled by itself, and leaves the others alone",
     script: {
       main: [
-        ["spawn", "a", [["delay", LONG]]],
-        ["spawn", "b", block(["turns", 6], ["return", "whole"])],
-        [
-          "let",
-          "g",
-          [
-            "gather",
-            [
-              ["ref", "a"],
-              ["ref", "b"],
-            ],
-            false,
-          ],
-        ],
-        ["turns", 1],
-        ["cancel", "a"],
-        ["try", [["await", ["ref", "g"]]], { on: "all", do: [["cancellingMe"], ["state", "g"], ["state", "b"]] }],
-        ["await", ["ref", "b"]],
+        spawn("a", [delay(LONG)]),
+        spawn("b", [turns(6), return_("whole")]),
+        let_("g", gather([ref("a"), ref("b")], false)),
+        turns(1),
+        cancel("a"),
+        try_([await_(ref("g"))], { on: "all", do: [cancellingMe(), state("g"), state("b")] }),
+        await_(ref("b")),
       ],
     },
     seesInOrder: [
@@ -137,28 +115,12 @@ export const gatherCases: readonly TaskCase[] = [
     about: "gather() passes a cancellation on to all",
     script: {
       main: [
-        ["spawn", "a", untilCancelled([["log", "told"]])],
-        ["spawn", "b", untilCancelled([["log", "told"]])],
-        [
-          "spawn",
-          "outer",
-          [
-            [
-              "await",
-              [
-                "gather",
-                [
-                  ["ref", "a"],
-                  ["ref", "b"],
-                ],
-                false,
-              ],
-            ],
-          ],
-        ],
-        ["turns", 2],
-        ["cancel", "outer"],
-        attempt(["await", ["ref", "outer"]]),
+        spawn("a", untilCancelled([log("told")])),
+        spawn("b", untilCancelled([log("told")])),
+        spawn("outer", [await_(gather([ref("a"), ref("b")], false))]),
+        turns(2),
+        cancel("outer"),
+        attempt(await_(ref("outer"))),
       ],
     },
     seesInOrder: [
@@ -174,12 +136,12 @@ export const gatherCases: readonly TaskCase[] = [
     about: "gather() that was cancelled throws the CancelledError also with returnExceptions",
     script: {
       main: [
-        ["spawn", "a", [["delay", LONG]]],
-        ["let", "g", ["gather", [["ref", "a"]], true]],
-        ["turns", 1],
-        ["cancel", "g"],
-        attempt(["await", ["ref", "g"]]),
-        ["state", "g"],
+        spawn("a", [delay(LONG)]),
+        let_("g", gather([ref("a")], true)),
+        turns(1),
+        cancel("g"),
+        attempt(await_(ref("g"))),
+        state("g"),
       ],
     },
     seesInOrder: [
@@ -193,10 +155,10 @@ export const gatherCases: readonly TaskCase[] = [
     about: "gather() passes the message of a cancellation on",
     script: {
       main: [
-        ["spawn", "outer", [["await", ["gather", [["coro", "inner", [["delay", LONG]]]], false]]]],
-        ["turns", 2],
-        ["cancel", "outer", "my message"],
-        attempt(["await", ["ref", "outer"]]),
+        spawn("outer", [await_(gather([coro("inner", [delay(LONG)])], false))]),
+        turns(2),
+        cancel("outer", "my message"),
+        attempt(await_(ref("outer"))),
       ],
     },
     seesInOrder: [
@@ -210,23 +172,10 @@ export const gatherCases: readonly TaskCase[] = [
     about: "gather() that has thrown one error takes notice of the next ones",
     script: {
       main: [
-        [
-          "try",
-          [
-            [
-              "await",
-              [
-                "gather",
-                [
-                  ["coro", "a", [["raise", "a"]]],
-                  ["coro", "b", block(["turns", 2], ["raise", "b"])],
-                ],
-                false,
-              ],
-            ],
-          ],
-          { on: "error", do: [["turns", 4]] },
-        ],
+        try_([await_(gather([coro("a", [raise("a")]), coro("b", [turns(2), raise("b")])], false))], {
+          on: "error",
+          do: [turns(4)],
+        }),
       ],
     },
     seesInOrder: [
@@ -238,23 +187,7 @@ export const gatherCases: readonly TaskCase[] = [
     id: "test_constructor_homogenous_futures",
     about: "gather() of Futures that are done already is done",
     script: {
-      main: [
-        ["future", "f"],
-        ["setResult", "f", 1],
-        [
-          "let",
-          "g",
-          [
-            "gather",
-            [
-              ["ref", "f"],
-              ["ref", "f"],
-            ],
-            false,
-          ],
-        ],
-        ["state", "g"],
-      ],
+      main: [future("f"), setResult("f", 1), let_("g", gather([ref("f"), ref("f")], false)), state("g")],
     },
     seesInOrder: [["main", "state", [[1, 1], 0]]],
   },
@@ -263,22 +196,11 @@ export const gatherCases: readonly TaskCase[] = [
     about: "gather() of a cancelled Future has the CancelledError as its error immediately",
     script: {
       main: [
-        ["future", "f"],
-        ["cancel", "f"],
-        [
-          "let",
-          "g",
-          [
-            "gather",
-            [
-              ["ref", "f"],
-              ["coro", "a", [["log", "runs"]]],
-            ],
-            false,
-          ],
-        ],
-        ["state", "g"],
-        ["turns", 2],
+        future("f"),
+        cancel("f"),
+        let_("g", gather([ref("f"), coro("a", [log("runs")])], false)),
+        state("g"),
+        turns(2),
       ],
     },
     seesInOrder: [
@@ -291,11 +213,11 @@ export const gatherCases: readonly TaskCase[] = [
     about: "gather() that was cancelled throws the CancelledError although a child has a result",
     script: {
       main: [
-        ["spawn", "inner", [...untilCancelled([], false), ["return", "kept"]]],
-        ["spawn", "outer", [["await", ["gather", [["ref", "inner"]], false]]]],
-        ["turns", 2],
-        ["cancel", "outer"],
-        ["try", [["await", ["ref", "outer"]]], { on: "all", do: [["result", "inner"]] }],
+        spawn("inner", [...untilCancelled([], false), return_("kept")]),
+        spawn("outer", [await_(gather([ref("inner")], false))]),
+        turns(2),
+        cancel("outer"),
+        try_([await_(ref("outer"))], { on: "all", do: [result("inner")] }),
       ],
     },
     seesInOrder: [
@@ -308,21 +230,10 @@ export const gatherCases: readonly TaskCase[] = [
     about: "gather() that has thrown cancels nothing any more",
     script: {
       main: [
-        ["spawn", "slow", block(["turns", 6], ["return", "whole"])],
-        [
-          "let",
-          "g",
-          [
-            "gather",
-            [
-              ["ref", "slow"],
-              ["coro", "bad", [["raise", "bad"]]],
-            ],
-            false,
-          ],
-        ],
-        ["try", [["await", ["ref", "g"]]], { on: "error", do: [["cancel", "g"]] }],
-        ["await", ["ref", "slow"]],
+        spawn("slow", [turns(6), return_("whole")]),
+        let_("g", gather([ref("slow"), coro("bad", [raise("bad")])], false)),
+        try_([await_(ref("g"))], { on: "error", do: [cancel("g")] }),
+        await_(ref("slow")),
       ],
     },
     seesInOrder: [
@@ -337,7 +248,7 @@ export const shieldCases: readonly TaskCase[] = [
     id: "test_shield_result",
     about: "shield() returns the result",
     script: {
-      main: [["await", ["shield", ["coro", "inner", block(["turns", 2], ["return", 42])]]]],
+      main: [await_(shield(coro("inner", [turns(2), return_(42)])))],
     },
     seesInOrder: [["main", "await", 42]],
   },
@@ -345,7 +256,7 @@ export const shieldCases: readonly TaskCase[] = [
     id: "test_shield_exception",
     about: "shield() throws the error",
     script: {
-      main: [["await", ["shield", ["coro", "inner", block(["turns", 2], ["raise", "bad"])]]]],
+      main: [await_(shield(coro("inner", [turns(2), raise("bad")])))],
     },
     seesInOrder: [["main", "await", raised("Boom", "bad")]],
   },
@@ -354,12 +265,12 @@ export const shieldCases: readonly TaskCase[] = [
     about: "shield() is cancelled when what it protects is cancelled by itself",
     script: {
       main: [
-        ["spawn", "inner", [["delay", LONG]]],
-        ["let", "s", ["shield", ["ref", "inner"]]],
-        ["turns", 1],
-        ["cancel", "inner"],
-        attempt(["await", ["ref", "s"]]),
-        ["state", "s"],
+        spawn("inner", [delay(LONG)]),
+        let_("s", shield(ref("inner"))),
+        turns(1),
+        cancel("inner"),
+        attempt(await_(ref("s"))),
+        state("s"),
       ],
     },
     seesInOrder: [
@@ -372,13 +283,13 @@ export const shieldCases: readonly TaskCase[] = [
     about: "shield() keeps a cancellation from what it protects",
     script: {
       main: [
-        ["spawn", "inner", [["delay", LONG]]],
-        ["let", "s", ["shield", ["ref", "inner"]]],
-        ["turns", 1],
-        ["cancel", "s"],
-        ["turns", 2],
-        ["state", "s"],
-        ["state", "inner"],
+        spawn("inner", [delay(LONG)]),
+        let_("s", shield(ref("inner"))),
+        turns(1),
+        cancel("s"),
+        turns(2),
+        state("s"),
+        state("inner"),
       ],
     },
     seesInOrder: [
@@ -391,14 +302,14 @@ export const shieldCases: readonly TaskCase[] = [
     about: "shield() that was cancelled has nothing to do with a later result",
     script: {
       main: [
-        ["future", "f"],
-        ["let", "s", ["shield", ["ref", "f"]]],
-        ["cancel", "s"],
-        ["turns", 1],
-        ["setResult", "f", 1],
-        ["turns", 2],
-        ["state", "s"],
-        ["state", "f"],
+        future("f"),
+        let_("s", shield(ref("f"))),
+        cancel("s"),
+        turns(1),
+        setResult("f", 1),
+        turns(2),
+        state("s"),
+        state("f"),
       ],
     },
     seesInOrder: [
@@ -410,14 +321,7 @@ export const shieldCases: readonly TaskCase[] = [
     id: "test_shield_cancel_outer_exception",
     about: "shield() that was cancelled hands a later error to the exception handler",
     script: {
-      main: [
-        ["future", "f"],
-        ["let", "s", ["shield", ["ref", "f"]]],
-        ["cancel", "s"],
-        ["turns", 1],
-        ["setException", "f", "late"],
-        ["turns", 2],
-      ],
+      main: [future("f"), let_("s", shield(ref("f"))), cancel("s"), turns(1), setException("f", "late"), turns(2)],
     },
     seesInOrder: [["handler", "Boom exception in shielded future", raised("Boom", "late")]],
   },
@@ -426,14 +330,14 @@ export const shieldCases: readonly TaskCase[] = [
     about: "shield() of the same thing twice hands its late error to the exception handler once",
     script: {
       main: [
-        ["future", "f"],
-        ["let", "s", ["shield", ["ref", "f"]]],
-        ["let", "t", ["shield", ["ref", "f"]]],
-        ["cancel", "s"],
-        ["cancel", "t"],
-        ["turns", 1],
-        ["setException", "f", "late"],
-        ["turns", 2],
+        future("f"),
+        let_("s", shield(ref("f"))),
+        let_("t", shield(ref("f"))),
+        cancel("s"),
+        cancel("t"),
+        turns(1),
+        setException("f", "late"),
+        turns(2),
       ],
     },
     seesInOrder: [
@@ -445,13 +349,7 @@ export const shieldCases: readonly TaskCase[] = [
     id: "test_shield_shortcut",
     about: "shield() of what is done already is that itself",
     script: {
-      main: [
-        ["future", "f"],
-        ["setResult", "f", 42],
-        ["let", "s", ["shield", ["ref", "f"]]],
-        ["state", "s"],
-        ["await", ["ref", "s"]],
-      ],
+      main: [future("f"), setResult("f", 42), let_("s", shield(ref("f"))), state("s"), await_(ref("s"))],
     },
     seesInOrder: [
       ["main", "state", [42, 0]],
@@ -463,12 +361,12 @@ export const shieldCases: readonly TaskCase[] = [
     about: "shield() lets the inner task end when the one that waits is cancelled",
     script: {
       main: [
-        ["spawn", "inner", block(["turns", 6], ["return", "saved"])],
-        ["spawn", "outer", [["await", ["shield", ["ref", "inner"]]]]],
-        ["turns", 2],
-        ["cancel", "outer"],
-        attempt(["await", ["ref", "outer"]]),
-        ["await", ["ref", "inner"]],
+        spawn("inner", [turns(6), return_("saved")]),
+        spawn("outer", [await_(shield(ref("inner")))]),
+        turns(2),
+        cancel("outer"),
+        attempt(await_(ref("outer"))),
+        await_(ref("inner")),
       ],
     },
     seesInOrder: [
@@ -482,24 +380,13 @@ export const shieldCases: readonly TaskCase[] = [
     about: "shield() of a gather() keeps a cancellation from all",
     script: {
       main: [
-        ["spawn", "a", block(["turns", 4], ["return", 1])],
-        ["spawn", "b", block(["turns", 4], ["return", 2])],
-        [
-          "let",
-          "g",
-          [
-            "gather",
-            [
-              ["ref", "a"],
-              ["ref", "b"],
-            ],
-            false,
-          ],
-        ],
-        ["spawn", "outer", [["await", ["shield", ["ref", "g"]]]]],
-        ["turns", 2],
-        ["cancel", "outer"],
-        ["await", ["ref", "g"]],
+        spawn("a", [turns(4), return_(1)]),
+        spawn("b", [turns(4), return_(2)]),
+        let_("g", gather([ref("a"), ref("b")], false)),
+        spawn("outer", [await_(shield(ref("g")))]),
+        turns(2),
+        cancel("outer"),
+        await_(ref("g")),
       ],
     },
     seesInOrder: [
@@ -512,12 +399,12 @@ export const shieldCases: readonly TaskCase[] = [
     about: "gather() of shields that is cancelled leaves what they protect alone",
     script: {
       main: [
-        ["spawn", "a", block(["turns", 9], ["return", 1])],
-        ["spawn", "outer", [["await", ["gather", [["shield", ["ref", "a"]]], false]]]],
-        ["turns", 2],
-        ["cancel", "outer"],
-        ["try", [["await", ["ref", "outer"]]], { on: "all", do: [["state", "a"]] }],
-        ["await", ["ref", "a"]],
+        spawn("a", [turns(9), return_(1)]),
+        spawn("outer", [await_(gather([shield(ref("a"))], false))]),
+        turns(2),
+        cancel("outer"),
+        try_([await_(ref("outer"))], { on: "all", do: [state("a")] }),
+        await_(ref("a")),
       ],
     },
     seesInOrder: [
@@ -534,18 +421,10 @@ export const waitCases: readonly TaskCase[] = [
     about: "wait() waits until all are done",
     script: {
       main: [
-        ["spawn", "a", [["delay", 2]]],
-        ["spawn", "b", [["delay", 5]]],
-        [
-          "waitMany",
-          [
-            ["ref", "a"],
-            ["ref", "b"],
-          ],
-          null,
-          "ALL_COMPLETED",
-        ],
-        ["time"],
+        spawn("a", [delay(2)]),
+        spawn("b", [delay(5)]),
+        waitMany([ref("a"), ref("b")], null, "ALL_COMPLETED"),
+        time(),
       ],
     },
     seesInOrder: [
@@ -558,19 +437,11 @@ export const waitCases: readonly TaskCase[] = [
     about: "wait() with FIRST_COMPLETED returns when one is done, and leaves the others alone",
     script: {
       main: [
-        ["spawn", "a", [["delay", 10]]],
-        ["spawn", "b", [["delay", 2]]],
-        [
-          "waitMany",
-          [
-            ["ref", "a"],
-            ["ref", "b"],
-          ],
-          null,
-          "FIRST_COMPLETED",
-        ],
-        ["time"],
-        ["await", ["ref", "a"]],
+        spawn("a", [delay(10)]),
+        spawn("b", [delay(2)]),
+        waitMany([ref("a"), ref("b")], null, "FIRST_COMPLETED"),
+        time(),
+        await_(ref("a")),
       ],
     },
     seesInOrder: [
@@ -583,19 +454,7 @@ export const waitCases: readonly TaskCase[] = [
     id: "test_wait_really_done",
     about: "wait() returns all Futures that are done by then, not only the first",
     script: {
-      main: [
-        ["spawn", "a", [["turns", 2]]],
-        ["spawn", "b", [["turns", 2]]],
-        [
-          "waitMany",
-          [
-            ["ref", "a"],
-            ["ref", "b"],
-          ],
-          null,
-          "FIRST_COMPLETED",
-        ],
-      ],
+      main: [spawn("a", [turns(2)]), spawn("b", [turns(2)]), waitMany([ref("a"), ref("b")], null, "FIRST_COMPLETED")],
     },
     seesInOrder: [["main", "waitMany", [["a", "b"], []]]],
   },
@@ -604,20 +463,11 @@ export const waitCases: readonly TaskCase[] = [
     about: "wait() with FIRST_EXCEPTION returns when one has failed",
     script: {
       main: [
-        ["spawn", "a", [["delay", 10]]],
-        ["spawn", "b", [["delay", 1]]],
-        ["spawn", "c", block(["delay", 3], ["raise", "c"])],
-        [
-          "waitMany",
-          [
-            ["ref", "a"],
-            ["ref", "b"],
-            ["ref", "c"],
-          ],
-          null,
-          "FIRST_EXCEPTION",
-        ],
-        ["time"],
+        spawn("a", [delay(10)]),
+        spawn("b", [delay(1)]),
+        spawn("c", [delay(3), raise("c")]),
+        waitMany([ref("a"), ref("b"), ref("c")], null, "FIRST_EXCEPTION"),
+        time(),
       ],
     },
     seesInOrder: [
@@ -630,19 +480,11 @@ export const waitCases: readonly TaskCase[] = [
     about: "wait() with FIRST_EXCEPTION takes a cancelled task for no failure",
     script: {
       main: [
-        ["spawn", "a", [["delay", 4]]],
-        ["spawn", "b", [["delay", LONG]]],
-        ["callLater", "timer", 1, [["cancel", "b"]]],
-        [
-          "waitMany",
-          [
-            ["ref", "a"],
-            ["ref", "b"],
-          ],
-          null,
-          "FIRST_EXCEPTION",
-        ],
-        ["time"],
+        spawn("a", [delay(4)]),
+        spawn("b", [delay(LONG)]),
+        callLater("timer", 1, [cancel("b")]),
+        waitMany([ref("a"), ref("b")], null, "FIRST_EXCEPTION"),
+        time(),
       ],
     },
     seesInOrder: [
@@ -655,18 +497,10 @@ export const waitCases: readonly TaskCase[] = [
     about: "wait() throws nothing for what has failed",
     script: {
       main: [
-        ["spawn", "a", [["raise", "a"]]],
-        ["spawn", "b", [["turns", 3]]],
-        [
-          "waitMany",
-          [
-            ["ref", "a"],
-            ["ref", "b"],
-          ],
-          null,
-          "ALL_COMPLETED",
-        ],
-        ["state", "a"],
+        spawn("a", [raise("a")]),
+        spawn("b", [turns(3)]),
+        waitMany([ref("a"), ref("b")], null, "ALL_COMPLETED"),
+        state("a"),
       ],
     },
     seesInOrder: [
@@ -679,19 +513,11 @@ export const waitCases: readonly TaskCase[] = [
     about: "wait() returns at the timeout, throws nothing, and cancels nothing",
     script: {
       main: [
-        ["spawn", "a", [["delay", 1]]],
-        ["spawn", "b", [["delay", 10]]],
-        [
-          "waitMany",
-          [
-            ["ref", "a"],
-            ["ref", "b"],
-          ],
-          4,
-          "ALL_COMPLETED",
-        ],
-        ["time"],
-        ["await", ["ref", "b"]],
+        spawn("a", [delay(1)]),
+        spawn("b", [delay(10)]),
+        waitMany([ref("a"), ref("b")], 4, "ALL_COMPLETED"),
+        time(),
+        await_(ref("b")),
       ],
     },
     seesInOrder: [
@@ -704,19 +530,7 @@ export const waitCases: readonly TaskCase[] = [
     id: "a timeout of zero",
     about: "wait() with no time says what is done, an iteration later",
     script: {
-      main: [
-        ["spawn", "a", [["return", 1]]],
-        ["spawn", "b", [["turns", 9]]],
-        [
-          "waitMany",
-          [
-            ["ref", "a"],
-            ["ref", "b"],
-          ],
-          0,
-          "ALL_COMPLETED",
-        ],
-      ],
+      main: [spawn("a", [return_(1)]), spawn("b", [turns(9)]), waitMany([ref("a"), ref("b")], 0, "ALL_COMPLETED")],
     },
     seesInOrder: [["main", "waitMany", [["a"], ["b"]]]],
   },
@@ -724,18 +538,7 @@ export const waitCases: readonly TaskCase[] = [
     id: "test_wait_duplicate_coroutines",
     about: "wait() counts what it gets twice once",
     script: {
-      main: [
-        ["spawn", "a", [["turns", 2]]],
-        [
-          "waitMany",
-          [
-            ["ref", "a"],
-            ["ref", "a"],
-          ],
-          null,
-          "ALL_COMPLETED",
-        ],
-      ],
+      main: [spawn("a", [turns(2)]), waitMany([ref("a"), ref("a")], null, "ALL_COMPLETED")],
     },
     seesInOrder: [["main", "waitMany", [["a"], []]]],
   },
@@ -744,12 +547,12 @@ export const waitCases: readonly TaskCase[] = [
     about: "wait() that is cancelled leaves all alone, and is forgotten by them",
     script: {
       main: [
-        ["spawn", "a", [["turns", 8]]],
-        ["spawn", "waiting", [["waitMany", [["ref", "a"]], 1000, "ALL_COMPLETED"]]],
-        ["turns", 2],
-        ["cancel", "waiting"],
-        ["await", ["ref", "a"]],
-        ["time"],
+        spawn("a", [turns(8)]),
+        spawn("waiting", [waitMany([ref("a")], 1000, "ALL_COMPLETED")]),
+        turns(2),
+        cancel("waiting"),
+        await_(ref("a")),
+        time(),
       ],
     },
     seesInOrder: [
@@ -766,15 +569,10 @@ export const asCompletedCases: readonly TaskCase[] = [
     about: "asCompleted() yields Futures in the order in which they are done",
     script: {
       main: [
-        [
-          "asCompleted",
-          [
-            ["coro", "a", block(["delay", 9], ["return", 1])],
-            ["coro", "b", block(["delay", 2], ["return", 2])],
-            ["coro", "c", block(["delay", 5], ["raise", "c"])],
-          ],
+        asCompleted(
+          [coro("a", [delay(9), return_(1)]), coro("b", [delay(2), return_(2)]), coro("c", [delay(5), raise("c")])],
           null,
-        ],
+        ),
       ],
     },
     seesInOrder: [
@@ -787,16 +585,7 @@ export const asCompletedCases: readonly TaskCase[] = [
     id: "test_as_completed_reverse_wait",
     about: "asCompleted() as a plain iterator yields promises of the next results",
     script: {
-      main: [
-        [
-          "asCompletedPlain",
-          [
-            ["coro", "a", block(["delay", 9], ["return", 1])],
-            ["coro", "b", block(["delay", 2], ["return", 2])],
-          ],
-          null,
-        ],
-      ],
+      main: [asCompletedPlain([coro("a", [delay(9), return_(1)]), coro("b", [delay(2), return_(2)])], null)],
     },
     seesInOrder: [
       ["main", "completed", 2],
@@ -807,16 +596,7 @@ export const asCompletedCases: readonly TaskCase[] = [
     id: "test_as_completed_concurrent",
     about: "asCompleted() yields Futures that are done in the same iteration one after the other",
     script: {
-      main: [
-        [
-          "asCompleted",
-          [
-            ["coro", "a", [["turns", 1]]],
-            ["coro", "b", [["turns", 1]]],
-          ],
-          null,
-        ],
-      ],
+      main: [asCompleted([coro("a", [turns(1)]), coro("b", [turns(1)])], null)],
     },
     seesInOrder: [
       ["main", "completed", ["a", 0]],
@@ -828,27 +608,17 @@ export const asCompletedCases: readonly TaskCase[] = [
     about: "asCompleted() throws a TimeoutError when the time is over, and cancels nothing",
     script: {
       main: [
-        ["spawn", "slow", block(["delay", 9], ["return", "slow"])],
-        [
-          "try",
-          [
-            [
-              "asCompleted",
-              [
-                ["coro", "quick", [["return", "quick"]]],
-                ["ref", "slow"],
-              ],
-              4,
-            ],
-          ],
-          { on: "error", do: [["time"], ["state", "slow"]] },
-        ],
-        ["await", ["ref", "slow"]],
+        spawn("slow", [delay(9), return_("slow")]),
+        try_([asCompleted([coro("quick", [return_("quick")]), ref("slow")], 4)], {
+          on: "error",
+          do: [time(), state("slow")],
+        }),
+        await_(ref("slow")),
       ],
     },
     seesInOrder: [
       ["main", "completed", ["quick", 0]],
-      ["main", "asCompleted", expired],
+      ["main", "asCompleted", timedOut],
       ["main", "time", 4],
       ["main", "state", ["pending", 0]],
       ["main", "await", "slow"],
@@ -857,7 +627,7 @@ export const asCompletedCases: readonly TaskCase[] = [
   {
     id: "test_as_completed_with_unused_timeout",
     about: "asCompleted() leaves no timer behind when all is done in time",
-    script: { main: [["asCompleted", [["coro", "a", [["turns", 1]]]], 1000], ["turns", 3], ["time"]] },
+    script: { main: [asCompleted([coro("a", [turns(1)])], 1000), turns(3), time()] },
     seesInOrder: [
       ["main", "asCompleted", null],
       ["main", "time", 0],
@@ -867,10 +637,7 @@ export const asCompletedCases: readonly TaskCase[] = [
     id: "test_as_completed of nothing",
     about: "asCompleted() of an empty array yields nothing",
     script: {
-      main: [
-        ["asCompleted", [], 5],
-        ["asCompletedPlain", [], null],
-      ],
+      main: [asCompleted([], 5), asCompletedPlain([], null)],
     },
     seesInOrder: [
       ["main", "asCompleted", null],
@@ -882,12 +649,12 @@ export const asCompletedCases: readonly TaskCase[] = [
     about: "asCompleted() that is cancelled leaves all going on",
     script: {
       main: [
-        ["spawn", "a", block(["turns", 8], ["return", "whole"])],
-        ["spawn", "waiting", [["asCompleted", [["ref", "a"]], null]]],
-        ["turns", 2],
-        ["cancel", "waiting"],
-        ["await", ["ref", "a"]],
-        ["state", "waiting"],
+        spawn("a", [turns(8), return_("whole")]),
+        spawn("waiting", [asCompleted([ref("a")], null)]),
+        turns(2),
+        cancel("waiting"),
+        await_(ref("a")),
+        state("waiting"),
       ],
     },
     seesInOrder: [
@@ -902,7 +669,7 @@ export const sleepCases: readonly TaskCase[] = [
   {
     id: "test_sleep",
     about: "sleep() waits for the given time, and returns the given result",
-    script: { main: [["delay", 10, "yeah"], ["time"]] },
+    script: { main: [delay(10, "yeah"), time()] },
     seesInOrder: [
       ["main", "delay", "yeah"],
       ["main", "time", 10],
@@ -913,12 +680,12 @@ export const sleepCases: readonly TaskCase[] = [
     about: "sleep(0), and less, is one iteration of the loop",
     script: {
       main: [
-        ["callSoon", "soon", [["log", "between"]]],
-        ["await", ["sleep", 0, "result"]],
-        ["log", "after"],
-        ["callSoon", "again", [["log", "between"]]],
-        ["await", ["sleep", -10, "result"]],
-        ["time"],
+        callSoon("soon", [log("between")]),
+        await_(sleep(0, "result")),
+        log("after"),
+        callSoon("again", [log("between")]),
+        await_(sleep(-10, "result")),
+        time(),
       ],
     },
     seesInOrder: [
@@ -933,7 +700,7 @@ export const sleepCases: readonly TaskCase[] = [
   {
     id: "sleep() of any length",
     about: "sleep() takes any length: more than the 24 days of Node's timers",
-    script: { main: [["delay", 10 ** 7, "slept"]] },
+    script: { main: [delay(10 ** 7, "slept")] },
     seesInOrder: [["main", "delay", "slept"]],
   },
 ];

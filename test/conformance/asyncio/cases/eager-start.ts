@@ -1,6 +1,40 @@
 /** Tasks that are started eagerly: the semantics that CPython's test_eager_task_factory holds. */
+
+import {
+  acquire,
+  allTasks,
+  await_,
+  callSoon,
+  cancel,
+  cancellingMe,
+  cancelMe,
+  current,
+  delay,
+  exception,
+  future,
+  gather,
+  get,
+  getVariable,
+  group,
+  groupSpawn,
+  log,
+  onDone,
+  putNowait,
+  raise,
+  ref,
+  return_,
+  set,
+  setEvent,
+  setResult,
+  spawn,
+  state,
+  time,
+  timeout,
+  turns,
+  wait,
+} from "../builders.ts";
 import type { SpawnOptions } from "../language.ts";
-import { attempt, block, cancelled, grouped, LONG, raised, type TaskCase } from "./case.ts";
+import { attempt, cancelled, grouped, LONG, raised, type TaskCase } from "./case.ts";
 
 const eager: SpawnOptions = { eager: true };
 
@@ -10,11 +44,11 @@ export const eagerStartCases: readonly TaskCase[] = [
     about: "createTask() with eagerStart runs a body that never waits to its end, before the next statement",
     script: {
       main: [
-        ["callSoon", "turn", []],
-        ["spawn", "task", block(["log", "inside"], ["return", "hello"]), eager],
-        ["state", "task"],
-        ["await", ["ref", "task"]],
-        ["turns", 1],
+        callSoon("turn", []),
+        spawn("task", [log("inside"), return_("hello")], eager),
+        state("task"),
+        await_(ref("task")),
+        turns(1),
       ],
     },
     seesInOrder: [
@@ -30,12 +64,7 @@ export const eagerStartCases: readonly TaskCase[] = [
     id: "test_block_after_eager_step",
     about: "createTask() with eagerStart runs the body up to its first wait, and the rest as any task",
     script: {
-      main: [
-        ["spawn", "task", block(["log", "first"], ["delay", 2], ["log", "second"]), eager],
-        ["state", "task"],
-        ["await", ["ref", "task"]],
-        ["time"],
-      ],
+      main: [spawn("task", [log("first"), delay(2), log("second")], eager), state("task"), await_(ref("task")), time()],
     },
     seesInOrder: [
       ["task", "log", "first"],
@@ -50,11 +79,7 @@ export const eagerStartCases: readonly TaskCase[] = [
     id: "test_await_future_during_eager_step",
     about: "createTask() with eagerStart of a body that sets a Future's result: the Future can be awaited immediately",
     script: {
-      main: [
-        ["future", "future"],
-        ["spawn", "task", [["setResult", "future", "mine"]], eager],
-        ["await", ["ref", "future"]],
-      ],
+      main: [future("future"), spawn("task", [setResult("future", "mine")], eager), await_(ref("future"))],
     },
     seesInOrder: [
       ["main", "spawn", null],
@@ -67,22 +92,12 @@ export const eagerStartCases: readonly TaskCase[] = [
     script: {
       objects: { event: ["Event"], lock: ["Lock"], queue: ["Queue", 0] },
       main: [
-        ["future", "future"],
-        ["setResult", "future", 1],
-        ["setEvent", "event"],
-        ["putNowait", "queue", "item"],
-        [
-          "spawn",
-          "task",
-          [
-            ["await", ["ref", "future"]],
-            ["wait", "event"],
-            ["acquire", "lock"],
-            ["get", "queue"],
-          ],
-          eager,
-        ],
-        ["state", "task"],
+        future("future"),
+        setResult("future", 1),
+        setEvent("event"),
+        putNowait("queue", "item"),
+        spawn("task", [await_(ref("future")), wait("event"), acquire("lock"), get("queue")], eager),
+        state("task"),
       ],
     },
     seesInOrder: [
@@ -95,11 +110,7 @@ export const eagerStartCases: readonly TaskCase[] = [
     id: "test_cancellation_after_eager_completion",
     about: "Task.cancel() of an eager task that has ended in its first step returns false",
     script: {
-      main: [
-        ["spawn", "task", [["return", "whole"]], eager],
-        ["cancel", "task"],
-        ["await", ["ref", "task"]],
-      ],
+      main: [spawn("task", [return_("whole")], eager), cancel("task"), await_(ref("task"))],
     },
     seesInOrder: [
       ["main", "cancel", false],
@@ -112,10 +123,10 @@ export const eagerStartCases: readonly TaskCase[] = [
     about: "Task.cancel() of an eager task interrupts its first wait",
     script: {
       main: [
-        ["spawn", "task", [["delay", LONG]], eager],
-        ["cancel", "task", "the message"],
-        ["state", "task"],
-        attempt(["await", ["ref", "task"]]),
+        spawn("task", [delay(LONG)], eager),
+        cancel("task", "the message"),
+        state("task"),
+        attempt(await_(ref("task"))),
       ],
     },
     seesInOrder: [
@@ -131,10 +142,10 @@ export const eagerStartCases: readonly TaskCase[] = [
     about: "Task.cancel() by an eager task of itself in its first step is delivered at its first wait",
     script: {
       main: [
-        ["spawn", "waits", [["cancelMe"], ["log", "goes on"], ["delay", LONG]], eager],
-        ["spawn", "returns", [["cancelMe"], ["return", "unheard"]], eager],
-        ["state", "returns"],
-        attempt(["await", ["ref", "waits"]]),
+        spawn("waits", [cancelMe(), log("goes on"), delay(LONG)], eager),
+        spawn("returns", [cancelMe(), return_("unheard")], eager),
+        state("returns"),
+        attempt(await_(ref("waits"))),
       ],
     },
     seesInOrder: [
@@ -148,11 +159,7 @@ export const eagerStartCases: readonly TaskCase[] = [
     id: "an error in the first step",
     about: "createTask() with eagerStart keeps an error of the first step in the task, and throws nothing",
     script: {
-      main: [
-        ["spawn", "task", [["raise", "early"]], eager],
-        ["exception", "task"],
-        attempt(["await", ["ref", "task"]]),
-      ],
+      main: [spawn("task", [raise("early")], eager), exception("task"), attempt(await_(ref("task")))],
     },
     seesInOrder: [
       ["task", "raised", raised("Boom", "early")],
@@ -166,11 +173,11 @@ export const eagerStartCases: readonly TaskCase[] = [
     about: "currentTask() is the eager task in its first step and after it, and the one that made it in between",
     script: {
       main: [
-        ["current"],
-        ["spawn", "task", [["current"], ["turns", 1], ["current"]], eager],
-        ["current"],
-        ["await", ["ref", "task"]],
-        ["current"],
+        current(),
+        spawn("task", [current(), turns(1), current()], eager),
+        current(),
+        await_(ref("task")),
+        current(),
       ],
     },
     seesInOrder: [
@@ -186,19 +193,13 @@ export const eagerStartCases: readonly TaskCase[] = [
     about: "currentTask() is right again after each of the eager tasks that start one another",
     script: {
       main: [
-        [
-          "spawn",
+        spawn(
           "outer",
-          [
-            ["spawn", "inner", [["current"], ["turns", 1], ["current"]], eager],
-            ["current"],
-            ["await", ["ref", "inner"]],
-            ["current"],
-          ],
+          [spawn("inner", [current(), turns(1), current()], eager), current(), await_(ref("inner")), current()],
           eager,
-        ],
-        ["current"],
-        ["await", ["ref", "outer"]],
+        ),
+        current(),
+        await_(ref("outer")),
       ],
     },
     seesInOrder: [
@@ -214,7 +215,7 @@ export const eagerStartCases: readonly TaskCase[] = [
     id: "test_all_tasks_with_eager_completion",
     about: "allTasks() has an eager task while it runs its first step, and not when that was its last",
     script: {
-      main: [["spawn", "task", [["allTasks"]], eager], ["allTasks"]],
+      main: [spawn("task", [allTasks()], eager), allTasks()],
     },
     seesInOrder: [
       ["task", "allTasks", ["main", "task"]],
@@ -226,12 +227,12 @@ export const eagerStartCases: readonly TaskCase[] = [
     about: "allTasks() has an eager task while it waits",
     script: {
       main: [
-        ["future", "future"],
-        ["spawn", "task", [["allTasks"], ["await", ["ref", "future"]]], eager],
-        ["allTasks"],
-        ["setResult", "future", null],
-        ["await", ["ref", "task"]],
-        ["allTasks"],
+        future("future"),
+        spawn("task", [allTasks(), await_(ref("future"))], eager),
+        allTasks(),
+        setResult("future", null),
+        await_(ref("task")),
+        allTasks(),
       ],
     },
     seesInOrder: [
@@ -246,12 +247,12 @@ export const eagerStartCases: readonly TaskCase[] = [
     script: {
       variables: ["v"],
       main: [
-        ["set", "v", 1],
-        ["spawn", "task", block(["getVariable", "v"], ["set", "v", 2], ["turns", 1], ["getVariable", "v"]), eager],
-        ["getVariable", "v"],
-        ["set", "v", 3],
-        ["await", ["ref", "task"]],
-        ["getVariable", "v"],
+        set("v", 1),
+        spawn("task", [getVariable("v"), set("v", 2), turns(1), getVariable("v")], eager),
+        getVariable("v"),
+        set("v", 3),
+        await_(ref("task")),
+        getVariable("v"),
       ],
     },
     seesInOrder: [
@@ -268,16 +269,11 @@ export const eagerStartCases: readonly TaskCase[] = [
       variables: ["v"],
       objects: { context: ["Context"] },
       main: [
-        [
-          "spawn",
-          "task",
-          block(["set", "v", "first"], ["turns", 1], ["set", "v", "second"]),
-          { ...eager, context: "context" },
-        ],
-        ["getVariable", "v"],
-        ["state", "context"],
-        ["await", ["ref", "task"]],
-        ["state", "context"],
+        spawn("task", [set("v", "first"), turns(1), set("v", "second")], { ...eager, context: "context" }),
+        getVariable("v"),
+        state("context"),
+        await_(ref("task")),
+        state("context"),
       ],
     },
     seesInOrder: [
@@ -291,11 +287,11 @@ export const eagerStartCases: readonly TaskCase[] = [
     about: "Future.addDoneCallback() of an eager task that has ended is called in the next turn, as of any Future",
     script: {
       main: [
-        ["spawn", "task", [["return", 1]], eager],
-        ["onDone", "task", "callback", []],
-        ["log", "not yet"],
-        ["turns", 1],
-        ["log", "by now"],
+        spawn("task", [return_(1)], eager),
+        onDone("task", "callback", []),
+        log("not yet"),
+        turns(1),
+        log("by now"),
       ],
     },
     seesInOrder: [
@@ -309,20 +305,10 @@ export const eagerStartCases: readonly TaskCase[] = [
     about: "gather() of eager tasks returns the results of tasks that have ended and of tasks that wait",
     script: {
       main: [
-        ["spawn", "done", [["return", 1]], eager],
-        ["spawn", "waits", block(["delay", 1], ["return", 2]), eager],
-        [
-          "await",
-          [
-            "gather",
-            [
-              ["ref", "done"],
-              ["ref", "waits"],
-            ],
-            false,
-          ],
-        ],
-        ["await", ["gather", [["ref", "done"]], false]],
+        spawn("done", [return_(1)], eager),
+        spawn("waits", [delay(1), return_(2)], eager),
+        await_(gather([ref("done"), ref("waits")], false)),
+        await_(gather([ref("done")], false)),
       ],
     },
     seesInOrder: [
@@ -335,20 +321,10 @@ export const eagerStartCases: readonly TaskCase[] = [
     about: "gather() of an eager task that has failed in its first step throws its error",
     script: {
       main: [
-        ["spawn", "failed", [["raise", "early"]], eager],
-        ["spawn", "waits", [["delay", 3]], eager],
-        attempt([
-          "await",
-          [
-            "gather",
-            [
-              ["ref", "waits"],
-              ["ref", "failed"],
-            ],
-            false,
-          ],
-        ]),
-        ["state", "waits"],
+        spawn("failed", [raise("early")], eager),
+        spawn("waits", [delay(3)], eager),
+        attempt(await_(gather([ref("waits"), ref("failed")], false))),
+        state("waits"),
       ],
     },
     seesInOrder: [
@@ -361,25 +337,17 @@ export const eagerStartCases: readonly TaskCase[] = [
     about: "TaskGroup.createTask() with eagerStart runs the first steps within the body, and waits for the rest",
     script: {
       main: [
-        [
-          "group",
-          "outer",
-          [
-            [
-              "groupSpawn",
-              "outer",
-              "a",
-              [
-                ["group", "inner", [["groupSpawn", "inner", "b", block(["log", "at once"], ["delay", 1]), eager]]],
-                ["log", "inner is over"],
-              ],
-              eager,
-            ],
-            ["groupSpawn", "outer", "c", [["return", "never waited"]], eager],
-            ["log", "body is over"],
-          ],
-        ],
-        ["time"],
+        group("outer", [
+          groupSpawn(
+            "outer",
+            "a",
+            [group("inner", [groupSpawn("inner", "b", [log("at once"), delay(1)], eager)]), log("inner is over")],
+            eager,
+          ),
+          groupSpawn("outer", "c", [return_("never waited")], eager),
+          log("body is over"),
+        ]),
+        time(),
       ],
     },
     seesInOrder: [
@@ -397,10 +365,10 @@ export const eagerStartCases: readonly TaskCase[] = [
       "TaskGroup whose eager tasks have all ended in their first steps is left in the next iteration, when it has heard of them",
     script: {
       main: [
-        ["callSoon", "turn", []],
-        ["group", "group", [["groupSpawn", "group", "a", [["return", 1]], eager]]],
-        ["log", "left"],
-        ["turns", 1],
+        callSoon("turn", []),
+        group("group", [groupSpawn("group", "a", [return_(1)], eager)]),
+        log("left"),
+        turns(1),
       ],
     },
     seesInOrder: [
@@ -413,18 +381,16 @@ export const eagerStartCases: readonly TaskCase[] = [
     about: "TaskGroup whose eager task fails in its first step cancels its body at the next wait, and not before",
     script: {
       main: [
-        attempt([
-          "group",
-          "group",
-          [
-            ["groupSpawn", "group", "other", [["delay", LONG]], eager],
-            ["groupSpawn", "group", "failing", [["raise", "early"]], eager],
-            ["cancellingMe"],
-            ["state", "other"],
-            ["delay", LONG],
-          ],
-        ]),
-        ["cancellingMe"],
+        attempt(
+          group("group", [
+            groupSpawn("group", "other", [delay(LONG)], eager),
+            groupSpawn("group", "failing", [raise("early")], eager),
+            cancellingMe(),
+            state("other"),
+            delay(LONG),
+          ]),
+        ),
+        cancellingMe(),
       ],
     },
     seesInOrder: [
@@ -440,11 +406,7 @@ export const eagerStartCases: readonly TaskCase[] = [
     id: "a timeout in the first step",
     about: "timeout() that is entered in the first step of an eager task cancels that task, and not its maker",
     script: {
-      main: [
-        ["spawn", "task", [attempt(["timeout", "t", 1, [["delay", LONG]]]), ["cancellingMe"]], eager],
-        ["delay", 2],
-        ["cancellingMe"],
-      ],
+      main: [spawn("task", [attempt(timeout("t", 1, [delay(LONG)])), cancellingMe()], eager), delay(2), cancellingMe()],
     },
     seesInOrder: [
       ["task", "timeout", raised("TimeoutError")],

@@ -1,17 +1,49 @@
 /** Lock, Event, Condition, the Semaphores and Barrier: the semantics that CPython's test_locks holds. */
+
+import {
+  acquire,
+  await_,
+  barrier,
+  barrierAbort,
+  barrierReset,
+  callLater,
+  callSoon,
+  cancel,
+  clear,
+  conditionWait,
+  conditionWaitFor,
+  coro,
+  delay,
+  flag,
+  future,
+  gather,
+  log,
+  notify,
+  notifyAll,
+  raise,
+  ref,
+  release,
+  repeat,
+  setEvent,
+  setResult,
+  spawn,
+  state,
+  time,
+  timeout,
+  try_,
+  turns,
+  wait,
+  waitFor,
+  with_,
+} from "../builders.ts";
 import type { Block } from "../language.ts";
-import { attempt, block, cancelled, LONG, raised, spawnAll, type TaskCase } from "./case.ts";
+import { attempt, cancelled, LONG, raised, spawnAll, type TaskCase } from "./case.ts";
 
 /** What one of the locks prints as. */
 const shownAs = (kind: string, state: string): string => `<asyncio.locks.${kind} object at 0xHEX [${state}]>`;
 
 /** Takes the lock, says so, and gives it back some turns later. */
-const hold = (lock: string, turns = 1): Block => [
-  ["acquire", lock],
-  ["log", "holds it"],
-  ["turns", turns],
-  ["release", lock],
-];
+const hold = (lock: string, count = 1): Block => [acquire(lock), log("holds it"), turns(count), release(lock)];
 
 export const lockCases: readonly TaskCase[] = [
   {
@@ -19,13 +51,7 @@ export const lockCases: readonly TaskCase[] = [
     about: "Lock.acquire() returns true, and the lock is held until release()",
     script: {
       objects: { lock: ["Lock"] },
-      main: [
-        ["state", "lock"],
-        ["acquire", "lock"],
-        ["state", "lock"],
-        ["release", "lock"],
-        ["state", "lock"],
-      ],
+      main: [state("lock"), acquire("lock"), state("lock"), release("lock"), state("lock")],
     },
     seesInOrder: [
       ["main", "state", shownAs("Lock", "unlocked")],
@@ -41,13 +67,13 @@ export const lockCases: readonly TaskCase[] = [
     script: {
       objects: { lock: ["Lock"] },
       main: [
-        ["acquire", "lock"],
+        acquire("lock"),
         ...spawnAll("abc", hold("lock")),
-        ["turns", 1],
-        ["state", "lock"],
-        ["release", "lock"],
-        ["state", "lock"],
-        ["await", ["ref", "c"]],
+        turns(1),
+        state("lock"),
+        release("lock"),
+        state("lock"),
+        await_(ref("c")),
       ],
     },
     seesInOrder: [
@@ -66,11 +92,7 @@ export const lockCases: readonly TaskCase[] = [
     about: "Lock.with() holds the lock for the time of its block, and runs one block at a time",
     script: {
       objects: { lock: ["Lock"] },
-      main: [
-        ...spawnAll("ab", [["with", "lock", block(["log", "in"], ["delay", 1], ["log", "out"])]]),
-        ["await", ["ref", "b"]],
-        ["time"],
-      ],
+      main: [...spawnAll("ab", [with_("lock", [log("in"), delay(1), log("out")])]), await_(ref("b")), time()],
     },
     seesInOrder: [
       ["a", "log", "in"],
@@ -86,7 +108,7 @@ export const lockCases: readonly TaskCase[] = [
     about: "Lock.with() releases the lock when its block throws",
     script: {
       objects: { lock: ["Lock"] },
-      main: [attempt(["with", "lock", block(["state", "lock"], ["raise", "inside"])]), ["state", "lock"]],
+      main: [attempt(with_("lock", [state("lock"), raise("inside")])), state("lock")],
     },
     seesInOrder: [
       ["main", "state", shownAs("Lock", "locked")],
@@ -100,11 +122,11 @@ export const lockCases: readonly TaskCase[] = [
     script: {
       objects: { lock: ["Lock"] },
       main: [
-        ["spawn", "a", [["with", "lock", [["delay", LONG]]]]],
-        ["spawn", "b", [["with", "lock", [["time"]]]]],
-        ["turns", 1],
-        ["cancel", "a"],
-        ["await", ["ref", "b"]],
+        spawn("a", [with_("lock", [delay(LONG)])]),
+        spawn("b", [with_("lock", [time()])]),
+        turns(1),
+        cancel("a"),
+        await_(ref("b")),
       ],
     },
     seesInOrder: [
@@ -118,12 +140,12 @@ export const lockCases: readonly TaskCase[] = [
     script: {
       objects: { lock: ["Lock"] },
       main: [
-        ["acquire", "lock"],
-        ["spawn", "task", [["acquire", "lock"]]],
-        ["turns", 1],
-        ["cancel", "task"],
-        attempt(["await", ["ref", "task"]]),
-        ["state", "lock"],
+        acquire("lock"),
+        spawn("task", [acquire("lock")]),
+        turns(1),
+        cancel("task"),
+        attempt(await_(ref("task"))),
+        state("lock"),
       ],
     },
     seesInOrder: [
@@ -137,15 +159,15 @@ export const lockCases: readonly TaskCase[] = [
     script: {
       objects: { lock: ["Lock"] },
       main: [
-        ["future", "gate"],
-        ["spawn", "a", [["with", "lock", [["await", ["ref", "gate"]]]]]],
-        ...spawnAll("bc", [["with", "lock", [["log", "in"]]]]),
-        ["turns", 2],
-        ["setResult", "gate", null],
-        ["cancel", "b"],
-        ["await", ["ref", "c"]],
-        ["state", "b"],
-        ["state", "lock"],
+        future("gate"),
+        spawn("a", [with_("lock", [await_(ref("gate"))])]),
+        ...spawnAll("bc", [with_("lock", [log("in")])]),
+        turns(2),
+        setResult("gate", null),
+        cancel("b"),
+        await_(ref("c")),
+        state("b"),
+        state("lock"),
       ],
     },
     seesInOrder: [
@@ -161,15 +183,15 @@ export const lockCases: readonly TaskCase[] = [
     script: {
       objects: { lock: ["Lock"] },
       main: [
-        ["acquire", "lock"],
-        ...spawnAll("abc", [["acquire", "lock"]]),
-        ["turns", 1],
-        ["callSoon", "both", block(["cancel", "a"], ["release", "lock"])],
-        attempt(["await", ["ref", "a"]]),
-        ["turns", 3],
-        ["state", "b"],
-        ["state", "c"],
-        ["state", "lock"],
+        acquire("lock"),
+        ...spawnAll("abc", [acquire("lock")]),
+        turns(1),
+        callSoon("both", [cancel("a"), release("lock")]),
+        attempt(await_(ref("a"))),
+        turns(3),
+        state("b"),
+        state("c"),
+        state("lock"),
       ],
     },
     seesInOrder: [
@@ -186,13 +208,13 @@ export const lockCases: readonly TaskCase[] = [
     script: {
       objects: { lock: ["Lock"] },
       main: [
-        ["acquire", "lock"],
-        ...spawnAll("ab", [["acquire", "lock"]]),
-        ["turns", 1],
-        ["release", "lock"],
-        ["cancel", "a"],
-        ["await", ["ref", "b"]],
-        ["state", "lock"],
+        acquire("lock"),
+        ...spawnAll("ab", [acquire("lock")]),
+        turns(1),
+        release("lock"),
+        cancel("a"),
+        await_(ref("b")),
+        state("lock"),
       ],
     },
     seesInOrder: [
@@ -207,12 +229,12 @@ export const lockCases: readonly TaskCase[] = [
     script: {
       objects: { lock: ["Lock"] },
       main: [
-        ["acquire", "lock"],
-        ["spawn", "a", hold("lock")],
-        ["turns", 1],
-        ["release", "lock"],
-        ["acquire", "lock"],
-        ["log", "main holds it"],
+        acquire("lock"),
+        spawn("a", hold("lock")),
+        turns(1),
+        release("lock"),
+        acquire("lock"),
+        log("main holds it"),
       ],
     },
     seesInOrder: [
@@ -227,16 +249,16 @@ export const lockCases: readonly TaskCase[] = [
     script: {
       objects: { lock: ["Lock"] },
       main: [
-        ["acquire", "lock"],
-        ["spawn", "a", [["acquire", "lock"]]],
-        ["turns", 1],
-        ["cancel", "a"],
-        ["release", "lock"],
-        ["callSoon", "turn", []],
-        ["acquire", "lock"],
-        ["state", "lock"],
-        ["turns", 2],
-        ["state", "lock"],
+        acquire("lock"),
+        spawn("a", [acquire("lock")]),
+        turns(1),
+        cancel("a"),
+        release("lock"),
+        callSoon("turn", []),
+        acquire("lock"),
+        state("lock"),
+        turns(2),
+        state("lock"),
       ],
     },
     seesInOrder: [
@@ -253,11 +275,11 @@ export const lockCases: readonly TaskCase[] = [
     script: {
       objects: { lock: ["Lock"] },
       main: [
-        ["acquire", "lock"],
-        attempt(["await", ["waitFor", ["acquire", "lock"], 3]]),
-        ["release", "lock"],
-        ["await", ["waitFor", ["acquire", "lock"], 3]],
-        ["time"],
+        acquire("lock"),
+        attempt(await_(waitFor(acquire("lock"), 3))),
+        release("lock"),
+        await_(waitFor(acquire("lock"), 3)),
+        time(),
       ],
     },
     seesInOrder: [
@@ -269,7 +291,7 @@ export const lockCases: readonly TaskCase[] = [
   {
     id: "test_release_not_acquired",
     about: "Lock.release() throws a RuntimeError when no task holds the lock",
-    script: { objects: { lock: ["Lock"] }, main: [attempt(["release", "lock"]), ["acquire", "lock"]] },
+    script: { objects: { lock: ["Lock"] }, main: [attempt(release("lock")), acquire("lock")] },
     seesInOrder: [
       ["main", "release", raised("RuntimeError", "Lock is not acquired.")],
       ["main", "acquire", true],
@@ -281,12 +303,12 @@ export const lockCases: readonly TaskCase[] = [
     script: {
       objects: { lock: ["Lock"] },
       main: [
-        ["acquire", "lock"],
-        ["spawn", "a", [["acquire", "lock"]]],
-        ["turns", 1],
-        ["release", "lock"],
-        attempt(["release", "lock"]),
-        ["await", ["ref", "a"]],
+        acquire("lock"),
+        spawn("a", [acquire("lock")]),
+        turns(1),
+        release("lock"),
+        attempt(release("lock")),
+        await_(ref("a")),
       ],
     },
     seesInOrder: [
@@ -304,13 +326,13 @@ export const eventCases: readonly TaskCase[] = [
     script: {
       objects: { event: ["Event"] },
       main: [
-        ...spawnAll("abc", [["wait", "event"]]),
-        ["turns", 1],
-        ["state", "event"],
-        ["setEvent", "event"],
-        ["state", "event"],
-        ["await", ["ref", "c"]],
-        ["state", "event"],
+        ...spawnAll("abc", [wait("event")]),
+        turns(1),
+        state("event"),
+        setEvent("event"),
+        state("event"),
+        await_(ref("c")),
+        state("event"),
       ],
     },
     seesInOrder: [
@@ -327,12 +349,7 @@ export const eventCases: readonly TaskCase[] = [
     about: "Event.wait() returns true immediately when the event is set",
     script: {
       objects: { event: ["Event"] },
-      main: [
-        ["setEvent", "event"],
-        ["callSoon", "turn", []],
-        ["wait", "event"],
-        ["turns", 1],
-      ],
+      main: [setEvent("event"), callSoon("turn", []), wait("event"), turns(1)],
     },
     seesInOrder: [
       ["main", "wait", true],
@@ -344,13 +361,7 @@ export const eventCases: readonly TaskCase[] = [
     about: "Event.wait() leaves no waiter behind when it is cancelled",
     script: {
       objects: { event: ["Event"] },
-      main: [
-        ["spawn", "a", [["wait", "event"]]],
-        ["turns", 1],
-        ["cancel", "a"],
-        attempt(["await", ["ref", "a"]]),
-        ["state", "event"],
-      ],
+      main: [spawn("a", [wait("event")]), turns(1), cancel("a"), attempt(await_(ref("a"))), state("event")],
     },
     seesInOrder: [
       ["a", "wait", cancelled],
@@ -362,13 +373,7 @@ export const eventCases: readonly TaskCase[] = [
     about: "Event.set() passes over a waiter that is cancelled in the same turn, and wakes the others",
     script: {
       objects: { event: ["Event"] },
-      main: [
-        ...spawnAll("ab", [["wait", "event"]]),
-        ["turns", 1],
-        ["cancel", "a"],
-        ["setEvent", "event"],
-        ["await", ["ref", "b"]],
-      ],
+      main: [...spawnAll("ab", [wait("event")]), turns(1), cancel("a"), setEvent("event"), await_(ref("b"))],
     },
     seesInOrder: [
       ["a", "wait", cancelled],
@@ -380,13 +385,7 @@ export const eventCases: readonly TaskCase[] = [
     about: "Event.clear() makes the next ones wait again",
     script: {
       objects: { event: ["Event"] },
-      main: [
-        ["setEvent", "event"],
-        ["clear", "event"],
-        ["callLater", "timer", 2, [["setEvent", "event"]]],
-        ["wait", "event"],
-        ["time"],
-      ],
+      main: [setEvent("event"), clear("event"), callLater("timer", 2, [setEvent("event")]), wait("event"), time()],
     },
     seesInOrder: [
       ["timer", "setEvent", null],
@@ -400,17 +399,17 @@ export const eventCases: readonly TaskCase[] = [
     script: {
       objects: { event: ["Event"] },
       main: [
-        ["spawn", "a", [["wait", "event"]]],
-        ["turns", 1],
-        ["setEvent", "event"],
-        ["clear", "event"],
-        ["setEvent", "event"],
-        ["clear", "event"],
-        ["spawn", "b", [["wait", "event"]]],
-        ["await", ["ref", "a"]],
-        ["turns", 2],
-        ["state", "event"],
-        ["setEvent", "event"],
+        spawn("a", [wait("event")]),
+        turns(1),
+        setEvent("event"),
+        clear("event"),
+        setEvent("event"),
+        clear("event"),
+        spawn("b", [wait("event")]),
+        await_(ref("a")),
+        turns(2),
+        state("event"),
+        setEvent("event"),
       ],
     },
     seesInOrder: [
@@ -422,7 +421,7 @@ export const eventCases: readonly TaskCase[] = [
 ];
 
 /** Holds the condition and waits for it, which says what it got. */
-const waitWith = (condition: string): Block => [["with", condition, [["conditionWait", condition]]]];
+const waitWith = (condition: string): Block => [with_(condition, [conditionWait(condition)])];
 
 export const conditionCases: readonly TaskCase[] = [
   {
@@ -431,24 +430,15 @@ export const conditionCases: readonly TaskCase[] = [
     script: {
       objects: { condition: ["Condition"] },
       main: [
-        [
-          "spawn",
-          "a",
-          [
-            ["acquire", "condition"],
-            ["conditionWait", "condition"],
-            ["state", "condition"],
-            ["release", "condition"],
-          ],
-        ],
-        ["turns", 1],
-        ["state", "condition"],
-        ["acquire", "condition"],
-        ["notify", "condition", 1],
-        ["turns", 3],
-        ["log", "still held"],
-        ["release", "condition"],
-        ["await", ["ref", "a"]],
+        spawn("a", [acquire("condition"), conditionWait("condition"), state("condition"), release("condition")]),
+        turns(1),
+        state("condition"),
+        acquire("condition"),
+        notify("condition", 1),
+        turns(3),
+        log("still held"),
+        release("condition"),
+        await_(ref("a")),
       ],
     },
     seesInOrder: [
@@ -464,19 +454,15 @@ export const conditionCases: readonly TaskCase[] = [
     script: {
       objects: { condition: ["Condition"] },
       main: [
-        [
-          "spawn",
-          "a",
-          [
-            ["acquire", "condition"],
-            attempt(["conditionWait", "condition"]),
-            ["state", "condition"],
-            ["release", "condition"],
-          ],
-        ],
-        ["turns", 1],
-        ["cancel", "a"],
-        ["await", ["ref", "a"]],
+        spawn("a", [
+          acquire("condition"),
+          attempt(conditionWait("condition")),
+          state("condition"),
+          release("condition"),
+        ]),
+        turns(1),
+        cancel("a"),
+        await_(ref("a")),
       ],
     },
     seesInOrder: [
@@ -490,25 +476,21 @@ export const conditionCases: readonly TaskCase[] = [
     script: {
       objects: { condition: ["Condition"] },
       main: [
-        [
-          "spawn",
-          "a",
-          [
-            ["acquire", "condition"],
-            attempt(["conditionWait", "condition"]),
-            ["state", "condition"],
-            ["release", "condition"],
-          ],
-        ],
-        ["turns", 1],
-        ["acquire", "condition"],
-        ["notify", "condition", 1],
-        ["turns", 2],
-        ["cancel", "a"],
-        ["turns", 2],
-        ["state", "a"],
-        ["release", "condition"],
-        ["await", ["ref", "a"]],
+        spawn("a", [
+          acquire("condition"),
+          attempt(conditionWait("condition")),
+          state("condition"),
+          release("condition"),
+        ]),
+        turns(1),
+        acquire("condition"),
+        notify("condition", 1),
+        turns(2),
+        cancel("a"),
+        turns(2),
+        state("a"),
+        release("condition"),
+        await_(ref("a")),
       ],
     },
     seesInOrder: [
@@ -524,16 +506,16 @@ export const conditionCases: readonly TaskCase[] = [
     script: {
       objects: { condition: ["Condition"] },
       main: [
-        ["spawn", "a", waitWith("condition")],
-        ["turns", 1],
-        ["acquire", "condition"],
-        ["notify", "condition", 1],
-        ["turns", 1],
-        ["cancel", "a"],
-        ["turns", 1],
-        ["release", "condition"],
-        attempt(["await", ["ref", "a"]]),
-        ["state", "condition"],
+        spawn("a", waitWith("condition")),
+        turns(1),
+        acquire("condition"),
+        notify("condition", 1),
+        turns(1),
+        cancel("a"),
+        turns(1),
+        release("condition"),
+        attempt(await_(ref("a"))),
+        state("condition"),
       ],
     },
     seesInOrder: [
@@ -548,10 +530,10 @@ export const conditionCases: readonly TaskCase[] = [
       objects: { condition: ["Condition"] },
       main: [
         ...spawnAll("ab", waitWith("condition")),
-        ["turns", 2],
-        ["with", "condition", [["notify", "condition", 1]]],
-        ["cancel", "a"],
-        ["await", ["ref", "b"]],
+        turns(2),
+        with_("condition", [notify("condition", 1)]),
+        cancel("a"),
+        await_(ref("b")),
       ],
     },
     seesInOrder: [
@@ -566,14 +548,14 @@ export const conditionCases: readonly TaskCase[] = [
       objects: { condition: ["Condition"] },
       main: [
         ...spawnAll("ab", waitWith("condition")),
-        ["turns", 2],
-        ["acquire", "condition"],
-        ["notify", "condition", 1],
-        ["turns", 2],
-        ["cancel", "a"],
-        ["turns", 1],
-        ["release", "condition"],
-        ["await", ["ref", "b"]],
+        turns(2),
+        acquire("condition"),
+        notify("condition", 1),
+        turns(2),
+        cancel("a"),
+        turns(1),
+        release("condition"),
+        await_(ref("b")),
       ],
     },
     seesInOrder: [
@@ -588,14 +570,14 @@ export const conditionCases: readonly TaskCase[] = [
     script: {
       objects: { condition: ["Condition"] },
       main: [
-        ["spawn", "a", waitWith("condition")],
-        ["turns", 1],
-        ["acquire", "condition"],
-        ["cancel", "a", "first"],
-        ["turns", 2],
-        ["state", "a"],
-        ["release", "condition"],
-        attempt(["await", ["ref", "a"]]),
+        spawn("a", waitWith("condition")),
+        turns(1),
+        acquire("condition"),
+        cancel("a", "first"),
+        turns(2),
+        state("a"),
+        release("condition"),
+        attempt(await_(ref("a"))),
       ],
     },
     seesInOrder: [
@@ -609,15 +591,15 @@ export const conditionCases: readonly TaskCase[] = [
     script: {
       objects: { condition: ["Condition"] },
       main: [
-        ["spawn", "a", waitWith("condition")],
-        ["turns", 1],
-        ["acquire", "condition"],
-        ["cancel", "a", "first"],
-        ["turns", 2],
-        ["cancel", "a", "second"],
-        ["turns", 2],
-        ["release", "condition"],
-        attempt(["await", ["ref", "a"]]),
+        spawn("a", waitWith("condition")),
+        turns(1),
+        acquire("condition"),
+        cancel("a", "first"),
+        turns(2),
+        cancel("a", "second"),
+        turns(2),
+        release("condition"),
+        attempt(await_(ref("a"))),
       ],
     },
     seesInOrder: [
@@ -631,7 +613,7 @@ export const conditionCases: readonly TaskCase[] = [
     about: "Condition.wait() throws a RuntimeError when the lock is not held",
     script: {
       objects: { condition: ["Condition"] },
-      main: [attempt(["conditionWait", "condition"]), ["state", "condition"]],
+      main: [attempt(conditionWait("condition")), state("condition")],
     },
     seesInOrder: [
       ["main", "conditionWait", raised("RuntimeError", "cannot wait on un-acquired lock")],
@@ -644,16 +626,16 @@ export const conditionCases: readonly TaskCase[] = [
     script: {
       objects: { condition: ["Condition"] },
       main: [
-        ["spawn", "a", [["with", "condition", [["conditionWaitFor", "condition", "ready"]]]]],
-        ["turns", 1],
-        ["with", "condition", [["notify", "condition", 1]]],
-        ["turns", 2],
-        ["state", "a"],
-        ["flag", "ready", true],
-        ["turns", 2],
-        ["state", "a"],
-        ["with", "condition", [["notify", "condition", 1]]],
-        ["await", ["ref", "a"]],
+        spawn("a", [with_("condition", [conditionWaitFor("condition", "ready")])]),
+        turns(1),
+        with_("condition", [notify("condition", 1)]),
+        turns(2),
+        state("a"),
+        flag("ready", true),
+        turns(2),
+        state("a"),
+        with_("condition", [notify("condition", 1)]),
+        await_(ref("a")),
       ],
     },
     seesInOrder: [
@@ -668,10 +650,10 @@ export const conditionCases: readonly TaskCase[] = [
     script: {
       objects: { condition: ["Condition"] },
       main: [
-        ["flag", "ready", true],
-        ["conditionWaitFor", "condition", "ready"],
-        ["flag", "ready", false],
-        attempt(["conditionWaitFor", "condition", "ready"]),
+        flag("ready", true),
+        conditionWaitFor("condition", "ready"),
+        flag("ready", false),
+        attempt(conditionWaitFor("condition", "ready")),
       ],
     },
     seesInOrder: [
@@ -686,15 +668,15 @@ export const conditionCases: readonly TaskCase[] = [
       objects: { condition: ["Condition"] },
       main: [
         ...spawnAll("abcd", waitWith("condition")),
-        ["turns", 5],
-        ["with", "condition", [["notify", "condition", 1]]],
-        ["turns", 3],
-        ["log", "then two"],
-        ["with", "condition", [["notify", "condition", 2]]],
-        ["turns", 3],
-        ["state", "condition"],
-        ["with", "condition", [["notify", "condition", 9]]],
-        ["await", ["ref", "d"]],
+        turns(5),
+        with_("condition", [notify("condition", 1)]),
+        turns(3),
+        log("then two"),
+        with_("condition", [notify("condition", 2)]),
+        turns(3),
+        state("condition"),
+        with_("condition", [notify("condition", 9)]),
+        await_(ref("d")),
       ],
     },
     seesInOrder: [
@@ -712,15 +694,15 @@ export const conditionCases: readonly TaskCase[] = [
     script: {
       objects: { condition: ["Condition"] },
       main: [
-        ["with", "condition", [["notify", "condition", 1]]],
-        ["spawn", "a", waitWith("condition")],
-        ["turns", 2],
-        ["state", "a"],
-        ["with", "condition", [["notify", "condition", 0]]],
-        ["turns", 2],
-        ["state", "a"],
-        ["with", "condition", [["notifyAll", "condition"]]],
-        ["await", ["ref", "a"]],
+        with_("condition", [notify("condition", 1)]),
+        spawn("a", waitWith("condition")),
+        turns(2),
+        state("a"),
+        with_("condition", [notify("condition", 0)]),
+        turns(2),
+        state("a"),
+        with_("condition", [notifyAll("condition")]),
+        await_(ref("a")),
       ],
     },
     seesInOrder: [
@@ -735,12 +717,10 @@ export const conditionCases: readonly TaskCase[] = [
     script: {
       objects: { condition: ["Condition"] },
       main: [
-        ...spawnAll("abc", [
-          ["with", "condition", block(["conditionWait", "condition"], ["turns", 2], ["log", "lets go"])],
-        ]),
-        ["turns", 3],
-        ["with", "condition", [["notifyAll", "condition"]]],
-        ["await", ["ref", "c"]],
+        ...spawnAll("abc", [with_("condition", [conditionWait("condition"), turns(2), log("lets go")])]),
+        turns(3),
+        with_("condition", [notifyAll("condition")]),
+        await_(ref("c")),
       ],
     },
     seesInOrder: [
@@ -754,13 +734,13 @@ export const conditionCases: readonly TaskCase[] = [
   {
     id: "test_notify_unacquired",
     about: "Condition.notify() throws a RuntimeError when the lock is not held",
-    script: { objects: { condition: ["Condition"] }, main: [["notify", "condition", 1]] },
+    script: { objects: { condition: ["Condition"] }, main: [notify("condition", 1)] },
     seesInOrder: [["main", "raised", raised("RuntimeError", "cannot notify on un-acquired lock")]],
   },
   {
     id: "test_notify_all_unacquired",
     about: "Condition.notifyAll() throws a RuntimeError when the lock is not held",
-    script: { objects: { condition: ["Condition"] }, main: [["notifyAll", "condition"]] },
+    script: { objects: { condition: ["Condition"] }, main: [notifyAll("condition")] },
     seesInOrder: [["main", "raised", raised("RuntimeError")]],
   },
   {
@@ -769,13 +749,13 @@ export const conditionCases: readonly TaskCase[] = [
     script: {
       objects: { lock: ["Lock"], one: ["Condition", "lock"], other: ["Condition", "lock"] },
       main: [
-        ["spawn", "a", waitWith("one")],
-        ["spawn", "b", waitWith("other")],
-        ["turns", 2],
-        ["with", "lock", block(["state", "one"], ["notify", "other", 1])],
-        ["await", ["ref", "b"]],
-        ["state", "a"],
-        ["with", "one", [["notify", "one", 1]]],
+        spawn("a", waitWith("one")),
+        spawn("b", waitWith("other")),
+        turns(2),
+        with_("lock", [state("one"), notify("other", 1)]),
+        await_(ref("b")),
+        state("a"),
+        with_("one", [notify("one", 1)]),
       ],
     },
     seesInOrder: [
@@ -790,13 +770,7 @@ export const conditionCases: readonly TaskCase[] = [
     about: "Condition.wait() within timeout() takes the lock again before the TimeoutError",
     script: {
       objects: { condition: ["Condition"] },
-      main: [
-        [
-          "with",
-          "condition",
-          [attempt(["timeout", "t", 2, [["conditionWait", "condition"]]]), ["state", "condition"], ["time"]],
-        ],
-      ],
+      main: [with_("condition", [attempt(timeout("t", 2, [conditionWait("condition")])), state("condition"), time()])],
     },
     seesInOrder: [
       ["main", "timeout", raised("TimeoutError")],
@@ -813,12 +787,12 @@ export const semaphoreCases: readonly TaskCase[] = [
     script: {
       objects: { semaphore: ["Semaphore", 2] },
       main: [
-        ["acquire", "semaphore"],
-        ["state", "semaphore"],
-        ["acquire", "semaphore"],
-        ["state", "semaphore"],
-        ["release", "semaphore"],
-        ["state", "semaphore"],
+        acquire("semaphore"),
+        state("semaphore"),
+        acquire("semaphore"),
+        state("semaphore"),
+        release("semaphore"),
+        state("semaphore"),
       ],
     },
     seesInOrder: [
@@ -833,12 +807,7 @@ export const semaphoreCases: readonly TaskCase[] = [
     about: "Semaphore of zero is locked from the beginning, until it is released",
     script: {
       objects: { semaphore: ["Semaphore", 0] },
-      main: [
-        ["state", "semaphore"],
-        ["callLater", "timer", 1, [["release", "semaphore"]]],
-        ["acquire", "semaphore"],
-        ["time"],
-      ],
+      main: [state("semaphore"), callLater("timer", 1, [release("semaphore")]), acquire("semaphore"), time()],
     },
     seesInOrder: [
       ["main", "state", shownAs("Semaphore", "locked")],
@@ -852,11 +821,11 @@ export const semaphoreCases: readonly TaskCase[] = [
     script: {
       objects: { semaphore: ["Semaphore", 2] },
       main: [
-        ...spawnAll("abcde", [["with", "semaphore", block(["log", "in"], ["delay", 1])]]),
-        ["turns", 1],
-        ["state", "semaphore"],
-        ["await", ["ref", "e"]],
-        ["time"],
+        ...spawnAll("abcde", [with_("semaphore", [log("in"), delay(1)])]),
+        turns(1),
+        state("semaphore"),
+        await_(ref("e")),
+        time(),
       ],
     },
     seesInOrder: [
@@ -876,13 +845,13 @@ export const semaphoreCases: readonly TaskCase[] = [
     script: {
       objects: { semaphore: ["Semaphore", 0] },
       main: [
-        ["spawn", "a", [["acquire", "semaphore"]]],
-        ["turns", 1],
-        ["cancel", "a"],
-        attempt(["await", ["ref", "a"]]),
-        ["state", "semaphore"],
-        ["release", "semaphore"],
-        ["acquire", "semaphore"],
+        spawn("a", [acquire("semaphore")]),
+        turns(1),
+        cancel("a"),
+        attempt(await_(ref("a"))),
+        state("semaphore"),
+        release("semaphore"),
+        acquire("semaphore"),
       ],
     },
     seesInOrder: [
@@ -896,15 +865,15 @@ export const semaphoreCases: readonly TaskCase[] = [
     script: {
       objects: { semaphore: ["Semaphore", 0] },
       main: [
-        ...spawnAll("abcd", [["acquire", "semaphore"]]),
-        ["turns", 1],
-        ["cancel", "a"],
-        ["cancel", "b"],
-        ["release", "semaphore"],
-        ["turns", 2],
-        ["state", "c"],
-        ["state", "d"],
-        ["state", "semaphore"],
+        ...spawnAll("abcd", [acquire("semaphore")]),
+        turns(1),
+        cancel("a"),
+        cancel("b"),
+        release("semaphore"),
+        turns(2),
+        state("c"),
+        state("d"),
+        state("semaphore"),
       ],
     },
     seesInOrder: [
@@ -922,12 +891,12 @@ export const semaphoreCases: readonly TaskCase[] = [
     script: {
       objects: { semaphore: ["Semaphore", 0] },
       main: [
-        ...spawnAll("ab", [["acquire", "semaphore"]]),
-        ["turns", 1],
-        ["cancel", "a"],
-        ["release", "semaphore"],
-        ["turns", 2],
-        ["state", "b"],
+        ...spawnAll("ab", [acquire("semaphore")]),
+        turns(1),
+        cancel("a"),
+        release("semaphore"),
+        turns(2),
+        state("b"),
       ],
     },
     seesInOrder: [
@@ -941,12 +910,12 @@ export const semaphoreCases: readonly TaskCase[] = [
     script: {
       objects: { semaphore: ["Semaphore", 0] },
       main: [
-        ...spawnAll("ab", [["acquire", "semaphore"]]),
-        ["turns", 1],
-        ["release", "semaphore"],
-        ["cancel", "a"],
-        ["await", ["ref", "b"]],
-        ["state", "semaphore"],
+        ...spawnAll("ab", [acquire("semaphore")]),
+        turns(1),
+        release("semaphore"),
+        cancel("a"),
+        await_(ref("b")),
+        state("semaphore"),
       ],
     },
     seesInOrder: [
@@ -961,21 +930,11 @@ export const semaphoreCases: readonly TaskCase[] = [
     script: {
       objects: { semaphore: ["Semaphore", 1] },
       main: [
-        ["spawn", "a", block(["with", "semaphore", [["turns", 1]]], ["cancel", "b"])],
-        ["spawn", "b", [["with", "semaphore", [["log", "never"]]]]],
-        [
-          "await",
-          [
-            "gather",
-            [
-              ["ref", "a"],
-              ["ref", "b"],
-            ],
-            true,
-          ],
-        ],
-        ["await", ["waitFor", ["acquire", "semaphore"], 1]],
-        ["time"],
+        spawn("a", [with_("semaphore", [turns(1)]), cancel("b")]),
+        spawn("b", [with_("semaphore", [log("never")])]),
+        await_(gather([ref("a"), ref("b")], true)),
+        await_(waitFor(acquire("semaphore"), 1)),
+        time(),
       ],
     },
     seesInOrder: [
@@ -991,13 +950,13 @@ export const semaphoreCases: readonly TaskCase[] = [
     script: {
       objects: { bounded: ["BoundedSemaphore", 1], plain: ["Semaphore", 1] },
       main: [
-        ["release", "plain"],
-        ["state", "plain"],
-        attempt(["release", "bounded"]),
-        ["acquire", "bounded"],
-        ["release", "bounded"],
-        attempt(["release", "bounded"]),
-        ["state", "bounded"],
+        release("plain"),
+        state("plain"),
+        attempt(release("bounded")),
+        acquire("bounded"),
+        release("bounded"),
+        attempt(release("bounded")),
+        state("bounded"),
       ],
     },
     seesInOrder: [
@@ -1014,12 +973,12 @@ export const semaphoreCases: readonly TaskCase[] = [
     script: {
       objects: { bounded: ["BoundedSemaphore", 1] },
       main: [
-        ["acquire", "bounded"],
-        ["spawn", "a", hold("bounded")],
-        ["turns", 1],
-        ["release", "bounded"],
-        ["await", ["ref", "a"]],
-        attempt(["release", "bounded"]),
+        acquire("bounded"),
+        spawn("a", hold("bounded")),
+        turns(1),
+        release("bounded"),
+        await_(ref("a")),
+        attempt(release("bounded")),
       ],
     },
     seesInOrder: [
@@ -1033,12 +992,12 @@ export const semaphoreCases: readonly TaskCase[] = [
     script: {
       objects: { semaphore: ["Semaphore", 0] },
       main: [
-        ...spawnAll("abc", [["acquire", "semaphore"]]),
-        ["turns", 1],
-        ["release", "semaphore"],
-        ["release", "semaphore"],
-        ["turns", 1],
-        ["state", "semaphore"],
+        ...spawnAll("abc", [acquire("semaphore")]),
+        turns(1),
+        release("semaphore"),
+        release("semaphore"),
+        turns(1),
+        state("semaphore"),
       ],
     },
     seesInOrder: [
@@ -1053,11 +1012,9 @@ export const semaphoreCases: readonly TaskCase[] = [
     script: {
       objects: { semaphore: ["Semaphore", 1] },
       main: [
-        ...spawnAll("abc", [
-          ["repeat", 2, block(["acquire", "semaphore"], ["log", "in"], ["delay", 1], ["release", "semaphore"])],
-        ]),
-        ["await", ["ref", "c"]],
-        ["time"],
+        ...spawnAll("abc", [repeat(2, [acquire("semaphore"), log("in"), delay(1), release("semaphore")])]),
+        await_(ref("c")),
+        time(),
       ],
     },
     seesInOrder: [
@@ -1076,22 +1033,13 @@ export const semaphoreCases: readonly TaskCase[] = [
     script: {
       objects: { semaphore: ["Semaphore", 1] },
       main: [
-        ["spawn", "a", [["acquire", "semaphore"]]],
-        [
-          "spawn",
-          "b",
-          [
-            ["acquire", "semaphore"],
-            ["release", "semaphore"],
-            ["acquire", "semaphore"],
-            ["log", "second time"],
-          ],
-        ],
-        ["spawn", "c", [["acquire", "semaphore"]]],
-        ["turns", 1],
-        ["release", "semaphore"],
-        ["release", "semaphore"],
-        ["await", ["ref", "b"]],
+        spawn("a", [acquire("semaphore")]),
+        spawn("b", [acquire("semaphore"), release("semaphore"), acquire("semaphore"), log("second time")]),
+        spawn("c", [acquire("semaphore")]),
+        turns(1),
+        release("semaphore"),
+        release("semaphore"),
+        await_(ref("b")),
       ],
     },
     seesInOrder: [
@@ -1108,13 +1056,13 @@ export const semaphoreCases: readonly TaskCase[] = [
     script: {
       objects: { semaphore: ["Semaphore", 0] },
       main: [
-        ...spawnAll("abc", [["acquire", "semaphore"]]),
-        ["turns", 1],
-        ["cancel", "a"],
-        ["turns", 1],
-        ["release", "semaphore"],
-        ["release", "semaphore"],
-        ["await", ["ref", "c"]],
+        ...spawnAll("abc", [acquire("semaphore")]),
+        turns(1),
+        cancel("a"),
+        turns(1),
+        release("semaphore"),
+        release("semaphore"),
+        await_(ref("c")),
       ],
     },
     seesInOrder: [
@@ -1129,14 +1077,14 @@ export const semaphoreCases: readonly TaskCase[] = [
     script: {
       objects: { semaphore: ["Semaphore", 0] },
       main: [
-        ...spawnAll("ab", [["acquire", "semaphore"]]),
-        ["turns", 1],
-        ["release", "semaphore"],
-        ["release", "semaphore"],
-        ["release", "semaphore"],
-        ["state", "semaphore"],
-        ["acquire", "semaphore"],
-        ["log", "through"],
+        ...spawnAll("ab", [acquire("semaphore")]),
+        turns(1),
+        release("semaphore"),
+        release("semaphore"),
+        release("semaphore"),
+        state("semaphore"),
+        acquire("semaphore"),
+        log("through"),
       ],
     },
     seesInOrder: [
@@ -1148,7 +1096,7 @@ export const semaphoreCases: readonly TaskCase[] = [
 ];
 
 /** Comes to the barrier and says how it was. */
-const come: Block = [["barrier", "barrier"]];
+const come: Block = [barrier("barrier")];
 
 const broken = raised("BrokenBarrierError");
 
@@ -1159,17 +1107,17 @@ export const barrierCases: readonly TaskCase[] = [
     script: {
       objects: { barrier: ["Barrier", 3] },
       main: [
-        ["state", "barrier"],
-        ["spawn", "a", come],
-        ["turns", 1],
-        ["state", "barrier"],
-        ["spawn", "b", come],
-        ["turns", 1],
-        ["state", "barrier"],
-        ["barrier", "barrier"],
-        ["state", "barrier"],
-        ["turns", 2],
-        ["state", "barrier"],
+        state("barrier"),
+        spawn("a", come),
+        turns(1),
+        state("barrier"),
+        spawn("b", come),
+        turns(1),
+        state("barrier"),
+        barrier("barrier"),
+        state("barrier"),
+        turns(2),
+        state("barrier"),
       ],
     },
     seesInOrder: [
@@ -1188,12 +1136,7 @@ export const barrierCases: readonly TaskCase[] = [
     about: "Barrier of one party lets each task through immediately",
     script: {
       objects: { barrier: ["Barrier", 1] },
-      main: [
-        ["callSoon", "turn", []],
-        ["barrier", "barrier"],
-        ["with", "barrier", [["log", "inside"]]],
-        ["turns", 1],
-      ],
+      main: [callSoon("turn", []), barrier("barrier"), with_("barrier", [log("inside")]), turns(1)],
     },
     seesInOrder: [
       ["main", "barrier", 0],
@@ -1206,11 +1149,7 @@ export const barrierCases: readonly TaskCase[] = [
     about: "Barrier.with() runs its block when all have come",
     script: {
       objects: { barrier: ["Barrier", 2] },
-      main: [
-        ["spawn", "a", [["with", "barrier", [["time"]]]]],
-        ["delay", 3],
-        ["with", "barrier", [["time"]]],
-      ],
+      main: [spawn("a", [with_("barrier", [time()])]), delay(3), with_("barrier", [time()])],
     },
     seesInOrder: [
       ["main", "time", 3],
@@ -1222,7 +1161,7 @@ export const barrierCases: readonly TaskCase[] = [
     about: "Barrier.wait() can be gone through again and again by the same tasks",
     script: {
       objects: { barrier: ["Barrier", 2] },
-      main: [...spawnAll("ab", [["repeat", 3, come]]), ["await", ["ref", "a"]], ["await", ["ref", "b"]]],
+      main: [...spawnAll("ab", [repeat(3, come)]), await_(ref("a")), await_(ref("b"))],
     },
     seesInOrder: [
       ["b", "barrier", 1],
@@ -1238,16 +1177,12 @@ export const barrierCases: readonly TaskCase[] = [
     script: {
       objects: { barrier: ["Barrier", 3] },
       main: [
-        [
-          "await",
-          [
-            "gather",
-            ["a", "b", "c"].map(
-              (name) => ["coro", name, block(["barrier", "barrier"], ["log", `${name} acts`])] as const,
-            ),
+        await_(
+          gather(
+            ["a", "b", "c"].map((name) => coro(name, [barrier("barrier"), log(`${name} acts`)])),
             false,
-          ],
-        ],
+          ),
+        ),
       ],
     },
     seesInOrder: [
@@ -1263,16 +1198,16 @@ export const barrierCases: readonly TaskCase[] = [
     script: {
       objects: { barrier: ["Barrier", 2] },
       main: [
-        ["spawn", "a", come],
-        ["turns", 1],
-        ["barrier", "barrier"],
-        ["state", "barrier"],
-        ["spawn", "late", come],
-        ["turns", 3],
-        ["state", "late"],
-        ["state", "barrier"],
-        ["barrier", "barrier"],
-        ["await", ["ref", "late"]],
+        spawn("a", come),
+        turns(1),
+        barrier("barrier"),
+        state("barrier"),
+        spawn("late", come),
+        turns(3),
+        state("late"),
+        state("barrier"),
+        barrier("barrier"),
+        await_(ref("late")),
       ],
     },
     seesInOrder: [
@@ -1289,7 +1224,7 @@ export const barrierCases: readonly TaskCase[] = [
     about: "Barrier.wait() of more tasks than its number leaves the rest waiting",
     script: {
       objects: { barrier: ["Barrier", 2] },
-      main: [...spawnAll("abc", come), ["turns", 6], ["state", "barrier"], ["barrier", "barrier"]],
+      main: [...spawnAll("abc", come), turns(6), state("barrier"), barrier("barrier")],
     },
     seesInOrder: [
       ["b", "barrier", 1],
@@ -1306,17 +1241,17 @@ export const barrierCases: readonly TaskCase[] = [
       objects: { barrier: ["Barrier", 3] },
       main: [
         ...spawnAll("ab", come),
-        ["turns", 2],
-        ["cancel", "a"],
-        attempt(["await", ["ref", "a"]]),
-        ["state", "barrier"],
-        ["spawn", "c", come],
-        ["turns", 2],
-        ["state", "barrier"],
-        ["barrier", "barrier"],
-        ["turns", 3],
-        ["state", "b"],
-        ["state", "c"],
+        turns(2),
+        cancel("a"),
+        attempt(await_(ref("a"))),
+        state("barrier"),
+        spawn("c", come),
+        turns(2),
+        state("barrier"),
+        barrier("barrier"),
+        turns(3),
+        state("b"),
+        state("c"),
       ],
     },
     seesInOrder: [
@@ -1334,15 +1269,15 @@ export const barrierCases: readonly TaskCase[] = [
     script: {
       objects: { barrier: ["Barrier", 2] },
       main: [
-        ["spawn", "a", come],
-        ["turns", 1],
-        ["barrier", "barrier"],
-        ["cancel", "a"],
-        ["turns", 3],
-        ["state", "barrier"],
-        ["spawn", "b", come],
-        ["barrier", "barrier"],
-        ["await", ["ref", "b"]],
+        spawn("a", come),
+        turns(1),
+        barrier("barrier"),
+        cancel("a"),
+        turns(3),
+        state("barrier"),
+        spawn("b", come),
+        barrier("barrier"),
+        await_(ref("b")),
       ],
     },
     seesInOrder: [
@@ -1357,11 +1292,7 @@ export const barrierCases: readonly TaskCase[] = [
     about: "Barrier.reset() changes nothing when no task waits",
     script: {
       objects: { barrier: ["Barrier", 1] },
-      main: [
-        ["barrierReset", "barrier"],
-        ["state", "barrier"],
-        ["barrier", "barrier"],
-      ],
+      main: [barrierReset("barrier"), state("barrier"), barrier("barrier")],
     },
     seesInOrder: [
       ["main", "state", shownAs("Barrier", "filling, waiters:0/1")],
@@ -1375,15 +1306,15 @@ export const barrierCases: readonly TaskCase[] = [
       objects: { barrier: ["Barrier", 3] },
       main: [
         ...spawnAll("ab", come),
-        ["turns", 2],
-        ["barrierReset", "barrier"],
-        ["state", "barrier"],
-        ["turns", 3],
-        ["state", "barrier"],
+        turns(2),
+        barrierReset("barrier"),
+        state("barrier"),
+        turns(3),
+        state("barrier"),
         ...spawnAll("cd", come),
-        ["barrier", "barrier"],
-        ["turns", 3],
-        ["state", "c"],
+        barrier("barrier"),
+        turns(3),
+        state("c"),
       ],
     },
     seesInOrder: [
@@ -1401,12 +1332,12 @@ export const barrierCases: readonly TaskCase[] = [
     script: {
       objects: { barrier: ["Barrier", 3] },
       main: [
-        ...spawnAll("ab", [attempt(...come), ["log", "again"], ...come]),
-        ["turns", 2],
-        ["barrierReset", "barrier"],
-        ["barrier", "barrier"],
-        ["await", ["ref", "a"]],
-        ["await", ["ref", "b"]],
+        ...spawnAll("ab", [attempt(...come), log("again"), ...come]),
+        turns(2),
+        barrierReset("barrier"),
+        barrier("barrier"),
+        await_(ref("a")),
+        await_(ref("b")),
       ],
     },
     seesInOrder: [
@@ -1423,11 +1354,11 @@ export const barrierCases: readonly TaskCase[] = [
       objects: { barrier: ["Barrier", 3] },
       main: [
         ...spawnAll("ab", come),
-        ["turns", 2],
-        ["barrier", "barrier"],
-        ["barrierReset", "barrier"],
-        ["turns", 4],
-        ["state", "barrier"],
+        turns(2),
+        barrier("barrier"),
+        barrierReset("barrier"),
+        turns(4),
+        state("barrier"),
       ],
     },
     seesInOrder: [
@@ -1443,15 +1374,15 @@ export const barrierCases: readonly TaskCase[] = [
     script: {
       objects: { barrier: ["Barrier", 2] },
       main: [
-        ["spawn", "a", come],
-        ["turns", 1],
-        ["spawn", "late", come],
-        ["barrier", "barrier"],
-        ["barrierReset", "barrier"],
-        ["turns", 5],
-        ["state", "barrier"],
-        ["barrier", "barrier"],
-        ["await", ["ref", "late"]],
+        spawn("a", come),
+        turns(1),
+        spawn("late", come),
+        barrier("barrier"),
+        barrierReset("barrier"),
+        turns(5),
+        state("barrier"),
+        barrier("barrier"),
+        await_(ref("late")),
       ],
     },
     seesInOrder: [
@@ -1468,11 +1399,11 @@ export const barrierCases: readonly TaskCase[] = [
     script: {
       objects: { barrier: ["Barrier", 2] },
       main: [
-        ["spawn", "a", [...come, ["barrierReset", "barrier"], ...come]],
-        ["spawn", "b", [...come, ...come]],
-        ["await", ["ref", "a"]],
-        ["await", ["ref", "b"]],
-        ["state", "barrier"],
+        spawn("a", [...come, barrierReset("barrier"), ...come]),
+        spawn("b", [...come, ...come]),
+        await_(ref("a")),
+        await_(ref("b")),
+        state("barrier"),
       ],
     },
     seesInOrder: [
@@ -1491,12 +1422,12 @@ export const barrierCases: readonly TaskCase[] = [
       objects: { barrier: ["Barrier", 3] },
       main: [
         ...spawnAll("ab", come),
-        ["turns", 2],
-        ["barrierAbort", "barrier"],
-        ["state", "barrier"],
-        ["turns", 3],
+        turns(2),
+        barrierAbort("barrier"),
+        state("barrier"),
+        turns(3),
         attempt(...come),
-        ["state", "barrier"],
+        state("barrier"),
       ],
     },
     seesInOrder: [
@@ -1513,13 +1444,13 @@ export const barrierCases: readonly TaskCase[] = [
     script: {
       objects: { barrier: ["Barrier", 2] },
       main: [
-        ["barrierAbort", "barrier"],
-        ["state", "barrier"],
-        ["barrierReset", "barrier"],
-        ["state", "barrier"],
-        ["spawn", "a", come],
-        ["barrier", "barrier"],
-        ["await", ["ref", "a"]],
+        barrierAbort("barrier"),
+        state("barrier"),
+        barrierReset("barrier"),
+        state("barrier"),
+        spawn("a", come),
+        barrier("barrier"),
+        await_(ref("a")),
       ],
     },
     seesInOrder: [
@@ -1535,13 +1466,13 @@ export const barrierCases: readonly TaskCase[] = [
     script: {
       objects: { barrier: ["Barrier", 2] },
       main: [
-        ["spawn", "a", come],
-        ["turns", 1],
-        ["spawn", "late", come],
-        ["barrier", "barrier"],
-        ["barrierAbort", "barrier"],
-        ["turns", 5],
-        ["state", "barrier"],
+        spawn("a", come),
+        turns(1),
+        spawn("late", come),
+        barrier("barrier"),
+        barrierAbort("barrier"),
+        turns(5),
+        state("barrier"),
       ],
     },
     seesInOrder: [
@@ -1555,11 +1486,11 @@ export const barrierCases: readonly TaskCase[] = [
     script: {
       objects: { barrier: ["Barrier", 3] },
       main: [
-        ...spawnAll("ab", [attempt(["with", "barrier", [["log", "never"]]])]),
-        ["spawn", "failing", [["try", [["raise", "failed"]], { on: "error", do: [["barrierAbort", "barrier"]] }]]],
-        ["await", ["ref", "a"]],
-        ["await", ["ref", "b"]],
-        ["state", "barrier"],
+        ...spawnAll("ab", [attempt(with_("barrier", [log("never")]))]),
+        spawn("failing", [try_([raise("failed")], { on: "error", do: [barrierAbort("barrier")] })]),
+        await_(ref("a")),
+        await_(ref("b")),
+        state("barrier"),
       ],
     },
     seesInOrder: [
@@ -1575,16 +1506,16 @@ export const barrierCases: readonly TaskCase[] = [
     script: {
       objects: { barrier: ["Barrier", 3], meeting: ["Barrier", 3] },
       main: [
-        ...spawnAll("ab", [attempt(...come), ["barrier", "meeting"], ["barrier", "meeting"], ...come]),
-        ["turns", 2],
-        ["barrierAbort", "barrier"],
-        ["barrier", "meeting"],
-        ["barrierReset", "barrier"],
-        ["barrier", "meeting"],
+        ...spawnAll("ab", [attempt(...come), barrier("meeting"), barrier("meeting"), ...come]),
+        turns(2),
+        barrierAbort("barrier"),
+        barrier("meeting"),
+        barrierReset("barrier"),
+        barrier("meeting"),
         ...come,
-        ["turns", 3],
-        ["state", "a"],
-        ["state", "b"],
+        turns(3),
+        state("a"),
+        state("b"),
       ],
     },
     seesInOrder: [
@@ -1603,13 +1534,13 @@ export const barrierCases: readonly TaskCase[] = [
     script: {
       objects: { barrier: ["Barrier", 2] },
       main: [
-        ["spawn", "a", [attempt(...come), attempt(...come), ["turns", 3], ...come]],
-        ["turns", 1],
-        ["barrierAbort", "barrier"],
-        ["turns", 1],
-        ["barrierReset", "barrier"],
+        spawn("a", [attempt(...come), attempt(...come), turns(3), ...come]),
+        turns(1),
+        barrierAbort("barrier"),
+        turns(1),
+        barrierReset("barrier"),
         ...come,
-        ["await", ["ref", "a"]],
+        await_(ref("a")),
       ],
     },
     seesInOrder: [
@@ -1624,13 +1555,7 @@ export const barrierCases: readonly TaskCase[] = [
     about: "Barrier.wait() within a timeout that expires is not counted, and the barrier is not broken",
     script: {
       objects: { barrier: ["Barrier", 2] },
-      main: [
-        attempt(["timeout", "t", 2, come]),
-        ["state", "barrier"],
-        ["spawn", "a", come],
-        ["barrier", "barrier"],
-        ["await", ["ref", "a"]],
-      ],
+      main: [attempt(timeout("t", 2, come)), state("barrier"), spawn("a", come), barrier("barrier"), await_(ref("a"))],
     },
     seesInOrder: [
       ["main", "timeout", raised("TimeoutError")],

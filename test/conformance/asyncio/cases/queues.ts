@@ -1,6 +1,32 @@
 /** Queue, LifoQueue and PriorityQueue: the semantics that CPython's test_queues holds. */
+
+import {
+  await_,
+  callLater,
+  callSoon,
+  cancel,
+  delay,
+  get,
+  getNowait,
+  group,
+  groupSpawn,
+  join,
+  log,
+  put,
+  putNowait,
+  ref,
+  repeat,
+  shutdown,
+  spawn,
+  state,
+  taskDone,
+  time,
+  try_,
+  turns,
+  waitFor,
+} from "../builders.ts";
 import type { Block, Spec, Statement } from "../language.ts";
-import { attempt, block, cancelled, raised, spawnAll, type TaskCase } from "./case.ts";
+import { attempt, cancelled, raised, spawnAll, type TaskCase } from "./case.ts";
 
 const shutDown = raised("QueueShutDown");
 
@@ -8,9 +34,9 @@ const shutDown = raised("QueueShutDown");
 const shownAs = (state: string): string => `<Queue at 0xHEX ${state}>`;
 
 const putAll = (queue: string, items: readonly (number | readonly [number, string])[]): Block =>
-  items.map((item): Statement => ["putNowait", queue, item]);
+  items.map((item): Statement => putNowait(queue, item));
 
-const getTimes = (times: number): Statement => ["repeat", times, [["getNowait", "queue"]]];
+const getTimes = (times: number): Statement => repeat(times, [getNowait("queue")]);
 
 /** join() of each kind of queue waits in the same way. */
 const joinCase = (kind: "Queue" | "LifoQueue" | "PriorityQueue", items: readonly number[]): TaskCase => ({
@@ -20,13 +46,11 @@ const joinCase = (kind: "Queue" | "LifoQueue" | "PriorityQueue", items: readonly
     objects: { queue: [kind, 0] satisfies Spec },
     main: [
       ...putAll("queue", [1, 3, 2]),
-      ...spawnAll("ab", [
-        ["try", [["repeat", 9, block(["get", "queue"], ["delay", 1], ["taskDone", "queue"])]], { on: "cancel" }],
-      ]),
-      ["join", "queue"],
-      ["time"],
-      ["cancel", "a"],
-      ["cancel", "b"],
+      ...spawnAll("ab", [try_([repeat(9, [get("queue"), delay(1), taskDone("queue")])], { on: "cancel" })]),
+      join("queue"),
+      time(),
+      cancel("a"),
+      cancel("b"),
     ],
   },
   seesInOrder: [
@@ -42,12 +66,7 @@ export const queueCases: readonly TaskCase[] = [
     about: "Queue.getNowait() returns items that were put in, and throws a QueueEmpty when the queue is empty",
     script: {
       objects: { queue: ["Queue", 0] },
-      main: [
-        attempt(["getNowait", "queue"]),
-        ["putNowait", "queue", 1],
-        ["getNowait", "queue"],
-        attempt(["getNowait", "queue"]),
-      ],
+      main: [attempt(getNowait("queue")), putNowait("queue", 1), getNowait("queue"), attempt(getNowait("queue"))],
     },
     seesInOrder: [
       ["main", "getNowait", raised("QueueEmpty")],
@@ -73,7 +92,7 @@ export const queueCases: readonly TaskCase[] = [
     about: "LifoQueue returns the newest item first, even if puts and gets alternate",
     script: {
       objects: { queue: ["LifoQueue", 0] },
-      main: [...putAll("queue", [1, 3]), getTimes(1), ["putNowait", "queue", 2], getTimes(2)],
+      main: [...putAll("queue", [1, 3]), getTimes(1), putNowait("queue", 2), getTimes(2)],
     },
     seesInOrder: [
       ["main", "getNowait", 3],
@@ -118,12 +137,12 @@ export const queueCases: readonly TaskCase[] = [
     script: {
       objects: { queue: ["Queue", 2] },
       main: [
-        ["spawn", "putter", block(["put", "queue", 1], ["put", "queue", 2], ["put", "queue", 3])],
-        ["delay", 1],
-        ["state", "queue"],
-        ["getNowait", "queue"],
-        ["await", ["ref", "putter"]],
-        ["state", "queue"],
+        spawn("putter", [put("queue", 1), put("queue", 2), put("queue", 3)]),
+        delay(1),
+        state("queue"),
+        getNowait("queue"),
+        await_(ref("putter")),
+        state("queue"),
       ],
     },
     seesInOrder: [
@@ -137,7 +156,7 @@ export const queueCases: readonly TaskCase[] = [
     about: "Queue.putNowait() throws a QueueFull when the queue is full, and leaves it as it is",
     script: {
       objects: { queue: ["Queue", 1] },
-      main: [["putNowait", "queue", 1], attempt(["putNowait", "queue", 2]), ["state", "queue"], getTimes(1)],
+      main: [putNowait("queue", 1), attempt(putNowait("queue", 2)), state("queue"), getTimes(1)],
     },
     seesInOrder: [
       ["main", "putNowait", raised("QueueFull")],
@@ -150,11 +169,7 @@ export const queueCases: readonly TaskCase[] = [
     about: "Queue with a maxsize that is not an integer takes items up to the next integer",
     script: {
       objects: { queue: ["Queue", 1.3] },
-      main: [
-        ["put", "queue", 1],
-        ["put", "queue", 2],
-        ["putNowait", "queue", 3],
-      ],
+      main: [put("queue", 1), put("queue", 2), putNowait("queue", 3)],
     },
     seesInOrder: [
       ["main", "put", null],
@@ -167,7 +182,7 @@ export const queueCases: readonly TaskCase[] = [
     about: "Queue with a negative maxsize is never full",
     script: {
       objects: { queue: ["Queue", -1] },
-      main: [...putAll("queue", [1, 2, 3]), ["state", "queue"]],
+      main: [...putAll("queue", [1, 2, 3]), state("queue")],
     },
     seesInOrder: [["main", "state", shownAs("maxsize=-1 _queue=[1, 2, 3] tasks=3")]],
   },
@@ -176,12 +191,7 @@ export const queueCases: readonly TaskCase[] = [
     about: "Queue.get() and put() that need not wait take no turn of the loop",
     script: {
       objects: { queue: ["Queue", 1] },
-      main: [
-        ["callSoon", "turn", []],
-        ["put", "queue", 1],
-        ["get", "queue"],
-        ["turns", 1],
-      ],
+      main: [callSoon("turn", []), put("queue", 1), get("queue"), turns(1)],
     },
     seesInOrder: [
       ["main", "get", 1],
@@ -193,7 +203,7 @@ export const queueCases: readonly TaskCase[] = [
     about: "Queue.get() waits for an item that is put in later",
     script: {
       objects: { queue: ["Queue", 0] },
-      main: [["callLater", "timer", 2, [["putNowait", "queue", "late"]]], ["get", "queue"], ["time"]],
+      main: [callLater("timer", 2, [putNowait("queue", "late")]), get("queue"), time()],
     },
     seesInOrder: [
       ["timer", "putNowait", null],
@@ -207,12 +217,12 @@ export const queueCases: readonly TaskCase[] = [
     script: {
       objects: { queue: ["Queue", 0] },
       main: [
-        ...spawnAll("abc", [["get", "queue"]]),
-        ["turns", 1],
-        ["state", "queue"],
+        ...spawnAll("abc", [get("queue")]),
+        turns(1),
+        state("queue"),
         ...putAll("queue", [1, 2, 3]),
-        ["state", "queue"],
-        ["await", ["ref", "c"]],
+        state("queue"),
+        await_(ref("c")),
       ],
     },
     seesInOrder: [
@@ -229,14 +239,14 @@ export const queueCases: readonly TaskCase[] = [
     script: {
       objects: { queue: ["Queue", 0] },
       main: [
-        ["spawn", "a", [["get", "queue"]]],
-        ["turns", 1],
-        ["putNowait", "queue", "first"],
-        ["getNowait", "queue"],
-        ["turns", 2],
-        ["state", "queue"],
-        ["putNowait", "queue", "second"],
-        ["await", ["ref", "a"]],
+        spawn("a", [get("queue")]),
+        turns(1),
+        putNowait("queue", "first"),
+        getNowait("queue"),
+        turns(2),
+        state("queue"),
+        putNowait("queue", "second"),
+        await_(ref("a")),
       ],
     },
     seesInOrder: [
@@ -251,15 +261,15 @@ export const queueCases: readonly TaskCase[] = [
     script: {
       objects: { queue: ["Queue", 1] },
       main: [
-        ["putNowait", "queue", 1],
-        ["spawn", "a", [["put", "queue", "waited"]]],
-        ["turns", 1],
-        ["getNowait", "queue"],
-        ["putNowait", "queue", "quicker"],
-        ["turns", 2],
-        ["state", "queue"],
-        ["getNowait", "queue"],
-        ["get", "queue"],
+        putNowait("queue", 1),
+        spawn("a", [put("queue", "waited")]),
+        turns(1),
+        getNowait("queue"),
+        putNowait("queue", "quicker"),
+        turns(2),
+        state("queue"),
+        getNowait("queue"),
+        get("queue"),
       ],
     },
     seesInOrder: [
@@ -274,12 +284,12 @@ export const queueCases: readonly TaskCase[] = [
     script: {
       objects: { queue: ["Queue", 1] },
       main: [
-        ["putNowait", "queue", 1],
-        ["spawn", "putter", [["put", "queue", 2]]],
-        ["turns", 1],
-        ["get", "queue"],
-        ["await", ["ref", "putter"]],
-        ["get", "queue"],
+        putNowait("queue", 1),
+        spawn("putter", [put("queue", 2)]),
+        turns(1),
+        get("queue"),
+        await_(ref("putter")),
+        get("queue"),
       ],
     },
     seesInOrder: [
@@ -294,9 +304,9 @@ export const queueCases: readonly TaskCase[] = [
     script: {
       objects: { queue: ["Queue", 1] },
       main: [
-        ...["a", "b", "c"].map((name): Statement => ["spawn", name, [["put", "queue", name]]]),
-        ["turns", 2],
-        ["repeat", 3, [["get", "queue"]]],
+        ...["a", "b", "c"].map((name): Statement => spawn(name, [put("queue", name)])),
+        turns(2),
+        repeat(3, [get("queue")]),
       ],
     },
     seesInOrder: [
@@ -310,13 +320,7 @@ export const queueCases: readonly TaskCase[] = [
     about: "Queue.put() with a task that waits for an item does not wait for that task",
     script: {
       objects: { queue: ["Queue", 1] },
-      main: [
-        ["spawn", "a", [["get", "queue"]]],
-        ["turns", 1],
-        ["put", "queue", 1],
-        ["log", "put"],
-        ["await", ["ref", "a"]],
-      ],
+      main: [spawn("a", [get("queue")]), turns(1), put("queue", 1), log("put"), await_(ref("a"))],
     },
     seesInOrder: [
       ["main", "log", "put"],
@@ -329,15 +333,11 @@ export const queueCases: readonly TaskCase[] = [
     script: {
       objects: { queue: ["Queue", 1] },
       main: [
-        [
-          "group",
-          "group",
-          [
-            ...["a", "b", "c"].map((name): Statement => ["groupSpawn", "group", name, [["get", "queue"]]]),
-            ["groupSpawn", "group", "putter", block(["put", "queue", 1], ["put", "queue", 2], ["put", "queue", 3])],
-          ],
-        ],
-        ["state", "queue"],
+        group("group", [
+          ...["a", "b", "c"].map((name): Statement => groupSpawn("group", name, [get("queue")])),
+          groupSpawn("group", "putter", [put("queue", 1), put("queue", 2), put("queue", 3)]),
+        ]),
+        state("queue"),
       ],
     },
     seesInOrder: [
@@ -352,15 +352,11 @@ export const queueCases: readonly TaskCase[] = [
     script: {
       objects: { queue: ["Queue", 2] },
       main: [
-        [
-          "group",
-          "group",
-          [
-            ["groupSpawn", "group", "getter", [["turns", 1], getTimes(2)]],
-            ...["a", "b", "c", "d"].map((name): Statement => ["groupSpawn", "group", name, [["put", "queue", name]]]),
-          ],
-        ],
-        ["state", "queue"],
+        group("group", [
+          groupSpawn("group", "getter", [turns(1), getTimes(2)]),
+          ...["a", "b", "c", "d"].map((name): Statement => groupSpawn("group", name, [put("queue", name)])),
+        ]),
+        state("queue"),
       ],
     },
     seesInOrder: [
@@ -377,12 +373,12 @@ export const queueCases: readonly TaskCase[] = [
     script: {
       objects: { queue: ["Queue", 0] },
       main: [
-        ...spawnAll("ab", [["get", "queue"]]),
-        ["turns", 1],
-        ["cancel", "a"],
-        ["turns", 1],
-        ["putNowait", "queue", "item"],
-        ["await", ["ref", "b"]],
+        ...spawnAll("ab", [get("queue")]),
+        turns(1),
+        cancel("a"),
+        turns(1),
+        putNowait("queue", "item"),
+        await_(ref("b")),
       ],
     },
     seesInOrder: [
@@ -395,7 +391,7 @@ export const queueCases: readonly TaskCase[] = [
     about: "Queue.get() leaves nothing behind in the queue when its time is over",
     script: {
       objects: { queue: ["Queue", 0] },
-      main: [attempt(["await", ["waitFor", ["get", "queue"], 1]]), ["state", "queue"]],
+      main: [attempt(await_(waitFor(get("queue"), 1))), state("queue")],
     },
     seesInOrder: [
       ["main", "await", raised("TimeoutError")],
@@ -408,12 +404,12 @@ export const queueCases: readonly TaskCase[] = [
     script: {
       objects: { queue: ["Queue", 0] },
       main: [
-        ["spawn", "a", [["get", "queue"]]],
-        ["turns", 1],
+        spawn("a", [get("queue")]),
+        turns(1),
         ...putAll("queue", [1, 2]),
-        ["cancel", "a"],
-        attempt(["await", ["ref", "a"]]),
-        ["get", "queue"],
+        cancel("a"),
+        attempt(await_(ref("a"))),
+        get("queue"),
       ],
     },
     seesInOrder: [
@@ -427,12 +423,12 @@ export const queueCases: readonly TaskCase[] = [
     script: {
       objects: { queue: ["Queue", 0] },
       main: [
-        ...spawnAll("abc", [["get", "queue"]]),
-        ["turns", 1],
+        ...spawnAll("abc", [get("queue")]),
+        turns(1),
         ...putAll("queue", [1, 2]),
-        ["cancel", "a"],
-        ["await", ["ref", "c"]],
-        ["state", "b"],
+        cancel("a"),
+        await_(ref("c")),
+        state("b"),
       ],
     },
     seesInOrder: [
@@ -446,13 +442,7 @@ export const queueCases: readonly TaskCase[] = [
     about: "Queue.putNowait() passes over a getter that is cancelled in the same turn, and wakes the next",
     script: {
       objects: { queue: ["Queue", 0] },
-      main: [
-        ...spawnAll("ab", [["get", "queue"]]),
-        ["turns", 1],
-        ["cancel", "a"],
-        ["putNowait", "queue", "item"],
-        ["await", ["ref", "b"]],
-      ],
+      main: [...spawnAll("ab", [get("queue")]), turns(1), cancel("a"), putNowait("queue", "item"), await_(ref("b"))],
     },
     seesInOrder: [
       ["a", "get", cancelled],
@@ -464,12 +454,7 @@ export const queueCases: readonly TaskCase[] = [
     about: "Queue.put() that has put its item in is not undone when its task is cancelled",
     script: {
       objects: { queue: ["Queue", 0] },
-      main: [
-        ["spawn", "a", block(["put", "queue", 1], ["turns", 3])],
-        ["get", "queue"],
-        ["cancel", "a"],
-        ["turns", 1],
-      ],
+      main: [spawn("a", [put("queue", 1), turns(3)]), get("queue"), cancel("a"), turns(1)],
     },
     seesInOrder: [
       ["main", "get", 1],
@@ -482,14 +467,14 @@ export const queueCases: readonly TaskCase[] = [
     script: {
       objects: { queue: ["Queue", 1] },
       main: [
-        ...["a", "b", "c"].map((name): Statement => ["spawn", name, [["put", "queue", name]]]),
-        ["turns", 1],
-        ["cancel", "b"],
-        ["turns", 1],
-        ["getNowait", "queue"],
-        ["turns", 1],
-        ["getNowait", "queue"],
-        ["state", "queue"],
+        ...["a", "b", "c"].map((name): Statement => spawn(name, [put("queue", name)])),
+        turns(1),
+        cancel("b"),
+        turns(1),
+        getNowait("queue"),
+        turns(1),
+        getNowait("queue"),
+        state("queue"),
       ],
     },
     seesInOrder: [
@@ -506,15 +491,15 @@ export const queueCases: readonly TaskCase[] = [
     script: {
       objects: { queue: ["Queue", 1] },
       main: [
-        ["putNowait", "queue", 1],
-        ["spawn", "a", [["put", "queue", 2]]],
-        ["turns", 1],
-        ["getNowait", "queue"],
-        ["cancel", "a"],
-        attempt(["await", ["ref", "a"]]),
-        ["state", "queue"],
-        ["put", "queue", 3],
-        ["getNowait", "queue"],
+        putNowait("queue", 1),
+        spawn("a", [put("queue", 2)]),
+        turns(1),
+        getNowait("queue"),
+        cancel("a"),
+        attempt(await_(ref("a"))),
+        state("queue"),
+        put("queue", 3),
+        getNowait("queue"),
       ],
     },
     seesInOrder: [
@@ -529,13 +514,13 @@ export const queueCases: readonly TaskCase[] = [
     script: {
       objects: { queue: ["Queue", 1] },
       main: [
-        ["putNowait", "queue", 1],
-        ["spawn", "a", [["put", "queue", 2]]],
-        ["spawn", "b", [["put", "queue", 3]]],
-        ["turns", 1],
-        ["getNowait", "queue"],
-        ["cancel", "a"],
-        ["get", "queue"],
+        putNowait("queue", 1),
+        spawn("a", [put("queue", 2)]),
+        spawn("b", [put("queue", 3)]),
+        turns(1),
+        getNowait("queue"),
+        cancel("a"),
+        get("queue"),
       ],
     },
     seesInOrder: [
@@ -550,13 +535,13 @@ export const queueCases: readonly TaskCase[] = [
     script: {
       objects: { queue: ["Queue", 1] },
       main: [
-        ["putNowait", "queue", 1],
-        ["spawn", "a", [["put", "queue", 2]]],
-        ["turns", 1],
-        ["state", "queue"],
-        ["cancel", "a"],
-        attempt(["await", ["ref", "a"]]),
-        ["state", "queue"],
+        putNowait("queue", 1),
+        spawn("a", [put("queue", 2)]),
+        turns(1),
+        state("queue"),
+        cancel("a"),
+        attempt(await_(ref("a"))),
+        state("queue"),
       ],
     },
     seesInOrder: [
@@ -570,13 +555,13 @@ export const queueCases: readonly TaskCase[] = [
     script: {
       objects: { queue: ["Queue", 1] },
       main: [
-        ["putNowait", "queue", 1],
-        ["spawn", "a", [["put", "queue", 2]]],
-        ["turns", 1],
-        ["getNowait", "queue"],
-        ["putNowait", "queue", 3],
-        ["cancel", "a", "message"],
-        attempt(["await", ["ref", "a"]]),
+        putNowait("queue", 1),
+        spawn("a", [put("queue", 2)]),
+        turns(1),
+        getNowait("queue"),
+        putNowait("queue", 3),
+        cancel("a", "message"),
+        attempt(await_(ref("a"))),
       ],
     },
     seesInOrder: [["main", "caught", raised("CancelledError", "message")]],
@@ -586,12 +571,7 @@ export const queueCases: readonly TaskCase[] = [
     about: "Queue.taskDone() throws a ValueError when it was called for every item that was put in",
     script: {
       objects: { queue: ["Queue", 0] },
-      main: [
-        attempt(["taskDone", "queue"]),
-        ["putNowait", "queue", 1],
-        ["taskDone", "queue"],
-        attempt(["taskDone", "queue"]),
-      ],
+      main: [attempt(taskDone("queue")), putNowait("queue", 1), taskDone("queue"), attempt(taskDone("queue"))],
     },
     seesInOrder: [
       ["main", "taskDone", raised("ValueError", "task_done() called too many times")],
@@ -607,13 +587,7 @@ export const queueCases: readonly TaskCase[] = [
     about: "Queue.join() of a queue that was never used does not wait, and can be called again",
     script: {
       objects: { queue: ["Queue", 0] },
-      main: [
-        ["callSoon", "turn", []],
-        ["join", "queue"],
-        ["join", "queue"],
-        ["log", "joined"],
-        ["turns", 1],
-      ],
+      main: [callSoon("turn", []), join("queue"), join("queue"), log("joined"), turns(1)],
     },
     seesInOrder: [
       ["main", "log", "joined"],
@@ -626,14 +600,14 @@ export const queueCases: readonly TaskCase[] = [
     script: {
       objects: { queue: ["Queue", 0] },
       main: [
-        ["putNowait", "queue", 1],
-        ...spawnAll("ab", [["join", "queue"]]),
-        ["turns", 1],
-        ["taskDone", "queue"],
-        ["putNowait", "queue", 2],
-        ["await", ["ref", "a"]],
-        ["await", ["ref", "b"]],
-        ["state", "queue"],
+        putNowait("queue", 1),
+        ...spawnAll("ab", [join("queue")]),
+        turns(1),
+        taskDone("queue"),
+        putNowait("queue", 2),
+        await_(ref("a")),
+        await_(ref("b")),
+        state("queue"),
       ],
     },
     seesInOrder: [
@@ -648,14 +622,14 @@ export const queueCases: readonly TaskCase[] = [
     script: {
       objects: { queue: ["Queue", 0] },
       main: [
-        ["putNowait", "queue", 1],
-        ...spawnAll("ab", [["join", "queue"]]),
-        ["turns", 1],
-        ["cancel", "a"],
-        ["turns", 1],
-        ["state", "b"],
-        ["taskDone", "queue"],
-        ["await", ["ref", "b"]],
+        putNowait("queue", 1),
+        ...spawnAll("ab", [join("queue")]),
+        turns(1),
+        cancel("a"),
+        turns(1),
+        state("b"),
+        taskDone("queue"),
+        await_(ref("b")),
       ],
     },
     seesInOrder: [
@@ -670,13 +644,13 @@ export const queueCases: readonly TaskCase[] = [
     script: {
       objects: { queue: ["Queue", 0] },
       main: [
-        ["shutdown", "queue", false],
-        ["state", "queue"],
-        attempt(["put", "queue", 1]),
-        attempt(["putNowait", "queue", 1]),
-        attempt(["get", "queue"]),
-        attempt(["getNowait", "queue"]),
-        ["join", "queue"],
+        shutdown("queue", false),
+        state("queue"),
+        attempt(put("queue", 1)),
+        attempt(putNowait("queue", 1)),
+        attempt(get("queue")),
+        attempt(getNowait("queue")),
+        join("queue"),
       ],
     },
     seesInOrder: [
@@ -695,11 +669,11 @@ export const queueCases: readonly TaskCase[] = [
       objects: { queue: ["Queue", 0] },
       main: [
         ...putAll("queue", [1, 2]),
-        ["shutdown", "queue", false],
-        attempt(["putNowait", "queue", 3]),
-        ["get", "queue"],
-        ["getNowait", "queue"],
-        attempt(["get", "queue"]),
+        shutdown("queue", false),
+        attempt(putNowait("queue", 3)),
+        get("queue"),
+        getNowait("queue"),
+        attempt(get("queue")),
       ],
     },
     seesInOrder: [
@@ -716,13 +690,13 @@ export const queueCases: readonly TaskCase[] = [
       objects: { queue: ["Queue", 0] },
       main: [
         ...putAll("queue", [1, 2]),
-        ["getNowait", "queue"],
-        ["shutdown", "queue", true],
-        ["state", "queue"],
-        attempt(["get", "queue"]),
-        ["taskDone", "queue"],
-        attempt(["taskDone", "queue"]),
-        ["join", "queue"],
+        getNowait("queue"),
+        shutdown("queue", true),
+        state("queue"),
+        attempt(get("queue")),
+        taskDone("queue"),
+        attempt(taskDone("queue")),
+        join("queue"),
       ],
     },
     seesInOrder: [
@@ -739,12 +713,12 @@ export const queueCases: readonly TaskCase[] = [
     script: {
       objects: { queue: ["Queue", 0] },
       main: [
-        ["putNowait", "queue", 1],
-        ["shutdown", "queue", false],
-        ["shutdown", "queue", false],
-        ["state", "queue"],
-        ["shutdown", "queue", true],
-        ["state", "queue"],
+        putNowait("queue", 1),
+        shutdown("queue", false),
+        shutdown("queue", false),
+        state("queue"),
+        shutdown("queue", true),
+        state("queue"),
       ],
     },
     seesInOrder: [
@@ -758,11 +732,11 @@ export const queueCases: readonly TaskCase[] = [
     script: {
       objects: { queue: ["Queue", 0] },
       main: [
-        ...spawnAll("ab", [attempt(["get", "queue"])]),
-        ["turns", 1],
-        ["shutdown", "queue", false],
-        ["state", "queue"],
-        ["await", ["ref", "b"]],
+        ...spawnAll("ab", [attempt(get("queue"))]),
+        turns(1),
+        shutdown("queue", false),
+        state("queue"),
+        await_(ref("b")),
       ],
     },
     seesInOrder: [
@@ -777,13 +751,13 @@ export const queueCases: readonly TaskCase[] = [
     script: {
       objects: { queue: ["Queue", 1] },
       main: [
-        ["putNowait", "queue", 1],
-        ...spawnAll("ab", [attempt(["put", "queue", 2])]),
-        ["turns", 1],
-        ["shutdown", "queue", false],
-        ["await", ["ref", "b"]],
-        ["get", "queue"],
-        attempt(["get", "queue"]),
+        putNowait("queue", 1),
+        ...spawnAll("ab", [attempt(put("queue", 2))]),
+        turns(1),
+        shutdown("queue", false),
+        await_(ref("b")),
+        get("queue"),
+        attempt(get("queue")),
       ],
     },
     seesInOrder: [
@@ -799,12 +773,12 @@ export const queueCases: readonly TaskCase[] = [
     script: {
       objects: { queue: ["Queue", 1] },
       main: [
-        ["putNowait", "queue", 1],
-        ["spawn", "a", [attempt(["put", "queue", 2])]],
-        ["turns", 1],
-        ["shutdown", "queue", true],
-        ["await", ["ref", "a"]],
-        ["state", "queue"],
+        putNowait("queue", 1),
+        spawn("a", [attempt(put("queue", 2))]),
+        turns(1),
+        shutdown("queue", true),
+        await_(ref("a")),
+        state("queue"),
       ],
     },
     seesInOrder: [
@@ -818,13 +792,13 @@ export const queueCases: readonly TaskCase[] = [
     script: {
       objects: { queue: ["Queue", 1] },
       main: [
-        ["putNowait", "queue", 1],
-        ["spawn", "a", [attempt(["put", "queue", 2])]],
-        ["turns", 1],
-        ["getNowait", "queue"],
-        ["shutdown", "queue", false],
-        ["await", ["ref", "a"]],
-        ["state", "queue"],
+        putNowait("queue", 1),
+        spawn("a", [attempt(put("queue", 2))]),
+        turns(1),
+        getNowait("queue"),
+        shutdown("queue", false),
+        await_(ref("a")),
+        state("queue"),
       ],
     },
     seesInOrder: [
@@ -838,12 +812,12 @@ export const queueCases: readonly TaskCase[] = [
     script: {
       objects: { queue: ["Queue", 0] },
       main: [
-        ["spawn", "a", [attempt(["get", "queue"])]],
-        ["spawn", "b", [attempt(["get", "queue"])]],
-        ["turns", 1],
-        ["putNowait", "queue", "item"],
-        ["shutdown", "queue", false],
-        ["await", ["ref", "b"]],
+        spawn("a", [attempt(get("queue"))]),
+        spawn("b", [attempt(get("queue"))]),
+        turns(1),
+        putNowait("queue", "item"),
+        shutdown("queue", false),
+        await_(ref("b")),
       ],
     },
     seesInOrder: [
@@ -857,11 +831,11 @@ export const queueCases: readonly TaskCase[] = [
     script: {
       objects: { queue: ["Queue", 0] },
       main: [
-        ["spawn", "a", [attempt(["get", "queue"])]],
-        ["turns", 1],
-        ["putNowait", "queue", "item"],
-        ["shutdown", "queue", true],
-        ["await", ["ref", "a"]],
+        spawn("a", [attempt(get("queue"))]),
+        turns(1),
+        putNowait("queue", "item"),
+        shutdown("queue", true),
+        await_(ref("a")),
       ],
     },
     seesInOrder: [["a", "get", shutDown]],
@@ -872,15 +846,15 @@ export const queueCases: readonly TaskCase[] = [
     script: {
       objects: { queue: ["Queue", 0] },
       main: [
-        ["putNowait", "queue", 1],
-        ["spawn", "a", [["join", "queue"]]],
-        ["turns", 1],
-        ["shutdown", "queue", false],
-        ["turns", 2],
-        ["state", "a"],
-        ["get", "queue"],
-        ["taskDone", "queue"],
-        ["await", ["ref", "a"]],
+        putNowait("queue", 1),
+        spawn("a", [join("queue")]),
+        turns(1),
+        shutdown("queue", false),
+        turns(2),
+        state("a"),
+        get("queue"),
+        taskDone("queue"),
+        await_(ref("a")),
       ],
     },
     seesInOrder: [
@@ -896,10 +870,10 @@ export const queueCases: readonly TaskCase[] = [
       objects: { queue: ["PriorityQueue", 0] },
       main: [
         ...putAll("queue", [2, 1]),
-        ["spawn", "a", [["join", "queue"]]],
-        ["turns", 1],
-        ["shutdown", "queue", true],
-        ["await", ["ref", "a"]],
+        spawn("a", [join("queue")]),
+        turns(1),
+        shutdown("queue", true),
+        await_(ref("a")),
       ],
     },
     seesInOrder: [["a", "join", null]],
@@ -911,14 +885,14 @@ export const queueCases: readonly TaskCase[] = [
       objects: { queue: ["LifoQueue", 0] },
       main: [
         ...putAll("queue", [1, 2]),
-        ["getNowait", "queue"],
-        ["spawn", "a", [["join", "queue"]]],
-        ["turns", 1],
-        ["shutdown", "queue", true],
-        ["turns", 2],
-        ["state", "a"],
-        ["taskDone", "queue"],
-        ["await", ["ref", "a"]],
+        getNowait("queue"),
+        spawn("a", [join("queue")]),
+        turns(1),
+        shutdown("queue", true),
+        turns(2),
+        state("a"),
+        taskDone("queue"),
+        await_(ref("a")),
       ],
     },
     seesInOrder: [

@@ -1,18 +1,39 @@
 /** TaskGroup: the semantics that CPython's test_taskgroups holds, and those of `cancel()`, which 3.15 has added. */
+
+import {
+  await_,
+  cancel,
+  cancellingMe,
+  cancelMe,
+  delay,
+  group,
+  groupCancel,
+  groupSpawn,
+  log,
+  raise,
+  ref,
+  repeat,
+  result,
+  return_,
+  spawn,
+  state,
+  try_,
+  turns,
+} from "../builders.ts";
 import type { Statement } from "../language.ts";
-import { attempt, block, cancelled, grouped, LONG, raised, type TaskCase, untilCancelled } from "./case.ts";
+import { attempt, cancelled, grouped, LONG, raised, type TaskCase, untilCancelled } from "./case.ts";
 
 /** A task of the group that fails a moment later. */
 function failing(name: string, after = 1): Statement {
-  return ["groupSpawn", "g", name, block(["turns", after], ["raise", name])];
+  return groupSpawn("g", name, [turns(after), raise(name)]);
 }
 
 /** A task of the group that fails when it is cancelled. */
 function failingLast(name: string, group = "g"): Statement {
-  return ["groupSpawn", group, name, [["try", [["delay", LONG]], { finally: [["raise", name]] }]]];
+  return groupSpawn(group, name, [try_([delay(LONG)], { finally: [raise(name)] })]);
 }
 
-const idle: Statement = ["delay", LONG];
+const idle: Statement = delay(LONG);
 
 export const taskGroupCases: readonly TaskCase[] = [
   {
@@ -20,16 +41,9 @@ export const taskGroupCases: readonly TaskCase[] = [
     about: "TaskGroup.with() ends when its tasks have ended, whose results can be asked for",
     script: {
       main: [
-        [
-          "group",
-          "g",
-          [
-            ["groupSpawn", "g", "a", block(["turns", 1], ["return", 1])],
-            ["groupSpawn", "g", "b", block(["turns", 4], ["return", 2])],
-          ],
-        ],
-        ["result", "a"],
-        ["result", "b"],
+        group("g", [groupSpawn("g", "a", [turns(1), return_(1)]), groupSpawn("g", "b", [turns(4), return_(2)])]),
+        result("a"),
+        result("b"),
       ],
     },
     seesInOrder: [
@@ -44,17 +58,8 @@ export const taskGroupCases: readonly TaskCase[] = [
     about: "TaskGroup.createTask() makes tasks while others run, and after they have ended",
     script: {
       main: [
-        [
-          "group",
-          "g",
-          [
-            ["groupSpawn", "g", "a", [["turns", 1]]],
-            ["turns", 3],
-            ["state", "a"],
-            ["groupSpawn", "g", "b", [["turns", 1]]],
-          ],
-        ],
-        ["state", "b"],
+        group("g", [groupSpawn("g", "a", [turns(1)]), turns(3), state("a"), groupSpawn("g", "b", [turns(1)])]),
+        state("b"),
       ],
     },
     seesInOrder: [
@@ -68,17 +73,13 @@ export const taskGroupCases: readonly TaskCase[] = [
     about: "TaskGroup continues when one of its tasks is cancelled by itself, which is not an error",
     script: {
       main: [
-        [
-          "group",
-          "g",
-          [
-            ["groupSpawn", "g", "a", [idle]],
-            ["groupSpawn", "g", "b", block(["turns", 5], ["return", "whole"])],
-            ["turns", 1],
-            ["cancel", "a"],
-          ],
-        ],
-        ["result", "b"],
+        group("g", [
+          groupSpawn("g", "a", [idle]),
+          groupSpawn("g", "b", [turns(5), return_("whole")]),
+          turns(1),
+          cancel("a"),
+        ]),
+        result("b"),
       ],
     },
     seesInOrder: [
@@ -92,10 +93,7 @@ export const taskGroupCases: readonly TaskCase[] = [
     id: "test_taskgroup_04",
     about: "TaskGroup cancels the other tasks when one fails, and throws an ExceptionGroup",
     script: {
-      main: [
-        ["group", "g", [failing("a"), ["groupSpawn", "g", "b", untilCancelled([["log", "told"]])]]],
-        ["log", "never"],
-      ],
+      main: [group("g", [failing("a"), groupSpawn("g", "b", untilCancelled([log("told")]))]), log("never")],
     },
     seesInOrder: [
       ["a", "raised", raised("Boom", "a")],
@@ -110,17 +108,13 @@ export const taskGroupCases: readonly TaskCase[] = [
     about: "TaskGroup cancels its body as well, and collects the errors of all tasks that have failed by then",
     script: {
       main: [
-        [
-          "group",
-          "g",
-          [
-            failing("a"),
-            failing("b"),
-            failing("c"),
-            ["groupSpawn", "g", "d", [idle]],
-            ...untilCancelled([["cancellingMe"]]),
-          ],
-        ],
+        group("g", [
+          failing("a"),
+          failing("b"),
+          failing("c"),
+          groupSpawn("g", "d", [idle]),
+          ...untilCancelled([cancellingMe()]),
+        ]),
       ],
     },
     seesInOrder: [
@@ -135,14 +129,10 @@ export const taskGroupCases: readonly TaskCase[] = [
     about: "TaskGroup cancels its tasks when its parent is cancelled, then throws the CancelledError",
     script: {
       main: [
-        [
-          "spawn",
-          "parent",
-          [["group", "g", block(["groupSpawn", "g", "a", [idle]], ["groupSpawn", "g", "b", [idle]])]],
-        ],
-        ["turns", 3],
-        ["cancel", "parent", "enough"],
-        attempt(["await", ["ref", "parent"]]),
+        spawn("parent", [group("g", [groupSpawn("g", "a", [idle]), groupSpawn("g", "b", [idle])])]),
+        turns(3),
+        cancel("parent", "enough"),
+        attempt(await_(ref("parent"))),
       ],
     },
     seesInOrder: [
@@ -157,10 +147,10 @@ export const taskGroupCases: readonly TaskCase[] = [
     about: "TaskGroup cancels its tasks when its parent is cancelled in the body",
     script: {
       main: [
-        ["spawn", "parent", [["group", "g", [["groupSpawn", "g", "a", [idle]], ...untilCancelled([["log", "body"]])]]]],
-        ["turns", 3],
-        ["cancel", "parent"],
-        attempt(["await", ["ref", "parent"]]),
+        spawn("parent", [group("g", [groupSpawn("g", "a", [idle]), ...untilCancelled([log("body")])])]),
+        turns(3),
+        cancel("parent"),
+        attempt(await_(ref("parent"))),
       ],
     },
     seesInOrder: [
@@ -174,10 +164,10 @@ export const taskGroupCases: readonly TaskCase[] = [
     about: "TaskGroup throws the errors that its tasks make of a cancellation of the parent",
     script: {
       main: [
-        ["spawn", "parent", [["group", "g", [failingLast("a"), failingLast("b"), idle]]]],
-        ["turns", 3],
-        ["cancel", "parent"],
-        ["try", [["await", ["ref", "parent"]]], { on: "error" }],
+        spawn("parent", [group("g", [failingLast("a"), failingLast("b"), idle])]),
+        turns(3),
+        cancel("parent"),
+        try_([await_(ref("parent"))], { on: "error" }),
       ],
     },
     seesInOrder: [
@@ -189,18 +179,7 @@ export const taskGroupCases: readonly TaskCase[] = [
     id: "test_taskgroup_09",
     about: "TaskGroup cancels its tasks when its body fails",
     script: {
-      main: [
-        [
-          "group",
-          "g",
-          [
-            ["groupSpawn", "g", "a", [idle]],
-            ["groupSpawn", "g", "b", [idle]],
-            ["turns", 1],
-            ["raise", "body"],
-          ],
-        ],
-      ],
+      main: [group("g", [groupSpawn("g", "a", [idle]), groupSpawn("g", "b", [idle]), turns(1), raise("body")])],
     },
     seesInOrder: [
       ["a", "raised", cancelled],
@@ -212,7 +191,7 @@ export const taskGroupCases: readonly TaskCase[] = [
     id: "test_taskgroup_10",
     about: "TaskGroup cancels tasks that have not started when its body fails: they never run",
     script: {
-      main: [["group", "g", block(["groupSpawn", "g", "a", [["log", "ran"]]], ["raise", "body"])]],
+      main: [group("g", [groupSpawn("g", "a", [log("ran")]), raise("body")])],
     },
     seesInOrder: [
       ["main", "groupSpawn", null],
@@ -225,10 +204,10 @@ export const taskGroupCases: readonly TaskCase[] = [
     about: "TaskGroup inside another: the inner one's errors come out as one of the outer one's",
     script: {
       main: [
-        ["spawn", "parent", [["group", "outer", [["group", "g", [failingLast("a"), failingLast("b"), idle]]]]]],
-        ["turns", 3],
-        ["cancel", "parent"],
-        ["try", [["await", ["ref", "parent"]]], { on: "error" }],
+        spawn("parent", [group("outer", [group("g", [failingLast("a"), failingLast("b"), idle])])]),
+        turns(3),
+        cancel("parent"),
+        try_([await_(ref("parent"))], { on: "error" }),
       ],
     },
     seesInOrder: [
@@ -241,14 +220,10 @@ export const taskGroupCases: readonly TaskCase[] = [
     about: "TaskGroup inside another group: its own task is cancelled as well",
     script: {
       main: [
-        [
-          "spawn",
-          "parent",
-          [["group", "outer", block(["groupSpawn", "outer", "o", [idle]], ["group", "g", [failingLast("a"), idle]])]],
-        ],
-        ["turns", 3],
-        ["cancel", "parent"],
-        ["try", [["await", ["ref", "parent"]]], { on: "error" }],
+        spawn("parent", [group("outer", [groupSpawn("outer", "o", [idle]), group("g", [failingLast("a"), idle])])]),
+        turns(3),
+        cancel("parent"),
+        try_([await_(ref("parent"))], { on: "error" }),
       ],
     },
     seesInOrder: [
@@ -262,14 +237,7 @@ export const taskGroupCases: readonly TaskCase[] = [
     about: "TaskGroup cancels the group inside it when a task fails, whose tasks are cancelled with it",
     script: {
       main: [
-        [
-          "group",
-          "outer",
-          [
-            ["groupSpawn", "outer", "o", block(["turns", 2], ["raise", "o"])],
-            ["group", "g", [["groupSpawn", "g", "a", [idle]]]],
-          ],
-        ],
+        group("outer", [groupSpawn("outer", "o", [turns(2), raise("o")]), group("g", [groupSpawn("g", "a", [idle])])]),
       ],
     },
     seesInOrder: [
@@ -282,7 +250,7 @@ export const taskGroupCases: readonly TaskCase[] = [
     id: "test_taskgroup_14",
     about: "TaskGroup cancels its tasks when the group inside it fails",
     script: {
-      main: [["group", "outer", block(["groupSpawn", "outer", "o", [idle]], ["group", "g", [failing("a")]])]],
+      main: [group("outer", [groupSpawn("outer", "o", [idle]), group("g", [failing("a")])])],
     },
     seesInOrder: [
       ["main", "group", grouped(raised("Boom", "a"))],
@@ -295,10 +263,10 @@ export const taskGroupCases: readonly TaskCase[] = [
     about: "TaskGroup throws the error of a task that fails while the body cleans up after a cancellation",
     script: {
       main: [
-        ["spawn", "parent", [["group", "g", [failing("a", 6), ...untilCancelled([["turns", 9]])]]]],
-        ["turns", 3],
-        ["cancel", "parent"],
-        ["try", [["await", ["ref", "parent"]]], { on: "error" }],
+        spawn("parent", [group("g", [failing("a", 6), ...untilCancelled([turns(9)])])]),
+        turns(3),
+        cancel("parent"),
+        try_([await_(ref("parent"))], { on: "error" }),
       ],
     },
     seesInOrder: [
@@ -311,11 +279,11 @@ export const taskGroupCases: readonly TaskCase[] = [
     about: "TaskGroup throws that error also where the cancellation came through another task",
     script: {
       main: [
-        ["spawn", "inner", [["group", "g", [failing("a", 6), ...untilCancelled([["turns", 9]])]]]],
-        ["spawn", "outer", [["await", ["ref", "inner"]]]],
-        ["turns", 3],
-        ["cancel", "outer"],
-        ["try", [["await", ["ref", "outer"]]], { on: "error" }],
+        spawn("inner", [group("g", [failing("a", 6), ...untilCancelled([turns(9)])])]),
+        spawn("outer", [await_(ref("inner"))]),
+        turns(3),
+        cancel("outer"),
+        try_([await_(ref("outer"))], { on: "error" }),
       ],
     },
     seesInOrder: [
@@ -328,10 +296,10 @@ export const taskGroupCases: readonly TaskCase[] = [
     about: "TaskGroup without tasks lets the CancelledError of its body pass",
     script: {
       main: [
-        ["spawn", "parent", [["group", "g", untilCancelled([["log", "told"]])]]],
-        ["turns", 1],
-        ["cancel", "parent"],
-        attempt(["await", ["ref", "parent"]]),
+        spawn("parent", [group("g", untilCancelled([log("told")]))]),
+        turns(1),
+        cancel("parent"),
+        attempt(await_(ref("parent"))),
       ],
     },
     seesInOrder: [
@@ -345,10 +313,10 @@ export const taskGroupCases: readonly TaskCase[] = [
     about: "TaskGroup throws the error that the body makes of a cancellation",
     script: {
       main: [
-        ["spawn", "parent", [["group", "g", untilCancelled([["raise", "made"]])]]],
-        ["turns", 1],
-        ["cancel", "parent"],
-        attempt(["await", ["ref", "parent"]]),
+        spawn("parent", [group("g", untilCancelled([raise("made")]))]),
+        turns(1),
+        cancel("parent"),
+        attempt(await_(ref("parent"))),
       ],
     },
     seesInOrder: [["parent", "group", grouped(raised("Boom", "made"))]],
@@ -356,7 +324,7 @@ export const taskGroupCases: readonly TaskCase[] = [
   {
     id: "test_taskgroup_19",
     about: "TaskGroup throws the error of the task and the one that the body makes of being cancelled for it",
-    script: { main: [["group", "g", [failing("a"), ["try", [idle], { finally: [["raise", "body"]] }]]]] },
+    script: { main: [group("g", [failing("a"), try_([idle], { finally: [raise("body")] })])] },
     seesInOrder: [["main", "group", grouped(raised("Boom", "a"), raised("Boom", "body"))]],
   },
   {
@@ -364,10 +332,10 @@ export const taskGroupCases: readonly TaskCase[] = [
     about: "TaskGroup throws the CancelledError when its parent is cancelled before the tasks have done anything",
     script: {
       main: [
-        ["spawn", "parent", [["group", "g", [["groupSpawn", "g", "a", [["log", "ran"]]]]]]],
-        ["turns", 1],
-        ["cancel", "parent"],
-        attempt(["await", ["ref", "parent"]]),
+        spawn("parent", [group("g", [groupSpawn("g", "a", [log("ran")])])]),
+        turns(1),
+        cancel("parent"),
+        attempt(await_(ref("parent"))),
       ],
     },
     seesInOrder: [["end", "parent", ["cancelled", 1]]],
@@ -377,19 +345,15 @@ export const taskGroupCases: readonly TaskCase[] = [
     about: "TaskGroup forgets tasks that have ended",
     script: {
       main: [
-        [
-          "group",
-          "g",
-          [
-            ["groupSpawn", "g", "a", [["turns", 1]]],
-            ["groupSpawn", "g", "b", [["turns", 4]]],
-            ["state", "g"],
-            ["turns", 3],
-            ["state", "g"],
-            ["turns", 4],
-            ["state", "g"],
-          ],
-        ],
+        group("g", [
+          groupSpawn("g", "a", [turns(1)]),
+          groupSpawn("g", "b", [turns(4)]),
+          state("g"),
+          turns(3),
+          state("g"),
+          turns(4),
+          state("g"),
+        ]),
       ],
     },
     seesInOrder: [
@@ -402,10 +366,7 @@ export const taskGroupCases: readonly TaskCase[] = [
     id: "test_taskgroup_24",
     about: "TaskGroup.createTask() can be called by its own tasks after the body has ended",
     script: {
-      main: [
-        ["group", "g", [["groupSpawn", "g", "root", block(["turns", 1], ["groupSpawn", "g", "leaf", [["turns", 2]]])]]],
-        ["state", "leaf"],
-      ],
+      main: [group("g", [groupSpawn("g", "root", [turns(1), groupSpawn("g", "leaf", [turns(2)])])]), state("leaf")],
     },
     seesInOrder: [
       ["root", "returned", "root"],
@@ -418,19 +379,10 @@ export const taskGroupCases: readonly TaskCase[] = [
     about: "TaskGroup ends with an error although its tasks make more and more of them",
     script: {
       main: [
-        [
-          "group",
-          "g",
-          [
-            [
-              "groupSpawn",
-              "g",
-              "hydra",
-              [["repeat", 50, block(["groupSpawn", "g", "head", [["turns", 100]]], ["turns", 1])]],
-            ],
-            failing("hercules", 5),
-          ],
-        ],
+        group("g", [
+          groupSpawn("g", "hydra", [repeat(50, [groupSpawn("g", "head", [turns(100)]), turns(1)])]),
+          failing("hercules", 5),
+        ]),
       ],
     },
     seesInOrder: [
@@ -443,9 +395,7 @@ export const taskGroupCases: readonly TaskCase[] = [
     id: "test_taskgroup_no_create_task_after_failure",
     about: "TaskGroup.createTask() throws while the tasks are being cancelled",
     script: {
-      main: [
-        ["group", "g", [failing("a"), ...untilCancelled([["try", [["groupSpawn", "g", "b", []]], { on: "error" }]])]],
-      ],
+      main: [group("g", [failing("a"), ...untilCancelled([try_([groupSpawn("g", "b", [])], { on: "error" })])])],
     },
     seesInOrder: [
       ["main", "groupSpawn", raised("RuntimeError", "TaskGroup <TaskGroup errors=1 cancelling> is shutting down")],
@@ -456,34 +406,28 @@ export const taskGroupCases: readonly TaskCase[] = [
     id: "test_taskgroup_finished",
     about: "TaskGroup.createTask() throws after the end",
     script: {
-      main: [
-        ["group", "g", []],
-        ["groupSpawn", "g", "a", []],
-      ],
+      main: [group("g", []), groupSpawn("g", "a", [])],
     },
     seesInOrder: [["main", "groupSpawn", raised("RuntimeError", "TaskGroup <TaskGroup entered> is finished")]],
   },
   {
     id: "test_taskgroup_not_entered",
     about: "TaskGroup.createTask() throws before with()",
-    script: { objects: { g: ["TaskGroup"] }, main: [["groupSpawn", "g", "a", []]] },
+    script: { objects: { g: ["TaskGroup"] }, main: [groupSpawn("g", "a", [])] },
     seesInOrder: [["main", "groupSpawn", raised("RuntimeError", "TaskGroup <TaskGroup> has not been entered")]],
   },
   {
     id: "test_taskgroup_double_enter",
     about: "TaskGroup.with() throws when it was entered before",
     script: {
-      main: [
-        ["group", "g", []],
-        ["group", "g", []],
-      ],
+      main: [group("g", []), group("g", [])],
     },
     seesInOrder: [["main", "group", raised("RuntimeError", "TaskGroup <TaskGroup entered> has already been entered")]],
   },
   {
     id: "test_taskgroup_already_entered",
     about: "TaskGroup.with() throws while it is entered",
-    script: { main: [["group", "g", [["group", "g", []]]]] },
+    script: { main: [group("g", [group("g", [])])] },
     seesInOrder: [
       ["main", "group", raised("RuntimeError", "TaskGroup <TaskGroup entered> has already been entered")],
       ["main", "group", grouped(raised("RuntimeError", "TaskGroup"))],
@@ -494,12 +438,12 @@ export const taskGroupCases: readonly TaskCase[] = [
     about: "TaskGroup throws an error that arrives together with a cancellation while it waits for its tasks",
     script: {
       main: [
-        ["spawn", "parent", [["group", "g", [failingLast("a"), failingLast("b")]]]],
-        ["turns", 2],
-        ["cancel", "parent"],
-        ["turns", 1],
-        ["cancel", "parent"],
-        ["try", [["await", ["ref", "parent"]]], { on: "error" }],
+        spawn("parent", [group("g", [failingLast("a"), failingLast("b")])]),
+        turns(2),
+        cancel("parent"),
+        turns(1),
+        cancel("parent"),
+        try_([await_(ref("parent"))], { on: "error" }),
       ],
     },
     seesInOrder: [["parent", "group", grouped(raised("Boom", "a"), raised("Boom", "b"))]],
@@ -509,9 +453,9 @@ export const taskGroupCases: readonly TaskCase[] = [
     about: "TaskGroup leaves cancelling() as it was when a task fails",
     script: {
       main: [
-        ["cancelMe"],
-        ["try", [["turns", 1]], { on: "cancel" }],
-        ["try", [["group", "g", [failing("a"), idle]]], { on: "error", do: [["cancellingMe"]] }],
+        cancelMe(),
+        try_([turns(1)], { on: "cancel" }),
+        try_([group("g", [failing("a"), idle])], { on: "error", do: [cancellingMe()] }),
       ],
     },
     seesInOrder: [
@@ -524,21 +468,16 @@ export const taskGroupCases: readonly TaskCase[] = [
     about: "TaskGroup takes its own cancellation back, and no other, where two groups cancel the same task",
     script: {
       main: [
-        [
-          "try",
+        try_(
           [
-            [
-              "group",
-              "outer",
-              [
-                ["groupSpawn", "outer", "o", block(["turns", 2], ["raise", "o"])],
-                ["try", [["group", "g", [failing("a", 2), idle]]], { on: "error", do: [["cancellingMe"]] }],
-                ["turns", 1],
-              ],
-            ],
+            group("outer", [
+              groupSpawn("outer", "o", [turns(2), raise("o")]),
+              try_([group("g", [failing("a", 2), idle])], { on: "error", do: [cancellingMe()] }),
+              turns(1),
+            ]),
           ],
-          { on: "error", do: [["cancellingMe"]] },
-        ],
+          { on: "error", do: [cancellingMe()] },
+        ),
       ],
     },
     seesInOrder: [
@@ -554,18 +493,14 @@ export const taskGroupCases: readonly TaskCase[] = [
     about: "TaskGroup throws the errors, and has a cancellation of its parent come again at the next wait",
     script: {
       main: [
-        [
-          "spawn",
-          "parent",
-          [
-            ["try", [["group", "g", [failingLast("a"), idle]]], { on: "error", do: [["cancellingMe"]] }],
-            ["turns", 1],
-            ["log", "never"],
-          ],
-        ],
-        ["turns", 2],
-        ["cancel", "parent"],
-        attempt(["await", ["ref", "parent"]]),
+        spawn("parent", [
+          try_([group("g", [failingLast("a"), idle])], { on: "error", do: [cancellingMe()] }),
+          turns(1),
+          log("never"),
+        ]),
+        turns(2),
+        cancel("parent"),
+        attempt(await_(ref("parent"))),
       ],
     },
     seesInOrder: [
@@ -580,9 +515,9 @@ export const taskGroupCases: readonly TaskCase[] = [
     about: "TaskGroup leaves nothing of its own cancellation behind",
     script: {
       main: [
-        ["try", [["group", "g", [failing("a", 1), ["turns", 2]]]], { on: "error", do: [["cancellingMe"]] }],
-        ["turns", 2],
-        ["log", "goes on"],
+        try_([group("g", [failing("a", 1), turns(2)])], { on: "error", do: [cancellingMe()] }),
+        turns(2),
+        log("goes on"),
       ],
     },
     seesInOrder: [
@@ -595,7 +530,7 @@ export const taskGroupCases: readonly TaskCase[] = [
   {
     id: "a body that swallows the cancellation",
     about: "TaskGroup throws the error of a task also when the body swallows the cancellation for it",
-    script: { main: [["group", "g", [failing("a"), ...untilCancelled([], false), ["log", "goes on"]]]] },
+    script: { main: [group("g", [failing("a"), ...untilCancelled([], false), log("goes on")])] },
     seesInOrder: [
       ["main", "log", "goes on"],
       ["main", "group", grouped(raised("Boom", "a"))],
@@ -606,23 +541,7 @@ export const taskGroupCases: readonly TaskCase[] = [
     about: "TaskGroup hands an error on to the exception handler of a task that ends after the parent",
     script: {
       objects: { g: ["TaskGroup"] },
-      main: [
-        [
-          "spawn",
-          "parent",
-          [
-            [
-              "group",
-              "g",
-              [
-                ["groupSpawn", "g", "a", block(["turns", 2], ["raise", "a"])],
-                ["raise", "body"],
-              ],
-            ],
-          ],
-        ],
-        ["turns", 6],
-      ],
+      main: [spawn("parent", [group("g", [groupSpawn("g", "a", [turns(2), raise("a")]), raise("body")])]), turns(6)],
     },
     seesInOrder: [["parent", "group", grouped(raised("Boom", "body"))]],
   },
@@ -634,19 +553,9 @@ export const taskGroupCases: readonly TaskCase[] = [
     since: "3.15",
     script: {
       main: [
-        [
-          "group",
-          "g",
-          [
-            ["groupSpawn", "g", "a", [idle]],
-            ["turns", 1],
-            ["groupCancel", "g"],
-            ["turns", 1],
-            ["log", "never"],
-          ],
-        ],
-        ["cancellingMe"],
-        ["turns", 1],
+        group("g", [groupSpawn("g", "a", [idle]), turns(1), groupCancel("g"), turns(1), log("never")]),
+        cancellingMe(),
+        turns(1),
       ],
     },
     seesInOrder: [
@@ -665,26 +574,11 @@ export const taskGroupCases: readonly TaskCase[] = [
     since: "3.15",
     script: {
       main: [
-        [
-          "group",
-          "g",
-          [
-            [
-              "groupSpawn",
-              "g",
-              "a",
-              [
-                ["turns", 1],
-                ["groupCancel", "g"],
-                ["log", "still here"],
-                ["turns", 1],
-                ["log", "never"],
-              ],
-            ],
-            ["groupSpawn", "g", "b", [idle]],
-          ],
-        ],
-        ["cancellingMe"],
+        group("g", [
+          groupSpawn("g", "a", [turns(1), groupCancel("g"), log("still here"), turns(1), log("never")]),
+          groupSpawn("g", "b", [idle]),
+        ]),
+        cancellingMe(),
       ],
     },
     seesInOrder: [
@@ -701,11 +595,7 @@ export const taskGroupCases: readonly TaskCase[] = [
     since: "3.15",
     script: {
       objects: { g: ["TaskGroup"] },
-      main: [
-        ["groupCancel", "g"],
-        ["group", "g", block(["log", "runs"], ["turns", 1], ["log", "never"])],
-        ["cancellingMe"],
-      ],
+      main: [groupCancel("g"), group("g", [log("runs"), turns(1), log("never")]), cancellingMe()],
     },
     seesInOrder: [
       ["main", "log", "runs"],
@@ -720,20 +610,10 @@ export const taskGroupCases: readonly TaskCase[] = [
     since: "3.15",
     script: {
       main: [
-        [
-          "group",
-          "g",
-          [
-            ["groupSpawn", "g", "a", [idle]],
-            ["groupCancel", "g"],
-            ["groupCancel", "g"],
-            ["cancellingMe"],
-            ["turns", 1],
-          ],
-        ],
-        ["groupCancel", "g"],
-        ["cancellingMe"],
-        ["turns", 1],
+        group("g", [groupSpawn("g", "a", [idle]), groupCancel("g"), groupCancel("g"), cancellingMe(), turns(1)]),
+        groupCancel("g"),
+        cancellingMe(),
+        turns(1),
       ],
     },
     seesInOrder: [
@@ -749,10 +629,7 @@ export const taskGroupCases: readonly TaskCase[] = [
     about: "TaskGroup.cancel() does not hide the errors that tasks make of it",
     since: "3.15",
     script: {
-      main: [
-        ["group", "g", [failingLast("a"), ["turns", 1], ["groupCancel", "g"], idle]],
-        ["log", "never"],
-      ],
+      main: [group("g", [failingLast("a"), turns(1), groupCancel("g"), idle]), log("never")],
     },
     seesInOrder: [
       ["main", "delay", cancelled],
@@ -765,17 +642,7 @@ export const taskGroupCases: readonly TaskCase[] = [
     about: "TaskGroup.createTask() throws after cancel()",
     since: "3.15",
     script: {
-      main: [
-        [
-          "group",
-          "g",
-          [
-            ["groupCancel", "g"],
-            ["try", [["groupSpawn", "g", "a", []]], { on: "error" }],
-            ["turns", 1],
-          ],
-        ],
-      ],
+      main: [group("g", [groupCancel("g"), try_([groupSpawn("g", "a", [])], { on: "error" }), turns(1)])],
     },
     seesInOrder: [
       ["main", "groupSpawn", raised("RuntimeError", "TaskGroup <TaskGroup cancelling> is shutting down")],
@@ -789,20 +656,12 @@ export const taskGroupCases: readonly TaskCase[] = [
     since: "3.15",
     script: {
       main: [
-        [
-          "spawn",
-          "parent",
-          [
-            [
-              "group",
-              "g",
-              [["groupSpawn", "g", "a", untilCancelled([["turns", 5]])], ["turns", 1], ["groupCancel", "g"], idle],
-            ],
-          ],
-        ],
-        ["turns", 4],
-        ["cancel", "parent", "outside"],
-        attempt(["await", ["ref", "parent"]]),
+        spawn("parent", [
+          group("g", [groupSpawn("g", "a", untilCancelled([turns(5)])), turns(1), groupCancel("g"), idle]),
+        ]),
+        turns(4),
+        cancel("parent", "outside"),
+        attempt(await_(ref("parent"))),
       ],
     },
     seesInOrder: [
@@ -817,19 +676,12 @@ export const taskGroupCases: readonly TaskCase[] = [
     since: "3.15",
     script: {
       main: [
-        [
-          "spawn",
-          "parent",
-          [
-            ["group", "g", block(["groupSpawn", "g", "a", untilCancelled([["turns", 5]])], ["turns", 1])],
-            ["log", "never"],
-          ],
-        ],
-        ["turns", 4],
-        ["groupCancel", "g"],
-        ["turns", 2],
-        ["cancel", "parent", "outside"],
-        attempt(["await", ["ref", "parent"]]),
+        spawn("parent", [group("g", [groupSpawn("g", "a", untilCancelled([turns(5)])), turns(1)]), log("never")]),
+        turns(4),
+        groupCancel("g"),
+        turns(2),
+        cancel("parent", "outside"),
+        attempt(await_(ref("parent"))),
       ],
     },
     seesInOrder: [
@@ -843,10 +695,10 @@ export const taskGroupCases: readonly TaskCase[] = [
     since: "3.15",
     script: {
       main: [
-        ["spawn", "parent", [["group", "g", [["groupSpawn", "g", "a", [idle]]]], ["cancellingMe"], ["return", "fine"]]],
-        ["turns", 3],
-        ["groupCancel", "g"],
-        ["await", ["ref", "parent"]],
+        spawn("parent", [group("g", [groupSpawn("g", "a", [idle])]), cancellingMe(), return_("fine")]),
+        turns(3),
+        groupCancel("g"),
+        await_(ref("parent")),
       ],
     },
     seesInOrder: [

@@ -1,7 +1,33 @@
 /** waitFor: the semantics that CPython's test_waitfor holds. */
-import { attempt, block, cancelled, LONG, raised, type TaskCase, untilCancelled } from "./case.ts";
 
-const expired = raised("TimeoutError");
+import {
+  await_,
+  callLater,
+  callSoon,
+  cancel,
+  cancellingMe,
+  coro,
+  current,
+  delay,
+  future,
+  getVariable,
+  log,
+  raise,
+  ref,
+  return_,
+  set,
+  setResult,
+  shield,
+  spawn,
+  state,
+  time,
+  try_,
+  turns,
+  waitFor,
+} from "../builders.ts";
+import { attempt, cancelled, LONG, raised, type TaskCase, untilCancelled } from "./case.ts";
+
+const timedOut = raised("TimeoutError");
 
 export const waitForCases: readonly TaskCase[] = [
   {
@@ -9,11 +35,11 @@ export const waitForCases: readonly TaskCase[] = [
     about: "waitFor() passes a cancellation on to what it waits for",
     script: {
       main: [
-        ["spawn", "inner", untilCancelled([["log", "told"]])],
-        ["spawn", "outer", [["await", ["waitFor", ["ref", "inner"], 10]]]],
-        ["turns", 1],
-        ["cancel", "outer", "enough"],
-        attempt(["await", ["ref", "outer"]]),
+        spawn("inner", untilCancelled([log("told")])),
+        spawn("outer", [await_(waitFor(ref("inner"), 10))]),
+        turns(1),
+        cancel("outer", "enough"),
+        attempt(await_(ref("outer"))),
       ],
     },
     seesInOrder: [
@@ -28,14 +54,14 @@ export const waitForCases: readonly TaskCase[] = [
     about: "waitFor() cancels what it waits for and throws a TimeoutError when the time is over",
     script: {
       main: [
-        ["spawn", "inner", [["delay", LONG]]],
-        ["try", [["await", ["waitFor", ["ref", "inner"], 5]]], { on: "error", do: [["state", "inner"]] }],
-        ["time"],
+        spawn("inner", [delay(LONG)]),
+        try_([await_(waitFor(ref("inner"), 5))], { on: "error", do: [state("inner")] }),
+        time(),
       ],
     },
     seesInOrder: [
       ["inner", "delay", cancelled],
-      ["main", "await", expired],
+      ["main", "await", timedOut],
       ["main", "state", ["cancelled", 1]],
       ["main", "time", 5],
     ],
@@ -44,12 +70,7 @@ export const waitForCases: readonly TaskCase[] = [
     id: "test_wait_for_timeout_less_then_0_or_0_future_done",
     about: "waitFor() with a timeout of 0 returns the result of a Future that is done already",
     script: {
-      main: [
-        ["future", "f"],
-        ["setResult", "f", "there"],
-        ["await", ["waitFor", ["ref", "f"], 0]],
-        ["await", ["waitFor", ["ref", "f"], -1]],
-      ],
+      main: [future("f"), setResult("f", "there"), await_(waitFor(ref("f"), 0)), await_(waitFor(ref("f"), -1))],
     },
     seesInOrder: [
       ["main", "await", "there"],
@@ -61,14 +82,14 @@ export const waitForCases: readonly TaskCase[] = [
     about: "waitFor() with no time never starts a function",
     script: {
       main: [
-        ["try", [["await", ["waitFor", ["coro", "inner", [["log", "started"]]], 0]]], { on: "error" }],
-        ["await", ["waitFor", ["coro", "inner", [["log", "started"]]], -1]],
+        try_([await_(waitFor(coro("inner", [log("started")]), 0))], { on: "error" }),
+        await_(waitFor(coro("inner", [log("started")]), -1)),
       ],
     },
     seesInOrder: [
-      ["main", "await", expired],
-      ["main", "await", expired],
-      ["main", "raised", expired],
+      ["main", "await", timedOut],
+      ["main", "await", timedOut],
+      ["main", "raised", timedOut],
     ],
   },
   {
@@ -76,14 +97,14 @@ export const waitForCases: readonly TaskCase[] = [
     about: "waitFor() with no time cancels a task that is under way, and throws a TimeoutError",
     script: {
       main: [
-        ["spawn", "inner", untilCancelled([["log", "told"]])],
-        ["turns", 1],
-        ["try", [["await", ["waitFor", ["ref", "inner"], 0]]], { on: "error", do: [["state", "inner"]] }],
+        spawn("inner", untilCancelled([log("told")])),
+        turns(1),
+        try_([await_(waitFor(ref("inner"), 0))], { on: "error", do: [state("inner")] }),
       ],
     },
     seesInOrder: [
       ["inner", "log", "told"],
-      ["main", "await", expired],
+      ["main", "await", timedOut],
       ["main", "state", ["cancelled", 1]],
     ],
   },
@@ -91,7 +112,7 @@ export const waitForCases: readonly TaskCase[] = [
     id: "test_wait_for",
     about: "waitFor() returns a result that arrives in time",
     script: {
-      main: [["await", ["waitFor", ["coro", "inner", block(["delay", 2], ["return", "in time"])], 5]], ["time"]],
+      main: [await_(waitFor(coro("inner", [delay(2), return_("in time")]), 5)), time()],
     },
     seesInOrder: [
       ["main", "await", "in time"],
@@ -102,7 +123,7 @@ export const waitForCases: readonly TaskCase[] = [
     id: "test_wait_for_blocking",
     about: "waitFor() without a limit waits as long as it takes",
     script: {
-      main: [["await", ["waitFor", ["coro", "inner", block(["delay", 1000], ["return", "late"])], null]]],
+      main: [await_(waitFor(coro("inner", [delay(1000), return_("late")]), null))],
     },
     seesInOrder: [["main", "await", "late"]],
   },
@@ -110,11 +131,7 @@ export const waitForCases: readonly TaskCase[] = [
     id: "test_wait_for_race_condition",
     about: "waitFor() returns the result of a task that has ended in the iteration before the deadline",
     script: {
-      main: [
-        ["future", "f"],
-        ["callLater", "timer", 4, [["setResult", "f", "just in time"]]],
-        ["await", ["waitFor", ["ref", "f"], 5]],
-      ],
+      main: [future("f"), callLater("timer", 4, [setResult("f", "just in time")]), await_(waitFor(ref("f"), 5))],
     },
     seesInOrder: [["main", "await", "just in time"]],
   },
@@ -122,15 +139,11 @@ export const waitForCases: readonly TaskCase[] = [
     id: "a result and the deadline in one iteration",
     about: "waitFor() throws a TimeoutError when the result arrives in the iteration of the deadline",
     script: {
-      main: [
-        ["future", "f"],
-        ["callLater", "timer", 5, [["setResult", "f", "both"]]],
-        ["await", ["waitFor", ["ref", "f"], 5]],
-      ],
+      main: [future("f"), callLater("timer", 5, [setResult("f", "both")]), await_(waitFor(ref("f"), 5))],
     },
     seesInOrder: [
       ["timer", "setResult", null],
-      ["main", "await", expired],
+      ["main", "await", timedOut],
     ],
   },
   {
@@ -138,11 +151,8 @@ export const waitForCases: readonly TaskCase[] = [
     about: "waitFor() returns the result of a function that has cleaned up after the deadline and returned normally",
     script: {
       main: [
-        [
-          "await",
-          ["waitFor", ["coro", "inner", [["try", [["delay", LONG]], { on: "cancel", do: [["return", 42]] }]]], 3],
-        ],
-        ["cancellingMe"],
+        await_(waitFor(coro("inner", [try_([delay(LONG)], { on: "cancel", do: [return_(42)] })]), 3)),
+        cancellingMe(),
       ],
     },
     seesInOrder: [
@@ -155,13 +165,13 @@ export const waitForCases: readonly TaskCase[] = [
     about: "waitFor() waits until the cancelled task has cleaned up",
     script: {
       main: [
-        ["spawn", "inner", untilCancelled(block(["delay", 7], ["log", "clean"]))],
-        ["try", [["await", ["waitFor", ["ref", "inner"], 2]]], { on: "error", do: [["time"]] }],
+        spawn("inner", untilCancelled([delay(7), log("clean")])),
+        try_([await_(waitFor(ref("inner"), 2))], { on: "error", do: [time()] }),
       ],
     },
     seesInOrder: [
       ["inner", "log", "clean"],
-      ["main", "await", expired],
+      ["main", "await", timedOut],
       ["main", "time", 9],
     ],
   },
@@ -170,21 +180,21 @@ export const waitForCases: readonly TaskCase[] = [
     about: "waitFor() with no time waits until the cancelled task has cleaned up",
     script: {
       main: [
-        ["spawn", "inner", untilCancelled(block(["delay", 7], ["log", "clean"]))],
-        ["turns", 1],
-        ["try", [["await", ["waitFor", ["ref", "inner"], 0]]], { on: "error", do: [["time"]] }],
+        spawn("inner", untilCancelled([delay(7), log("clean")])),
+        turns(1),
+        try_([await_(waitFor(ref("inner"), 0))], { on: "error", do: [time()] }),
       ],
     },
     seesInOrder: [
       ["inner", "log", "clean"],
-      ["main", "await", expired],
+      ["main", "await", timedOut],
       ["main", "time", 7],
     ],
   },
   {
     id: "test_wait_for_reraises_exception_during_cancellation",
     about: "waitFor() throws the error that the cancelled task has made of it",
-    script: { main: [["await", ["waitFor", ["coro", "inner", untilCancelled([["raise", "while cleaning up"]])], 2]]] },
+    script: { main: [await_(waitFor(coro("inner", untilCancelled([raise("while cleaning up")])), 2))] },
     seesInOrder: [
       ["inner", "raised", raised("Boom", "while cleaning up")],
       ["main", "await", raised("Boom", "while cleaning up")],
@@ -194,11 +204,7 @@ export const waitForCases: readonly TaskCase[] = [
     id: "waitFor() with no time, and an error while cleaning up",
     about: "waitFor() with no time throws the error that the cancelled task has made of it",
     script: {
-      main: [
-        ["spawn", "inner", untilCancelled([["raise", "while cleaning up"]])],
-        ["turns", 1],
-        ["await", ["waitFor", ["ref", "inner"], 0]],
-      ],
+      main: [spawn("inner", untilCancelled([raise("while cleaning up")])), turns(1), await_(waitFor(ref("inner"), 0))],
     },
     seesInOrder: [["main", "await", raised("Boom", "while cleaning up")]],
   },
@@ -207,10 +213,10 @@ export const waitForCases: readonly TaskCase[] = [
     about: "waitFor() without a limit passes a cancellation on",
     script: {
       main: [
-        ["spawn", "outer", [["await", ["waitFor", ["coro", "inner", untilCancelled([["log", "told"]])], null]]]],
-        ["turns", 2],
-        ["cancel", "outer"],
-        attempt(["await", ["ref", "outer"]]),
+        spawn("outer", [await_(waitFor(coro("inner", untilCancelled([log("told")])), null))]),
+        turns(2),
+        cancel("outer"),
+        attempt(await_(ref("outer"))),
       ],
     },
     seesInOrder: [
@@ -224,11 +230,11 @@ export const waitForCases: readonly TaskCase[] = [
     about: "waitFor() passes a cancellation on, and waits until its awaitable has ended",
     script: {
       main: [
-        ["spawn", "inner", untilCancelled(block(["turns", 3], ["log", "clean"]))],
-        ["spawn", "outer", [["await", ["waitFor", ["ref", "inner"], 60]]]],
-        ["turns", 2],
-        ["cancel", "outer"],
-        ["try", [["await", ["ref", "outer"]]], { on: "all", do: [["state", "inner"]] }],
+        spawn("inner", untilCancelled([turns(3), log("clean")])),
+        spawn("outer", [await_(waitFor(ref("inner"), 60))]),
+        turns(2),
+        cancel("outer"),
+        try_([await_(ref("outer"))], { on: "all", do: [state("inner")] }),
       ],
     },
     seesInOrder: [
@@ -242,11 +248,11 @@ export const waitForCases: readonly TaskCase[] = [
     about: "waitFor() returns the result of a task that swallows the cancellation of the waiting task",
     script: {
       main: [
-        ["spawn", "inner", [...untilCancelled([], false), ["delay", 4], ["return", "went on"]]],
-        ["spawn", "outer", [["await", ["waitFor", ["ref", "inner"], 60]]]],
-        ["turns", 2],
-        ["cancel", "outer"],
-        ["await", ["ref", "outer"]],
+        spawn("inner", [...untilCancelled([], false), delay(4), return_("went on")]),
+        spawn("outer", [await_(waitFor(ref("inner"), 60))]),
+        turns(2),
+        cancel("outer"),
+        await_(ref("outer")),
       ],
     },
     seesInOrder: [
@@ -261,12 +267,12 @@ export const waitForCases: readonly TaskCase[] = [
     about: "waitFor() throws the CancelledError when what it waits for has a result in the same iteration",
     script: {
       main: [
-        ["future", "f"],
-        ["spawn", "outer", [["await", ["waitFor", ["ref", "f"], 60]]]],
-        ["turns", 1],
-        ["setResult", "f", 1],
-        ["cancel", "outer"],
-        attempt(["await", ["ref", "outer"]]),
+        future("f"),
+        spawn("outer", [await_(waitFor(ref("f"), 60))]),
+        turns(1),
+        setResult("f", 1),
+        cancel("outer"),
+        attempt(await_(ref("outer"))),
       ],
     },
     seesInOrder: [
@@ -279,13 +285,13 @@ export const waitForCases: readonly TaskCase[] = [
     about: "waitFor() with no time leaves what is shielded going on",
     script: {
       main: [
-        ["spawn", "inner", block(["delay", 3], ["return", "saved"])],
-        ["try", [["await", ["waitFor", ["shield", ["ref", "inner"]], 0]]], { on: "error", do: [["state", "inner"]] }],
-        ["await", ["ref", "inner"]],
+        spawn("inner", [delay(3), return_("saved")]),
+        try_([await_(waitFor(shield(ref("inner")), 0))], { on: "error", do: [state("inner")] }),
+        await_(ref("inner")),
       ],
     },
     seesInOrder: [
-      ["main", "await", expired],
+      ["main", "await", timedOut],
       ["main", "state", ["pending", 0]],
       ["main", "await", "saved"],
     ],
@@ -294,7 +300,7 @@ export const waitForCases: readonly TaskCase[] = [
     id: "test_none_timeout",
     about: "waitFor() without a limit returns the result of a shielded task",
     script: {
-      main: [["await", ["waitFor", ["shield", ["coro", "inner", block(["delay", 3], ["return", "saved"])]], null]]],
+      main: [await_(waitFor(shield(coro("inner", [delay(3), return_("saved")])), null))],
     },
     seesInOrder: [["main", "await", "saved"]],
   },
@@ -303,13 +309,13 @@ export const waitForCases: readonly TaskCase[] = [
     about: "waitFor() leaves what is shielded going on when the time is over",
     script: {
       main: [
-        ["spawn", "inner", block(["delay", 9], ["return", "saved"])],
-        ["try", [["await", ["waitFor", ["shield", ["ref", "inner"]], 2]]], { on: "error", do: [["state", "inner"]] }],
-        ["await", ["ref", "inner"]],
+        spawn("inner", [delay(9), return_("saved")]),
+        try_([await_(waitFor(shield(ref("inner")), 2))], { on: "error", do: [state("inner")] }),
+        await_(ref("inner")),
       ],
     },
     seesInOrder: [
-      ["main", "await", expired],
+      ["main", "await", timedOut],
       ["main", "state", ["pending", 0]],
       ["main", "await", "saved"],
     ],
@@ -319,10 +325,7 @@ export const waitForCases: readonly TaskCase[] = [
     about: "waitFor() runs a function in the current task and its Context",
     script: {
       variables: ["v"],
-      main: [
-        ["await", ["waitFor", ["coro", "inner", [["current"], ["set", "v", "inside"]]], 5]],
-        ["getVariable", "v"],
-      ],
+      main: [await_(waitFor(coro("inner", [current(), set("v", "inside")]), 5)), getVariable("v")],
     },
     seesInOrder: [
       ["inner", "current", "main"],
@@ -333,11 +336,7 @@ export const waitForCases: readonly TaskCase[] = [
     id: "a Future that was cancelled by itself",
     about: "waitFor() throws the CancelledError of a Future that other code cancels",
     script: {
-      main: [
-        ["future", "f"],
-        ["callSoon", "handle", [["cancel", "f", "by somebody"]]],
-        ["await", ["waitFor", ["ref", "f"], 5]],
-      ],
+      main: [future("f"), callSoon("handle", [cancel("f", "by somebody")]), await_(waitFor(ref("f"), 5))],
     },
     seesInOrder: [["main", "await", raised("CancelledError", "by somebody")]],
   },
