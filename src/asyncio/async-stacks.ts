@@ -22,7 +22,7 @@
  * second reaction of ours; the one that keeps a rejection from ending the process is added after the stack was
  * captured.
  */
-import { stackNow } from "./debug/frames.ts";
+import { setStackLimit, stackNow, stackTextOf } from "./debug/stacks.ts";
 import { ON_BUN } from "./runtime.ts";
 
 export function noop(): void {}
@@ -33,12 +33,26 @@ export function noop(): void {}
  */
 const OWN_FRAMES = 12;
 
-/** Gives the error the current stack, without the frames above and including the function `without`. */
+/**
+ * Gives the error the current stack, without the frames above and including the function `without`. It keeps the stack
+ * that it has if it is frozen, or if the program has replaced `Error.captureStackTrace()`.
+ */
 function takeFrames(error: object, without: () => unknown): void {
-  const wanted = Error.stackTraceLimit;
-  Error.stackTraceLimit = wanted + OWN_FRAMES;
-  Error.captureStackTrace(error, without);
-  Error.stackTraceLimit = wanted;
+  const wanted = setStackLimit(Error.stackTraceLimit + OWN_FRAMES);
+  try {
+    Error.captureStackTrace(error, without);
+  } catch {
+    // The error is thrown all the same.
+  }
+  setStackLimit(wanted);
+}
+
+/** Returns the error that the function creates below functions of the library; its stack has room for them. */
+export function createdDeep<E>(create: () => E): E {
+  const wanted = setStackLimit(Error.stackTraceLimit + OWN_FRAMES);
+  const error = create();
+  setStackLimit(wanted);
+  return error;
 }
 
 const settled: Promise<void> = Promise.resolve();
@@ -71,18 +85,26 @@ export function passOn<E extends object>(error: E, passer: object): E {
 const LONGEST_STACK = 10_000; // characters
 
 /** Adds the async functions of the current stack to the error's, as the traceback of an error grows in Python. */
-function addFrames(error: { stack?: unknown }, without: () => unknown): void {
-  const { stack } = error;
-  if (typeof stack !== "string" || stack.length > LONGEST_STACK) {
+function addFrames(error: object, without: () => unknown): void {
+  const stack = stackTextOf(error);
+  if (stack === "" || stack.length > LONGEST_STACK) {
     return;
   }
-  const here: { stack?: unknown } = {};
+  const here = {};
   takeFrames(here, without);
-  const frames = String(here.stack)
+  const frames = stackTextOf(here)
     .split("\n")
     .filter((line) => /^ *at async /.test(line));
   const value = [stack, ...frames].join("\n");
   Reflect.defineProperty(error, "stack", { value, writable: true, enumerable: false, configurable: true });
+}
+
+/** Returns an error of a task of the library's own, with the frames of the code that awaits the running function. */
+export function passedHere<E>(error: E): E {
+  if (typeof error === "object" && error !== null && !ON_BUN) {
+    addFrames(error, passedHere as () => unknown);
+  }
+  return error;
 }
 
 /** What a promise follows that is settled by the argument of its function `resolve`. */

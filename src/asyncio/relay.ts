@@ -1,6 +1,6 @@
 /** relay: passes the data of two connections to each other. */
 import { repr } from "../repr.ts";
-import { quiet } from "./async-stacks.ts";
+import { passedHere, quiet } from "./async-stacks.ts";
 import { gather } from "./combinators.ts";
 import { createTask } from "./create-task.ts";
 import type { ReadBuffer, Taker } from "./streams/read-buffer.ts";
@@ -86,6 +86,8 @@ async function join(first: StreamPair, second: StreamPair): Promise<[number, num
   try {
     const [there, back] = await gather(tasks);
     return [there, back];
+  } catch (error) {
+    throw passedHere(error);
   } finally {
     for (const task of tasks) {
       task.cancel();

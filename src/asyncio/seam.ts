@@ -12,7 +12,7 @@ export {
   checkSecondsFromZero,
   checkWholeNumber,
 } from "./arguments.ts";
-export { quiet } from "./async-stacks.ts";
+export { fromCallback, quiet } from "./async-stacks.ts";
 export { ReportedUnlessAwaited } from "./awaited.ts";
 export { type Clock, realClock, replaceClock } from "./clock.ts";
 export { streamsOver } from "./connections.ts";

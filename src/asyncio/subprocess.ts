@@ -29,7 +29,7 @@ import {
   type SubprocessOptions,
 } from "./subprocess-options.ts";
 import { nodeChildProcess, nodeFs } from "./transports/on-demand.ts";
-import { eventError, systemError, toOSError } from "./transports/os-errors.ts";
+import { systemError, toOSError } from "./transports/os-errors.ts";
 import { WaitSet } from "./wait-set.ts";
 
 /** The result of `communicate()`: the output and the error output, each `null` if it is not a pipe. */
@@ -345,7 +345,7 @@ function spawnError(error: unknown, program: string, { cwd }: Spawning["options"
   }
   const isOfFolder = translated.code !== "EACCES" && cwd !== undefined && !nodeFs().existsSync(cwd);
   const text = translated.message.replace(/^\[Errno \d+\] /, "");
-  return eventError(error, `${text}: ${repr(isOfFolder ? cwd : program)}`);
+  return toOSError(error, `${text}: ${repr(isOfFolder ? cwd : program)}`);
 }
 
 /** The shell command that first joins both outputs into one pipe. */

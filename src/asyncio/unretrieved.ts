@@ -13,6 +13,7 @@ import { types } from "node:util";
 import { Context } from "../contextvars/context.ts";
 import type { ContextVar } from "../contextvars/context-var.ts";
 import { safeRepr } from "../repr.ts";
+import { setStackLimit, stackTextOf } from "./debug/stacks.ts";
 import { reportWithStack } from "./events.ts";
 import type { Ready } from "./ready.ts";
 import { ON_DENO } from "./runtime.ts";
@@ -207,7 +208,7 @@ function detachedProperties(value: object, isError: boolean, seen: Set<object>):
     const descriptor = Object.getOwnPropertyDescriptor(value, key) as PropertyDescriptor;
     if (isError && key === "stack") {
       // V8 keeps the objects alive whose methods are on the stack until the stack's text is read.
-      properties[key] = { value: String((value as Error).stack), configurable: true, writable: true };
+      properties[key] = { value: stackTextOf(value), configurable: true, writable: true };
       continue;
     }
     const item = "value" in descriptor ? detached(descriptor.value, seen) : LEFT_OUT;
@@ -230,9 +231,8 @@ function keepAccessors(error: object, properties: PropertyDescriptorMap): void {
 }
 
 function errorWithoutFrames(): Error {
-  const { stackTraceLimit } = Error;
-  Error.stackTraceLimit = 0;
+  const limit = setStackLimit(0);
   const error = new Error();
-  Error.stackTraceLimit = stackTraceLimit;
+  setStackLimit(limit);
   return error;
 }

@@ -13,7 +13,7 @@ import { currentFlow } from "../contextvars/current.ts";
 import { repr } from "../repr.ts";
 import { fromCallback, noop, probeAwaited, rejectAwaited } from "./async-stacks.ts";
 import { isDebug } from "./debug/debug.ts";
-import { stackNow } from "./debug/frames.ts";
+import { stackNow } from "./debug/stacks.ts";
 import { enqueue, type Ready } from "./ready.ts";
 import { ON_BUN } from "./runtime.ts";
 import { type CancelledError, type CancelMessage, cancelledError } from "./task-errors.ts";

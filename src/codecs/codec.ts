@@ -1,6 +1,7 @@
 /** Codec: the interface of codecs, and helpers that the codecs of this entry point share. */
 import type { Buffer } from "node:buffer";
 import { checkOptions, toBytes } from "../asyncio/arguments.ts";
+import { createdDeep } from "../asyncio/async-stacks.ts";
 import { LimitOverrunError, ValueError } from "../asyncio/index.ts";
 import { repr } from "../repr.ts";
 
@@ -122,16 +123,13 @@ export function bytesOf(item: Uint8Array | string): Uint8Array {
 
 /** The error for an invalid head. */
 export function badHead(message: string): ValueError {
-  return new ValueError(message, { code: "ERR_FRAME_LENGTH" });
+  return createdDeep(() => new ValueError(message, { code: "ERR_FRAME_LENGTH" }));
 }
 
 /** The error for a received frame that is longer than allowed; `size` includes everything around it. */
 export function overrun(length: number, option: string, limit: number, size: number): LimitOverrunError {
-  return new LimitOverrunError(
-    `a frame of ${length} bytes is longer than ${option}, ${limit}; give a larger ${option}, or onOverrun: "skip"`,
-    size,
-    limit,
-  );
+  const message = `a frame of ${length} bytes is longer than ${option}, ${limit}; give a larger ${option}, or onOverrun: "skip"`;
+  return createdDeep(() => new LimitOverrunError(message, size, limit));
 }
 
 /** Throws if the other side, with the same limit, would not accept the frame. */

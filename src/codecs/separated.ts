@@ -1,5 +1,6 @@
 /** Codecs whose frames end with a separator: lines, JSON lines, and frames with your own separators. */
 import { Buffer } from "node:buffer";
+import { createdDeep } from "../asyncio/async-stacks.ts";
 import { LimitOverrunError, type Separator, ValueError } from "../asyncio/index.ts";
 import { toSeparators } from "../asyncio/streams/read-arguments.ts";
 import { ReadBuffer } from "../asyncio/streams/read-buffer.ts";
@@ -323,14 +324,12 @@ function endsWith(bytes: Buffer, to: number, end: Buffer): boolean {
 }
 
 function tooLong({ consumed, limit }: LimitOverrunError): LimitOverrunError {
-  return new LimitOverrunError(
-    `no separator within maxLength, ${limit} bytes; give a larger maxLength, or onOverrun: "skip"`,
-    consumed,
-    limit,
-  );
+  const message = `no separator within maxLength, ${limit} bytes; give a larger maxLength, or onOverrun: "skip"`;
+  return createdDeep(() => new LimitOverrunError(message, consumed, limit));
 }
 
 /** The error for a complete frame whose content is invalid. */
 function badContent(message: string, cause?: unknown): ValueError {
-  return new ValueError(message, { code: "ERR_FRAME_CONTENT", ...(cause === undefined ? {} : { cause }) });
+  const given = cause === undefined ? {} : { cause };
+  return createdDeep(() => new ValueError(message, { code: "ERR_FRAME_CONTENT", ...given }));
 }

@@ -10,6 +10,7 @@
  * A frame that is dropped because it is too long is never buffered as a whole: its bytes are dropped as they arrive.
  */
 import { Buffer } from "node:buffer";
+import { createdDeep } from "../asyncio/async-stacks.ts";
 import { IncompleteReadError, LimitOverrunError } from "../asyncio/index.ts";
 import type { ReadBuffer, Taker } from "../asyncio/streams/read-buffer.ts";
 import { repr } from "../repr.ts";
@@ -84,7 +85,7 @@ abstract class SizedTaker<C extends Codec<unknown, never>> implements FrameTaker
     if (buffer.length === 0) {
       return END;
     }
-    throw new IncompleteReadError(buffer.takeAll(), expected);
+    throw createdDeep(() => new IncompleteReadError(buffer.takeAll(), expected));
   }
 
   /** Begins to drop the frame that is too long, if the codec requests that; otherwise throws the error. */
@@ -105,7 +106,7 @@ abstract class SizedTaker<C extends Codec<unknown, never>> implements FrameTaker
     if (this.#toDrop > 0 && buffer.ended()) {
       const expected = this.#toDrop;
       this.#toDrop = 0;
-      throw new IncompleteReadError(Buffer.alloc(0), expected);
+      throw createdDeep(() => new IncompleteReadError(Buffer.alloc(0), expected));
     }
     return this.#toDrop === 0;
   }
@@ -215,7 +216,7 @@ class SeparatedTaker implements FrameTaker {
       return END;
     }
     if (!kind.endIsSeparator) {
-      throw new IncompleteReadError(buffer.takeAll(), null);
+      throw createdDeep(() => new IncompleteReadError(buffer.takeAll(), null));
     }
     const rest = buffer.takeAll();
     return kind.parse(rest, 0, rest.length);
@@ -237,7 +238,7 @@ class SeparatedTaker implements FrameTaker {
     const partial = buffer.takeAll();
     this.#isDropping = false;
     if (!endIsSeparator) {
-      throw new IncompleteReadError(partial, null);
+      throw createdDeep(() => new IncompleteReadError(partial, null));
     }
     return true;
   }

@@ -14,7 +14,7 @@
  */
 import { Duplex } from "node:stream";
 import { getRunningLoop } from "../asyncio/index.ts";
-import { systemError } from "../asyncio/seam.ts";
+import { fromCallback, systemError } from "../asyncio/seam.ts";
 import { type Context, copyContext, ValueError } from "../contextvars/index.ts";
 
 /** How a wire transports bytes. */
@@ -246,7 +246,7 @@ export class MemorySocket extends Duplex {
     if (what === "eof") {
       this.push(null);
     } else {
-      this.destroy(systemError("ECONNRESET", "read"));
+      this.destroy(fromCallback(systemError("ECONNRESET", "read")));
     }
   }
 

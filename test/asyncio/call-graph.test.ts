@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
 import * as asyncio from "contextvars/asyncio";
 import { importCopy } from "../support/copies.ts";
+import { values } from "../support/hostile-values.ts";
+import { runProgram } from "../support/programs.ts";
 import { limitOf } from "../support/runtime-limits.ts";
 
 const loop = asyncio.getRunningLoop();
@@ -182,6 +184,72 @@ describe("Task.printStack()", () => {
       );
     });
   });
+});
+
+describe("stacks of odd errors", () => {
+  for (const [name, value] of Object.entries(values)) {
+    it(`Task.getStack() and printStack() of a task that has failed with ${name} return`, async () => {
+      const failed = asyncio.createTask(() => {
+        throw value;
+      });
+      await asyncio.wait([failed]);
+      let text = "";
+      await failed.printStack({ file: { write: (more) => (text += more) } });
+      assert.match(text, /^(?:No stack|Traceback) for <Task (?:finished|cancelled) .*\n/);
+      assert.ok(Array.isArray(await failed.getStack()));
+      await failed.catch(() => {});
+    });
+  }
+
+  const places: readonly (readonly [frame: string, functionName: string, fileName: string, line: number])[] = [
+    ["at load (C:\\Program Files (x86)\\app\\main.js:10:5)", "load", "C:\\Program Files (x86)\\app\\main.js", 10],
+    ["at async C:\\Program Files (x86)\\app\\main.js:10:5", "anonymous", "C:\\Program Files (x86)\\app\\main.js", 10],
+    ["at async Loader.load [as run] (/app (1)/main.js:10:5)", "Loader.load", "/app (1)/main.js", 10],
+    ["at f (file:///app/a%20b/main.js:10:5)", "f", "/app/a b/main.js", 10],
+    ["at f (file://elsewhere/main.js:10:5)", "f", "file://elsewhere/main.js", 10],
+    ["at f (file:///app/a%2Fb.js:10:5)", "f", "file:///app/a%2Fb.js", 10],
+    ["at async f (eval at g (/app/main.js:10:5), <anonymous>:3:7)", "f", "/app/main.js", 10],
+    [
+      "at eval (eval at f (eval at g (/app (1)/main.js:10:5), <anonymous>:1:1), <anonymous>:3:7)",
+      "eval",
+      "/app (1)/main.js",
+      10,
+    ],
+    ["at f (webpack-internal:///./src/main.js:10:5)", "f", "webpack-internal:///./src/main.js", 10],
+    ["at <anonymous>:10:5", "anonymous", "<anonymous>", 10],
+  ];
+  for (const [frame, functionName, fileName, lineNumber] of places) {
+    it(`Task.getStack() knows the function and the place of "${frame}"`, async () => {
+      const failed = asyncio.createTask(() => {
+        throw Object.assign(new Error("bad"), { stack: `Error: bad\n    ${frame}` });
+      });
+      await asyncio.wait([failed]);
+      const [found, ...more] = await failed.getStack();
+      assert.deepEqual([found?.functionName, found?.fileName, found?.lineNumber], [functionName, fileName, lineNumber]);
+      assert.deepEqual(more, []);
+    });
+  }
+
+  const changes = [
+    "frozen",
+    "without captureStackTrace",
+    "without stacks",
+    "without a limit",
+    "with a prepareStackTrace that returns no text",
+  ];
+  for (const change of changes) {
+    for (const mode of ["production", "debug"]) {
+      it(`errors stay what they are, and stacks are found, in a program whose Error is ${change}, in ${mode} mode`, async () => {
+        const isKnown = asksAfterwards || mode === "debug";
+        assert.deepEqual(await runProgram("changed-errors.js", change, mode), {
+          stack: isKnown ? ["waits"] : [],
+          ownFrames: false,
+          ends: [true, true],
+          refused: "ConnectionRefusedError",
+        });
+      });
+    }
+  }
 });
 
 describe("captureCallGraph()", () => {

@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import type { Socket } from "node:net";
 import { describe, it } from "node:test";
 import * as asyncio from "contextvars/asyncio";
+import { framed, jsonLinesCodec, lengthDelimitedCodec, linesCodec } from "contextvars/codecs";
+import { memoryStreamPair } from "contextvars/testing";
 import { freePort, portOf } from "../support/peers.ts";
 import { limitOf } from "../support/runtime-limits.ts";
 
@@ -29,6 +31,30 @@ function soon(callback: () => void): void {
 function lose({ writer }: Place): void {
   const error = Object.assign(new Error("read ECONNRESET"), { code: "ECONNRESET", errno: -104, syscall: "read" });
   soon(() => (writer.getExtraInfo("socket") as Socket).destroy(error));
+}
+
+/** The waits of a connection in memory that its other end resets. */
+function memoryResets(): Ending[] {
+  const resets: Record<string, (streams: asyncio.StreamPair) => Promise<unknown>> = {
+    "StreamReader.read()": ([reader]) => reader.read(),
+    "StreamReader.readexactly()": ([reader]) => reader.readexactly(9),
+    "StreamWriter.send()": ([, writer]) => writer.send(Buffer.alloc(16 << 20)),
+    "StreamWriter.waitClosed()": ([, writer]) => writer.waitClosed(),
+    "relay()": (near) => asyncio.relay(near, memoryStreamPair()[0]),
+  };
+  return Object.entries(resets).map(([name, wait]) => ({
+    name: `${name} of a connection in memory that is reset`,
+    error: "ConnectionResetError",
+    wait: async () => {
+      const [near, [, farWriter]] = memoryStreamPair();
+      soon(() => farWriter.transport.abort());
+      try {
+        await wait(near);
+      } finally {
+        near[1].close();
+      }
+    },
+  }));
 }
 
 const endings: readonly Ending[] = [
@@ -98,10 +124,60 @@ const endings: readonly Ending[] = [
       return writer.startTls(true, { serverHostname: "localhost" });
     },
   },
+  ...memoryResets(),
+  {
+    name: "Framed.receive() at EOF, within a frame",
+    error: "IncompleteReadError",
+    wait: ({ reader, peer }) => {
+      soon(() => peer.end("abc"));
+      return framed(reader, null, lengthDelimitedCodec()).receive();
+    },
+  },
+  {
+    name: "Framed.receive() of a frame that is too long",
+    error: "LimitOverrunError",
+    wait: ({ reader, peer }) => {
+      soon(() => peer.write("x".repeat(100)));
+      return framed(reader, null, linesCodec({ maxLength: 10 })).receive();
+    },
+  },
+  {
+    name: "Framed.receive() of a length that is too large",
+    error: "LimitOverrunError",
+    wait: ({ reader, peer }) => {
+      soon(() => peer.write("\xff\xff\xff\xff"));
+      return framed(reader, null, lengthDelimitedCodec({ maxFrameLength: 10 })).receive();
+    },
+  },
+  {
+    name: "for await over a Framed, of a line that is not JSON",
+    error: "ValueError",
+    wait: async ({ reader, peer }) => {
+      soon(() => peer.write("{\n"));
+      for await (const _ of framed(reader, null, jsonLinesCodec())) {
+        // None comes.
+      }
+    },
+  },
+  {
+    name: "createSubprocessExec() of a program that does not exist",
+    error: "FileNotFoundError",
+    wait: () => asyncio.createSubprocessExec("/nowhere/at/all"),
+  },
   {
     name: "openConnection() to a port at which nobody listens",
     error: "ConnectionRefusedError",
     wait: async () => await asyncio.openConnection("127.0.0.1", await freePort()),
+  },
+  {
+    name: "openConnection() to a host that does not exist",
+    error: "gaierror",
+    wait: () => asyncio.openConnection("nowhere.invalid", 1),
+  },
+  {
+    name: "startServer() at a host that does not exist",
+    error: "gaierror",
+    wait: () => asyncio.startServer(() => {}, "nowhere.invalid", 0),
   },
   {
     name: "openUnixConnection() to a path that does not exist",
@@ -307,6 +383,20 @@ describe("the stack of an error that ends a wait", () => {
       assert.equal(await each.catch((error: unknown) => error), own);
     }
     assert.equal(own.stack, stack);
+  });
+
+  it("a CancelledError whose stack cannot be read cancels the task that awaits its task, as any other does", async () => {
+    const error = Object.defineProperty(new asyncio.CancelledError("enough"), "stack", {
+      get: () => {
+        throw new RangeError("no stack");
+      },
+    });
+    const below = asyncio.createTask(() => {
+      throw error;
+    });
+    const above = asyncio.createTask(async () => await below);
+    await asyncio.wait([above]);
+    assert.equal(above.cancelled(), true);
   });
 
   it("one error that ends several waits has the stack of one of them", async () => {

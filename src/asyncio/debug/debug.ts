@@ -7,6 +7,7 @@
 import { repr } from "../../repr.ts";
 import { type Ready, watchSteps } from "../ready.ts";
 import { stepSlow, tell } from "./channels.ts";
+import { folderOfPackage, setStackLimit, stackTextOf } from "./stacks.ts";
 
 /** A step that takes longer causes a warning. */
 const SLOW_STEP = 0.1; // seconds
@@ -39,31 +40,14 @@ export function creationStack(): string | undefined {
   if (!debug) {
     return undefined;
   }
-  const wanted = Error.stackTraceLimit;
-  Error.stackTraceLimit = wanted + OWN_FRAMES;
-  const [, , ...frames] = String(new Error("made here").stack).split("\n");
-  Error.stackTraceLimit = wanted;
+  const wanted = setStackLimit(Error.stackTraceLimit + OWN_FRAMES);
+  const [, , ...frames] = stackTextOf(new Error("made here")).split("\n");
+  setStackLimit(wanted);
   const ownCode = folderOfPackage();
   return frames
     .filter((frame) => ownCode === null || !frame.includes(ownCode))
     .slice(0, wanted)
     .join("\n");
-}
-
-let folder: string | null | undefined;
-
-/**
- * The folder of the package's own code as it appears in stacks: that of the running files, or, with source maps, that
- * of the sources. A bundle without source maps has none: its stacks do not distinguish the package's frames from the
- * program's.
- */
-export function folderOfPackage(): string | null {
-  if (folder === undefined) {
-    const [, own = ""] = String(new Error("made here").stack).split("\n");
-    const end = own.search(/asyncio[\\/]debug[\\/]debug\.[jt]s:|packed[\\/]shared-\w+\.js:/);
-    folder = end < 0 ? null : own.slice(own.indexOf("(") + 1, end);
-  }
-  return folder;
 }
 
 export function warn(text: string): void {

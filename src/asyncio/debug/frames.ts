@@ -2,7 +2,7 @@
 import { fileURLToPath } from "node:url";
 import { repr } from "../../repr.ts";
 import { checkOptions } from "../arguments.ts";
-import { folderOfPackage } from "./debug.ts";
+import { folderOfPackage } from "./stacks.ts";
 
 /**
  * A frame of a call stack: a place in the program.
@@ -54,23 +54,6 @@ export function checkedLimit(
   return limit;
 }
 
-/** More frames than a program has. */
-const ALL_FRAMES = 200;
-
-/** The text of the current stack, even if the program has changed how stacks are formatted. */
-export function stackNow(): string {
-  const errors = Error as { stackTraceLimit: number; prepareStackTrace: unknown };
-  const { stackTraceLimit, prepareStackTrace } = errors;
-  errors.stackTraceLimit = ALL_FRAMES;
-  errors.prepareStackTrace = undefined;
-  try {
-    return String(new Error("stack").stack);
-  } finally {
-    errors.stackTraceLimit = stackTraceLimit;
-    errors.prepareStackTrace = prepareStackTrace;
-  }
-}
-
 /** Frames below this function do not belong to the task. */
 const BOTTOM = /\b_runBody\b/;
 
@@ -90,26 +73,55 @@ function isOwn(line: string): boolean {
 }
 
 function frameIn(line: string): FrameCallGraphEntry | null {
-  const [, call = "", inBrackets, bare] = /^ *at (?:(.*) \((.*)\)|(.*))$/.exec(line) ?? [];
-  const place = inBrackets ?? (bare ?? "").replace(/^async /, "");
+  const isAsync = /^ *at async /.test(line);
+  const [call, place] = callAndPlace(line.replace(/^ *at (?:async )?/, ""));
   const [, file, lineNumber, columnNumber] = /^(.*):(\d+):(\d+)$/.exec(place) ?? [];
   // Frames without a file belong to the runtime, as do its own modules and `Promise.all()`.
   if (file === undefined || /^(?:node|ext|native|bun)(?::|$)/.test(file)) {
     return null;
   }
-  const isAsync = /^ *at async /.test(line);
   const name = call
-    .replace(/^async /, "")
     .replace(/^(?:Module|Object|Function|process)\./, "")
     .replace(/ \[as .*\]$/, "")
     .replace(/^.*<anonymous>$/, "anonymous");
   return {
     functionName: name === "" ? "anonymous" : name,
-    fileName: file.startsWith("file://") ? fileURLToPath(file) : file,
+    fileName: pathOf(file),
     lineNumber: Number(lineNumber),
     columnNumber: Number(columnNumber),
     isAsync,
   };
+}
+
+/** The function and the place of `call (place)`, or of a place alone. Code of `eval()` is where `eval()` was called. */
+function callAndPlace(frame: string): [string, string] {
+  const opening = openingBracket(frame);
+  const place = frame.slice(opening + 1).replace(/\)$/, "");
+  return [
+    frame.slice(0, Math.max(opening - 1, 0)),
+    place.startsWith("eval at ") ? place.replace(/^(?:eval at .*? \()+/, "").replace(/\), .*$/, "") : place,
+  ];
+}
+
+/** Where the bracket begins that ends the text, or -1: paths, such as `C:\Program Files (x86)`, have brackets too. */
+function openingBracket(text: string): number {
+  let depth = 0;
+  for (let i = text.length - 1; i >= 0; i--) {
+    depth += text[i] === ")" ? 1 : text[i] === "(" ? -1 : 0;
+    if (depth === 0) {
+      return text[i] === "(" ? i : -1;
+    }
+  }
+  return -1;
+}
+
+function pathOf(file: string): string {
+  try {
+    return file.startsWith("file://") ? fileURLToPath(file) : file;
+  } catch {
+    // Source maps may name a file of another system.
+    return file;
+  }
 }
 
 /** `File '/app/main.js', line 10, in async main()` */

@@ -17,8 +17,8 @@ import {
   PRINT_OPTIONS,
   type PrintOptions,
   type StackOptions,
-  stackNow,
 } from "./frames.ts";
+import { stackNow } from "./stacks.ts";
 import { framesOf } from "./task-stack.ts";
 
 /**

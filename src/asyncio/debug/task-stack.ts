@@ -1,4 +1,5 @@
 /** Where one task waits, for `getStack()` and `printStack()`. */
+import { isA, repr, safeRepr } from "../../repr.ts";
 import { isRunning } from "../current-task.ts";
 import { failureOf } from "../futures.ts";
 import type { Task } from "../tasks.ts";
@@ -9,8 +10,8 @@ import {
   PRINT_OPTIONS,
   type PrintOptions,
   type StackOptions,
-  stackNow,
 } from "./frames.ts";
+import { stackNow, stackTextOf } from "./stacks.ts";
 
 /** Returns the program's frames, the innermost first; for the running task, those of the caller and below it. */
 export async function framesOf<T>(task: Task<T>): Promise<FrameCallGraphEntry[]> {
@@ -25,8 +26,8 @@ export async function framesOf<T>(task: Task<T>): Promise<FrameCallGraphEntry[]>
 /** As `Task.getStack()`. */
 export async function stackOf<T>(task: Task<T>, options: StackOptions): Promise<FrameCallGraphEntry[]> {
   const limit = checkedLimit("getStack()", options);
-  const error = failureOf(task)?.error;
-  const frames = error instanceof Error ? framesIn(String(error.stack)) : await framesOf(task);
+  const failure = failureOf(task);
+  const frames = failure === null ? await framesOf(task) : framesIn(stackTextOf(failure.error));
   return limit === null ? frames.reverse() : frames.reverse().slice(0, Math.max(limit, 0));
 }
 
@@ -40,7 +41,12 @@ export async function printStackOf<T>(task: Task<T>, options: PrintOptions): Pro
   const lines = [
     frames.length === 0 ? `No stack for ${task}` : `${head} (most recent call last):`,
     ...frames.map((frame) => `  File "${frame.fileName}", line ${frame.lineNumber}, in ${frame.functionName}`),
-    ...(failure?.error instanceof Error ? [`${failure.error.name}: ${failure.error.message}`] : []),
+    ...(failure === null ? [] : [safeRepr(failure.error, errorLine)]),
   ];
   file.write(`${lines.join("\n")}\n`);
+}
+
+/** As the last line of a traceback. */
+function errorLine(error: unknown): string {
+  return isA(error, Error) ? String(error) : repr(error);
 }

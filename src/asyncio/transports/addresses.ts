@@ -4,6 +4,7 @@ import type { Duplex } from "node:stream";
 import { ValueError } from "../../errors.ts";
 import { gaierror, OSError } from "../../io-errors.ts";
 import { Inspectable, repr } from "../../repr.ts";
+import { createdDeep } from "../async-stacks.ts";
 import { observed } from "../ensure-future.ts";
 import { InnerFuture } from "../inner-future.ts";
 import { ON_DENO } from "../runtime.ts";
@@ -175,7 +176,7 @@ function toGaierror(host: string, error: unknown): unknown {
 function unknownHost(code: string, host: string, cause?: unknown): gaierror {
   const [errno, text] = lookupErrors[code] ?? [-4, `Non-recoverable failure in name resolution (${code})`];
   const message = `[Errno ${errno}] ${text}: ${repr(host)}`;
-  return new gaierror(message, { code, errno, syscall: "getaddrinfo", address: host, cause });
+  return createdDeep(() => new gaierror(message, { code, errno, syscall: "getaddrinfo", address: host, cause }));
 }
 
 /** The maximum length of a Unix socket's path on Linux, in bytes; some versions silently truncate longer ones. */

@@ -13,7 +13,7 @@
 import { Socket } from "node:net";
 import type { Duplex, Readable, Writable } from "node:stream";
 import { isBytes, repr } from "../../repr.ts";
-import { noop } from "../async-stacks.ts";
+import { fromCallback, noop } from "../async-stacks.ts";
 import { nextTick, setImmediate } from "../clock.ts";
 import { HIDES_RESETS } from "../runtime.ts";
 import { isNodeSocket } from "./node-sockets.ts";
@@ -172,7 +172,7 @@ function onEnd(this: Duplex): void {
   if (below && !hasEnded) {
     listener._onEnd();
   } else if (below?.getpeername) {
-    this.destroy(systemError("ECONNRESET", "read"));
+    this.destroy(fromCallback(systemError("ECONNRESET", "read")));
   } else {
     below?.useUserBuffer(new Uint8Array(1));
     (this as Carrier)[endHeldKey] = true;
