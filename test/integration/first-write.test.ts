@@ -37,7 +37,7 @@ async function exchange(port: number, name: string): Promise<string> {
   return String(answer);
 }
 
-it("openConnection(), startServer() lose no first write beside connections that are reset", async () => {
+it("openConnection(), startServer() lose no first write beside connections that are reset", async (t) => {
   const server = await asyncio.startServer(
     async (reader, writer) => {
       try {
@@ -52,7 +52,10 @@ it("openConnection(), startServer() lose no first write beside connections that 
     },
     "127.0.0.1",
     0,
+    // A full queue of connections makes the kernel drop them, and clients wait for seconds or are reset after a minute.
+    { backlog: 4 * AT_A_TIME },
   );
+  t.after(() => server.close());
   const port = portOf(server);
   const client = async (number: number): Promise<void> => {
     for (let round = 0; round < ROUNDS; round++) {
