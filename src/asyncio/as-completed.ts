@@ -88,8 +88,9 @@ class Completions<T> implements AsyncIterableIterator<Future<T>> {
     this.#timeout = timeout;
     this.#timer = timeout === null || all === 0 ? null : callLater(timeout, () => this.#expire());
     this.#left = all;
+    const futureDone = (future: Future<T>): void => this.#futureDone(future);
     for (const future of futures) {
-      future._observe(() => this.#futureDone(future), "asCompleted()");
+      future._observe(futureDone, "asCompleted()");
     }
   }
 

@@ -122,11 +122,12 @@ export function gather(awaitables: readonly Awaitable<unknown>[], options: Gathe
     return nothing;
   }
   const outer = new GatheringFuture(children, options.returnExceptions === true);
+  const childDone = (child: Future<unknown>): void => outer.childDone(child);
   for (const child of children) {
     if (child.done()) {
       outer.childDone(child);
     } else {
-      child._observe(() => outer.childDone(child), "gather()");
+      child._observe(childDone, "gather()");
     }
   }
   return outer;
@@ -209,16 +210,14 @@ export async function waitFutures<F extends Future<unknown>>(
   const release = (): void => waiter._finishIfPending();
   const timer = timeout === null ? null : callLater(timeout, release);
   let left = all.size;
-  const observers = [...all].map((each) => {
-    const observer = each._observe(() => {
-      left -= 1;
-      if (left === 0 || returnWhen === FIRST_COMPLETED || (returnWhen === FIRST_EXCEPTION && each._failed)) {
-        timer?.cancel();
-        release();
-      }
-    }, "wait()");
-    return [each, observer] as const;
-  });
+  const oneDone = ({ _failed }: F): void => {
+    left -= 1;
+    if (left === 0 || returnWhen === FIRST_COMPLETED || (returnWhen === FIRST_EXCEPTION && _failed)) {
+      timer?.cancel();
+      release();
+    }
+  };
+  const observers = [...all].map((each) => [each, each._observe(oneDone, "wait()")] as const);
   try {
     await waiter;
   } finally {

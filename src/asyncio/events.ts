@@ -32,8 +32,7 @@ export interface ExceptionContext {
  * Python: `asyncio.Handle`. Differs: `cancelled()` and `cancel()` only.
  */
 export class Handle extends Inspectable {
-  /** @internal */
-  readonly _flow: Flow;
+  readonly #context: Context;
   /** @internal */
   readonly _callback: () => unknown;
   /** @internal The function that messages name: the program's own, even if a function of the library wraps it. */
@@ -47,7 +46,7 @@ export class Handle extends Inspectable {
     super();
     this._callback = callback;
     this._named = named;
-    this._flow = Flow.entered(context);
+    this.#context = context;
   }
 
   /** Cancels the callback if it has not run yet. Python: `Handle.cancel()`. */
@@ -62,7 +61,7 @@ export class Handle extends Inspectable {
 
   /** The Context the callback runs in. Python: `Handle.get_context()`. */
   getContext(): Context {
-    return this._flow.context as Context;
+    return this.#context;
   }
 
   /** Python's `repr()`: `<Handle tick()>`, or `<Handle cancelled>`. */
@@ -80,7 +79,7 @@ export class Handle extends Inspectable {
     if (this.#cancelled) {
       return false;
     }
-    runInFlow(this._flow, callReporting, this);
+    runInFlow(Flow.entered(this.#context), callReporting, this);
     return true;
   }
 }

@@ -8,21 +8,23 @@ import { type CancelMessage, cancelledError } from "./task-errors.ts";
 import { type Cancellable, CancelledWait, Settleable, type WaitingTask, waitingTask } from "./waits.ts";
 
 /** A function of the library itself, which does not wait and cannot throw. */
-export class Observer implements Ready {
-  readonly #callback: () => void;
+export class Observer<F> implements Ready {
+  readonly #callback: (future: F) => void;
+  readonly #future: F;
   /** The name of the observer, for messages. */
   readonly observer: string | undefined;
   /** The task that waits for the observed Future. */
   readonly awaitedBy: object | null;
 
-  constructor(callback: () => void, observer: string | undefined, awaitedBy: object | null) {
+  constructor(callback: (future: F) => void, future: F, observer: string | undefined, awaitedBy: object | null) {
     this.#callback = callback;
+    this.#future = future;
     this.observer = observer;
     this.awaitedBy = awaitedBy;
   }
 
   _step(): boolean {
-    this.#callback();
+    this.#callback(this.#future);
     return false;
   }
 }

@@ -294,18 +294,18 @@ export class Future<T> extends Inspectable implements Promise<T> {
   }
 
   /**
-   * @internal Calls the function when the Future is done, in order with the callbacks; for the library's own
+   * @internal Calls the function with the Future when it is done, in order with the callbacks; for the library's own
    * bookkeeping. The function must not throw.
    *
    * @param name - The name of the observer, for messages.
    * @param awaitedBy - The task that waits through this observer; by default the running task, if there is a name.
    */
   _observe(
-    callback: () => void,
+    callback: (future: this) => void,
     name?: string,
     awaitedBy: object | null = name === undefined ? null : waitingTask(),
   ): Ready {
-    const observer = new Observer(callback, name, awaitedBy);
+    const observer = new Observer(callback, this, name, awaitedBy);
     this._enqueueWhenDone(observer);
     return observer;
   }

@@ -51,6 +51,7 @@ export class TaskGroup extends Inspectable {
   #parentCancelRequested = false;
   #cancelOnEntry = false;
   #allDone: Future<void> | null = null;
+  readonly #onTaskDone = (task: Task<unknown>): void => this.#taskDone(task);
 
   /**
    * Starts a task of the group.
@@ -73,7 +74,7 @@ export class TaskGroup extends Inspectable {
     }
     const task = createTask(callable, options);
     this.#tasks.add(task as Task<unknown>);
-    task._observe(() => this.#taskDone(task as Task<unknown>), "TaskGroup()", this.#parent);
+    (task as Task<unknown>)._observe(this.#onTaskDone, "TaskGroup()", this.#parent);
     if (this.#aborting) {
       // The task started eagerly and cancelled the group before it belonged to it.
       task.cancel();

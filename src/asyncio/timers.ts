@@ -62,11 +62,12 @@ export function dropTimers(): Timer[] {
 export function addTimer(timer: Timer): void {
   heap.push(timer);
   rise(timer, heap.length - 1);
-  if (timer.when() <= time()) {
+  const now = time();
+  if (timer.when() <= now) {
     // Together with earlier timers that are due by now; a Node timer would take a millisecond.
-    ring();
+    ring(now);
   } else if (heap.length === 1) {
-    setAlarm();
+    setAlarm(now);
     alarmMayStay = false;
   } else if (timer._place === 0) {
     resetAlarm();
@@ -90,12 +91,11 @@ export function alarmed(): void {
   // The alarm may be early, by a fraction of a millisecond or because the delay was too long for one; then it is set
   // again.
   forgetAlarm();
-  ring();
+  ring(time());
 }
 
-function ring(): void {
-  const moment = time();
-  for (let first = heap[0]; first !== undefined && first.when() <= moment; first = heap[0]) {
+function ring(now: number): void {
+  for (let first = heap[0]; first !== undefined && first.when() <= now; first = heap[0]) {
     take(0);
     enqueueTimer(first);
   }
@@ -113,7 +113,8 @@ function resetAlarm(): void {
   }
 }
 
-function setAlarm(): void {
+/** @param now - The time, where the caller has just asked for it: asking takes longer than adding the timer. */
+function setAlarm(now?: number): void {
   const when = heap[0]?.when() ?? null;
   if (when === alarmAt) {
     return;
@@ -122,7 +123,7 @@ function setAlarm(): void {
   forgetAlarm();
   if (when !== null) {
     alarmAt = when;
-    const milliseconds = Math.ceil((when - time()) * 1000);
+    const milliseconds = Math.ceil((when - (now ?? time())) * 1000);
     alarm = setTimeout(alarmed, Math.min(Math.max(0, milliseconds), LONGEST_TIMEOUT));
   }
 }

@@ -1,5 +1,6 @@
 /** Tasks among Node's own things: signals, promises, timers, processes, garbage. */
 import assert from "node:assert/strict";
+import { AsyncLocalStorage } from "node:async_hooks";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:http";
@@ -7,6 +8,8 @@ import type { AddressInfo } from "node:net";
 import { describe, it } from "node:test";
 import { Context, ContextVar } from "contextvars";
 import * as asyncio from "contextvars/asyncio";
+import { attachScoped } from "#dist/contextvars/scope.js";
+import { keyOf } from "../support/internals.ts";
 import { packageRoot } from "../support/paths.ts";
 
 /** Runs the body, and gives what the loop's exception handler was told meanwhile. */
@@ -111,6 +114,40 @@ describe("Task.cancel()", () => {
     assert.equal(timers(), before);
     assert.match(String(lock), /\[locked\]>$/);
     assert.doesNotMatch(String(queue), /_getters/);
+  });
+});
+
+describe("the end of a body", () => {
+  it("ends the body's own task, whatever the body has entered and left entered", async () => {
+    const storage = new AsyncLocalStorage<string>();
+    const variable = new ContextVar<string>("scoped");
+    const entering: Record<string, () => unknown> = {
+      "another storage": () => storage.enterWith("mine"),
+      "a scope": () => attachScoped(keyOf(variable), "mine"),
+      "a Context": () => new Context().run(() => asyncio.createTask(async () => "of another task")),
+      "a task": () => asyncio.createTask(async () => "of another task", { eagerStart: true }),
+      "a task that waits": () => asyncio.createTask(() => asyncio.sleep(0, "of another task"), { eagerStart: true }),
+    };
+    const promises: ((name: string) => PromiseLike<string>)[] = [
+      async (name) => name,
+      (name) => asyncio.sleep(0, name),
+      (name) => ({ then: (resolve) => Promise.resolve(name).then(resolve) }) as PromiseLike<string>,
+      (name) => Promise.reject(name),
+    ];
+    const tasks = Object.entries(entering).flatMap(([name, enter]) =>
+      promises.flatMap((promise) =>
+        [true, false].map((eagerStart) => {
+          const body = (): PromiseLike<string> => {
+            enter();
+            return promise(name);
+          };
+          return [name, asyncio.createTask(body, { eagerStart })] as const;
+        }),
+      ),
+    );
+    for (const [name, task] of tasks) {
+      assert.equal(await task.then(String, String), name);
+    }
   });
 });
 
