@@ -39,12 +39,33 @@ export function checkContext(caller: string, context: unknown): void {
   }
 }
 
+/** Refuses everything but `true` and `false`. */
+export function checkBoolean(name: string, value: unknown): void {
+  if (typeof value !== "boolean") {
+    throw new TypeError(`${name} must be true or false, got ${repr(value)}`);
+  }
+}
+
+/** Refuses what is no number, and NaN. */
+export function checkNumber(name: string, value: unknown): void {
+  if (typeof value !== "number" || Number.isNaN(value)) {
+    throw new TypeError(`${name} must be a number, got ${repr(value)}`);
+  }
+}
+
+/** Refuses what `for` cannot go through. */
+export function checkIterable(name: string, value: unknown): void {
+  if (typeof (value as Iterable<unknown> | null | undefined)?.[Symbol.iterator] !== "function") {
+    throw new TypeError(`${name} must be an iterable, got ${repr(value)}`);
+  }
+}
+
 /** Refuses everything but `true` and `false` as the options of these names; `undefined` means the default. */
 export function checkBooleans<O extends object>(options: O, names: readonly (keyof O & string)[]): void {
   for (const name of names) {
     const value: unknown = options[name];
-    if (value !== undefined && typeof value !== "boolean") {
-      throw new TypeError(`${name} must be true or false, got ${repr(value)}`);
+    if (value !== undefined) {
+      checkBoolean(name, value);
     }
   }
 }
@@ -74,6 +95,19 @@ export function notAFunction(caller: string, given: unknown): TypeError {
       ? `${caller} needs a function, got a promise, which has already started, in the wrong context: pass () => f(x), not f(x)`
       : `${caller} needs a function, got ${repr(given)}`,
   );
+}
+
+/** Throws unless the value has the method that every transport calls in the end, as a protocol has. */
+export function checkProtocol(name: string, value: unknown): void {
+  if (typeof (value as { connectionLost?: unknown } | null | undefined)?.connectionLost !== "function") {
+    throw new TypeError(`${name} must be an object with the methods of a Protocol, got ${repr(value)}`);
+  }
+}
+
+/** Returns the protocol that the factory has made, if it is one. */
+export function checkedProtocol<P>(caller: string, protocol: P): P {
+  checkProtocol(`${caller}: what protocolFactory returns`, protocol);
+  return protocol;
 }
 
 /** The error for a promise passed as a value: JavaScript would wait for that promise instead. */

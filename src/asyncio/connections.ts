@@ -9,6 +9,7 @@ import { repr } from "../repr.ts";
 import {
   addressOrOptions,
   checkBooleans,
+  checkedProtocol,
   checkFunction,
   checkOptions,
   checkPositiveSeconds,
@@ -188,8 +189,8 @@ export function createConnection<P extends BaseProtocol>(
   port?: number | string | null,
   options: CreateConnectionOptions = {},
 ): Promise<[Transport, P]> {
-  return withProtocol("createConnection()", protocolFactory, options, TCP_OPTIONS, () =>
-    connectTcp("createConnection()", protocolFactory, host, port, options),
+  return withProtocol("createConnection()", protocolFactory, options, TCP_OPTIONS, (makeProtocol) =>
+    connectTcp("createConnection()", makeProtocol, host, port, options),
   );
 }
 
@@ -199,8 +200,8 @@ export function createUnixConnection<P extends BaseProtocol>(
   path?: string | null,
   options: ConnectionOptions = {},
 ): Promise<[Transport, P]> {
-  return withProtocol("createUnixConnection()", protocolFactory, options, UNIX_OPTIONS, () =>
-    connectUnix("createUnixConnection()", protocolFactory, path, options),
+  return withProtocol("createUnixConnection()", protocolFactory, options, UNIX_OPTIONS, (makeProtocol) =>
+    connectUnix("createUnixConnection()", makeProtocol, path, options),
   );
 }
 
@@ -210,11 +211,11 @@ export function connectAcceptedSocket<P extends BaseProtocol>(
   sock: ConnectedSocket,
   options: AcceptedSocketOptions = {},
 ): Promise<[Transport, P]> {
-  return withProtocol("connectAcceptedSocket()", protocolFactory, options, ACCEPTED_OPTIONS, async () => {
+  return withProtocol("connectAcceptedSocket()", protocolFactory, options, ACCEPTED_OPTIONS, async (makeProtocol) => {
     const request = tlsRequest(options.ssl, true, undefined, options);
     checkServerContext(request);
     const socket = await adoptSocket(sock, "connectAcceptedSocket()");
-    return await transportOver(protocolFactory, socket, request, { what: () => "connectAcceptedSocket()" });
+    return await transportOver(makeProtocol, socket, request, { what: () => "connectAcceptedSocket()" });
   });
 }
 
@@ -224,12 +225,12 @@ function withProtocol<P extends BaseProtocol>(
   protocolFactory: () => P,
   options: object,
   known: readonly string[],
-  connect: () => Promise<SocketTransport>,
+  connect: (makeProtocol: () => P) => Promise<SocketTransport>,
 ): Promise<[Transport, P]> {
   const made = async (): Promise<[Transport, P]> => {
     checkOptions(caller, options, known);
     checkFunction(caller, protocolFactory);
-    const transport = await connect();
+    const transport = await connect(() => checkedProtocol(caller, protocolFactory()));
     return [transport, transport.getProtocol() as P];
   };
   return new ReportedUnlessAwaited(made());

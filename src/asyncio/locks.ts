@@ -8,7 +8,7 @@
 import { knowMethodsOf } from "../contextvars/detached.ts";
 import { RuntimeError } from "../errors.ts";
 import { className, Inspectable, repr } from "../repr.ts";
-import { checkFunction, checkNoArguments, isThenable } from "./arguments.ts";
+import { checkFunction, checkNoArguments, checkNumber, isThenable } from "./arguments.ts";
 import { quiet } from "./async-stacks.ts";
 import { ReportedUnlessAwaited } from "./awaited.ts";
 import { described, Holdable } from "./holdable.ts";
@@ -260,11 +260,13 @@ export class Condition extends Holdable {
    * Python: `Condition.notify()`.
    *
    * @throws {RuntimeError} If the lock is not held.
+   * @throws {TypeError} If `n` is not a number.
    */
   notify(n = 1): void {
     if (!this.locked()) {
       throw new RuntimeError("cannot notify on un-acquired lock", { code: "ERR_LOCK_STATE" });
     }
+    checkNumber("notify(): n", n);
     this.#notify(n);
   }
 

@@ -1,7 +1,7 @@
 /** EventLoop: asyncio's view of Node's event loop. There is one for the process. */
 
 import { Inspectable, repr } from "../repr.ts";
-import { checkBooleans, checkFunction, checkOptions } from "./arguments.ts";
+import { checkBoolean, checkBooleans, checkFunction, checkOptions, checkProtocol } from "./arguments.ts";
 import { quiet } from "./async-stacks.ts";
 import {
   type AcceptedSocketOptions,
@@ -207,7 +207,8 @@ export class EventLoop extends Inspectable {
    * Python: `loop.getnameinfo()`. Differs: no flags.
    *
    * @throws {gaierror} If the host has no name.
-   * @throws {ValueError} If the address is not an IP address.
+   * @throws {ValueError} If the address is not an IP address, or the port not one from 0 to 65535.
+   * @throws {TypeError} If it is no object with an address and a port.
    */
   getnameinfo(address: SocketAddress): Promise<[host: string, service: string]> {
     return quiet(lookUpName(address));
@@ -310,8 +311,11 @@ export class EventLoop extends Inspectable {
    * where the task or callback was created.
    *
    * Python: `loop.set_debug()`.
+   *
+   * @throws {TypeError} If `enabled` is not a boolean.
    */
   setDebug(enabled: boolean): void {
+    checkBoolean("setDebug(): enabled", enabled);
     setDebug(enabled);
   }
 
@@ -390,7 +394,8 @@ async function startTls(
   checkOptions("startTls()", options, ["serverSide", "serverHostname", "sslHandshakeTimeout", "sslShutdownTimeout"]);
   checkBooleans(options, ["serverSide"]);
   const { serverSide = false, ...tls } = options;
-  const { _startTls } = transport as Transport & Partial<Upgradable>;
+  checkProtocol("startTls(): protocol", protocol);
+  const _startTls = (transport as (Transport & Partial<Upgradable>) | null | undefined)?._startTls;
   if (_startTls === undefined) {
     throw new TypeError(`startTls() is not supported by transport ${repr(transport)}`);
   }

@@ -1,6 +1,6 @@
 /** `loop.connectReadPipe()` and `loop.connectWritePipe()`: streams other than sockets, for protocols. */
 import { type Context, copyContext } from "../contextvars/context.ts";
-import { checkFunction } from "./arguments.ts";
+import { checkedProtocol, checkFunction } from "./arguments.ts";
 import { ReportedUnlessAwaited } from "./awaited.ts";
 import type { BaseProtocol } from "./protocols/protocols.ts";
 import { ReadPipeTransport, WritePipeTransport } from "./transports/pipes.ts";
@@ -41,7 +41,7 @@ function connected<T, P extends BaseProtocol>(
   const connect = async (): Promise<[T, P]> => {
     checkFunction(caller, protocolFactory);
     const context = copyContext();
-    const protocol = context.run(protocolFactory);
+    const protocol = checkedProtocol(caller, context.run(protocolFactory));
     return [open(protocol, context), protocol];
   };
   return new ReportedUnlessAwaited(connect());

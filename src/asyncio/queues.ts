@@ -8,7 +8,7 @@
 import { knowMethodsOf } from "../contextvars/detached.ts";
 import { ValueError } from "../errors.ts";
 import { addressOf, angled, className, Inspectable, repr } from "../repr.ts";
-import { isThenable, notHandedOver } from "./arguments.ts";
+import { checkBoolean, checkNumber, isThenable, notHandedOver } from "./arguments.ts";
 import { quiet, quietRejection } from "./async-stacks.ts";
 import { QueueEmpty, QueueFull, QueueShutDown } from "./exceptions.ts";
 import { Event } from "./locks.ts";
@@ -58,9 +58,7 @@ export class Queue<T> extends Inspectable {
   /** @param maxsize - The maximum number of items; 0 or less for no limit. */
   constructor(maxsize = 0) {
     super();
-    if (typeof maxsize !== "number" || Number.isNaN(maxsize)) {
-      throw new TypeError(`${className(this)}(): maxsize must be a number, got ${repr(maxsize)}`);
-    }
+    checkNumber(`${className(this)}(): maxsize`, maxsize);
     this.#maxsize = maxsize;
     this.#store = this._makeStore();
     this.#finished.set();
@@ -195,8 +193,11 @@ export class Queue<T> extends Inspectable {
    * Python: `Queue.shutdown()`.
    *
    * @param immediate - Whether to drop the remaining items.
+   * @throws {TypeError} If `immediate` is not a boolean.
    */
   shutdown(immediate = false): void {
+    // Options, as Python's keyword might suggest, would drop the items.
+    checkBoolean("shutdown(): immediate", immediate);
     this.#shutDown = true;
     while (immediate && !this.empty()) {
       this.#store.take();

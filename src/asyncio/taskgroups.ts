@@ -8,7 +8,7 @@
 import { knowMethodsOf } from "../contextvars/detached.ts";
 import { RuntimeError } from "../errors.ts";
 import { angled, Inspectable, isA } from "../repr.ts";
-import { checkFunction } from "./arguments.ts";
+import { checkFunction, checkNoArguments } from "./arguments.ts";
 import { ReportedUnlessAwaited } from "./awaited.ts";
 import { createTask } from "./create-task.ts";
 import { currentTask } from "./current-task.ts";
@@ -52,6 +52,11 @@ export class TaskGroup extends Inspectable {
   #cancelOnEntry = false;
   #allDone: Future<void> | null = null;
   readonly #onTaskDone = (task: Task<unknown>): void => this.#taskDone(task);
+
+  constructor(...none: never[]) {
+    super();
+    checkNoArguments("TaskGroup()", none);
+  }
 
   /**
    * Starts a task of the group.

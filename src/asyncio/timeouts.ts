@@ -59,6 +59,8 @@ export class Timeout extends Inspectable {
    *
    * @param when - In seconds of the loop's clock; `null` for none.
    * @throws {RuntimeError} Before or after `with()`, and once the deadline was reached.
+   * @throws {TypeError} If `when` is neither a number nor `null`; the deadline stays as it was.
+   * @throws {ValueError} If `when` is NaN; the deadline stays as it was.
    */
   reschedule(when: number | null): void {
     if (this.#state === "created") {
@@ -68,6 +70,9 @@ export class Timeout extends Inspectable {
     }
     if (this.#state !== "active") {
       throw new RuntimeError(`Cannot change state of ${this.#state} Timeout`, { code: "ERR_TIMEOUT_STATE" });
+    }
+    if (when !== null) {
+      checkSeconds("reschedule(): when", when);
     }
     this.#when = when;
     this.#handle?.cancel();

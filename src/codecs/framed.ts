@@ -1,5 +1,6 @@
 /** framed(): receiving and sending frames over a reader and a writer. */
 
+import { checkIterable } from "../asyncio/arguments.ts";
 import { quiet, quietRejection } from "../asyncio/async-stacks.ts";
 import { ReportedUnlessAwaited } from "../asyncio/awaited.ts";
 import { StreamReader, StreamWriter } from "../asyncio/index.ts";
@@ -113,7 +114,10 @@ export class Framed<In, Out = In> implements AsyncIterable<In> {
    * is reported to the exception handler.
    */
   sendAll(items: Iterable<Out> | AsyncIterable<Out>): Promise<void> {
-    return new ReportedUnlessAwaited(Symbol.asyncIterator in items ? this.#sendEach(items) : this.#sendEvery(items));
+    const isAsync = typeof (items as AsyncIterable<Out> | null | undefined)?.[Symbol.asyncIterator] === "function";
+    return new ReportedUnlessAwaited(
+      isAsync ? this.#sendEach(items as AsyncIterable<Out>) : this.#sendEvery(items as Iterable<Out>),
+    );
   }
 
   /**
@@ -147,6 +151,7 @@ export class Framed<In, Out = In> implements AsyncIterable<In> {
   }
 
   async #sendEvery(items: Iterable<Out>): Promise<void> {
+    checkIterable("sendAll(): items", items);
     const writer = this.#sink();
     for (const item of items) {
       this.#write(item);

@@ -68,6 +68,8 @@ const takesOptions: Record<string, Call> = {
     }),
   "StreamReader.readInto": (options) => new asyncio.StreamReader().readInto(Buffer.alloc(1), options),
   "StreamWriter.startTls": (options) => testing.memoryStreamPair()[0][1].startTls(true, options),
+  "Transport.setWriteBufferLimits": (options) =>
+    testing.memoryStreamPair()[0][1].transport.setWriteBufferLimits(options),
   "EventLoop.startTls": (options) =>
     loop.startTls(testing.memoryStreamPair()[0][1].transport, factory(), true, options),
   propagated: (options) => propagated(new ContextVar("options-table"), options),
@@ -125,6 +127,7 @@ const wrongValues: Record<string, readonly unknown[]> = {
   cushion: noTimeFromZero,
   delay: noTimeFromZero,
   halfClose: noBoolean,
+  high: ["1", {}, true, null],
   highWater: noWholeNumber,
   // Whatever it is, it is the default.
   default: [],
@@ -154,6 +157,7 @@ const wrongValues: Record<string, readonly unknown[]> = {
   maxLengthLength: noWholeNumber,
   numSkip: noWholeNumber,
   onOverrun: ["drop", true, null],
+  low: ["1", {}, true, null],
   localAddr: ["127.0.0.1", 42, [], {}, null],
   maxConnections: noWholeNumber,
   min: ["1", 0, 1.5, {}, null],
@@ -196,6 +200,7 @@ const takesNone: Record<string, Call> = {
   sleep: (options) => asyncio.sleep(options),
   timeout: (options) => asyncio.timeout(options),
   timeoutAt: (options) => asyncio.timeoutAt(options),
+  TaskGroup: (options) => new (asyncio.TaskGroup as new (given: unknown) => unknown)(options),
   waitFor: (options) => asyncio.waitFor(nothing, options),
 };
 
@@ -205,9 +210,7 @@ const others = [
   ..."ALL_COMPLETED FIRST_COMPLETED FIRST_EXCEPTION Context Token copyContext isolated BaseProtocol BufferedProtocol".split(
     " ",
   ),
-  ..."EventLoop Future Protocol Server ServerSocket SocketAddress StreamReaderProtocol StreamWriter Task TaskGroup".split(
-    " ",
-  ),
+  ..."EventLoop Future Protocol Server ServerSocket SocketAddress StreamReaderProtocol StreamWriter Task".split(" "),
   ..."Timeout allTasks currentTask ensureFuture getRunningLoop isCancelled isfuture relay shield socketpair".split(" "),
 ];
 

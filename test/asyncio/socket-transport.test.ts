@@ -138,6 +138,32 @@ describe("Memory that is transferred after write()", () => {
   }
 });
 
+describe("Memory that grows after write()", () => {
+  const writes: readonly [string, (writer: asyncio.StreamWriter, growing: Uint8Array) => void][] = [
+    ["the only piece", (writer, growing) => writer.write(growing)],
+    ["the first of several pieces", (writer, growing) => writer.writelines([growing, "x"])],
+    ["the last of several pieces", (writer, growing) => writer.writelines(["x", growing])],
+  ];
+  for (const [which, send] of writes) {
+    for (const size of [20, 60 * KIB, 200 * KIB]) {
+      it(`StreamWriter.write() of ${which}, which grows to ${size} bytes, sends it or throws: the close ends`, async () => {
+        using reports = new Reports();
+        const [, writer] = await asyncio.openConnection({ sock: idleStream() });
+        const memory = new (ArrayBuffer as new (size: number, options: object) => ArrayBuffer)(10, {
+          maxByteLength: size,
+        });
+        send(writer, new Uint8Array(memory));
+        (memory as ArrayBuffer & { resize(size: number): void }).resize(size);
+        writer.close();
+        const error = await outcomeOf(writer.waitClosed());
+        assert.ok(error instanceof asyncio.RuntimeError, String(error));
+        assert.match(error.message, /resized or transferred after write/);
+        assert.equal(reports.all.length, 1);
+      });
+    }
+  }
+});
+
 describe("StreamReader.feedEof() by the program", () => {
   for (const role of roles) {
     it(`data that arrives after feedEof() ends the connection of a ${role}, with one report`, async () => {

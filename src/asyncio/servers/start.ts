@@ -3,7 +3,7 @@ import type { Context } from "../../contextvars/context.ts";
 import { Flow, runInFlow } from "../../contextvars/current.ts";
 import { ValueError } from "../../errors.ts";
 import { repr } from "../../repr.ts";
-import { addressOrOptions, checkFunction, checkOptions } from "../arguments.ts";
+import { addressOrOptions, checkedProtocol, checkFunction, checkOptions } from "../arguments.ts";
 import { quiet } from "../async-stacks.ts";
 import type { BaseProtocol } from "../protocols/protocols.ts";
 import { READER_OPTIONS, type ReaderOptions, readerWith } from "../streams/reader-options.ts";
@@ -160,7 +160,7 @@ export function createUnixServer(
 function checkedFactory(caller: string, protocolFactory: () => BaseProtocol): MakeProtocol {
   checkFunction(caller, protocolFactory);
   // In a flow without a task: cancelling the task that started the server must not cancel the waits of its connections.
-  return (context) => runInFlow(Flow.entered(context), protocolFactory);
+  return (context) => checkedProtocol(caller, runInFlow(Flow.entered(context), protocolFactory));
 }
 
 /** Creates a reader and its protocol for each connection. */

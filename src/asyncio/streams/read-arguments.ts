@@ -27,9 +27,10 @@ export function checkSize(method: string, n: number): Error | null {
   return n < 0 ? new ValueError(`${method} size can not be less than zero, got ${n}`) : null;
 }
 
-/** Throws if `readInto()` cannot fill the target with the minimum. */
-export function checkReadInto(target: Uint8Array, min: number, options: object): void {
+/** Returns the option of `readInto()`; throws if the target has no room for as many bytes. */
+export function checkedMin(target: Uint8Array, options: { readonly min?: number | undefined }): number {
   checkOptions("readInto()", options, ["min"]);
+  const { min = 1 } = options;
   if (!isBytes(target)) {
     throw new TypeError(`readInto(): target must be a Uint8Array, got ${repr(target)}`);
   }
@@ -38,6 +39,7 @@ export function checkReadInto(target: Uint8Array, min: number, options: object):
       `readInto(): min must be from 1 to the size of the target, ${target.length}, got ${repr(min)}`,
     );
   }
+  return min;
 }
 
 /** Converts one separator or several into the form that the search takes. */

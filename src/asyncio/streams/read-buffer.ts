@@ -160,6 +160,11 @@ export class ReadBuffer extends ByteQueue {
   into(target: Uint8Array, min: number): number | null {
     const { length } = this;
     if (length >= min || (length === 0 && this.ended())) {
+      if (target.length < Math.min(min, length)) {
+        throw new RuntimeError(
+          `readInto(): the target has no room for ${min} bytes any more; do not transfer or resize its memory`,
+        );
+      }
       const size = Math.min(length, target.length);
       this.copyTo(target, 0, size);
       this.drop(size);

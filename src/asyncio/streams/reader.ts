@@ -12,7 +12,7 @@ import { quiet, quietRejection } from "../async-stacks.ts";
 import { ReadPipeTransport } from "../transports/pipes.ts";
 import type { ByteSource } from "../transports/sources.ts";
 import { Intake } from "./intake.ts";
-import { checkedLimit, checkReadInto, checkSize, type Separator, toSeparators } from "./read-arguments.ts";
+import { checkedLimit, checkedMin, checkSize, type Separator, toSeparators } from "./read-arguments.ts";
 import { NEWLINE } from "./read-buffer.ts";
 import type { ReadTransport } from "./read-transport.ts";
 import { ReaderFeed } from "./reader-feed.ts";
@@ -269,16 +269,15 @@ export class StreamReader extends Inspectable implements AsyncIterable<Buffer> {
    * @throws {IncompleteReadError} If the stream ends after at least one but fewer than `min` bytes; the reader is then
    * empty.
    * @throws {ValueError} If `min` is less than 1 or greater than the size of the target.
-   * @throws {RuntimeError} If another task is already waiting for data.
+   * @throws {RuntimeError} If another task is already waiting for data, or if the target's memory was transferred, or
+   * became smaller than `min`, during the wait; all bytes are then still in the reader.
    */
   readInto(target: Uint8Array, options: ReadIntoOptions = {}): Promise<number> {
-    const { min = 1 } = options;
     try {
-      checkReadInto(target, min, options);
+      return this.#intake.read<number>("into", checkedMin(target, options), NEWLINE, target);
     } catch (error) {
       return quietRejection(error);
     }
-    return this.#intake.read<number>("into", min, NEWLINE, target);
   }
 
   /**

@@ -3,7 +3,7 @@ import { isIP, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { ValueError } from "../../errors.ts";
 import { gaierror, OSError } from "../../io-errors.ts";
-import { Inspectable, repr } from "../../repr.ts";
+import { Inspectable, repr, safeRepr } from "../../repr.ts";
 import { createdDeep } from "../async-stacks.ts";
 import { observed } from "../ensure-future.ts";
 import { InnerFuture } from "../inner-future.ts";
@@ -11,6 +11,7 @@ import { ON_DENO } from "../runtime.ts";
 import { isNodeSocket } from "./node-sockets.ts";
 import { nodeDns } from "./on-demand.ts";
 import { systemError } from "./os-errors.ts";
+import { checkedPort } from "./services.ts";
 
 /**
  * The address of one end of a TCP connection.
@@ -145,14 +146,19 @@ export interface AddressInfoOptions {
 }
 
 /** `loop.getnameinfo()`. */
-export async function lookUpName({ address, port }: SocketAddress): Promise<[host: string, service: string]> {
-  if (typeof address !== "string" || isIP(address) === 0) {
+export async function lookUpName(given: SocketAddress): Promise<[host: string, service: string]> {
+  const { address, port } = (given as Partial<SocketAddress> | null | undefined) ?? {};
+  if (typeof address !== "string") {
+    throw new TypeError(`getnameinfo(): address must be an object with address and port, got ${safeRepr(given)}`);
+  }
+  if (isIP(address) === 0) {
     throw new ValueError(`getnameinfo(): address must be an IP address, got ${repr(address)}`);
   }
+  const number = checkedPort("getnameinfo()", port);
   try {
     const { hostname, service } = await observed(
-      nodeDns().promises.lookupService(address, port),
-      new InnerFuture(() => `getnameinfo() ${new SocketAddress(address, port)}`),
+      nodeDns().promises.lookupService(address, number),
+      new InnerFuture(() => `getnameinfo() ${new SocketAddress(address, number)}`),
     );
     return [hostname, service];
   } catch (error) {

@@ -15,6 +15,7 @@ import type { Context } from "../../contextvars/context.ts";
 import { Flow, runInFlow } from "../../contextvars/current.ts";
 import { RuntimeError } from "../../errors.ts";
 import { Inspectable } from "../../repr.ts";
+import { checkProtocol } from "../arguments.ts";
 import { tell, writingPaused, writingResumed } from "../debug/channels.ts";
 import { callExceptionHandler } from "../events.ts";
 import type { BaseProtocol, BufferedProtocol, Protocol } from "../protocols/protocols.ts";
@@ -94,6 +95,7 @@ export abstract class ProtocolSide extends Inspectable {
   }
 
   setProtocol(protocol: BaseProtocol): void {
+    checkProtocol("setProtocol(): protocol", protocol);
     this.#protocol = protocol;
   }
 

@@ -12,6 +12,8 @@
  */
 import { Buffer } from "node:buffer";
 import { RuntimeError, ValueError } from "../../errors.ts";
+import { repr } from "../../repr.ts";
+import { checkOptions } from "../arguments.ts";
 import { nextTick } from "../clock.ts";
 import { WaitSet } from "../wait-set.ts";
 import type { WriteBufferLimits } from "./transport.ts";
@@ -107,7 +109,17 @@ export class Sender {
   }
 
   /** @param standard - The high mark if none is given. */
-  setLimits({ high, low }: WriteBufferLimits, standard: number): void {
+  setLimits(limits: WriteBufferLimits, standard: number): void {
+    checkOptions("setWriteBufferLimits()", limits, ["high", "low"]);
+    const { high, low } = limits;
+    for (const [name, value] of [
+      ["high", high],
+      ["low", low],
+    ] as const) {
+      if (value !== undefined && typeof value !== "number") {
+        throw new TypeError(`${name} must be a number of bytes, got ${repr(value)}`);
+      }
+    }
     const highMark = high ?? (low === undefined ? standard : 4 * low);
     const lowMark = low ?? Math.floor(highMark / 4);
     if (!(highMark >= lowMark && lowMark >= 0)) {
@@ -298,6 +310,7 @@ export class Sender {
     this.#only = null;
     const first = queue[this.#head] as Uint8Array;
     if (first.length > BATCH) {
+      this.#checkRest(this.#queued - first.length, queue.length - this.#head - 1);
       queue[this.#head] = first.subarray(BATCH);
       this.#queued -= BATCH;
       return first.subarray(0, BATCH);
@@ -317,13 +330,14 @@ export class Sender {
     for (; end < queue.length; end++) {
       const { length } = queue[end] as Uint8Array;
       if (length === 0) {
-        throw new RuntimeError("the memory of bytes was transferred after write(); write a copy of them");
+        throw memoryChanged();
       }
       if (size + length > BATCH) {
         break;
       }
       size += length;
     }
+    this.#checkRest(this.#queued - size, queue.length - end);
     const pieces = queue.slice(this.#head, end);
     this.#head = end;
     this.#queued -= size;
@@ -334,6 +348,13 @@ export class Sender {
       this.#head = 0;
     }
     return pieces;
+  }
+
+  /** Throws if pieces have grown: with fewer bytes in the queue than in its pieces, the last would never be sent. */
+  #checkRest(bytes: number, pieces: number): void {
+    if (bytes < pieces) {
+      throw memoryChanged();
+    }
   }
 
   #pauseIfHigh(): void {
@@ -349,6 +370,10 @@ export class Sender {
       this.#owner._resumeWriting();
     }
   }
+}
+
+function memoryChanged(): RuntimeError {
+  return new RuntimeError("the memory of bytes was resized or transferred after write(); write a copy of them");
 }
 
 function flushNow(sender: Sender): void {

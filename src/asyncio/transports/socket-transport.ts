@@ -14,7 +14,7 @@ import type { TLSSocket } from "node:tls";
 import { RuntimeError } from "../../errors.ts";
 import { ConnectionAbortedError, ConnectionResetError } from "../../io-errors.ts";
 import { angled } from "../../repr.ts";
-import { toBytes } from "../arguments.ts";
+import { checkIterable, toBytes } from "../arguments.ts";
 import { nextTick } from "../clock.ts";
 import { connectionLost, connectionMade, readingPaused, readingResumed, tell } from "../debug/channels.ts";
 import { callExceptionHandler } from "../events.ts";
@@ -248,6 +248,7 @@ export class SocketTransport
 
   writelines(data: Iterable<Uint8Array | string>): void {
     this.#checkNoEof("writelines()");
+    checkIterable("writelines(): data", data);
     // All pieces are checked before any is sent: an invalid piece, or an error of the iterable, must not send half a
     // message.
     const pieces: Uint8Array[] = [];

@@ -1,0 +1,161 @@
+/** Arguments that are no options, of a wrong type: the error names the call and the value, and nothing is changed. */
+import assert from "node:assert/strict";
+import { PassThrough, Readable } from "node:stream";
+import { after, describe, it } from "node:test";
+import { inspect } from "node:util";
+import * as asyncio from "contextvars/asyncio";
+import { framed, linesCodec } from "contextvars/codecs";
+import { memoryStreamPair } from "contextvars/testing";
+import { outcomeOf, portOf, Reports } from "../support/peers.ts";
+
+type Given = never;
+
+const loop = asyncio.getRunningLoop();
+const HOST = "127.0.0.1";
+const [[, writer], [, far]] = memoryStreamPair();
+const nothing = [undefined, null, 42, Symbol("x"), true];
+const noIterable = [...nothing, {}, () => {}, Promise.resolve([])];
+const noBoolean = [0, 1, "now", null, { immediate: false }];
+const noNumber = ["1", Number.NaN, null, {}, 1n];
+const noProtocol = [...nothing, "x", {}, asyncio.Protocol, Promise.resolve(new asyncio.Protocol())];
+
+/** Each call, with what it refuses, and how the message begins. */
+const calls: Record<string, readonly [(given: Given) => unknown, readonly unknown[], message?: RegExp]> = {
+  "Condition.notify()": [
+    async (n) => {
+      const condition = new asyncio.Condition();
+      await condition.with(() => condition.notify(n));
+    },
+    noNumber,
+    /^notify\(\): n must be a number, got /,
+  ],
+  "Queue.shutdown()": [
+    (immediate) => {
+      const queue = new asyncio.Queue<number>();
+      queue.putNowait(1);
+      try {
+        queue.shutdown(immediate);
+      } finally {
+        assert.equal(queue.getNowait(), 1);
+        queue.putNowait(2);
+      }
+    },
+    noBoolean,
+  ],
+  "EventLoop.setDebug()": [
+    (enabled) => {
+      try {
+        loop.setDebug(enabled);
+      } finally {
+        assert.equal(loop.getDebug(), false);
+      }
+    },
+    noBoolean,
+  ],
+  "EventLoop.getnameinfo()": [(address) => loop.getnameinfo(address), [...nothing, [HOST, 80], {}]],
+  "EventLoop.getnameinfo() with a port": [(port) => loop.getnameinfo({ address: HOST, port } as never), [null, {}, 1n]],
+  "EventLoop.startTls() with a transport": [
+    (transport) => loop.startTls(transport, new asyncio.Protocol(), true),
+    [...nothing, {}],
+    /^startTls\(\) is not supported by transport /,
+  ],
+  "EventLoop.startTls() with a protocol": [(protocol) => loop.startTls(writer.transport, protocol, true), noProtocol],
+  "StreamWriter.writelines()": [(data) => writer.writelines(data), noIterable],
+  "Transport.writelines()": [(data) => writer.transport.writelines(data), noIterable],
+  "Framed.sendAll()": [(items) => framed(null, writer, linesCodec()).sendAll(items), noIterable],
+  "Transport.setProtocol()": [(protocol) => writer.transport.setProtocol(protocol), noProtocol],
+  "StreamReader.readInto() with options": [
+    (options) => new asyncio.StreamReader().readInto(Buffer.alloc(1), options),
+    [null, 42],
+  ],
+};
+
+/** The calls that take a factory of protocols. */
+const factories: Record<string, (factory: () => asyncio.Protocol, port: number) => Promise<unknown>> = {
+  "createConnection()": (factory, port) => loop.createConnection(factory, HOST, port),
+  "connectAcceptedSocket()": (factory) => loop.connectAcceptedSocket(factory, new PassThrough()),
+  "connectReadPipe()": (factory) => loop.connectReadPipe(factory, Readable.from([])),
+  "connectWritePipe()": (factory) => loop.connectWritePipe(factory, new PassThrough()),
+};
+
+describe("Arguments of a wrong type", () => {
+  after(() => {
+    writer.transport.abort();
+    far.transport.abort();
+  });
+
+  for (const [name, [call, values, message]] of Object.entries(calls)) {
+    const method = name.replace(/ with .*/, "").replace(/^.*\./, "");
+    for (const value of values) {
+      it(`${name} given ${inspect(value)} throws a TypeError that names the call and the value`, async () => {
+        const error = await outcomeOf((async () => await call(value as Given))());
+        assert.ok(error instanceof TypeError, String(error));
+        assert.match(error.message, message ?? / (?:must be|got) /);
+        assert.ok(error.message.startsWith(method) || name.endsWith("options"), error.message);
+      });
+    }
+  }
+
+  for (const [method, call] of Object.entries(factories)) {
+    for (const value of noProtocol) {
+      it(`${method} whose factory returns ${inspect(value)} throws a TypeError and leaves no connection`, async () => {
+        await using server = await asyncio.startServer((_reader, accepted) => accepted.close(), HOST, 0);
+        const error = await outcomeOf(call(() => value as asyncio.Protocol, portOf(server)));
+        assert.ok(error instanceof TypeError, String(error));
+        assert.ok(error.message.startsWith(`${method}: what protocolFactory returns must be `), error.message);
+      });
+    }
+  }
+
+  it("createServer() whose factory returns no protocol reports it and closes the connection", async () => {
+    using reports = new Reports();
+    await using server = await loop.createServer(() => undefined as never, HOST, 0);
+    const [reader, client] = await asyncio.openConnection(HOST, portOf(server));
+    assert.equal(String(await reader.read()), "");
+    client.close();
+    assert.deepEqual(reports.messages, ["Error on transport creation for incoming connection"]);
+  });
+
+  it("EventLoop.getnameinfo() with a port that is none throws a ValueError", async () => {
+    for (const port of [-1, 65_536, 1.5, Number.NaN]) {
+      const error = await outcomeOf(loop.getnameinfo({ address: HOST, port } as asyncio.SocketAddress));
+      assert.ok(error instanceof asyncio.ValueError, String(error));
+    }
+  });
+
+  for (const when of ["1", Number.NaN, undefined, {}, Symbol("when")]) {
+    it(`Timeout.reschedule() given ${inspect(when)} throws, and the deadline stays`, async () => {
+      let deadline: number | null = null;
+      const ending = asyncio.createTask(() =>
+        asyncio.timeout(0.01).with(async (timeout) => {
+          deadline = timeout.when();
+          assert.throws(
+            () => timeout.reschedule(when as never),
+            /reschedule\(\): when must be a number of seconds, got /,
+          );
+          assert.equal(timeout.when(), deadline);
+          await asyncio.sleep(10);
+        }),
+      );
+      assert.ok((await outcomeOf(ending)) instanceof asyncio.TimeoutError);
+    });
+  }
+
+  it("a read into memory that was transferred, or has become too small, throws, and loses no bytes", async () => {
+    const changes: [string, (target: Uint8Array<ArrayBuffer>) => void][] = [
+      ["transferred", (target) => void structuredClone(target, { transfer: [target.buffer] })],
+      ["smaller", (target) => (target.buffer as ArrayBuffer & { resize(size: number): void }).resize(2)],
+    ];
+    for (const [how, change] of changes) {
+      const memory = new (ArrayBuffer as new (size: number, options: object) => ArrayBuffer)(8, { maxByteLength: 8 });
+      const reader = new asyncio.StreamReader();
+      const target = new Uint8Array(memory);
+      const reading = outcomeOf(reader.readInto(target, { min: 3 }));
+      change(target);
+      reader.feedData(Buffer.from("abcd"));
+      const error = await reading;
+      assert.ok(error instanceof asyncio.RuntimeError, `${how}: ${String(error)}`);
+      assert.equal(String(await reader.read(4)), "abcd");
+    }
+  });
+});
