@@ -236,14 +236,16 @@ for (const [name, spawn] of Object.entries(spawns)) {
 }
 
 describe("gather() and others that run several functions", () => {
+  /** A body that appends to the variable's value, and returns what it sees a turn later. */
+  const body = (mine: string) => async (): Promise<string> => {
+    variable.set(`${variable.get()} ${mine}`);
+    await asyncio.sleep(0);
+    return variable.get();
+  };
+
   it("gather() runs each function in its own copy", () =>
     inTask(async () => {
       variable.set("creator's");
-      const body = (mine: string) => async (): Promise<string> => {
-        variable.set(`${variable.get()} ${mine}`);
-        await asyncio.sleep(0);
-        return variable.get();
-      };
       assert.deepEqual(await asyncio.gather([body("1"), body("2"), body("3")]), [
         "creator's 1",
         "creator's 2",
@@ -255,11 +257,6 @@ describe("gather() and others that run several functions", () => {
   it("wait() lets each task run in its own copy", () =>
     inTask(async () => {
       variable.set("creator's");
-      const body = (mine: string) => async (): Promise<string> => {
-        variable.set(`${variable.get()} ${mine}`);
-        await asyncio.sleep(0);
-        return variable.get();
-      };
       const [done] = await asyncio.wait(["1", "2"].map((mine) => asyncio.createTask(body(mine))));
       assert.deepEqual([...done].map((task) => task.result()).sort(), ["creator's 1", "creator's 2"]);
       assert.equal(variable.get(), "creator's");

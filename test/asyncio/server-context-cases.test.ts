@@ -14,6 +14,32 @@ async function run(body: () => Promise<void>): Promise<void> {
   await asyncio.createTask(body);
 }
 
+/** A handler that sends the variable's value and changes it. */
+function tellerOf(variable: ContextVar<string>): asyncio.ClientConnectedCb {
+  return async (_reader, writer) => {
+    writer.write(variable.get());
+    variable.set("in_handler");
+    await writer.drain();
+    writer.close();
+  };
+}
+
+/** A protocol that does the same. */
+class Telling extends asyncio.Protocol {
+  readonly #variable: ContextVar<string>;
+
+  constructor(variable: ContextVar<string>) {
+    super();
+    this.#variable = variable;
+  }
+
+  override connectionMade(transport: asyncio.Transport): void {
+    transport.write(this.#variable.get());
+    this.#variable.set("in_handler");
+    transport.close();
+  }
+}
+
 const links = [
   { link: "TCP", served: {}, opened: {} },
   { link: "TLS", served: { ssl: { ...identity } }, opened: { ssl: { ca } } },
@@ -33,12 +59,7 @@ for (const { link, served, opened } of links) {
     it("startServer() runs handlers with the values of its call [test_start_server1]", () =>
       run(async () => {
         const variable = new ContextVar("var", { default: "default" });
-        const answer: asyncio.ClientConnectedCb = async (_reader, writer) => {
-          writer.write(variable.get());
-          await writer.drain();
-          writer.close();
-        };
-        const server = await asyncio.startServer(answer, HOST, 0, served);
+        const server = await asyncio.startServer(tellerOf(variable), HOST, 0, served);
         variable.set("after_server");
         await server.with(async () => {
           assert.equal(await ask(server), "default");
@@ -49,13 +70,7 @@ for (const { link, served, opened } of links) {
     it("startServer() keeps what one handler sets from the next [test_start_server2]", () =>
       run(async () => {
         const variable = new ContextVar("var", { default: "default" });
-        const answer: asyncio.ClientConnectedCb = async (_reader, writer) => {
-          writer.write(variable.get());
-          variable.set("in_handler");
-          await writer.drain();
-          writer.close();
-        };
-        const server = await asyncio.startServer(answer, HOST, 0, served);
+        const server = await asyncio.startServer(tellerOf(variable), HOST, 0, served);
         variable.set("after_server");
         await server.with(async () => {
           for (let i = 0; i < 3; i++) {
@@ -69,12 +84,7 @@ for (const { link, served, opened } of links) {
       run(async () => {
         const variable = new ContextVar("var", { default: "default" });
         variable.set("before_server");
-        const answer: asyncio.ClientConnectedCb = async (_reader, writer) => {
-          writer.write(variable.get());
-          await writer.drain();
-          writer.close();
-        };
-        const server = await asyncio.startServer(answer, HOST, 0, served);
+        const server = await asyncio.startServer(tellerOf(variable), HOST, 0, served);
         variable.set("after_server");
         await server.with(async () => {
           await new asyncio.TaskGroup().with(async (group) => {
@@ -91,16 +101,8 @@ for (const { link, served, opened } of links) {
     it("createServer() calls protocols with the values of its call [test_create_server1]", () =>
       run(async () => {
         const variable = new ContextVar("var", { default: "default" });
-        class Telling extends asyncio.Protocol {
-          override connectionMade(transport: asyncio.Transport): void {
-            const value = variable.get();
-            variable.set("in_handler");
-            transport.write(value);
-            transport.close();
-          }
-        }
         const loop = asyncio.getRunningLoop();
-        const server = await loop.createServer(() => new Telling(), HOST, 0, served);
+        const server = await loop.createServer(() => new Telling(variable), HOST, 0, served);
         variable.set("after_server");
         await server.with(async () => {
           assert.equal(await ask(server), "default");
@@ -112,20 +114,12 @@ for (const { link, served, opened } of links) {
       run(async () => {
         const variable = new ContextVar("var", { default: "default" });
         const made: string[] = [];
-        class Telling extends asyncio.Protocol {
-          constructor() {
-            super();
-            made.push(variable.get());
-          }
-          override connectionMade(transport: asyncio.Transport): void {
-            const value = variable.get();
-            variable.set("in_handler");
-            transport.write(value);
-            transport.close();
-          }
-        }
         const loop = asyncio.getRunningLoop();
-        const server = await loop.createServer(() => new Telling(), HOST, 0, served);
+        const make = (): Telling => {
+          made.push(variable.get());
+          return new Telling(variable);
+        };
+        const server = await loop.createServer(make, HOST, 0, served);
         variable.set("after_server");
         await server.with(async () => {
           assert.equal(await ask(server), "default");

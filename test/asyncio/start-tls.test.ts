@@ -55,6 +55,16 @@ async function withConnection(
   assert.deepEqual(reports.all, []);
 }
 
+/** Cancels a task that waits for startTls(), and checks that the connection closes. */
+async function cancelStartTls(writer: asyncio.StreamWriter, role: Role): Promise<void> {
+  const task = asyncio.createTask(() => writer.startTls(ours(role)));
+  await turns(10);
+  task.cancel();
+  await assert.rejects(Promise.resolve(task), asyncio.CancelledError);
+  assert.equal(writer.isClosing(), true);
+  await writer.waitClosed();
+}
+
 describe("StreamWriter.startTls() on both sides", () => {
   for (const version of versions) {
     it(`StreamWriter.startTls(): a line, ${version}, a line (test_start_tls)`, async () => {
@@ -219,12 +229,7 @@ for (const role of roles) {
 
     it("a cancellation closes the connection (test_start_tls_cancel)", async () => {
       await withConnection(role, async ({ reader, writer, peer }) => {
-        const task = asyncio.createTask(() => writer.startTls(ours(role)));
-        await turns(10);
-        task.cancel();
-        await assert.rejects(Promise.resolve(task), asyncio.CancelledError);
-        assert.equal(writer.isClosing(), true);
-        await writer.waitClosed();
+        await cancelStartTls(writer, role);
         assert.equal((await reader.read()).length, 0);
         await peer.untilEnded();
       });
@@ -236,12 +241,7 @@ for (const role of roles) {
         async ({ writer, peer }) => {
           writer.transport.setWriteBufferLimits({ high: 64 * MEGABYTE });
           writer.write(Buffer.alloc(32 * MEGABYTE));
-          const task = asyncio.createTask(() => writer.startTls(ours(role)));
-          await turns(10);
-          task.cancel();
-          await assert.rejects(Promise.resolve(task), asyncio.CancelledError);
-          assert.equal(writer.isClosing(), true);
-          await writer.waitClosed();
+          await cancelStartTls(writer, role);
           peer.socket.destroy();
         },
         { reads: false },

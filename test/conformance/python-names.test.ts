@@ -3,16 +3,17 @@
  * or what to use instead. To renew it: `npm run build && node build/test/conformance/python-names.test.js --update`.
  */
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import * as contextvars from "contextvars";
 import * as asyncio from "contextvars/asyncio";
 import { Python } from "../support/cpython.ts";
+import { testGenerated } from "../support/generated.ts";
 import { packageRoot } from "../support/paths.ts";
 import { absent, notes, renamed } from "../support/python-names.ts";
 
-const PAGE = join(packageRoot, "docs/from-python.md");
+const PAGE = "docs/from-python.md";
 const PLACE = /(?<=<!-- names -->\n)[\s\S]*(?=<!-- end of names -->)/;
 
 /** For each module its public names; for each class of them its public members. */
@@ -89,24 +90,12 @@ function tables(): string {
   return `\n${sections.join("\n")}\n`;
 }
 
-const page = readFileSync(PAGE, "utf8");
-const wanted = tables();
+testGenerated("the page says of every name of CPython what it is here", PAGE, PLACE, tables());
 
-if (process.argv.includes("--update")) {
-  writeFileSync(
-    PAGE,
-    page.replace(PLACE, () => wanted),
+test("nothing is said of names that CPython does not have, or that are here after all", () => {
+  const said = [absent, renamed, notes].flatMap((table) => Object.keys(table));
+  assert.deepEqual(
+    said.filter((key) => !used.has(key)),
+    [],
   );
-} else {
-  test("the page says of every name of CPython what it is here", () => {
-    assert.equal(PLACE.exec(page)?.[0], wanted);
-  });
-
-  test("nothing is said of names that CPython does not have, or that are here after all", () => {
-    const said = [absent, renamed, notes].flatMap((table) => Object.keys(table));
-    assert.deepEqual(
-      said.filter((key) => !used.has(key)),
-      [],
-    );
-  });
-}
+});

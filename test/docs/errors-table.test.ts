@@ -3,16 +3,17 @@
  * renew it: `npm run build && node build/test/docs/errors-table.test.js --update`.
  */
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { constants } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { toOSError } from "#dist/asyncio/transports/os-errors.js";
 import { type Documented, documented } from "../support/doc-comments.ts";
 import { codes, lookupCodes, systemCodes, thrownElsewhere, tlsCodes } from "../support/errors-table.ts";
+import { testGenerated } from "../support/generated.ts";
 import { entryPoints, packageRoot } from "../support/paths.ts";
 
-const PAGE = join(packageRoot, "docs/errors.md");
+const PAGE = "docs/errors.md";
 const PLACE = /(?<=<!-- errors -->\n)[\s\S]*(?=<!-- end of errors -->)/;
 /** What JavaScript itself throws, and Node's `assert`. */
 const BUILT_IN: Readonly<Record<string, string>> = {
@@ -178,70 +179,54 @@ function codesInSources(): Map<string, Set<string>> {
   return found;
 }
 
-const page = readFileSync(PAGE, "utf8");
+testGenerated("the page of errors says what the exports and the doc comments say", PAGE, PLACE, contents());
 
-if (process.argv.includes("--update")) {
-  writeFileSync(
-    PAGE,
-    page.replace(PLACE, () => contents()),
-  );
-} else {
-  describe("the page of errors", () => {
-    it("says what the exports and the doc comments say", () => {
-      const lines = PLACE.exec(page)?.[0].split("\n") ?? [];
-      const wanted = contents().split("\n");
-      const place = wanted.findIndex((line, index) => line !== lines[index]);
-      // Only the first that differs: the page is long.
-      assert.equal(lines[place], wanted[place], "--update renews the page");
-      assert.equal(lines.length, wanted.length);
-    });
-
-    it("has every code of the sources, with the classes that bear it", () => {
-      const wanted = [...codesInSources()].map(([code, classes]) => [code, [...classes].sort().join(", ")]);
-      assert.deepEqual(
-        Object.fromEntries(Object.entries(codes).map(([code, [classes]]) => [code, classes])),
-        Object.fromEntries(wanted),
-      );
-    });
-
-    it("says of every class who throws it", () => {
-      const nobody = [...exporters.keys()].filter(
-        (name) => thrownElsewhere[name] === undefined && !thrown.some(({ error }) => error === name),
-      );
-      assert.deepEqual(nobody, []);
-    });
-
-    it("knows the class of every error that a doc comment names", () => {
-      const unknown = thrown.filter(({ error }) => !exporters.has(error) && !(error in BUILT_IN) && error !== ANY);
-      assert.deepEqual(unknown, []);
-    });
-
-    it("has every code of the operating system that has a class of its own", () => {
-      for (const code of new Set([...Object.keys(constants.errno), ...Object.keys(systemCodes)])) {
-        const errno = (constants.errno as Readonly<Record<string, number>>)[code];
-        const error = Object.assign(new Error(code), { code, ...(errno === undefined ? {} : { errno: -errno }) });
-        assert.equal((toOSError(error) as Error).name, systemCodes[code]?.[0] ?? "OSError", code);
-        if (process.platform === "linux" && errno !== undefined && code in systemCodes) {
-          assert.equal(systemCodes[code]?.[1], -errno, code);
-        }
-      }
-    });
-
-    it("has the classes of the codes of TLS", () => {
-      for (const [code, [error]] of Object.entries(tlsCodes)) {
-        const each = Object.assign(new Error(code), { code: code.replace("*", "X") });
-        assert.equal((toOSError(each) as Error).name, error, code);
-      }
-    });
-
-    it("has the numbers of name look-ups", () => {
-      const source = readFileSync(join(packageRoot, "src/asyncio/transports/addresses.ts"), "utf8");
-      const numbers = [...source.matchAll(/^ +(E\w+): \[(-\d+), "(.*)"\]/gm)].map(([, code = "", errno, when]) => [
-        code,
-        [Number(errno), when],
-      ]);
-      const { EAI_ADDRFAMILY: _, ...others } = lookupCodes;
-      assert.deepEqual(others, Object.fromEntries(numbers));
-    });
+describe("the page of errors", () => {
+  it("has every code of the sources, with the classes that bear it", () => {
+    const wanted = [...codesInSources()].map(([code, classes]) => [code, [...classes].sort().join(", ")]);
+    assert.deepEqual(
+      Object.fromEntries(Object.entries(codes).map(([code, [classes]]) => [code, classes])),
+      Object.fromEntries(wanted),
+    );
   });
-}
+
+  it("says of every class who throws it", () => {
+    const nobody = [...exporters.keys()].filter(
+      (name) => thrownElsewhere[name] === undefined && !thrown.some(({ error }) => error === name),
+    );
+    assert.deepEqual(nobody, []);
+  });
+
+  it("knows the class of every error that a doc comment names", () => {
+    const unknown = thrown.filter(({ error }) => !exporters.has(error) && !(error in BUILT_IN) && error !== ANY);
+    assert.deepEqual(unknown, []);
+  });
+
+  it("has every code of the operating system that has a class of its own", () => {
+    for (const code of new Set([...Object.keys(constants.errno), ...Object.keys(systemCodes)])) {
+      const errno = (constants.errno as Readonly<Record<string, number>>)[code];
+      const error = Object.assign(new Error(code), { code, ...(errno === undefined ? {} : { errno: -errno }) });
+      assert.equal((toOSError(error) as Error).name, systemCodes[code]?.[0] ?? "OSError", code);
+      if (process.platform === "linux" && errno !== undefined && code in systemCodes) {
+        assert.equal(systemCodes[code]?.[1], -errno, code);
+      }
+    }
+  });
+
+  it("has the classes of the codes of TLS", () => {
+    for (const [code, [error]] of Object.entries(tlsCodes)) {
+      const each = Object.assign(new Error(code), { code: code.replace("*", "X") });
+      assert.equal((toOSError(each) as Error).name, error, code);
+    }
+  });
+
+  it("has the numbers of name look-ups", () => {
+    const source = readFileSync(join(packageRoot, "src/asyncio/transports/addresses.ts"), "utf8");
+    const numbers = [...source.matchAll(/^ +(E\w+): \[(-\d+), "(.*)"\]/gm)].map(([, code = "", errno, when]) => [
+      code,
+      [Number(errno), when],
+    ]);
+    const { EAI_ADDRFAMILY: _, ...others } = lookupCodes;
+    assert.deepEqual(others, Object.fromEntries(numbers));
+  });
+});

@@ -3,14 +3,11 @@
  * runtime. To renew it: `npm run build && node build/test/docs/primitives-table.test.js --update`.
  */
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { test } from "node:test";
-import { packageRoot } from "../support/paths.ts";
+import { testGenerated } from "../support/generated.ts";
 import { cellFor, type Primitive, primitives } from "../support/primitives-table.ts";
 import type { Runtime } from "../support/runtime.ts";
 
-const PAGE = join(packageRoot, "docs/callbacks.md");
+const PAGE = "docs/callbacks.md";
 const COLUMNS: Readonly<Record<string, readonly Runtime[]>> = {
   "Node 20": ["node20"],
   "Node 22, 24, 26": ["node22", "node24", "node26"],
@@ -52,17 +49,10 @@ function leakRows(): string[] {
   return rows;
 }
 
-const page = readFileSync(PAGE, "utf8");
-const table = `${tableRows().join("\n")}\n`;
-const leaks = `${leakRows().join("\n")}\n`;
-
-if (process.argv.includes("--update")) {
-  writeFileSync(PAGE, page.replace(PLACE, table).replace(PLACE_OF_LEAKS, leaks));
-} else {
-  test("the page shows which Context each callback sees as it was measured", () => {
-    assert.equal(PLACE.exec(page)?.[0], table);
-  });
-  test("the page shows who sees what a callback sets outside tasks as it was measured", () => {
-    assert.equal(PLACE_OF_LEAKS.exec(page)?.[0], leaks);
-  });
-}
+testGenerated("the page shows which Context each callback sees", PAGE, PLACE, `${tableRows().join("\n")}\n`);
+testGenerated(
+  "the page shows which code sees what a callback sets outside tasks",
+  PAGE,
+  PLACE_OF_LEAKS,
+  `${leakRows().join("\n")}\n`,
+);

@@ -2,15 +2,11 @@
  * The table in `docs/runtimes.md` of what a runtime cannot do says what `test/support/runtime-limits.ts` says, by which tests are left
  * out. To renew it: `npm run build && node build/test/docs/runtime-limits-table.test.js --update`.
  */
-import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { test } from "node:test";
-import { packageRoot } from "../support/paths.ts";
+import { testGenerated } from "../support/generated.ts";
 import { runtimes } from "../support/runtime.ts";
 import { runtimeLimits } from "../support/runtime-limits.ts";
 
-const PAGE = join(packageRoot, "docs/runtimes.md");
+const PAGE = "docs/runtimes.md";
 const NAMES: Readonly<Record<(typeof runtimes)[number], string>> = {
   node20: "Node 20",
   node22: "Node 22",
@@ -28,15 +24,4 @@ function table(): string {
   return ["| runtime | what | why |", "| --- | --- | --- |", ...rows, ""].join("\n");
 }
 
-const page = readFileSync(PAGE, "utf8");
-
-if (process.argv.includes("--update")) {
-  writeFileSync(
-    PAGE,
-    page.replace(PLACE, () => table()),
-  );
-} else {
-  test("the page tells what each runtime cannot do", () => {
-    assert.equal(PLACE.exec(page)?.[0], table());
-  });
-}
+testGenerated("the page tells what each runtime cannot do", PAGE, PLACE, table());

@@ -4,14 +4,13 @@
  * `npm run build && node build/test/package/sizes.test.js --update`.
  */
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { test } from "node:test";
 import { brotliCompressSync } from "node:zlib";
 import { build } from "esbuild";
+import { isUpdate, readPart, writePart } from "../support/generated.ts";
 import { entryPoints, packageRoot } from "../support/paths.ts";
 
-const PAGE = join(packageRoot, "docs/guides/performance.md");
+const PAGE = "docs/guides/performance.md";
 const PLACE = /(?<=<!-- sizes -->\n\n)(?:\|.*\n)+/;
 const ROOM = 1.1;
 const KIB = 1024;
@@ -39,19 +38,14 @@ async function sizeOf(contents: string): Promise<number> {
   return brotliCompressSync(bundle.contents).length / KIB;
 }
 
-const page = readFileSync(PAGE, "utf8");
-
-if (process.argv.includes("--update")) {
+if (isUpdate) {
   const rows = await Promise.all(
     Object.entries(imports).map(async ([name, code]) => `| ${name} | ${(await sizeOf(code)).toFixed(1)} KiB |\n`),
   );
-  writeFileSync(
-    PAGE,
-    page.replace(PLACE, () => `| import | bundled, minified, brotli |\n| --- | ---: |\n${rows.join("")}`),
-  );
+  writePart(PAGE, PLACE, `| import | bundled, minified, brotli |\n| --- | ---: |\n${rows.join("")}`);
 } else {
   const stated = new Map(
-    [...(PLACE.exec(page)?.[0] ?? "").matchAll(/^\| (.+) \| ([\d.]+) KiB \|$/gm)].map(([, name = "", size]) => [
+    [...readPart(PAGE, PLACE).matchAll(/^\| (.+) \| ([\d.]+) KiB \|$/gm)].map(([, name = "", size]) => [
       name,
       Number(size),
     ]),
