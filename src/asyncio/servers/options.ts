@@ -102,8 +102,8 @@ export interface ServerSettings {
 /** Creates the protocol of one connection from the connection's Context. */
 export interface MakeProtocol {
   (context: Context): BaseProtocol;
-  /** Whether it runs no user code, so that it may get the server's Context, of which its protocol makes a copy. */
-  readonly copiesContext?: boolean;
+  /** `false` if it runs no user code: it gets the server's Context then, of which the protocol makes a copy. */
+  readonly runsUserCode?: boolean;
 }
 
 /** Checks the options that all servers share, and copies the current Context for the server. */

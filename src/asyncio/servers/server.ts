@@ -344,12 +344,16 @@ export class Server extends Inspectable implements Openable {
 
   #accept(socket: net.Socket): void {
     const { tls, makeProtocol } = this.#settings;
-    this.#arriving.add(socket);
-    if (tls === undefined) {
-      this.#open(socket, makeProtocol.copiesContext ? this.#context : this.#context.copy());
+    if (tls === undefined && makeProtocol.runsUserCode === false) {
+      this.#open(socket, this.#context);
       return;
     }
     const context = this.#context.copy();
+    this.#arriving.add(socket);
+    if (tls === undefined) {
+      this.#open(socket, context);
+      return;
+    }
     // In a flow without a task: cancelling the task that started the server must not cancel a handshake.
     runInFlow(Flow.entered(context), startTls, socket as Duplex, tls, () => String(this)).then(
       (secured) => {

@@ -170,7 +170,7 @@ export function streamProtocols(caller: string, callback: ClientConnectedCb, opt
   readerWith(options);
   const makeProtocol = (context: Context): StreamReaderProtocol =>
     new StreamReaderProtocol(readerWith(options), callback, context);
-  return Object.assign(makeProtocol, { copiesContext: true });
+  return Object.assign(makeProtocol, { runsUserCode: false });
 }
 
 async function listenAtTcp(

@@ -122,6 +122,12 @@ export class Intake {
     this.#retrySoon(false);
   }
 
+  /** Does the same and answers the parked read immediately, for callers that do nothing afterwards. */
+  feedEofNow(): void {
+    this.buffer.feedEof();
+    this.#retry(false);
+  }
+
   /**
    * Records that the connection is lost: reads return the buffered bytes, and a read that needs more throws the error.
    */

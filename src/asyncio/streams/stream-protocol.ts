@@ -124,7 +124,7 @@ export class StreamReaderProtocol extends FlowControl {
   }
 
   override eofReceived(): boolean {
-    this.#findReader()?.feedEof();
+    this.#findReader()?._intake.feedEofNow();
     return true;
   }
 

@@ -282,7 +282,9 @@ export class SocketTransport
       return;
     }
     this.#state = "closing";
-    this.#callStream((stream) => stream.pause());
+    if (!this.#socket.readableEnded) {
+      this.#callStream((stream) => stream.pause());
+    }
     this.#sender.flush();
   }
 
