@@ -212,6 +212,12 @@ function onError(this: Duplex, error: unknown): void {
 }
 
 function onClose(this: Duplex): void {
-  tellOfHeldEnd(this as Carrier);
-  (this as Carrier)[listenerKey]._onClose();
+  const carrier = this as Carrier;
+  tellOfHeldEnd(carrier);
+  carrier[listenerKey]._onClose();
+  // Node's sockets outlive minor collections, and would keep all that a connection consists of until a major one.
+  carrier[listenerKey] = NOBODY;
 }
+
+/** The listener of a stream that has closed. */
+const NOBODY: SocketListener = { _onData() {}, _onEnd() {}, _onError() {}, _onClose() {} };
