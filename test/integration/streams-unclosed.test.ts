@@ -306,3 +306,28 @@ describe("A connection that was made and dropped", () => {
     assert.deepEqual(warnings.messages, []);
   });
 });
+
+describe("A connection that has ended", () => {
+  it("is not kept by its socket, which is still held, on either side", async () => {
+    const sockets: net.Socket[] = [];
+    const dropped: WeakRef<object>[] = [];
+    const drop = (reader: asyncio.StreamReader, writer: asyncio.StreamWriter): void => {
+      sockets.push(writer.getExtraInfo("socket"));
+      dropped.push(new WeakRef(reader), new WeakRef(writer), new WeakRef(writer.transport));
+    };
+    await using serving = await serve((reader, writer) => {
+      drop(reader, writer);
+      writer.close();
+    });
+    const connect = async (): Promise<void> => {
+      const [reader, writer] = await asyncio.openConnection("127.0.0.1", serving.port);
+      drop(reader, writer);
+      assert.equal((await reader.read()).length, 0);
+      writer.close();
+      await writer.waitClosed();
+    };
+    await connect();
+    assert.equal(await survivors(dropped), 0);
+    assert.equal(sockets.length, 2);
+  });
+});
