@@ -13,7 +13,7 @@ export const READER_OPTIONS: readonly string[] = ["limit", "readTimeout"];
 
 /** @throws {ValueError} If an option is out of range. */
 export function readerWith({ limit, readTimeout }: ReaderOptions): StreamReader {
-  const reader = new StreamReader({ limit });
+  const reader = limit === undefined ? new StreamReader() : new StreamReader({ limit });
   reader._intake.setTimeout(readTimeout);
   return reader;
 }

@@ -59,10 +59,10 @@ export interface ReadIntoOptions {
 export class StreamReader extends Inspectable implements AsyncIterable<Buffer> {
   readonly #intake: Intake;
 
-  constructor(options: StreamReaderOptions = {}) {
+  constructor(options?: StreamReaderOptions) {
     super();
     checkOptions("StreamReader()", options, ["limit"]);
-    this.#intake = new Intake(this, checkedLimit(options.limit ?? DEFAULT_LIMIT));
+    this.#intake = new Intake(this, checkedLimit(options?.limit ?? DEFAULT_LIMIT));
   }
 
   /**
