@@ -82,17 +82,24 @@ export class ByteQueue {
   /** Takes the first `size` bytes, or all bytes if there are fewer. */
   take(size: number): Buffer {
     const head = this.#head;
+    const start = this.#offset;
+    if (head === null || size >= head.length - start) {
+      return this.#takeWhole(size);
+    }
+    this.#offset = start + size;
+    this.length -= size;
+    this.#memory ??= head.buffer;
+    return new View(this.#memory, head.byteOffset + start, size);
+  }
+
+  /** The rest of `take()`, kept apart because V8 inlines only small functions into `readline()`. */
+  #takeWhole(size: number): Buffer {
+    const head = this.#head;
     if (head === null) {
       return NOTHING;
     }
     const start = this.#offset;
     const left = head.length - start;
-    if (size < left) {
-      this.#offset = start + size;
-      this.length -= size;
-      this.#memory ??= head.buffer;
-      return new View(this.#memory, head.byteOffset + start, size);
-    }
     if (size === left || this.length === left) {
       this.#nextChunk();
       this.length -= left;

@@ -57,6 +57,11 @@ export class FlowControl extends Protocol {
     if (!this.#writingPaused) {
       return done;
     }
+    return this.#waitForRoom(transport);
+  }
+
+  /** A function of its own, because one with closures costs an object for each call even where it creates none. */
+  #waitForRoom(transport: Transport | null): Promise<void> {
     this.#drains ??= new WaitSet(() => this.#tellIfIdle());
     return this.#waitIn(this.#drains, transport, () => {
       const kibibytes = Math.ceil((transport?.getWriteBufferSize() ?? 0) / 1024);

@@ -29,15 +29,15 @@ export function refusedName(request: Request): string {
 
 /** A waiting read and its request. */
 export class ParkedRead extends CancellableWait<Answer> {
-  readonly #intake: Intake;
-  readonly request: Request;
-  readonly size: number;
-  readonly needles: Separators;
-  readonly target: Uint8Array;
+  declare private readonly intake: Intake;
+  declare readonly request: Request;
+  declare readonly size: number;
+  declare readonly needles: Separators;
+  declare readonly target: Uint8Array;
 
   constructor(intake: Intake, request: Request, size: number, needles: Separators, target: Uint8Array) {
     super();
-    this.#intake = intake;
+    this.intake = intake;
     this.request = request;
     this.size = size;
     this.needles = needles;
@@ -45,11 +45,11 @@ export class ParkedRead extends CancellableWait<Answer> {
   }
 
   protected override abandon(): void {
-    this.#intake.unpark();
+    this.intake.unpark();
   }
 
   override waitedFor(): string {
-    const { buffer, transport } = this.#intake;
+    const { buffer, transport } = this.intake;
     const wanted = { until: buffer.limit, line: buffer.limit, exactly: this.size, into: this.size, peek: this.size };
     const isBounded = typeof this.request === "string" && this.request in wanted;
     const of = isBounded ? ` of ${wanted[this.request as keyof typeof wanted]}` : "";
@@ -60,7 +60,7 @@ export class ParkedRead extends CancellableWait<Answer> {
 
   /** The program itself feeds a reader without a transport. */
   override isOutside(): boolean {
-    const { transport } = this.#intake;
+    const { transport } = this.intake;
     return transport !== null && transport._isOutside !== false;
   }
 

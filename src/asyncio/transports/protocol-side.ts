@@ -113,14 +113,20 @@ export abstract class ProtocolSide extends Inspectable {
 
   /** Passes the chunk to the protocol. */
   protected deliver(chunk: Buffer): void {
-    const protocol = this.#protocol;
-    if (protocol._needsContext === false) {
+    if (this.#protocol._needsContext === false) {
       try {
-        (protocol as Protocol).dataReceived(chunk);
+        (this.#protocol as Protocol).dataReceived(chunk);
       } catch (error) {
         this.#protocolFailed("dataReceived", error);
       }
-    } else if (isBuffered(protocol)) {
+    } else {
+      this.#deliverInContext(this.#protocol, chunk);
+    }
+  }
+
+  /** A function of its own, because one with closures costs an object for each call even where it creates none. */
+  #deliverInContext(protocol: BaseProtocol, chunk: Buffer): void {
+    if (isBuffered(protocol)) {
       this.#fill(protocol, chunk);
     } else {
       this.callProtocol("dataReceived", dataReceived, chunk);

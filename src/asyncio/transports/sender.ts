@@ -138,15 +138,36 @@ export class Sender {
 
   /** Sends the bytes at the end of the turn, or immediately if single writes have answered the last messages. */
   write(bytes: Uint8Array): void {
-    this.#add(bytes);
     this.#writesSinceData += 1;
     if (this.#writesSinceData > 1) {
       this.#singleWriteStreak = 0;
     } else if (this.#singleWriteStreak >= STREAK_BEFORE_IMMEDIATE) {
+      this.#writeNow(bytes);
+      return;
+    }
+    this.#add(bytes);
+    this.#flushLater();
+  }
+
+  /** Passes the bytes to the sink immediately, past the queue if it is empty. */
+  #writeNow(bytes: Uint8Array): void {
+    const sink = this.#sink;
+    const isNext = this.#queued === 0 && sink.writableLength === 0 && !sink.destroyed && !this.#held;
+    if (!isNext || bytes.length === 0 || bytes.length > BATCH) {
+      this.#add(bytes);
       this.flush();
       return;
     }
-    this.#flushLater();
+    try {
+      this.#send(bytes);
+    } catch (error) {
+      this.#owner._onSinkError(error);
+      return;
+    }
+    this.#backlog = sink.writableLength;
+    if (this.#backlog > this.#high) {
+      this.#pauseIfHigh();
+    }
   }
 
   /** Sends the pieces at the end of the turn. */
