@@ -1,8 +1,8 @@
 /**
  * A chat: what one says, all others read. Usage: chat-server [HOST [PORT]]   then, in several terminals: nc HOST PORT
  *
- * Every client has a queue of what is still to be sent, and a task that sends it. So a client that does not read holds up
- * nobody else, and is dropped when its queue is full.
+ * Every client has a queue of what is still to be sent, and a task that sends it. So a client that does not read does
+ * not delay the others, and is dropped when its queue is full.
  */
 import * as asyncio from "contextvars/asyncio";
 import { type Framed, framed, linesCodec } from "contextvars/codecs";
@@ -62,7 +62,7 @@ async function handleClient(reader: asyncio.StreamReader, writer: asyncio.Stream
       await chat(name, heard, peer, writer);
     }
   } catch (error) {
-    // A connection that is lost, and text that is none, concern nobody else.
+    // A lost connection or invalid text concerns only this client.
     if (!(error instanceof asyncio.OSError || error instanceof asyncio.ValueError)) {
       throw error;
     }

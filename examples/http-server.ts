@@ -115,7 +115,7 @@ async function readChunks(reader: asyncio.StreamReader): Promise<Buffer> {
     }
     chunks.push(chunk.subarray(0, size));
   }
-  // Headers may follow the last chunk; nobody asks for them.
+  // Headers may follow the last chunk; they are skipped.
   for (let trailers = 0; (await readChunkLine(reader)) !== ""; trailers++) {
     if (trailers === 100) {
       throw new Refusal(431, "too many trailers");
@@ -140,7 +140,7 @@ async function readBody(
   const coding = headers.get("transfer-encoding");
   const length = headers.get("content-length");
   if (coding !== undefined && length !== undefined) {
-    // Two readers of this request could disagree about where it ends: somebody may be smuggling another one.
+    // Two readers of this request could disagree about where it ends: it may smuggle another one.
     throw new Refusal(400, "both Content-Length and Transfer-Encoding");
   }
   if (coding !== undefined && coding.toLowerCase() !== "chunked") {
@@ -202,7 +202,7 @@ async function serveRequests(reader: asyncio.StreamReader, writer: asyncio.Strea
   }
 }
 
-/** Closing on bytes that nobody has read makes the system throw away the answer, too: reads them first, some of them. */
+/** Reads some of the bytes that arrive before it closes: the system drops the answer if bytes are unread. */
 async function refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, refusal: Refusal): Promise<void> {
   writeResponse(writer, { status: refusal.status, body: `${refusal.message}\n` }, false, true);
   writer.writeEof();

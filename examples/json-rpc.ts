@@ -82,7 +82,7 @@ class RpcClient {
   async #readAnswers(): Promise<void> {
     for await (const { id, result, error } of this.#peer) {
       const due = this.#due.get(id);
-      // Whoever called may have stopped waiting.
+      // The caller may have stopped waiting.
       if (due === undefined || due.done()) {
         continue;
       }

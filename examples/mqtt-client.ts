@@ -154,7 +154,7 @@ export class MqttClient {
           await this.#take(flags, body);
         } else if (type !== PINGRESP) {
           const answer = this.#due.get(`${type} ${type === CONNACK ? 0 : body.readUInt16BE(0)}`);
-          // Whoever asked may have stopped waiting.
+          // The caller may have stopped waiting.
           if (answer?.done() === false) {
             answer.setResult(body);
           }

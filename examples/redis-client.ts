@@ -78,7 +78,7 @@ export class RedisClient {
       for (;;) {
         const reply = await this.#readReply();
         const answer = this.#due.shift();
-        // Whoever asked may have stopped waiting.
+        // The caller may have stopped waiting.
         if (answer === undefined || answer.done()) {
           continue;
         }

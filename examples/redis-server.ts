@@ -14,10 +14,10 @@ const MAX_ARGUMENTS = 1024 * 1024;
 const MAX_ARGUMENT = 64 * 1024 * 1024; // bytes
 const MAX_LINE = 64 * 1024; // bytes
 
-/** What the client asked for cannot be done; the connection goes on. */
+/** A command that cannot be executed. The connection stays open. */
 class CommandError extends Error {}
 
-/** What the client sends is not RESP: nobody knows where the next command begins. */
+/** Bytes that are not RESP: the beginning of the next command is unknown. */
 class ProtocolError extends Error {}
 
 const store = new Map<string, Buffer | Buffer[]>();

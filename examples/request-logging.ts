@@ -3,7 +3,7 @@
  *
  * Usage: request-logging [PORT]   serves on 127.0.0.1 (port 8082) until Ctrl-C
  *
- * Two slow requests at once never see each other's variable, though nobody hands it on and nothing wraps the handler.
+ * Two concurrent slow requests never see each other's value, although no code passes it on and the handler is not wrapped.
  * Try it with: curl 127.0.0.1:8082/a & curl 127.0.0.1:8082/b
  */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";

@@ -13,7 +13,7 @@ import { dirname, join, relative } from "node:path";
 import { commandOf, fail, filesIn, isInstalled, npm, readJson, run, say } from "./support.mjs";
 
 /**
- * The files that are pages of the site, too.
+ * Files of the project that are pages of the site as well.
  *
  * @type {Record<string, string>}
  */

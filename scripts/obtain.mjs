@@ -56,7 +56,7 @@ export function versionOf(program) {
 
 /**
  * Installs the packages that a package.json of its own names, with its lock file, unless they are there. They are apart, so
- * that `npm ci` need not install them for everybody.
+ * that `npm ci` need not install them.
  *
  * @param {string} source The folder of the two files.
  * @param {string} folder Where the packages go.

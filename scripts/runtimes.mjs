@@ -133,7 +133,7 @@ function testOn({ name, runner }) {
   const start = performance.now();
   const { status, signal, stdout, stderr, error } = spawnSync(program, [...runner.options, ...files], {
     encoding: "utf8",
-    // The programs that tests start get the flag this way, too.
+    // So the programs that tests start get the flag as well.
     env: { ...process.env, NODE_OPTIONS: flag ?? process.env.NODE_OPTIONS, NO_COLOR: "1", FORCE_COLOR: undefined },
     stdio: ["ignore", "pipe", "pipe"],
     maxBuffer: 2 ** 30,

@@ -138,7 +138,7 @@ export function fetchPackages(folder, packages) {
   say(`fetching ${Object.values(packages).join(", ")}`);
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
-  // Several of them bring a command of the same name; nobody calls them by it, so there is no need to link any.
+  // Several packages have a command of the same name. No script uses these commands, so none is linked.
   if (npm(["install", "--no-save", "--no-bin-links", "--prefix", folder, ...wanted]) !== 0) {
     fail("could not fetch them");
   }
@@ -206,12 +206,12 @@ function writeIfOther(file, content) {
 }
 
 /**
- * The compiled test files, in a stable order. Those that need other programs stand apart: scripts/peers.mjs runs them.
+ * The compiled test files, in a stable order. The tests that need other programs are apart: scripts/peers.mjs runs them.
  *
  * @param {object} [options]
  * @param {(folder: string) => boolean} [options.takes] Picks among the folders of test/; all of them unless given.
  * @param {string[]} [options.filters] Only paths that contain one of these; all of them if there is none.
- * @param {boolean} [options.peers] Whether to give those that need other programs, instead of the rest.
+ * @param {boolean} [options.peers] Whether to return the tests that need other programs, instead of the rest.
  * @returns {string[]}
  */
 export function testFiles({ takes = () => true, filters = [], peers = false } = {}) {

@@ -12,8 +12,8 @@ import { obtainRuntime } from "./obtain.mjs";
 import { build, commandOf, fail, PORTABLE_TESTS, run, say, TEST_OPTIONS, testFiles } from "./support.mjs";
 
 /**
- * The folders of test/ whose files share a process. Most of these files take less time than the start of one; those that
- * ask CPython would each load it, for two seconds; those that use the packed package would each pack it.
+ * The folders of test/ whose files share a process. Most of these files take less time than the start of a process. A
+ * file that asks CPython would load it, which takes two seconds, and a file that uses the packed package would pack it.
  */
 const SHARED = [
   "async-context",

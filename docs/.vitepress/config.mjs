@@ -46,7 +46,7 @@ const guides = [
   ["Frameworks and clients", "frameworks"],
   ["AsyncContext", "async-context"],
   ["OpenTelemetry", "opentelemetry"],
-  ["In a library of yours", "libraries"],
+  ["In your own library", "libraries"],
   ["Performance, measured", "performance"],
 ];
 

@@ -1,6 +1,6 @@
 /**
  * Express: each request runs in a Context of its own, so every middleware, handler and log line finds the values of its
- * request, and what one of them sets is seen by those that come after it.
+ * request, and the values that one of them sets are seen by the next ones.
  *
  * `express.mjs [PORT]`: serves until Ctrl-C.
  */
@@ -18,7 +18,7 @@ const log = pino({ base: null, mixin: () => ({ requestId: requestId.get(), user:
 const app = express();
 
 app.use((request, response, next) => {
-  // Before anything that waits. A copy, so that what is active already (a span) goes on being active.
+  // Before any code that waits. A copy, so that an active span stays active.
   copyContext().run(() => {
     requestId.set(request.get("x-request-id") ?? "-");
     // A listener runs wherever its event comes from; bound, it runs where it was made.

@@ -1,6 +1,6 @@
 /**
  * Nest, on Express: each request runs in a Context of its own, so every middleware, guard, interceptor, handler and filter
- * finds the values of its request, and what one of them sets is seen by those that come after it.
+ * finds the values of its request, and the values that one of them sets are seen by the next ones.
  *
  * `nest.mjs [PORT]`: serves until Ctrl-C.
  *
@@ -87,7 +87,7 @@ const app = await NestFactory.create(Application, { logger: false });
 
 // Stands before Nest's body parser, so before anything that waits.
 app.use((request, response, next) => {
-  // A copy, so that what is active already (a span) goes on being active.
+  // A copy, so that an active span stays active.
   copyContext().run(() => {
     requestId.set(request.get("x-request-id") ?? "-");
     // A listener runs wherever its event comes from; bound, it runs where it was made.

@@ -166,7 +166,7 @@ export interface WaitOptions {
  * Python: `asyncio.wait()`. Differs: returns an array of the two sets.
  *
  * @param futures - An iterable of at least one Task or Future.
- * @returns The set of those that are done, and the set of those that are not.
+ * @returns The set of done Futures, and the set of pending ones.
  * @throws {ValueError} If `futures` is empty, or `returnWhen` is not one of the three constants.
  * @throws {TypeError} If one of them is neither a Task nor a Future; use `createTask()` for functions.
  *

@@ -1,4 +1,4 @@
-/** How queues hold their items: pure data structures, which nobody waits for. */
+/** How queues hold their items: pure data structures, without waits. */
 
 /** The storage of a queue's items. */
 export interface Store<T> {

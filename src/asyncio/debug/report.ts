@@ -5,7 +5,7 @@ import { frameText } from "./frames.ts";
 import { framesOf } from "./task-stack.ts";
 import { waitsOf } from "./task-text.ts";
 
-/** Returns each task's name, function, waits and stack; in debug mode also where it was created. */
+/** Returns each task's name, function, waits and stack, and in debug mode the place where it was created. */
 export async function tasksReport(tasks: Iterable<Task<unknown>>): Promise<string> {
   return (await Promise.all([...tasks].map(taskReport))).join("\n");
 }
