@@ -343,7 +343,7 @@ describe("new AsyncContext.Variable()", () => {
     }
   });
 
-  it("Variable has the default value, also where it is undefined or false", () => {
+  it("Variable has the default value, even if it is undefined or false", () => {
     for (const defaultValue of [undefined, null, 0, false, Number.NaN, "text"]) {
       assert.equal(new Variable({ defaultValue }).get(), defaultValue);
     }
@@ -606,7 +606,7 @@ describe("AsyncContext.Snapshot.wrap()", () => {
   });
 });
 
-/** What is started in run("a") and goes on elsewhere, and the value that it has to see. */
+/** Code that is started in run("a") and continues elsewhere, and the value that it must see. */
 const propagation: Readonly<Record<string, () => unknown>> = {
   "await of a promise that is resolved elsewhere": async () => {
     await variable.run("b", () => delay(1));
@@ -682,7 +682,7 @@ const decidedByRuntime: Readonly<Record<string, () => unknown>> = {
 };
 
 Object.assign(decidedByRuntime, {
-  "the body of a module sees the values of whoever imports it first, on Bun no values": async () => {
+  "the body of a module sees the values of the code that imports it first, on Bun no values": async () => {
     const seen: unknown[] = [];
     const global = globalThis as { probeOfModule?: () => void };
     global.probeOfModule = () => seen.push(variable.get());

@@ -1,4 +1,4 @@
-/** `sock`: streams that are taken over as they are, and those that cannot be. */
+/** `sock`: streams that can be taken over, and streams that cannot. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import * as net from "node:net";

@@ -15,7 +15,7 @@ function queueOf(...chunks: string[]): ByteQueue {
   return queue;
 }
 
-/** A chunk that is kept as it is: it ends, or begins, with the text. */
+/** A chunk that is kept unchanged: it ends, or begins, with the text. */
 function ending(text: string): string {
   return ".".repeat(LARGE) + text;
 }
@@ -36,7 +36,7 @@ describe("ByteQueue.push()", () => {
     assert.equal(content(queue), "abcd");
   });
 
-  it("ByteQueue.push() keeps a large chunk as it is, and a copy of a small one behind another", () => {
+  it("ByteQueue.push() keeps a large chunk unchanged, and copies a small one that follows another", () => {
     const queue = queueOf("first");
     const large = Buffer.alloc(LARGE, "l");
     const small = Buffer.from("small");
@@ -123,7 +123,7 @@ describe("ByteQueue.take()", () => {
     assert.equal(queue.length, 0);
   });
 
-  it("ByteQueue.take() goes on for ever with pushes in between", () => {
+  it("ByteQueue.take() and push() can alternate forever", () => {
     const queue = new ByteQueue();
     let taken = "";
     for (let i = 0; i < 1000; i++) {

@@ -1,4 +1,7 @@
-/** Where tasks wait, and who waits for them; the text is compared with CPython's in test/conformance/call-graphs.test.ts. */
+/**
+ * Where tasks wait, and who waits for them; the text is compared with CPython's in
+ * test/conformance/call-graphs.test.ts.
+ */
 import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
 import * as asyncio from "contextvars/asyncio";
@@ -313,7 +316,7 @@ describe("captureCallGraph()", () => {
   });
 
   it("captureCallGraph() says that there is a cycle, and does not follow it", async () => {
-    // cancel() would follow the cycle for ever, in CPython too, so something else has to end it.
+    // cancel() would follow the cycle forever, as in CPython, so something else has to end it.
     const end = new asyncio.Future<void>();
     const first: asyncio.Task<void> = asyncio.createTask(() => Promise.race([second, end]), { name: "first" });
     const second: asyncio.Task<void> = asyncio.createTask(async () => await first, { name: "second" });

@@ -32,7 +32,7 @@ const schedules: Readonly<Record<string, Schedule>> = {
   "Future.addDoneCallback()": (callback, options) => {
     const future = new asyncio.Future<number>();
     future.addDoneCallback(callback, options);
-    // Whoever sets the result has nothing to do with where the callback runs.
+    // The code that sets the result does not decide where the callback runs.
     contextWith("where the result is set").run(() => future.setResult(1));
   },
   "Future.addDoneCallback() of one that is done": (callback, options) => {
@@ -262,7 +262,7 @@ describe("gather() and others that run several functions", () => {
       assert.equal(variable.get(), "creator's");
     }));
 
-  it("waitFor() runs the function in the Context of the task that waits, also where it has a time limit", () =>
+  it("waitFor() runs the function in the Context of the task that waits, even with a time limit", () =>
     inTask(async () => {
       await asyncio.waitFor(async () => {
         await asyncio.sleep(0);
@@ -382,7 +382,7 @@ describe("A wait", () => {
         () =>
           condition.with(() =>
             condition.waitFor(() => {
-              // The predicate is the waiter's code, whoever calls notify().
+              // The predicate is the waiter's code, no matter which task calls notify().
               assert.equal(variable.get(), "waiter's");
               return ready;
             }),

@@ -45,7 +45,10 @@ const servers: Readonly<Record<string, (place: Place) => Promise<unknown>>> = {
   "loop.createUnixServer()": (place) => loop.createUnixServer(protocol, place.path),
 };
 
-/** When the cancellation comes: during a foreign promise, so that the call's first wait is told of it, or in that wait. */
+/**
+ * When the cancellation comes: during a foreign promise, so that the call's first wait receives it, or during that
+ * wait.
+ */
 const moments = ["before", "during"] as const;
 
 async function cancelled(moment: (typeof moments)[number], act: () => Promise<unknown>): Promise<unknown> {
@@ -89,7 +92,7 @@ for (const moment of moments) {
 
   describe(`A cancellation ${moment} the first wait of a server's start`, () => {
     for (const [name, act] of Object.entries(servers)) {
-      it(`${name} leaves nobody listening`, async () => {
+      it(`${name} leaves no listening socket`, async () => {
         using folder = new TemporaryFolder();
         const place = { port: await freePort(), path: path.join(folder.path, "s") };
         const outcome = await cancelled(moment, () => act(place));

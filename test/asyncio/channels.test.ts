@@ -1,4 +1,7 @@
-/** The channels of `node:diagnostics_channel`: each message, in its order, and that nobody pays who does not subscribe. */
+/**
+ * The channels of `node:diagnostics_channel`: each message, in its order, and that a channel without subscribers costs
+ * nothing.
+ */
 import assert from "node:assert/strict";
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { readFileSync } from "node:fs";
@@ -50,7 +53,7 @@ async function toldDuring(run: () => Promise<unknown>): Promise<[string, Record<
   return told;
 }
 
-/** The names of what is told of the tasks that are called this. */
+/** The names of the messages about tasks of this name. */
 function ofTask(told: readonly [string, Record<string, unknown>][], name: string): string[] {
   return told
     .filter(([, { task }]) => (task as asyncio.Task<unknown> | undefined)?.getName() === name)

@@ -56,7 +56,7 @@ async function listen(host = HOST, onPeer: (peer: Peer) => void = () => {}): Pro
   };
 }
 
-/** Has a host name stand for these addresses as long as it is not disposed of. */
+/** Makes a host name resolve to these addresses, until it is disposed of. */
 function resolving(host: string, addresses: readonly string[]): Disposable {
   const { lookup } = dns.promises;
   const patched = async (asked: string, options: dns.LookupAllOptions): Promise<dns.LookupAddress[]> => {
@@ -73,7 +73,7 @@ function resolving(host: string, addresses: readonly string[]): Disposable {
   };
 }
 
-/** The connection as it is used by a program that is done with it. */
+/** Closes the connection and waits, as a program does. */
 async function finish(writer: asyncio.StreamWriter): Promise<void> {
   writer.close();
   await writer.waitClosed();
@@ -96,7 +96,7 @@ describe("openConnection()", () => {
     assert.deepEqual(reports.all, []);
   });
 
-  it("openConnection() whose protocol is told of a loss has its reads throw that error (test_open_connection_error)", async () => {
+  it("openConnection(): reads throw the error that connectionLost() passes to the protocol (test_open_connection_error)", async () => {
     using reports = new Reports();
     await using connection = await connect("client");
     const { reader, writer } = connection;
@@ -172,7 +172,7 @@ describe("openConnection()", () => {
 });
 
 describe("openConnection() that fails", () => {
-  it("openConnection() is a ConnectionRefusedError with the address when nobody listens", async () => {
+  it("openConnection() throws a ConnectionRefusedError with the address if no server listens", async () => {
     const port = await freePort();
     const error = await outcomeOf(asyncio.openConnection(HOST, port));
     assert.ok(error instanceof asyncio.ConnectionRefusedError);
@@ -321,7 +321,7 @@ describe("openConnection({ sock })", () => {
     await finish(writer);
   });
 
-  it("openConnection({ sock }) ends each side by itself, also where the socket would not", async () => {
+  it("openConnection({ sock }) ends each side separately, even if the socket would not", async () => {
     await using listener = await listen(HOST, (peer) => peer.socket.end("question"));
     const accepted = listener.accepted();
     const sock = net.connect({ port: listener.port, host: HOST, allowHalfOpen: false });

@@ -1,4 +1,7 @@
-/** Eager tasks that end while their maker goes on, which a first step does only in JavaScript (DIFFERENCES.md, 40). */
+/**
+ * Eager tasks that end while the code that created them continues, which a first step does only in JavaScript
+ * (DIFFERENCES.md, 40).
+ */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import * as asyncio from "contextvars/asyncio";

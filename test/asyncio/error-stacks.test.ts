@@ -165,7 +165,7 @@ const endings: readonly Ending[] = [
     wait: () => asyncio.createSubprocessExec("/nowhere/at/all"),
   },
   {
-    name: "openConnection() to a port at which nobody listens",
+    name: "openConnection() to a port without a listener",
     error: "ConnectionRefusedError",
     wait: async () => await asyncio.openConnection("127.0.0.1", await freePort()),
   },

@@ -48,7 +48,7 @@ const refusing: Readonly<Record<string, readonly [give: (value: Value) => unknow
   "sleep()": [(value) => asyncio.sleep(0.001, value), /sleep\(delay, \{ result \}\)/],
 };
 
-/** Functions may return a promise everywhere in JavaScript: whoever waits for the function waits for that, too. */
+/** A function in JavaScript may return a promise: code that waits for the function waits for that promise as well. */
 const waiting: Readonly<Record<string, (value: Value) => PromiseLike<unknown>>> = {
   "createTask() of an async function": (value) => asyncio.createTask(async () => value),
   "createTask() of a plain function": (value) => asyncio.createTask(() => value),

@@ -1,6 +1,6 @@
 /**
  * Whatever a function throws or returns, and whatever thenable it hands over: code that waits gets what plain `await`
- * would give it, the loop goes on, and reports never throw. Every public function that takes a function or an awaitable,
+ * would give it, the loop continues, and reports never throw. Every public function that takes a function or an awaitable,
  * times every value of `hostile-values.ts`, with debug mode off and on.
  */
 import assert from "node:assert/strict";
@@ -32,7 +32,7 @@ interface Row {
   readonly like?: (call: Call) => unknown;
   /** The bodies it is for. By default: all. */
   readonly takes?: readonly Body["does"][];
-  /** Nobody waits for the body: what it throws is told to the exception handler. */
+  /** No code waits for the body: its error is reported to the exception handler. */
   readonly tells?: true;
 }
 
@@ -62,7 +62,9 @@ const calls = { like: (call: Call) => void call(), takes: ["throws", "returns"] 
 /** What a function gets whose argument is an awaitable, not a function. */
 const given = (call: Call): PromiseLike<unknown> => call() as PromiseLike<unknown>;
 
-/** What the function returns. What is wrong with an awaitable is for those who await the result, so it throws nothing. */
+/**
+ * What the function returns. What is wrong with an awaitable is for those who await the result, so it throws nothing.
+ */
 function returned<A, R>(wait: (given: A) => R, argument: A): R {
   try {
     return wait(argument);
@@ -398,7 +400,7 @@ async function cleaningUp(call: Call): Promise<void> {
   }
 }
 
-/** The result of a test is for nobody. */
+/** The result of a test is not used. */
 async function ran(call: Call): Promise<void> {
   await call();
 }

@@ -188,7 +188,7 @@ describe("loop.callLater() and callAt()", () => {
     assert.equal(timers.at(-1)?.when(), Number.POSITIVE_INFINITY);
   });
 
-  it("TimerHandle.cancel() takes the callback back at any time, also when its moment has come", async () => {
+  it("TimerHandle.cancel() prevents the callback at any time, even if it is due", async () => {
     const called: string[] = [];
     const waiting = loop.callLater(0.002, () => called.push("waiting"));
     const due = loop.callLater(0, () => called.push("due"));
@@ -239,7 +239,7 @@ describe("The exception handler", () => {
     assert.deepEqual(told, [loop, { message: "Exception in callback breaks()", exception: error, handle }]);
   });
 
-  it("loop.setExceptionHandler() has the function told of the error of a timer, and of a done callback", async () => {
+  it("loop.setExceptionHandler(): the function gets errors of timers and of done callbacks", async () => {
     const reports = new Reports().all;
     loop.callLater(0.001, function timer() {
       throw new Error("of a timer");
@@ -300,7 +300,7 @@ describe("The exception handler", () => {
     assert.deepEqual(calls, [["Exception in callback breaks()\nhandle: <Handle breaks()>", error]]);
   });
 
-  it("loop.callExceptionHandler() writes the error of a handler that throws, and what that was told of", async () => {
+  it("loop.callExceptionHandler() writes the error of a handler that throws, and the error that the handler got", async () => {
     const error = new Error("in the handler");
     loop.setExceptionHandler(() => {
       throw error;

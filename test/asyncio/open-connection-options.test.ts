@@ -1,4 +1,4 @@
-/** openConnection(): options that are refused, and those that say from where and to where. */
+/** openConnection(): options that are rejected, and options for the local and the remote address. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import * as asyncio from "contextvars/asyncio";
@@ -147,7 +147,7 @@ describe("openConnection() and what it refuses", () => {
       assert.ok(error instanceof asyncio.ValueError, String(error));
       assert.ok(error.message.startsWith(message), error.message);
       assert.deepEqual(attempts.hosts, []);
-      // Whoever gave the socket still has it.
+      // The caller still owns the socket.
       assert.ok(pairs.splice(0).every(([mine]) => !mine.destroyed));
     });
   }
@@ -230,7 +230,7 @@ describe("openConnection() and addresses", () => {
   it("openConnection() takes the name of a service for its port, in any case", async () => {
     using attempts = new Attempts();
     for (const service of ["http", "HTTP", "redis", "https"]) {
-      // Somebody may listen there; what is asked is where it goes.
+      // A server may listen there; the test is about the address that is tried.
       const outcome = await outcomeOf(asyncio.openConnection("127.0.0.11", service));
       if (outcome instanceof asyncio.ConnectionRefusedError) {
         const port = { http: 80, redis: 6379, https: 443 }[service.toLowerCase()];

@@ -1,4 +1,6 @@
-/** Every function and class of the package that takes options refuses unknown ones and wrong types; see the two tables. */
+/**
+ * Every function and class of the package that takes options refuses unknown ones and wrong types; see the two tables.
+ */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -186,7 +188,9 @@ const wrongValues: Record<string, readonly unknown[]> = {
   user: noWholeNumber,
 };
 
-/** What takes no options, but could be given an object by mistake: Python's `loop`, or the options of another library. */
+/**
+ * What takes no options, but could be given an object by mistake: Python's `loop`, or the options of another library.
+ */
 const takesNone: Record<string, Call> = {
   Barrier: (options) => new asyncio.Barrier(options),
   BoundedSemaphore: (options) => new asyncio.BoundedSemaphore(options),
@@ -237,7 +241,7 @@ describe("Options", () => {
     );
   });
 
-  it("every export of contextvars/testing is in the table, but those that take no options", () => {
+  it("every export of contextvars/testing is in the table, except those without options", () => {
     const others = ["MemoryServer", "Sequencer", "testContext"];
     const known = [...Object.keys(testingTakesOptions), ...others];
     assert.deepEqual(

@@ -78,7 +78,7 @@ for (const [link, ssl] of links) {
       assert.deepEqual(protocol.calls, ["question", "EOF", "lost"]);
     });
 
-    it("one that pauses again at once is not told of it", async () => {
+    it("a protocol that pauses again immediately does not get eofReceived()", async () => {
       await using connection = await asked(ssl);
       const { protocol, peer, socket } = connection;
       socket.end();

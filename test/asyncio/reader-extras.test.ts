@@ -77,7 +77,7 @@ describe("StreamReader beside a read that waits", () => {
     const [reader] = readerWith("abcde");
     const parked = reader.readuntil("--");
     assert.equal(String(await reader.read(4)), "abcd");
-    // CPython goes on behind what it has searched, which is gone, and misses this one.
+    // CPython continues after the bytes that it has searched, which are gone, and misses this one.
     reader.feedData(Buffer.from("--rest"));
     assert.equal(String(await parked), "e--");
   });
@@ -160,7 +160,7 @@ describe("StreamReader and its marks", () => {
 });
 
 describe("StreamReader.readInto() and peek() that fail", () => {
-  it("StreamReader.readInto() refuses a target or a min that is none, also when an error is set", async () => {
+  it("StreamReader.readInto() rejects an invalid target or min, even if an error is set", async () => {
     const [reader] = readerWith("abc");
     for (const [target, options, error] of [
       [[], {}, TypeError],

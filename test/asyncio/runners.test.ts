@@ -73,7 +73,7 @@ describe("run()", () => {
       name: "TypeError",
       message: /pass \(\) => f\(x\), not f\(x\)$/,
     });
-    assert.equal(await asyncio.run(() => 1), 1, "the next one is not in the way of those that were refused");
+    assert.equal(await asyncio.run(() => 1), 1, "a refused call does not affect the next one");
   });
 
   it("run() refuses options that it does not have, or that are none", async () => {
@@ -149,7 +149,7 @@ describe("run() at the end", () => {
     assert.ok(left?.cancelled());
   });
 
-  it("run() cancels the tasks that are left also when the function throws", async () => {
+  it("run() cancels the remaining tasks even if the function throws", async () => {
     let left: asyncio.Task<void> | undefined;
     const failing = asyncio.run(async () => {
       left = asyncio.createTask(() => asyncio.sleep(60));
@@ -258,7 +258,7 @@ describe("run() at the end", () => {
     assert.match(String(failed?.exception()), /before/);
   });
 
-  it("run() leaves tasks alone that were there before, and those that others start later", async () => {
+  it("run() does not cancel tasks that existed before, or that other code starts later", async () => {
     const event = new asyncio.Event();
     const before = asyncio.createTask(() => event.wait());
     await asyncio.run(() => asyncio.sleep(0));
@@ -294,7 +294,7 @@ describe("run({ debug })", () => {
     }
   });
 
-  it("run({ debug }) sets what was before also when the function throws", async () => {
+  it("run({ debug }) restores debug mode even if the function throws", async () => {
     const failing = asyncio.run(
       () => {
         throw new Error("spam");
@@ -486,7 +486,7 @@ describe("Runner", () => {
     await closing;
   });
 
-  it("Runner in `await using` is closed at the end of the block, also when that throws", async () => {
+  it("Runner in `await using` is closed at the end of the block, even if the block throws", async () => {
     let left: asyncio.Task<void> | undefined;
     let used: asyncio.Runner | undefined;
     const block = async (): Promise<void> => {

@@ -11,7 +11,7 @@ import { eventually, Peer, portOf, Reports, rawConnection, rawPeer, turns } from
 
 const HOST = "127.0.0.1";
 
-/** Runs the body in a task, whose Context nobody else shares. */
+/** Runs the body in a task with its own Context. */
 async function inTask(body: () => Promise<void>): Promise<void> {
   await asyncio.createTask(body);
 }
@@ -264,7 +264,7 @@ describe("createServer() and the Context of a protocol", () => {
       this.#note("dataReceived");
       const { transport, variable } = { transport: this.#transport, variable: this.#variable };
       transport?.pauseReading();
-      // What gh-140947 is about: the reading goes on in a task that has values of its own.
+      // As in gh-140947: a task with its own values resumes reading.
       asyncio.createTask(async () => {
         variable.set("leaked");
         await asyncio.sleep(0);
@@ -310,7 +310,7 @@ describe("createServer() and the Context of a protocol", () => {
     });
   });
 
-  it("createServer() keeps what a protocol sets in its connection's Context, for its later methods and for nobody else", async () => {
+  it("createServer() keeps what a protocol sets in its connection's Context, and only for its later methods", async () => {
     await inTask(async () => {
       const variable = new ContextVar("v", { default: "default" });
       class Setting extends asyncio.Protocol {

@@ -244,7 +244,7 @@ describe("startServer() and how many it serves", () => {
     }
   });
 
-  it("startServer({ maxConnections, startServing: false }) counts those that came early", async () => {
+  it("startServer({ maxConnections, startServing: false }) counts connections that came early", async () => {
     let served = 0;
     await using serving = await serve(
       (_reader, writer) => {
@@ -411,7 +411,7 @@ describe("Server and its end", () => {
     }
   });
 
-  it("Server.waitClosed() waits for close(), also without connections, then returns at once, to everybody", async () => {
+  it("Server.waitClosed() waits for close(), even without connections; then every call returns", async () => {
     const { server } = await serve(() => {});
     const waits = [server.waitClosed(), server.waitClosed()];
     assert.ok(await stillWaits(waits[0] as Promise<void>));

@@ -239,7 +239,7 @@ describe("startServer() that fails", () => {
     await stop(blocker);
   });
 
-  it("startServer() that is cancelled leaves nobody listening, unless the task has got its server", async () => {
+  it("startServer() that is cancelled leaves no listening socket, unless the task has got its server", async () => {
     const port = await freePort();
     for (let wait = 0; wait < 4; wait++) {
       let server: asyncio.Server | null = null;
@@ -359,7 +359,7 @@ describe("startServer() and handlers that fail", () => {
   };
 
   for (const [what, handler] of Object.entries(failing)) {
-    it(`startServer() reports what ${what} throws once, closes its connection, and goes on (test_unhandled_exception)`, async () => {
+    it(`startServer() reports what ${what} throws once, closes its connection, and continues (test_unhandled_exception)`, async () => {
       using reports = new Reports();
       let fails = true;
       const tasks: WeakRef<object>[] = [];
@@ -469,7 +469,7 @@ describe("startServer() and handlers that fail", () => {
     }
   });
 
-  it("startServer() goes on when a client resets its connection while the handler reads", async () => {
+  it("startServer() continues if a client resets its connection while the handler reads", async () => {
     using reports = new Reports();
     let handlers = 0;
     await using serving = await serve(async (...streams) => {
@@ -838,7 +838,7 @@ describe("Server", () => {
 });
 
 describe("Server under load", () => {
-  it("Server keeps its memory bounded when a client sends one line without end, and nobody reads", async () => {
+  it("Server keeps its memory bounded when a client sends one endless line that is not read", async () => {
     const { promise, release } = gate();
     const readers: asyncio.StreamReader[] = [];
     await using serving = await serve(async (reader, writer) => {
@@ -849,7 +849,7 @@ describe("Server under load", () => {
     const socket = await rawConnection(serving.port);
     const peer = new Peer(socket, true);
     const sent = await pour(socket, 256);
-    assert.ok(sent < 256 * CHUNK.length, "it took 16 MiB that nobody reads");
+    assert.ok(sent < 256 * CHUNK.length, "it took 16 MiB that are not read");
     const [, bytes] = /^<StreamReader (\d+) bytes/.exec(String(readers[0])) ?? [];
     assert.ok(Number(bytes) <= LARGEST_READER[runtime], `${bytes} bytes in the reader`);
     release();

@@ -9,7 +9,7 @@ import { Recorder } from "../support/protocols.ts";
 const HOST = "127.0.0.1";
 /** Longer than any test may take. */
 const NEVER = 3600; // seconds
-/** Streams that are held, so that nobody takes their connections for abandoned. */
+/** Streams that are held, so that their connections do not count as abandoned. */
 const held: unknown[] = [];
 const forever = (): Promise<void> => asyncio.sleep(NEVER);
 
@@ -150,7 +150,7 @@ describe("Server.shutdown()", () => {
     );
   });
 
-  it("Server.shutdown({ grace: 0 }) cancels at once; with cancelGrace 0, too, nobody is waited for", async () => {
+  it("Server.shutdown({ grace: 0 }) cancels immediately; with cancelGrace 0 as well, it waits for no handler", async () => {
     for (const [cancelGrace, expected] of [
       [NEVER, ["cancelled", "cancelled"]],
       [0, ["aborted|cancelled", "aborted|cancelled"]],

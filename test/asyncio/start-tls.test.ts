@@ -235,7 +235,7 @@ for (const role of roles) {
       });
     });
 
-    it("a cancellation closes the connection also while it waits for the peer to read", async () => {
+    it("a cancellation closes the connection even while startTls() waits for the peer to read", async () => {
       await withConnection(
         role,
         async ({ writer, peer }) => {
@@ -335,7 +335,7 @@ for (const role of roles) {
       }
     });
 
-    it("what is no TLS context is refused, and the connection goes on (test_start_tls_invalid_args)", async () => {
+    it("an invalid TLS context is rejected, and the connection continues (test_start_tls_invalid_args)", async () => {
       await withConnection(role, async ({ reader, writer, peer }) => {
         const startTls = writer.startTls.bind(writer) as (...args: unknown[]) => Promise<void>;
         for (const ssl of [undefined, null, false, 1, "yes", ...(role === "server" ? [true] : [])]) {

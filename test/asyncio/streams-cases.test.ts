@@ -66,7 +66,7 @@ describe("CPython's test_streams", () => {
     assert.deepEqual(reports.all, []);
   });
 
-  it("openUnixConnection() whose protocol is told of a loss has its reads throw that error [test_open_unix_connection_error]", async () => {
+  it("openUnixConnection(): reads throw the error that connectionLost() passes to the protocol [test_open_unix_connection_error]", async () => {
     using reports = new Reports();
     using folder = new TemporaryFolder();
     const path = folder.file("http.sock");

@@ -314,7 +314,7 @@ for (const [name, make] of Object.entries(gatedSinks)) {
       );
     });
 
-    it(`drain() waits while ${name} takes nothing, and goes on when it does`, async () => {
+    it(`drain() waits while ${name} takes nothing, and returns when it does`, async () => {
       const notes = new Notes();
       notes.shut();
       const writer = asyncio.StreamWriter.from(make(notes));

@@ -68,7 +68,7 @@ function withTransport(limit: number): [asyncio.StreamReader, string[]] {
 }
 
 describe("StreamReader.feedData()", () => {
-  it("StreamReader.feedData() leaves the buffer empty when given no bytes, and wakes nobody (test_feed_empty_data)", async () => {
+  it("StreamReader.feedData() leaves the buffer empty when given no bytes, and wakes no read (test_feed_empty_data)", async () => {
     const reader = fed([""]);
     assert.equal(String(reader), "<StreamReader>");
     const read = reader.read(10);
@@ -228,7 +228,7 @@ describe("StreamReader.readline()", () => {
       { chunks: ["chunk1", "chunk2\n", "chunk3\n"], eof: true, left: "chunk3\n" },
     ];
     for (const { chunks, eof, left } of cases) {
-      // All of it arrives while nobody looks, as when a task is busy.
+      // All of it arrives before the next read, as when a task is busy.
       const reader = fed(chunks, { limit: 7, eof });
       await assert.rejects(reader.readline(), asyncio.ValueError);
       assert.equal(await rest(reader), left);
@@ -274,7 +274,7 @@ describe("StreamReader.readline()", () => {
     }
   });
 
-  it("StreamReader.readline() goes on with the next line after one over the limit", async () => {
+  it("StreamReader.readline() continues with the next line after one over the limit", async () => {
     const reader = fed(["far too long\nshort\n"], { limit: 7 });
     await assert.rejects(reader.readline(), asyncio.ValueError);
     assert.equal(await text(reader.readline()), "short\n");
@@ -567,7 +567,7 @@ describe("StreamReader.exception()", () => {
     reader.setException(new asyncio.RuntimeError("message"));
     await turn();
     assert.ok(task.cancelled());
-    assert.equal(String(reader), "<StreamReader exception=RuntimeError('message')>", "nobody waits");
+    assert.equal(String(reader), "<StreamReader exception=RuntimeError('message')>", "no read waits");
   });
 });
 
@@ -661,7 +661,7 @@ describe("StreamReader with two reads at once", () => {
     });
   }
 
-  it("StreamReader lets a second read take what is there already, as in Python, and the first goes on waiting", async () => {
+  it("StreamReader lets a second read take the buffered bytes, as in Python, while the first continues to wait", async () => {
     const seconds: [string, (reader: asyncio.StreamReader) => Promise<Buffer>][] = [
       ["a\n", (reader) => reader.readline()],
       ["a\n", (reader) => reader.readuntil("\n")],
@@ -715,7 +715,7 @@ describe("StreamReader and cancellation", () => {
     }
   });
 
-  it("StreamReader.read() that fails gives back what it had collected", async () => {
+  it("StreamReader.read() that fails leaves the collected bytes in the buffer", async () => {
     const reader = fed(["some"]);
     const read = reader.read();
     feed(reader, " data");
@@ -748,7 +748,7 @@ describe("StreamReader and cancellation", () => {
     }
   });
 
-  it("StreamReader.read() to the end that waits has all of the buffer: nobody else takes of it", async () => {
+  it("StreamReader.read() to the end that waits owns the whole buffer: no other read takes bytes of it", async () => {
     const reader = fed(["so"]);
     const all = reader.read();
     feed(reader, "me\n");
@@ -759,7 +759,7 @@ describe("StreamReader and cancellation", () => {
     assert.equal(await text(all), "some\n");
   });
 
-  it("StreamReader that nobody waits at any more lets another task read", async () => {
+  it("StreamReader lets another task read once no read waits", async () => {
     const reader = fed([]);
     const first = asyncio.createTask(() => reader.readline());
     await turn();
@@ -834,7 +834,7 @@ describe("StreamReader and its transport", () => {
     const read = reader.readexactly(100);
     assert.deepEqual(calls, ["pause", "resume"]);
     feed(reader, "x".repeat(50));
-    assert.deepEqual(calls, ["pause", "resume"], "the read would wait for ever");
+    assert.deepEqual(calls, ["pause", "resume"], "the read would wait forever");
     feed(reader, "x".repeat(60));
     assert.equal((await read).length, 100);
     assert.deepEqual(calls, ["pause", "resume", "pause"], "31 bytes are left over");
@@ -973,7 +973,7 @@ describe("StreamReader and what an error leaves in the buffer", () => {
     });
   }
 
-  it("StreamReader's rejected reads that nobody awaits do not end the process", async () => {
+  it("StreamReader's rejected reads do not end the process if they are not awaited", async () => {
     const reader = fed(["some"], { limit: 1 });
     for (const read of [reader.readexactly(-1), reader.readuntil(""), reader.readuntil(";"), reader.readline()]) {
       assert.ok(read instanceof Promise);
@@ -1101,7 +1101,7 @@ describe("StreamReader.peek()", () => {
     assert.equal(await rest(reader), "abcd");
   });
 
-  it("StreamReader.peek() leaves everything also where EOF comes first", async () => {
+  it("StreamReader.peek() leaves everything in the buffer even if EOF comes first", async () => {
     const reader = fed(["ab"], { eof: true });
     const error = await outcomeOf(reader.peek(3));
     assert.ok(error instanceof asyncio.IncompleteReadError);
@@ -1110,7 +1110,7 @@ describe("StreamReader.peek()", () => {
     await assert.rejects(reader.peek(-1), { name: "ValueError" });
   });
 
-  it("StreamReader.peek() of more than twice the limit comes to its end", async () => {
+  it("StreamReader.peek() of more than twice the limit ends", async () => {
     const [reader, calls] = withTransport(10);
     feed(reader, "x".repeat(21));
     const peeked = reader.peek(50);

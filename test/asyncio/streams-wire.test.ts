@@ -1,7 +1,7 @@
 /**
  * How a connection ends, seen by everything that can wait for it: a read, a later read, `drain()`, `waitClosed()`.
  *
- * The rows are those that CPython 3.13 was asked for, in both roles. Where this library departs from it, the row says so.
+ * The rows show what CPython 3.13 does, in both roles. If this library differs, the row says so.
  */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";

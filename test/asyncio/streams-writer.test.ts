@@ -21,7 +21,9 @@ async function fill(writer: asyncio.StreamWriter): Promise<number> {
   throw new Error("a peer that does not read took 64 MiB");
 }
 
-/** Takes the place of the transport's protocol until it is disposed of, and notes when it is told to pause and resume. */
+/**
+ * Takes the place of the transport's protocol until it is disposed of, and notes when it is told to pause and resume.
+ */
 class Marks extends asyncio.Protocol implements Disposable {
   readonly calls: { readonly call: string; readonly size: number }[] = [];
   readonly #transport: asyncio.Transport;
@@ -201,7 +203,7 @@ for (const role of roles) {
           for (let blocks = 0; blocks < 300_000; blocks++) {
             writer.write(block);
             if (blocks === 0) {
-              // After the first half of the block has left; the second half finds out, in a tick that goes on with the loop.
+              // After the first half of the block was sent; the second half fails, in a tick that continues the loop.
               process.nextTick(() => peer.socket.resetAndDestroy());
             }
             await writer.drain();
@@ -326,7 +328,7 @@ for (const role of roles) {
       const { writer, peer } = connection;
       assert.equal(writer.isClosing(), false);
       const waits = writer.waitClosed();
-      assert.ok(await stillWaits(waits), "nobody has closed it");
+      assert.ok(await stillWaits(waits), "the connection is not closed");
       writer.close();
       assert.equal(writer.isClosing(), true);
       await waits;
@@ -444,7 +446,7 @@ for (const role of roles) {
       assert.deepEqual(reports.all, []);
     });
 
-    it("StreamWriter as an async disposable closes and waits, also when the peer is dead", async () => {
+    it("StreamWriter as an async disposable closes and waits, even if the peer is dead", async () => {
       await using connection = await connect(role);
       const { reader, writer, peer } = connection;
       {
@@ -608,7 +610,7 @@ describe("Transport.pauseReading()", () => {
     assert.equal(String(await reader.readexactly(10)), "x".repeat(10));
   });
 
-  it("StreamReader that nobody reads from makes the peer wait, whatever it sends", async () => {
+  it("StreamReader without reads makes the peer wait, whatever it sends", async () => {
     await using connection = await connect("server", { limit: 64 * KIB });
     const { reader, peer } = connection;
     let sent = 0;
@@ -725,7 +727,7 @@ for (const role of roles) {
       });
     }
 
-    it("StreamWriter.writelines() after writeEof() throws a RuntimeError, also where there is nothing to write", async () => {
+    it("StreamWriter.writelines() after writeEof() throws a RuntimeError, even if there is nothing to write", async () => {
       await using connection = await connect(role);
       connection.writer.writeEof();
       for (const pieces of [["x"], []]) {

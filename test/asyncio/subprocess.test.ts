@@ -1,4 +1,7 @@
-/** Child processes: the cases that python3's asyncio is asked as well, in interop/python-subprocess.test.ts, and what is our own. */
+/**
+ * Child processes: the cases that python3's asyncio is asked as well, in interop/python-subprocess.test.ts, and what is
+ * our own.
+ */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { inspect } from "node:util";
@@ -90,7 +93,7 @@ describe("createSubprocessExec(), createSubprocessShell() and Process", { skip }
     await task;
   });
 
-  it("a process left behind at the end of run() is warned of, and one from before is not", async () => {
+  it("run() warns about a process that it leaves behind, and not about one that was started before", async () => {
     const before = await asyncio.createSubprocessExec("sleep", ["1000"], { stdin: DEVNULL });
     const warnings: Error[] = [];
     const onWarning = (warning: Error): void => void warnings.push(warning);

@@ -99,7 +99,7 @@ describe("startServer() with ssl and clients that do not shake hands", () => {
       peer.socket.destroy();
       await checkDone(serving);
       assert.equal(handled, 1);
-      assert.deepEqual(reports.all, [], "what strangers do is nobody's error");
+      assert.deepEqual(reports.all, [], "a stranger causes no report");
     });
   }
 
@@ -256,7 +256,7 @@ describe("startServer() with ssl and clients that do not shake hands", () => {
     }
   });
 
-  it("a handshake that is under way when close() is called comes to its end, and is served", async () => {
+  it("a handshake that is in progress when close() is called completes, and its connection is served", async () => {
     await using serving = await serve(echo, { ssl: { ...local } });
     const plain = await rawConnection(serving.port);
     await checkServes(serving);
@@ -423,7 +423,7 @@ describe("Handshakes that are slow", () => {
 
 describe("Garbage inside TLS", () => {
   for (const version of versions) {
-    it(`a broken record of a ${version} client is an SSLError for who reads, and nobody else's`, async () => {
+    it(`a broken record of a ${version} client throws an SSLError in the read, and nowhere else`, async () => {
       using reports = new Reports();
       const greeted = new asyncio.Future<string>();
       const seen = new asyncio.Future<unknown[]>();
@@ -506,7 +506,7 @@ describe("The ssl argument", () => {
     const ssl = {
       ...local,
       SNICallback: (name: string, done: (error: Error | null, context?: undefined) => void): void =>
-        done(name === "localhost" ? null : new Error(`nobody is called ${name}`)),
+        done(name === "localhost" ? null : new Error(`unknown name ${name}`)),
     };
     await using serving = await serve(echo, { ssl });
     const refused = asyncio.openConnection(HOST, serving.port, { ssl: { ca }, serverHostname: "alternative.test" });

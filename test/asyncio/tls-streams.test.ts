@@ -178,7 +178,7 @@ for (const version of versions) {
         assert.equal(peer.length % (512 * 1024), 0);
       });
 
-      it("a reader that nobody reads from stops the peer, and loses nothing", async () => {
+      it("a reader without reads stops the peer, and loses nothing", async () => {
         await using connection = await connectTls(role, { version, limit: 1024 });
         const { reader, writer, tls: far } = connection;
         const size = 16 * MEGABYTE;
@@ -239,7 +239,7 @@ describe("Contexts over TLS (test_server_context)", () => {
     assert.deepEqual(new Set(seen), new Set(["before_server"]));
   });
 
-  it("protocols are made and called in the connection's Context, whoever resumes them (gh-140947)", async () => {
+  it("protocols are created and called in the connection's Context, whichever task resumes them (gh-140947)", async () => {
     const seen: string[] = [];
     class Noting extends asyncio.Protocol {
       #transport: asyncio.Transport | undefined;

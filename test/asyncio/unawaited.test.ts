@@ -43,7 +43,7 @@ after(async () => {
   for (const each of writers) {
     each.transport.abort();
   }
-  // Those that a cancelled wait() and the like have left alone.
+  // Tasks that a cancelled wait() did not cancel.
   for (const task of asyncio.allTasks()) {
     task.cancel();
   }

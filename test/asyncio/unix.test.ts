@@ -151,7 +151,7 @@ describe("The file of a Unix server", () => {
     await inFolder.waitClosed();
   });
 
-  it("Server.close() leaves one alone that somebody else has made meanwhile (test_unix_server_cleanup_replaced)", async () => {
+  it("Server.close() does not remove a socket that another server has created meanwhile (test_unix_server_cleanup_replaced)", async () => {
     using where = place();
     const first = await asyncio.startUnixServer(echo, where.path);
     await using _second = await asyncio.startUnixServer(echo, where.path);

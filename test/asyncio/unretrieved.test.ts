@@ -1,4 +1,4 @@
-/** An error that nobody asks for is reported when its task is garbage, also where it leads back to the task. */
+/** An unretrieved error is reported when its task is garbage, even if the error refers to the task. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { ContextVar } from "contextvars";
@@ -39,7 +39,7 @@ class HidingError extends OwnError {
   }
 }
 
-/** Its message, too, needs a private field. */
+/** Its message needs a private field as well. */
 class MessageError extends OwnError {
   readonly #held = [self(), "x"] as const;
   override get message(): string {

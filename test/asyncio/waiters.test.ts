@@ -1,4 +1,7 @@
-/** Whoever waits is looked at a few times, however many wait: the number of looks is counted, which no machine changes. */
+/**
+ * Each waiter is examined a few times, however many wait. The test counts, because a count does not depend on the
+ * machine.
+ */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import * as asyncio from "contextvars/asyncio";
@@ -117,7 +120,7 @@ async function waiting(n: number, wait: () => Promise<unknown>): Promise<asyncio
   return tasks;
 }
 
-/** How often the program looks whether somebody who waits was woken or cancelled. */
+/** How often the program examines whether a waiter was woken or cancelled. */
 async function countLooks(program: () => Promise<void>): Promise<number> {
   const names = ["isPending", "isCancelled"] as const;
   const getters = names.map((name) => Object.getOwnPropertyDescriptor(Waiter.prototype, name)?.get as () => boolean);

@@ -54,7 +54,7 @@ describe("StreamReader.chunks()", () => {
     );
   });
 
-  it("chunks() gives a chunk that has arrived as it is, what is left of one that was begun, and the next when it comes", async () => {
+  it("chunks() returns a chunk as it arrived, the rest of a chunk that was read in part, and the next one when it arrives", async () => {
     const reader = new asyncio.StreamReader();
     const first = Buffer.alloc(1000, "1");
     reader.feedData(first);
@@ -295,7 +295,7 @@ describe("StreamReader.toReadableStream()", () => {
     assert.equal((await web.read()).done, true);
   });
 
-  it("bytes that were fed stay those of whoever fed them", async () => {
+  it("bytes that were fed still belong to the caller", async () => {
     const mine = new Uint8Array([49, 50, 51]);
     const reader = asyncio.StreamReader.from([mine]);
     assert.equal(await textOf(reader.toReadableStream()), "123");
@@ -319,7 +319,7 @@ describe("StreamReader.toReadableStream()", () => {
 
 for (const role of roles) {
   describe(`StreamWriter.toWritableStream() of a ${role}`, () => {
-    it(`close() of a ${role}'s stream sends all and an EOF, and the other direction goes on`, async () => {
+    it(`close() of a ${role}'s stream sends all bytes and an EOF, and the other direction continues`, async () => {
       await using connection = await connect(role);
       const { reader, writer, peer } = connection;
       const bytes = Buffer.alloc(300_000, "0123456789");

@@ -1,4 +1,6 @@
-/** Every way a connection ends, over every transport: what each wait comes to, as in CPython but for what is decided. */
+/**
+ * Every way a connection ends, over every transport: what each wait comes to, as in CPython but for what is decided.
+ */
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 import { Reports } from "../support/peers.ts";
@@ -43,7 +45,7 @@ for (const transport of transports) {
       });
     }
 
-    it("no end of a connection is an error that nobody handles", () => {
+    it("no end of a connection causes an unhandled rejection", () => {
       assert.deepEqual(reports, []);
     });
   });

@@ -50,7 +50,10 @@ interface LengthVector {
   readonly frame: string;
 }
 
-/** The cases of Netty's LengthFieldBasedFrameDecoder, whose adjustment counts from the end of the length, ours from the skipped bytes. */
+/**
+ * The cases of Netty's LengthFieldBasedFrameDecoder, whose adjustment counts from the end of the length, ours from the
+ * skipped bytes.
+ */
 const netty: readonly LengthVector[] = [
   netting("a length of 2 bytes, kept", { offset: 0, length: 2, adjustment: 0, strip: 0 }, `\x00\x0c${HELLO}`, 0),
   netting("a length of 2 bytes, stripped", { offset: 0, length: 2, adjustment: 0, strip: 2 }, `\x00\x0c${HELLO}`, 2),
@@ -295,7 +298,7 @@ describe("linesCodec()", () => {
     assert.deepEqual(await decoded(linesCodec(), wire), ["one", "two", "", "", "three\r", "\rfour", "rest\r"]);
   });
 
-  it("throws for a line that is not UTF-8, and goes on behind it", async () => {
+  it("throws for a line that is not UTF-8, and continues after it", async () => {
     const lines = framed(readerOf(Buffer.from("ok\n\xff\xfe\nnext\n", "latin1")), null, linesCodec());
     assert.equal(await lines.receive(), "ok");
     await assert.rejects(lines.receive(), { name: "ValueError", code: "ERR_FRAME_CONTENT" });
@@ -315,7 +318,7 @@ describe("linesCodec()", () => {
 });
 
 describe("delimiterCodec()", () => {
-  it("ends a frame at the separator that ends first, the longest of those that end there", async () => {
+  it("ends a frame at the separator that ends first, and of several that end there at the longest", async () => {
     const wire = "a\r\nb\nc;;d\r\n";
     assert.deepEqual(await decoded(delimiterCodec(["\n", "\r\n", ";"]), wire), ["a", "b", "c", "", "d"]);
   });
@@ -339,7 +342,7 @@ describe("jsonLinesCodec()", () => {
   });
 
   for (const line of ["", "{", "null", "undefined", "\xff"]) {
-    it(`throws for the line ${JSON.stringify(line)}, and goes on behind it`, async () => {
+    it(`throws for the line ${JSON.stringify(line)}, and continues after it`, async () => {
       const values = framed(readerOf(Buffer.from(`${line}\n7\n`, "latin1")), null, jsonLinesCodec());
       await assert.rejects(values.receive(), { name: "ValueError", code: "ERR_FRAME_CONTENT" });
       assert.equal(await values.receive(), 7);
@@ -528,7 +531,7 @@ describe("framed()", () => {
     });
   }
 
-  it("does not skip a frame whose end nobody knows", async () => {
+  it("does not skip a frame whose end is unknown", async () => {
     const codec: Codec<string> = { maxLength: 3, onOverrun: "skip", decode: () => null, encode: (item) => item };
     await assert.rejects(framed(readerOf("abcdef"), null, codec).receive(), asyncio.LimitOverrunError);
   });
@@ -596,7 +599,7 @@ describe("Framed over a connection", () => {
     await lines.close();
   });
 
-  it("send() of what the codec refuses sends nothing, and the connection goes on", async () => {
+  it("send() of a frame that the codec rejects sends nothing, and the connection continues", async () => {
     const [a, b] = await asyncio.socketpair();
     const [, writer] = await asyncio.openConnection({ sock: a });
     const [reader, other] = await asyncio.openConnection({ sock: b });

@@ -54,7 +54,7 @@ const questions: readonly (readonly [name: string, python: string, here: (task: 
 const firstAsked = questions.map(
   ([name, python, here]): Case => ({
     id: `first asked by ${name}`,
-    about: `${name} of a cancelled task gets the CancelledError that its body threw, and whoever asks next a new one`,
+    about: `${name} of a cancelled task gets the CancelledError that its body threw; the next call gets a new one`,
     python: `${CANCELLED_TASK}
 async def main():
     task = asyncio.create_task(body())

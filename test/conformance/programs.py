@@ -6,7 +6,7 @@ class Boom(Exception):
 
 
 def run_program(defaults, ops):
-    """Runs the program in an empty Context and gives back all it saw."""
+    """Runs the program in an empty Context and returns what it saw."""
     variables = [
         ContextVar(f"v{i}") if default is None else ContextVar(f"v{i}", default=default)
         for i, default in enumerate(defaults)

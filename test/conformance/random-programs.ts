@@ -95,7 +95,7 @@ class Boom extends Error {
   override name = "Boom";
 }
 
-/** Runs the program in an empty Context and gives back all it saw. */
+/** Runs the program in an empty Context and returns what it saw. */
 export function runProgramHere(program: Program): Json {
   const variables = program.defaults.map(
     (byDefault, i) => new ContextVar<Value>(`v${i}`, byDefault === null ? {} : { default: byDefault }),

@@ -121,7 +121,7 @@ const { ops } = fc.letrec<Parts>((tie) => {
 export const taskPrograms: fc.Arbitrary<TaskProgram> = ops.map((list) => ({ defaults, ops: list }));
 
 /**
- * Whether all of the program's steps come in asyncio's order here, too: unless it starts a task eagerly.
+ * Whether the program's steps come in asyncio's order: always, unless it starts a task eagerly.
  *
  * An async function of JavaScript that has come to its end does not say so before the next microtask. To await such a
  * task takes a turn of the loop here, and none in Python.
@@ -145,13 +145,13 @@ class TaskBoom extends Error {
   override name = "TaskBoom";
 }
 
-/** What belongs to one task, and to those that run while it waits for them. */
+/** The state of one task, and of functions that it awaits. */
 class Own {
   readonly contexts: Context[] = [new Context()];
   readonly tokens: Token<Value>[] = [];
 }
 
-/** Runs the program as a task in an empty Context and gives back all it saw, in order. */
+/** Runs the program as a task in an empty Context and returns what it saw, in order. */
 export async function runTaskProgramHere(program: TaskProgram): Promise<Json> {
   const variables = program.defaults.map(
     (byDefault, i) => new ContextVar<Value>(`v${i}`, byDefault === null ? {} : { default: byDefault }),

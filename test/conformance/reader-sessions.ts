@@ -191,7 +191,7 @@ export function sizeOf(reader: asyncio.StreamReader): number {
   return Number(/^<StreamReader (\d+) bytes/.exec(String(reader))?.[1] ?? 0);
 }
 
-/** What is left in the buffer. Takes it away, and whoever waits for it. */
+/** Takes the rest of the buffer, and ends the read that waits. */
 export function drained(reader: asyncio.StreamReader): string {
   return (reader as unknown as { _intake: { takeAll(): Buffer } })._intake.takeAll().toString("latin1");
 }

@@ -115,7 +115,7 @@ class ReaderSession:
                     for task in list(self.reads.values()):
                         task.cancel()
                 case "next":
-                    # StopAsyncIteration may not leave a coroutine: it is told of as what it means.
+                    # A coroutine cannot raise StopAsyncIteration: the trace shows its meaning.
                     self.reads[index] = reader_loop.create_task(self.line_or_stop())
                 case _:
                     self.reads[index] = reader_loop.create_task(self.start(name, *args))
@@ -130,7 +130,7 @@ class ReaderSession:
             return None
 
     def size(self):
-        """How many bytes have arrived and were given to nobody."""
+        """How many bytes have arrived and were not returned."""
         return sum(len(block) for block in self.collected()) + len(self.reader._buffer)
 
     def search_anew(self):

@@ -36,7 +36,7 @@ class TaskBoom(Exception):
 
 
 class Own:
-    """What belongs to one task, and to those that run while it waits for them."""
+    """The state of one task, and of functions that it awaits."""
 
     def __init__(self):
         self.contexts = [Context()]
@@ -44,7 +44,7 @@ class Own:
 
 
 def run_task_program(defaults, ops):
-    """Runs the program as a task in an empty Context and gives back all it saw, in order."""
+    """Runs the program as a task in an empty Context and returns what it saw, in order."""
     variables = [
         ContextVar(f"v{i}") if default is None else ContextVar(f"v{i}", default=default)
         for i, default in enumerate(defaults)

@@ -12,7 +12,7 @@ import { runtime } from "../support/runtime.ts";
 const Unchecked = ContextVar as new (...args: unknown[]) => ContextVar<unknown>;
 
 describe("new ContextVar()", () => {
-  it("new ContextVar() keeps the name and lets nobody change it", () => {
+  it("new ContextVar() keeps the name, which is read-only", () => {
     const variable = new ContextVar("user");
     assert.equal(variable.name, "user");
     assert.throws(() => Object.assign(variable, { name: "other" }), TypeError);

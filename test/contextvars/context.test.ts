@@ -53,7 +53,7 @@ describe("new Context()", () => {
 
 for (const { place, inPlace } of places) {
   describe(`Context.run() ${place}`, () => {
-    it("Context.run() passes the arguments and gives back the result", () => {
+    it("Context.run() passes the arguments and returns the result", () => {
       inPlace(() => {
         const context = new Context();
         const args = [1, "two", { three: 3 }] as const;
@@ -414,7 +414,7 @@ describe("Context as a mapping", () => {
     });
   }
 
-  it("Context.getItem() raises KeyError when the variable is not set, also when it has a default", () => {
+  it("Context.getItem() throws a KeyError if the variable is not set, even if it has a default", () => {
     const context = new Context();
     const variable = new ContextVar("v", { default: 1 });
     assert.throws(

@@ -99,7 +99,7 @@ describe("newHash()", () => {
     assert.ok(hashes.every((hash) => Number.isInteger(hash) && hash >= 0 && hash <= 0xffff_ffff));
   });
 
-  it("newHash() goes on at zero after the last 32-bit number", () => {
+  it("newHash() continues at zero after the last 32-bit number", () => {
     const slot = (globalThis as unknown as Record<symbol, { nextHash: number }>)[Symbol.for("contextvars.slot.1")];
     assert.ok(slot);
     const { nextHash } = slot;

@@ -9,10 +9,10 @@ import { runtime } from "../support/runtime.ts";
 
 const COUNT = 20;
 
-/** Bun looks for references on the machine's stack, too, and may find an old one there. */
+/** Bun also looks for references on the machine's stack, and may find an old one there. */
 const TOLERATED = runtime === "bun" ? 2 : 0;
 
-/** Calls the function so many times and gives back weak references to what it made. */
+/** Calls the function this many times and returns weak references to the objects that it created. */
 async function made(make: (i: number) => object | Promise<object>): Promise<WeakRef<object>[]> {
   const references: WeakRef<object>[] = [];
   for (let i = 0; i < COUNT; i++) {

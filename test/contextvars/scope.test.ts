@@ -239,7 +239,7 @@ describe("runScoped() in a task", () => {
     await task;
   });
 
-  it("runScoped() finds every Context that is entered around it, for as long as it is", async () => {
+  it("runScoped() finds every Context that is entered around it, while it is entered", async () => {
     const [a, b] = [new Context(), new Context()];
     const later = a.run(() =>
       within("a", () =>

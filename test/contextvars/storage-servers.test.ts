@@ -33,7 +33,7 @@ function clean(url: string, before = "default"): unknown {
   return { url, before, then: url, after: url };
 }
 
-/** Sends two concurrent requests and then one more, and gives back what the handlers noted. */
+/** Sends two concurrent requests and then one more, and returns what the handlers recorded. */
 async function threeRequests({ port }: Listening): Promise<unknown[]> {
   const bodies = await Promise.all([request(port, "/a"), request(port, "/b")]);
   bodies.push(await request(port, "/c"));

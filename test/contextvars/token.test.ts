@@ -6,7 +6,7 @@ import { places } from "../support/places.ts";
 
 const Unchecked = Token as unknown as new (...args: unknown[]) => Token<unknown>;
 
-/** Calls the function and gives back what it throws. */
+/** Calls the function and returns what it throws. */
 function thrown(callable: () => unknown): unknown {
   try {
     callable();
@@ -52,7 +52,7 @@ for (const { place, inPlace } of places) {
       });
     });
 
-    it("Token lets nobody change var and oldValue", () => {
+    it("Token has read-only var and oldValue", () => {
       inPlace(() => {
         const token = new ContextVar<number>("level").set(1);
         assert.throws(() => Object.assign(token, { var: 1 }), TypeError);
@@ -105,7 +105,7 @@ for (const { place, inPlace } of places) {
       });
     });
 
-    it("Token resets when the block throws, and the error comes out as it is", () => {
+    it("Token resets if the block throws, and the error propagates unchanged", () => {
       inPlace(() => {
         const variable = new ContextVar("level", { default: 0 });
         const error = new Error("from the block");

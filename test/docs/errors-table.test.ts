@@ -163,7 +163,9 @@ function contents(): string {
   ].join("\n");
 }
 
-/** For each code in the sources, the class that it is given to: the one that is made there, or that is declared there. */
+/**
+ * For each code in the sources, the class that it is given to: the one that is made there, or that is declared there.
+ */
 function codesInSources(): Map<string, Set<string>> {
   const found = new Map<string, Set<string>>();
   const folder = join(packageRoot, "src");
@@ -190,7 +192,7 @@ describe("the page of errors", () => {
     );
   });
 
-  it("says of every class who throws it", () => {
+  it("lists for every class the functions that throw it", () => {
     const nobody = [...exporters.keys()].filter(
       (name) => thrownElsewhere[name] === undefined && !thrown.some(({ error }) => error === name),
     );

@@ -61,7 +61,7 @@ function scriptOf(program: string): string {
 }
 
 /**
- * Runs the blocks, many in one process, and gives those that came to their end. One that did not, and those behind it,
+ * Runs the blocks, many in one process, and returns the ones that ended. One that did not, and the ones after it,
  * get a process of their own: that says what is wrong.
  */
 async function runInTurn(): Promise<ReadonlySet<string>> {
@@ -140,7 +140,7 @@ async function compile(): Promise<string> {
   return stdout + stderr;
 }
 
-/** The compiler's lines about one program, with those that are indented under them. */
+/** The compiler's lines about one program, with the indented lines below them. */
 function complaintsAbout(program: string): string {
   const lines = complaints.matchAll(/^(\S.*)$(?:\n^ .*$)*/gm);
   return [...lines]

@@ -48,7 +48,7 @@ function race(addresses: readonly string[], port: number, more: Partial<ConnectR
   });
 }
 
-/** Has a host name stand for these addresses as long as it is not disposed of. */
+/** Makes a host name resolve to these addresses, until it is disposed of. */
 function resolving(addresses: readonly string[]): Disposable {
   const { lookup } = dns.promises;
   const answer = addresses.map((address) => ({ address, family: net.isIP(address) }));
@@ -98,7 +98,7 @@ describe("Connecting to several addresses in turn", () => {
     assert.ok(attempts.sockets.every(({ destroyed }) => destroyed));
   });
 
-  it("connectAny() throws one error as it is, equal ones as the first, several different ones in one text", async () => {
+  it("connectAny() throws a single error unchanged, the first of equal ones, and different ones in one text", async () => {
     const port = await freePort();
     const one = await outcomeOf(race(["127.0.0.1"], port));
     assert.ok(one instanceof asyncio.ConnectionRefusedError);
@@ -229,7 +229,7 @@ describe("Connecting to several addresses in a race", () => {
     socket.destroy();
   });
 
-  it("connectAny({ delay }) goes on from the one that failed, not from the one that does not answer", {
+  it("connectAny({ delay }) continues after the attempt that failed, not after the one that does not answer", {
     skip: limitOf("full backlog"),
   }, async () => {
     await using listener = await listening("127.0.0.1");
@@ -273,7 +273,7 @@ describe("Connecting to several addresses in a race", () => {
     using _names = resolving(["127.0.0.2", "127.0.0.1", "::1"]);
     using attempts = new Attempts();
     const [, writer] = await asyncio.openConnection("name.test", listener.port, { happyEyeballsDelay: SHORT });
-    // Nobody listens at ::1, which comes second.
+    // No server listens at ::1, which comes second.
     assert.deepEqual(attempts.hosts, ["127.0.0.2", "::1", "127.0.0.1"]);
     assert.equal(writer.getExtraInfo("peername").address, "127.0.0.1");
     writer.transport.abort();

@@ -125,7 +125,7 @@ describe("slow peers", () => {
     busy.socket.destroy();
   });
 
-  it("startServer() ends connections that shake hands with nobody at sslHandshakeTimeout", async () => {
+  it("startServer() ends connections without a TLS handshake at sslHandshakeTimeout", async () => {
     // No certificate is needed: it does not come to that.
     await using server = await serve(carefulEcho, { ssl: {}, sslHandshakeTimeout: 0.3 });
     const peers = await manyPeers(100, server.port);
@@ -170,7 +170,7 @@ describe("endless lines", () => {
     assert.equal(refused.length, 100);
   });
 
-  it("StreamReader stops reading from the peer where nobody takes what it has", async () => {
+  it("StreamReader stops reading from the peer if its bytes are not taken", async () => {
     let stop: () => void = () => {};
     const stopped = new Promise<void>((resolve) => {
       stop = resolve;

@@ -272,7 +272,7 @@ describe("Protocol that fails", () => {
       assert.equal((report?.exception as Error | undefined)?.message, `in ${method}`);
       assert.equal(report?.["transport"], failing.transport);
       assert.equal(report?.["protocol"], failing);
-      // As in CPython, the protocol is told of its own failure.
+      // As in CPython, connectionLost() gets the protocol's own error.
       assert.deepEqual(failing.losses, [method === "connectionLost" ? null : report?.exception]);
       await peer.untilEnded();
 
@@ -286,7 +286,7 @@ describe("Protocol that fails", () => {
     });
   }
 
-  it("loop.createServer() reports a factory that throws, ends that connection, and goes on", async () => {
+  it("loop.createServer() reports a factory that throws, ends that connection, and continues", async () => {
     using reports = new Reports();
     const good = new Recorder();
     let calls = 0;
@@ -405,7 +405,7 @@ describe("Protocol's Context", () => {
     "createUnixServer()",
     "createConnection()",
   ]) {
-    it(`Protocol of ${how} sees the Context of the call in every method, whoever reads, writes and closes (gh-140947)`, async () => {
+    it(`Protocol of ${how} sees the Context of the call in every method, whichever task reads, writes and closes (gh-140947)`, async () => {
       using folder = new TemporaryFolder();
       const path = `${folder.path}/s`;
       const variable = new ContextVar("v", { default: "default" });

@@ -1,4 +1,4 @@
-/** What becomes of a connection that nobody has closed. The names in parentheses are CPython's. */
+/** Connections that are not closed. The names in parentheses are CPython's. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import * as net from "node:net";
@@ -27,7 +27,7 @@ class Warnings implements Disposable {
 }
 
 describe("A handler that has returned with its writer open", () => {
-  it("startServer() closes a connection whose reader and writer nobody holds, with one ResourceWarning (test_unclosed_server_resource_warnings)", async () => {
+  it("startServer() closes a connection whose reader and writer are not referenced, with one ResourceWarning (test_unclosed_server_resource_warnings)", async () => {
     for (const isAsync of [true, false]) {
       using warnings = new Warnings();
       const dropped: WeakRef<object>[] = [];
@@ -48,7 +48,7 @@ describe("A handler that has returned with its writer open", () => {
     }
   });
 
-  it("startServer() keeps a connection open whose reader or writer somebody holds, or at which a read waits", async () => {
+  it("startServer() keeps a connection open whose reader or writer is referenced, or whose read waits", async () => {
     using warnings = new Warnings();
     const held: unknown[] = [];
     const lines: Promise<string>[] = [];
@@ -100,7 +100,7 @@ describe("A handler that has returned with its writer open", () => {
 /** More than the system takes for a peer that does not read. */
 const TOO_MUCH = Buffer.alloc(16 * 1024 * 1024, "x");
 
-describe("A wait on a connection that nobody holds", () => {
+describe("A wait on a connection that is not referenced", () => {
   const waits: readonly [string, (writer: asyncio.StreamWriter) => Promise<void>][] = [
     ["waitClosed()", (writer) => writer.waitClosed()],
     [
@@ -173,7 +173,7 @@ describe("A wait on a connection that nobody holds", () => {
     });
   }
 
-  it("all that was written is sent before a connection is closed that nobody holds", async () => {
+  it("all written bytes are sent before an unreferenced connection is closed", async () => {
     using warnings = new Warnings();
     await using serving = await serve((_reader, writer) => writer.write(TOO_MUCH));
     const raw = net.connect(serving.port, "127.0.0.1").pause();
@@ -231,7 +231,7 @@ class Listener implements AsyncDisposable {
 }
 
 describe("A connection that was made and dropped", () => {
-  it("openConnection() closes one whose reader and writer nobody holds, with one ResourceWarning (test_unclosed_resource_warnings)", async () => {
+  it("openConnection() closes a connection whose reader and writer are not referenced, with one ResourceWarning (test_unclosed_resource_warnings)", async () => {
     using warnings = new Warnings();
     await using listener = await Listener.start();
     const [peer, dropped] = await listener.connected((reader, writer) => {
@@ -245,7 +245,7 @@ describe("A connection that was made and dropped", () => {
     assert.match(warnings.messages[0] ?? "", /^unclosed <StreamWriter transport=<SocketTransport /);
   });
 
-  it("openConnection() keeps one open whose reader or writer somebody holds, at which a read waits, or a drain()", async () => {
+  it("openConnection() keeps a connection open whose reader or writer is referenced, or whose read or drain() waits", async () => {
     using warnings = new Warnings();
     await using listener = await Listener.start();
     const held: unknown[] = [];

@@ -379,7 +379,7 @@ describe("Versions of TLS", () => {
         }
       });
 
-      it("requestCert with rejectUnauthorized: false: whoever comes is served", async () => {
+      it("requestCert with rejectUnauthorized: false: every client is served", async () => {
         const optional = { requestCert: true, rejectUnauthorized: false, ca };
         assert.deepEqual((await present(optional, null)).served, ["nobody"]);
         assert.deepEqual((await present(optional, client)).served, ["client"]);

@@ -13,7 +13,7 @@ const MEGABYTE = Buffer.alloc(1024 * 1024, "m");
 
 describe("Transport's order of calls", () => {
   for (const medium of media) {
-    it(`Protocol of a ${medium} is told of the connection, the data, the EOF, the end, in this order`, async () => {
+    it(`Protocol of a ${medium} gets the connection, the data, the EOF and the end, in this order`, async () => {
       await using wired = await wire(medium, () => new Recorder());
       const { protocol, peer } = wired;
       peer.write("one ");
@@ -355,7 +355,7 @@ describe("Transport's write buffer", () => {
     assert.deepEqual(wired.protocol.calls, ["connectionMade", "pauseWriting", "connectionLost"]);
   });
 
-  it("Protocol that writes in resumeWriting() goes on until it is done", async () => {
+  it("Protocol that writes in resumeWriting() continues until it is done", async () => {
     class Source extends Recorder {
       left = 200;
       go(): void {
@@ -545,7 +545,7 @@ describe("The socket under a Transport", () => {
       assert.equal(text(seen), "with paused again ");
     });
 
-    it(`a ${medium} whose peer stops reading and goes on, again and again, gets everything, in order`, async () => {
+    it(`a ${medium} whose peer pauses and resumes reading again and again sends everything, in order`, async () => {
       await using wired = await wire(medium, () => new Recorder(), { reads: false });
       const { transport, peer } = wired;
       const sent = createHash("sha256");

@@ -1,6 +1,6 @@
 /**
  * A server that runs out of descriptors. Only with Node: Bun and Deno have their own ways with it, and Deno's server
- * serves nobody afterwards.
+ * serves no client afterwards.
  */
 import assert from "node:assert/strict";
 import type * as net from "node:net";
@@ -8,7 +8,7 @@ import { it } from "node:test";
 import { startLimited } from "../support/external.ts";
 import { Peer, rawConnection } from "../support/peers.ts";
 
-it("startServer() goes on when there are no descriptors left, and serves again when some are free", async () => {
+it("startServer() survives a lack of descriptors, and serves again when some are free", async () => {
   await using limited = startLimited(80, "limited.js");
   const port = Number((await limited.printed(/Serving on 127\.0\.0\.1:(\d+)/))[1]);
   const first = new Peer(await rawConnection(port), true);
@@ -18,7 +18,7 @@ it("startServer() goes on when there are no descriptors left, and serves again w
   for (let round = 1; round <= 3; round++) {
     const sockets = await Promise.all(Array.from({ length: 90 }, () => rawConnection(port).catch(() => null)));
     const peers = sockets.filter((socket): socket is net.Socket => socket !== null).map((each) => new Peer(each, true));
-    // Those that were accepted before it ran out are served; the others are closed, or wait.
+    // Connections accepted before descriptors ran out are served; the others are closed, or wait.
     await peers[0]?.received(0);
     const sizeBefore = first.length;
     first.write("dial\n");
@@ -28,7 +28,7 @@ it("startServer() goes on when there are no descriptors left, and serves again w
       peer.socket.destroy();
     }
     await Promise.all(peers.map((peer) => peer.untilClosed()));
-    assert.ok(await servesSoon(port), `round ${round}: nobody is served any more\n${limited.stderr}`);
+    assert.ok(await servesSoon(port), `round ${round}: no client is served any more\n${limited.stderr}`);
     assert.equal(first.closed, false);
   }
 

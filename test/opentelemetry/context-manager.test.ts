@@ -157,7 +157,7 @@ const calling: Record<string, Case> = {
 };
 
 const bindingFunctions: Record<string, Case> = {
-  "bind() returns as it is what is neither function nor emitter": (manager) => {
+  "bind() returns a value unchanged if it is neither a function nor an emitter": (manager) => {
     for (const target of [{ a: 1 }, Promise.resolve(), "text", null, undefined, new EventTarget()]) {
       assert.equal(manager.bind(a, target), target);
       assert.equal(manager.disable().bind(a, target), target);
@@ -318,7 +318,7 @@ for (const add of ["on", "addListener", "prependListener", "once", "prependOnceL
 }
 
 Object.assign(bindingEmitters, {
-  "once() of a bound emitter calls the listener once, also when it emits the event itself": (
+  "once() of a bound emitter calls the listener once, even if the listener emits the event": (
     manager: ContextVarsContextManager,
   ) => {
     const emitter = manager.bind(a, new EventEmitter());

@@ -1,6 +1,6 @@
 /**
  * What each entry point weighs: bundled with all it imports, minified, and compressed by brotli. The page of performance shows
- * the sizes, and each may grow by a tenth before somebody has to look at it. To renew them:
+ * the sizes, and each may grow by a tenth before the test fails. To renew them:
  * `npm run build && node build/test/package/sizes.test.js --update`.
  */
 import assert from "node:assert/strict";

@@ -68,7 +68,7 @@ async function started(body: string): Promise<External> {
   return program;
 }
 
-/** Waits until nobody listens at the port. */
+/** Waits until no process listens at the port. */
 async function closedAgain(port: number): Promise<void> {
   for (;;) {
     try {
@@ -124,7 +124,7 @@ describe("contextvars ps, pstree, where", () => {
     assert.match(missing.stderr, /^contextvars: there is no task with the name or id nobody[^\n]*\n$/);
     const twice = await run("where", pid, "twin");
     assert.match(twice.stderr, /^contextvars: several tasks have the name twin: give the id[^\n]*\n$/);
-    // The inspector was closed again each time, and the program goes on.
+    // The inspector was closed again each time, and the program continues.
     const opened = target.stderr.match(/listening on ws:\/\/127\.0\.0\.1:\d+/g) ?? [];
     assert.equal(opened.length, 7);
     await closedAgain(Number(opened[0]?.replace(/.*:/, "")));

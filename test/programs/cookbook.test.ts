@@ -148,7 +148,7 @@ describe("supervisor", { skip: process.platform === "win32" ? "its commands are 
 });
 
 describe("json-rpc", () => {
-  it("json-rpc answers calls as they end, and those that are late or unknown with an error", async () => {
+  it("json-rpc answers calls as they end, and answers late or unknown calls with an error", async () => {
     const { status, lines, stderr } = await runExample("json-rpc");
     assert.deepEqual({ status, stderr }, { status: 0, stderr: "" });
     assert.deepEqual(lines.toSorted(), [
@@ -190,7 +190,7 @@ describe("smtp-client", { skip: missing("openssl") }, () => {
     });
     const { status, stderr } = await send(port, mail, "a@example.org", "b@example.org");
     assert.equal(status, 1);
-    assert.match(stderr, /SSLCertVerificationError/, "a certificate that nobody has named is not trusted");
+    assert.match(stderr, /SSLCertVerificationError/, "an unknown certificate is not trusted");
     assert.equal((await interrupt(server)).status, 0);
   });
 
@@ -242,7 +242,7 @@ describe("mqtt-client", () => {
     await closed(server);
   });
 
-  it("mqtt-client prints the messages of a topic, acknowledges those that ask for it, and leaves", async () => {
+  it("mqtt-client prints the messages of a topic, acknowledges the ones that require it, and leaves", async () => {
     const messages = [
       `30 0a 0003 ${hex("a/b")} ${hex("hello")}`,
       // With a number to acknowledge, and a length of two bytes.

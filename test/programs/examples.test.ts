@@ -59,7 +59,7 @@ describe("tcp-echo-client", () => {
     await closed(server);
   });
 
-  it("tcp-echo-client fails with the address when nobody listens", async () => {
+  it("tcp-echo-client fails with the address if no server listens", async () => {
     const port = await freePort();
     const { status, stderr } = await runExample("tcp-echo-client", HOST, String(port));
     assert.equal(status, 1);
@@ -248,7 +248,7 @@ describe("greeting-echo-server", () => {
     peer.socket.destroy();
   });
 
-  it("greeting-echo-server goes on when a client resets its connection", async () => {
+  it("greeting-echo-server continues if a client resets its connection", async () => {
     await using server = await serving();
     const rude = await rawPeer(server.port);
     rude.write("no newline");
@@ -397,7 +397,7 @@ describe("tcp-proxy", () => {
     assert.ok(Buffer.concat(far.chunks).equals(Buffer.alloc(32_000_000, `${line}\n`)));
   });
 
-  it("tcp-proxy says why a client is not served, and goes on", async () => {
+  it("tcp-proxy says why a client is not served, and continues", async () => {
     await using example = startExample("tcp-proxy", HOST, String(await freePort()));
     const port = await servingPort(example);
     for (let i = 0; i < 2; i++) {

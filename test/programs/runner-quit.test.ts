@@ -1,4 +1,7 @@
-/** Ctrl-\ (SIGQUIT) in debug mode: the program says where its tasks are, and goes on. Each in a process of its own. */
+/**
+ * Ctrl-\ (SIGQUIT) in debug mode: the program prints where its tasks are, and continues. Each test runs its own
+ * process.
+ */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { External } from "../support/external.ts";
@@ -51,7 +54,7 @@ describe("run() and Ctrl-\\", () => {
     ["ASYNCIO_DEBUG=1", "", { ASYNCIO_DEBUG: "1" }],
   ];
   for (const [way, options, env] of ways) {
-    it(`${way}: SIGQUIT prints where all tasks are and what they wait for, and the program goes on`, async () => {
+    it(`${way}: SIGQUIT prints where all tasks are and what they wait for, and the program continues`, async () => {
       const { status, said } = await quit(options, env);
       assert.deepEqual([status, said[0]], [0, "ready\nfinished\n0 listeners\n"]);
       const text = String(said[1]);

@@ -66,7 +66,7 @@ describe("run() and Ctrl-C", () => {
     assert.equal(status, 0);
   });
 
-  it("run() whose KeyboardInterrupt nobody catches ends the process with status 130", async () => {
+  it("run() whose KeyboardInterrupt is not caught ends the process with status 130", async () => {
     const { lines, status, stderr } = await runProgram(`
       await asyncio.run(async () => {
         console.log("ready...");
@@ -251,7 +251,7 @@ describe("run() and Ctrl-C", () => {
     assert.equal(status, null);
   });
 
-  it("run() is no longer told of Ctrl-C when it has ended", async () => {
+  it("run() no longer receives Ctrl-C after it has ended", async () => {
     const { lines, status } = await runProgram(`
       await outcome(() => asyncio.run(async () => process.listenerCount("SIGINT")));
       console.log("afterwards...");
@@ -336,7 +336,7 @@ describe("loop.addSignalHandler() in run()", () => {
     assert.deepEqual(lines, ["ready...", "second", "again...", "second 0", "exit 0 0"]);
   });
 
-  it("loop.addSignalHandler() has an error of its function reported, and the loop goes on", async () => {
+  it("loop.addSignalHandler() reports an error of its function, and the loop continues", async () => {
     const { lines, stderr, status } = await runProgram(
       `
       await asyncio.run(async () => {

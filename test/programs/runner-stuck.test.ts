@@ -18,7 +18,7 @@ const STUCK = /asyncio\.run\(\) can never end: nothing is left that could wake a
 /** Programs that wait for what never comes, and what is said of their tasks. */
 const stuck: readonly (readonly [about: string, body: string, report: RegExp])[] = [
   [
-    "a queue into which nobody puts anything",
+    "a queue that stays empty",
     `await asyncio.run(async function main() { await new asyncio.Queue().get(); });`,
     /Task-1, main\(\), waits for <Queue\.get\(\) of 0>/,
   ],

@@ -292,7 +292,7 @@ describe("HamtTest", () => {
     );
   });
 
-  it("test_hamt_items_2: entries() gives each pair once also where nodes are nested", () => {
+  it("test_hamt_items_2: entries() returns each pair once, even in nested nodes", () => {
     const keys = keysWith([3, 3 + 32, 3 + 64, 3 + 1024, 1, 2, 4, 5, 6, 7, 0x8000_0003]);
     assert.deepEqual(new Map(entries(mapOf(keys, 1))), new Map(keys.map((key) => [key, 1])));
   });

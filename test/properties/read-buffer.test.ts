@@ -38,7 +38,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant("eof" as const) }) },
 );
 
-/** Where the separator that ends first stands; of those that end at the same place the shortest. */
+/** The place of the separator that ends first; of several that end at the same place, the shortest. */
 function firstMatch(bytes: string, needles: readonly string[]): { start: number; end: number } | null {
   const found = needles
     .map((each) => ({ start: bytes.indexOf(each), end: bytes.indexOf(each) + each.length }))

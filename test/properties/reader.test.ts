@@ -1,4 +1,4 @@
-/** StreamReader: the methods that Python does not have agree with those that it has. */
+/** StreamReader: its additional methods agree with Python's methods. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import * as asyncio from "contextvars/asyncio";
@@ -99,7 +99,7 @@ class Side {
   }
 }
 
-/** Runs the session twice: once with reads that wait, once with those that do not, where they can answer. */
+/** Runs the session twice: once with reads that wait, once with reads that do not, where these can answer. */
 async function compareForms(session: Session, seen: Map<string, number>): Promise<void> {
   const waiting = new Side(session);
   const trying = new Side(session);

@@ -16,7 +16,7 @@ const KEPT = join(packageRoot, "test/support/certificates");
 const LOCAL = "DNS:localhost,DNS:alternative.test,IP:127.0.0.1,IP:0:0:0:0:0:0:0:1";
 const VALID = "36500"; // days
 
-/** Whose certificates there are. `other` has a good one for another name; `stranger` is of an authority nobody knows. */
+/** The owners of certificates. `other` has a valid one for another name, `stranger` one of an unknown authority. */
 export const holders = ["server", "client", "expired", "other", "stranger"] as const;
 
 export type Holder = (typeof holders)[number];

@@ -16,7 +16,7 @@ const POSTGRES = "/usr/lib/postgresql";
 const postgresFolders = existsSync(POSTGRES)
   ? readdirSync(POSTGRES).map((version) => join(POSTGRES, version, "bin"))
   : [];
-/** Where servers lie, which is not in everybody's PATH. */
+/** Folders of servers, which are often not in PATH. */
 const FOLDERS = [...(process.env["PATH"] ?? "").split(delimiter), "/usr/sbin", "/sbin", ...postgresFolders];
 const START_LIMIT = 20; // seconds
 

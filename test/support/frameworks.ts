@@ -85,7 +85,7 @@ export async function startPostgres({
   };
 }
 
-/** A MariaDB of a test's own, which lets everybody in. */
+/** A test's own MariaDB, which accepts every user. */
 export async function startMariadb(): Promise<{ readonly port: number } & AsyncDisposable> {
   const folder = new TemporaryFolder();
   const port = await freePort();

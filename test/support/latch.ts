@@ -1,6 +1,6 @@
 /** Waiting for each other without a clock. */
 
-/** Passes everybody through once `count` have arrived: what comes before it has happened everywhere. */
+/** Lets all callers through once `count` have arrived, so that everything before it has happened for all of them. */
 export function latch(count: number): () => Promise<void> {
   let missing = count;
   let open: () => void = () => {};

@@ -220,7 +220,7 @@ export function portOf(server: asyncio.Server | net.Server): number {
   return (server.address() as net.AddressInfo).port;
 }
 
-/** A port at which nobody listens, as far as one can know. */
+/** A port without a listener, unless another process takes it. */
 export async function freePort(): Promise<number> {
   const listener = net.createServer();
   listener.listen(0, HOST);

@@ -694,7 +694,7 @@ async function onRequest(event: string): Promise<string> {
   return seen;
 }
 
-/** Sends a request whose body follows the head of the response, and gives back the body of the response. */
+/** Sends a request whose body follows the head of the response, and returns the body of the response. */
 async function post(port: number): Promise<string> {
   const outgoing = http.request({ port, host: "127.0.0.1", agent: false, method: "POST" });
   outgoing.flushHeaders();
@@ -738,7 +738,7 @@ async function withTls(
   return place;
 }
 
-/** Sends a stream with a body to a server of its own, and gives back the answer. */
+/** Sends a stream with a body to its own server, and returns the answer. */
 async function withHttp2(onStream: (stream: http2.ServerHttp2Stream) => void): Promise<string> {
   const server = await at("L", () => listen(http2.createServer().on("stream", onStream)));
   const session = at("S", () => http2.connect(`http://127.0.0.1:${server.port}`));

@@ -6,7 +6,7 @@ import { runtime } from "./runtime.ts";
 
 const execFileAsync = promisify(execFile);
 
-/** Runs a compiled program of `test/support/programs/` and gives back the JSON that it printed. */
+/** Runs a compiled program of `test/support/programs/` and returns the JSON that it printed. */
 export async function runProgram(name: string, ...args: string[]): Promise<unknown> {
   const before = runtime === "deno" ? ["run", "-A", "--no-check"] : [];
   const { stdout } = await execFileAsync(process.execPath, [...before, programPath(name), ...args]);

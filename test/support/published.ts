@@ -1,4 +1,6 @@
-/** The published functions and methods, as the declarations know them: what they take, and whether they give a promise. */
+/**
+ * The published functions and methods, as the declarations know them: what they take, and whether they give a promise.
+ */
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { entryPoints, packageRoot } from "./paths.ts";
@@ -29,7 +31,7 @@ interface Declared {
 const classes = new Map<string, Declared>();
 const functions = new Map<string, Signature[]>();
 
-/** Those that give a promise. A method stands once, though another class inherits it. */
+/** The functions and methods that return a promise. A method is listed once, even if another class inherits it. */
 export function promiseGivers(): PromiseGiver[] {
   const givers = signatures()
     .filter(({ result }) => /^(?:Promise|Future|Task|AsyncIterator|AsyncIterableIterator)</.test(result))
@@ -41,7 +43,7 @@ export function promiseGivers(): PromiseGiver[] {
   return [...new Map(givers.map((giver) => [giver.name, giver])).values()];
 }
 
-/** The names of those that take a function, or something to await; a constructor has that of its class. */
+/** The names of the functions that take a function, or something to await; a constructor has the name of its class. */
 export function takersOfFunctions(): string[] {
   const takes = /=>|\b(?:Awaitable|PromiseLike|Promise|Future|Task|Maker|ClientConnectedCb|ExceptionHandler)\b/;
   const names = signatures()
@@ -65,7 +67,7 @@ function signatures(): Signature[] {
   });
 }
 
-/** The methods of a class, and those of a class that it extends and that nobody sees. */
+/** The methods of a class, and those of a base class that is not exported. */
 function methodsOf(name: string, published: ReadonlySet<string>): Signature[] {
   const { base, methods } = classes.get(name) ?? { base: undefined, methods: [] };
   const inherited = base === undefined || published.has(base) ? [] : methodsOf(base, published);

@@ -1,10 +1,10 @@
-/** Addresses that never answer: listeners that accept nobody, with all of their queue taken. */
+/** Addresses that never answer: listeners that accept no connection, with a full queue. */
 import { once } from "node:events";
 import * as net from "node:net";
 import { Worker } from "node:worker_threads";
 import * as asyncio from "contextvars/asyncio";
 
-/** A listener in a thread that is asleep for ever: the system takes connections for it, until its queue is full. */
+/** A listener in a thread that sleeps forever: the system accepts connections for it until its queue is full. */
 const PROGRAM = `
 const { parentPort, workerData } = require("node:worker_threads");
 const server = require("node:net").createServer();
@@ -17,7 +17,7 @@ server.listen({ ...workerData, backlog: 1 }, () => {
 /** More than any runtime makes of a backlog of 1. */
 const MOST_CONNECTIONS = 5;
 
-/** Has an address never answer at the port, as long as it is not disposed of; `null` if it cannot be had. */
+/** Makes an address never answer at the port, until it is disposed of; `null` if that is not possible. */
 export async function silentListener(host: string, port: number): Promise<AsyncDisposable | null> {
   const worker = new Worker(PROGRAM, { eval: true, workerData: { host, port } });
   await once(worker, "message");
@@ -42,7 +42,7 @@ export async function silentListener(host: string, port: number): Promise<AsyncD
   return null;
 }
 
-/** Notes all sockets that are told to connect, as long as it is not disposed of. */
+/** Records all sockets that connect, until it is disposed of. */
 export class Attempts implements Disposable {
   readonly sockets: net.Socket[] = [];
   /** Where to, in order. */

@@ -43,7 +43,7 @@ export async function connectSocket(port: number): Promise<net.Socket> {
   return socket;
 }
 
-/** Sends one request on a connection of its own, and gives back the body of the response. */
+/** Sends one request on its own connection, and returns the body of the response. */
 export function request(port: number, path: string): Promise<string> {
   return new Promise((resolve, reject) => {
     http

@@ -10,7 +10,7 @@
  * - The cases of child watchers, pidfds and inactive watchers: the runtime reaps children.
  * - `test_popen_error_with_stdin_pipe`: it replaces `subprocess.Popen` by one that fails. Here programs that cannot be
  *   started fail, with every kind of pipe (`test_popen_error`).
- * - `test_devstdin_input`: the runtimes' pipes are sockets, which nobody can open by their name; DIFFERENCES.md 45, and
+ * - `test_devstdin_input`: the runtimes' pipes are sockets, which cannot be opened by their name; DIFFERENCES.md 45, and
  *   a test in subprocess.test.ts.
  * - `test_create_subprocess_*_text_mode_fails`: no such options; subprocess.test.ts has unknown ones refused.
  * - `test_create_subprocess_exec_with_path`: JavaScript has no path objects; a program that is no string is refused.

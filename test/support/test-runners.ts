@@ -98,7 +98,7 @@ export class TestProjects implements Disposable {
     await installPackageIn(this.#folder);
   }
 
-  /** Runs the tests that are to pass, and those that are to fail, and looks at what is said of them. */
+  /** Runs the tests that must pass, and the tests that must fail, and checks the reports. */
   async check(name: string, runner: TestRunner): Promise<void> {
     const passing = await this.#run(name, "passing", PASSING, runner);
     assert.equal(passing.status, 0, passing.stdout + passing.stderr);

@@ -188,7 +188,7 @@ async def observe(folder, transport, event, state, role):
             while not reader._paused:
                 await asyncio.sleep(0.001)
         if event == "reset" and transport == "unix":
-            # What a Unix socket has instead of a reset: an end with bytes that nobody has read.
+            # What a Unix socket has instead of a reset: an end with unread bytes.
             writer.write(b"unread")
             await asyncio.sleep(0.01)
         blocked = asyncio.ensure_future(outcome(reader.readexactly(4))) if state == "reading" else None

@@ -1,4 +1,7 @@
-/** asyncioTest(), testContext() and Sequencer: what a test is run in, what it may leave behind, and in which order blocks run. */
+/**
+ * asyncioTest(), testContext() and Sequencer: what a test is run in, what it may leave behind, and in which order
+ * blocks run.
+ */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { ContextVar } from "contextvars";
@@ -152,7 +155,7 @@ describe("asyncioTest()", () => {
     );
   });
 
-  it("asyncioTest(): within another one it throws, and does not wait for ever", async () => {
+  it("asyncioTest(): within another one it throws, and does not wait forever", async () => {
     const inner = asyncioTest(() => {});
     assert.match(
       await messageOf(asyncioTest(() => inner())),

@@ -1,4 +1,7 @@
-/** checkStreams(): the streams of the package keep all promises, and every planted fault is found by a check that names it. */
+/**
+ * checkStreams(): the streams of the package keep all promises, and every planted fault is found by a check that names
+ * it.
+ */
 import assert from "node:assert/strict";
 import type { Duplex } from "node:stream";
 import { describe, it } from "node:test";
@@ -560,7 +563,7 @@ const faults: [check: string, fault: string, plant: (end: End) => void][] = [
   ],
   [
     "close() wakes a read that waits on this side",
-    "a read that waits goes on waiting after close()",
+    "a waiting read continues to wait after close()",
     ({ reader, writer }) => {
       replace(reader, "read", (read) => async (n) => {
         const wasOpen = !writer.isClosing();
@@ -611,7 +614,7 @@ const faults: [check: string, fault: string, plant: (end: End) => void][] = [
   ],
   [
     "abort() wakes a read",
-    "a read that waits goes on waiting after abort()",
+    "a waiting read continues to wait after abort()",
     ({ reader, writer }) => {
       let aborted = false;
       replace(writer.transport, "abort", (abort) => () => {
@@ -711,7 +714,7 @@ const faults: [check: string, fault: string, plant: (end: End) => void][] = [
   ],
   [
     "random bytes travel in both directions at the same time, in pieces of any size",
-    "drain() never goes on",
+    "drain() never returns",
     ({ writer }) => {
       replace(writer, "drain", (drain) => () => (writer.needsDrain && !writer.isClosing() ? forever() : drain()));
     },
@@ -734,7 +737,7 @@ const faults: [check: string, fault: string, plant: (end: End) => void][] = [
   ],
   [
     "abort() of this side wakes a drain()",
-    "drain() goes on waiting after abort()",
+    "drain() continues to wait after abort()",
     ({ writer }) => {
       let aborted = false;
       replace(writer.transport, "abort", (abort) => () => {

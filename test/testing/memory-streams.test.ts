@@ -106,7 +106,7 @@ describe("a writer of memoryStreamPair() that is held", () => {
     ([kind]) => kind !== "tcp" && kind !== "memory byte by byte",
   );
   for (const [kind, makeEnds] of held) {
-    it(`drain(): over ${kind}, waits for a reader that never reads, and goes on when it does`, async () => {
+    it(`drain(): over ${kind}, waits for a reader that never reads, and returns when it does`, async () => {
       const [[, near], [farReader, far]] = await makeEnds();
       near.transport.setWriteBufferLimits({ high: 10_000 });
       near.write(data);
@@ -163,7 +163,7 @@ describe("memoryStreamPair()", () => {
     writer.close();
   });
 
-  // Over TCP, too, where the other end has not taken all.
+  // Over TCP as well, where the other end has not taken everything.
   it("abort(): resets the connection; what had arrived is read first, then comes the error", async () => {
     const [[, near], [reader, far]] = memoryStreamPair();
     near.write("come");
@@ -234,7 +234,7 @@ describe("memoryStreamPair()", () => {
     });
   }
 
-  it("highWater: drain() waits above so many bytes, and goes on when they have been read", async () => {
+  it("highWater: drain() waits above this many bytes, and returns when they have been read", async () => {
     const [[reader], [, writer]] = memoryStreamPair({ highWater: 1000, limit: 100 });
     assert.deepEqual(writer.transport.getWriteBufferLimits(), [250, 1000]);
     writer.write(Buffer.alloc(5000));
@@ -265,7 +265,7 @@ describe("memoryStreamPair()", () => {
     writer.transport.abort();
   });
 
-  it("what arrives belongs to nobody's Context: a value of the writer is not seen by a protocol", async () => {
+  it("bytes arrive outside the writer's Context: a protocol does not see the writer's values", async () => {
     const user = new ContextVar("user", { default: "nobody" });
     const seen: string[] = [];
     const [[, near], [, far]] = memoryStreamPair();
@@ -298,7 +298,7 @@ async function overTls(
   ssl: asyncio.SSLContext,
   serverSsl: asyncio.SSLContext,
 ): Promise<{ own: asyncio.StreamWriter; seen: string[] }> {
-  // Whoever has a handler is the server; of two ends of a pair, the transport says it.
+  // The end with a handler is the server; of two ends of a pair, the transport knows it.
   const loop = asyncio.getRunningLoop();
   await asyncio.gather([
     () => near.startTls(ssl, { serverHostname: "localhost" }),

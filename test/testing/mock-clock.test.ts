@@ -10,7 +10,7 @@ import { outcomeOf, turns } from "../support/peers.ts";
 const loop = asyncio.getRunningLoop();
 const never = (): Promise<true> => new asyncio.Event().wait();
 
-/** Runs it by a clock that holds for ever where something from outside is waited for; gives the time in the end. */
+/** Runs it on a clock that stops forever while a wait depends on the outside; returns the time at the end. */
 async function timeOf(main: () => Promise<unknown>, autojumpThreshold = Number.POSITIVE_INFINITY): Promise<number> {
   const clock = new MockClock({ autojumpThreshold });
   await clock.with(() => asyncio.run(main));
@@ -91,7 +91,7 @@ describe("every timer of the library goes by the clock", () => {
     });
   }
 
-  it("MockClock: sslHandshakeTimeout ends a handshake that nobody answers", async () => {
+  it("MockClock: sslHandshakeTimeout ends a handshake without an answer", async () => {
     const handshake = async (): Promise<void> => {
       const [[, near], [, far]] = memoryStreamPair();
       const tls = { serverHostname: "", sslHandshakeTimeout: 1000 };
@@ -293,7 +293,7 @@ describe("MockClock", () => {
     );
   });
 
-  it("MockClock.with(): gives what the function gives, and the real clock back; its own time goes on later", async () => {
+  it("MockClock.with(): returns what the function returns, and restores the real clock; its own time continues later", async () => {
     const clock = new MockClock();
     const before = loop.time();
     assert.equal(await clock.with(() => asyncio.run(() => asyncio.sleep(10, "slept"))), "slept");
@@ -310,7 +310,7 @@ describe("MockClock", () => {
     await asyncio.sleep(0.001);
   });
 
-  it("MockClock.with(): outside a Runner, too, it jumps in the end", async () => {
+  it("MockClock.with(): even outside a Runner, it jumps in the end", async () => {
     const clock = new MockClock({ autojumpThreshold: 0.001 });
     await clock.with(() => asyncio.sleep(1000));
     assert.equal(clock.time(), 1000);
@@ -407,7 +407,7 @@ describe("MockClock", () => {
     ["another option", () => new MockClock({ rate: 1 } as never), TypeError, /unexpected option 'rate'/],
   ];
   for (const [name, use, error, message] of refused) {
-    it(`MockClock: refuses ${name}, and the real clock goes on`, async () => {
+    it(`MockClock: rejects ${name}, and the real clock continues`, async () => {
       const given = await outcomeOf((async () => await use())());
       assert.ok(given instanceof error, String(given));
       assert.match(given.message, message);

@@ -43,7 +43,7 @@ class TaskGroup(taskgroups.TaskGroup):
 
 
 class Clock:
-    """A selector without files: when nothing is ready, the time goes on to the next timer at once."""
+    """A selector without files: when nothing is ready, the clock jumps to the next timer."""
 
     def __init__(self, loop):
         self.loop = loop
@@ -119,7 +119,7 @@ WAITING = {
 STRUCTURES = {"timeout", "timeoutAt", "group", "with", "call", "repeat"}
 # What these speak of may be there when the body is run.
 HAVE_BODIES = STRUCTURES | {"spawn", "groupSpawn", "onDone", "callSoon", "callLater"}
-# When a script cannot go on the newest task is cancelled, later on all of them, but not for ever.
+# When a script is stuck, the newest task is cancelled; after some rounds, all tasks; at last the run ends.
 ROUNDS_OF_ONE = 16
 MOST_ROUNDS = 20
 
@@ -327,7 +327,7 @@ class Script:
                 return None
 
     def awaitable(self, expression):
-        """A Future or Task, or a coroutine that nobody has started yet."""
+        """A Future or Task, or a coroutine that has not started."""
         name, *args = expression
         match name:
             case "ref":
@@ -454,7 +454,7 @@ class Script:
             case "cancellingMe":
                 return asyncio.current_task().cancelling()
             case "current":
-                # Those that have no name of their own are counted over all scripts.
+                # Tasks without their own names are numbered across all scripts.
                 return asyncio.current_task() and asyncio.current_task().get_name().split("-")[0]
             case "allTasks":
                 return sorted(task.get_name() for task in asyncio.all_tasks(self.loop) if task in self.tasks)

@@ -535,7 +535,7 @@ class Run {
       case "cancellingMe":
         return current.cancelling();
       case "current":
-        // Those that have no name of their own are counted over all scripts.
+        // Tasks without their own names are numbered across all scripts.
         return current?.getName().split("-")[0];
       case "allTasks":
         return [...asyncio.allTasks()]

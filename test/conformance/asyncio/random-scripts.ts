@@ -92,7 +92,7 @@ export function randomScript(seed: number, options: RandomOptions = {}): Script 
 
 /** Where a statement stands. */
 interface Place {
-  /** Whoever waits for another one has a lower rank, so that nobody ever waits for itself, by however many others. */
+  /** A task waits only for tasks of a higher rank, so that no task ever waits for itself through others. */
   readonly rank: number;
   readonly depth: number;
   /** Names of groups and timeouts around it. */
@@ -181,7 +181,7 @@ class Maker {
     return `${kind}${this.#names}`;
   }
 
-  /** The name of a task, of one that may not be there yet, too. */
+  /** The name of a task, which may not exist yet. */
   #task(): string {
     return this.#below(12) === 0 ? "main" : `t${this.#below(Math.min(mostTasks, this.#tasks + 1))}`;
   }
@@ -190,7 +190,10 @@ class Maker {
     return this.#below(3) === 0 ? this.#one([...futures, ...awaited]) : this.#task();
   }
 
-  /** Seconds that no other timer of the script has, and that no others add up to; or few, so that several are due at once. */
+  /**
+   * Seconds that no other timer of the script has, and that no others add up to; or few, so that several are due at
+   * once.
+   */
   #delay(): number {
     if (this.#below(3) === 0 || this.#timers > 20) {
       return 1 + this.#below(4);
@@ -216,7 +219,7 @@ class Maker {
     for (let i = 0; i < length && this.#statementsLeft > 0; i++) {
       this.#statementsLeft -= 1;
       const statement = this.#statement(place);
-      // Most errors end there, so that the script goes on.
+      // Most errors are caught there, so that the script continues.
       statements.push(this.#below(3) > 0 ? try_([statement], { on: "error" }) : statement);
     }
     return statements;
@@ -243,7 +246,7 @@ class Maker {
     return this.#ranks.get(name) ?? Number.MAX_SAFE_INTEGER;
   }
 
-  /** Something with a name that whoever has this rank may wait for. */
+  /** A named object that a task of this rank may wait for. */
   #ref(rank: number): Expression | null {
     const name = this.#future();
     return name !== "main" && this.#rank(name) > rank ? ref(name) : null;
@@ -351,7 +354,7 @@ class Maker {
   }
 
   #asCompleted(place: Place): Statement {
-    // Coroutines only: Python goes through those that are done already in the order of their addresses.
+    // Coroutines only: Python yields Futures that are done already in the order of their addresses.
     const coroutines = this.#list(
       this.#below(4),
       (): Expression => coro(this.#name("c"), this.#other(place, place.rank)),

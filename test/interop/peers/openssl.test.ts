@@ -25,7 +25,7 @@ const identity = (holder: Holder): string[] => [
   certificates().keyFile(holder),
 ];
 
-/** The words for s_client to trust our authority, and nobody else. */
+/** The arguments for s_client to trust our authority only. */
 const trust = (): string[] => ["-CAfile", certificates().certFile("ca"), "-verify_return_error"];
 
 function startClient(port: number, ...args: readonly string[]): External {
@@ -99,7 +99,7 @@ describe("openssl s_client", { skip: missing("openssl") }, () => {
       assert.match(stdout, new RegExp(`New, ${version.replace("TLSv1.2", "TLSv1\\.[0-2]")}, Cipher is `));
     });
 
-    it(`s_client -${option} is told of its cipher what getExtraInfo() tells`, async () => {
+    it(`s_client -${option} reports the same cipher as getExtraInfo()`, async () => {
       const told = new asyncio.Future<readonly unknown[]>();
       await using serving = await serve(
         async (_reader, writer) => {
@@ -294,7 +294,7 @@ describe("openssl s_client", { skip: missing("openssl") }, () => {
     assert.deepEqual(chosen, ["second/2", null]);
   });
 
-  it("s_client that speaks an older version than the server is told so, and nobody is handled", async () => {
+  it("s_client with an older version than the server gets an alert, and no handler runs", async () => {
     using reports = new Reports();
     let handled = 0;
     await using serving = await serve(
@@ -315,7 +315,7 @@ describe("openssl s_client", { skip: missing("openssl") }, () => {
     await using client = startClient(serving.port, ...trust());
     client.write("one\n");
     await client.printed(/^one$/m);
-    // Its word for a KeyUpdate that asks the server for one, too.
+    // Its command for a KeyUpdate that asks the server for one as well.
     client.write("K\n");
     await client.printed(/^KEYUPDATE$/m);
     client.write("two\n");
@@ -511,7 +511,7 @@ describe("openssl s_server", { skip: missing("openssl") }, () => {
   }
 
   const distrusted = [
-    ["of an authority nobody knows", "stranger", "UNABLE_TO_VERIFY_LEAF_SIGNATURE"],
+    ["of an unknown authority", "stranger", "UNABLE_TO_VERIFY_LEAF_SIGNATURE"],
     ["that has expired", "expired", "CERT_HAS_EXPIRED"],
     ["for another name", "other", "ERR_TLS_CERT_ALTNAME_INVALID"],
   ] as const;
@@ -522,7 +522,7 @@ describe("openssl s_server", { skip: missing("openssl") }, () => {
         name: "SSLCertVerificationError",
         code,
       });
-      // Whoever asks for it talks nevertheless.
+      // A client that allows it continues nevertheless.
       const ssl = { rejectUnauthorized: false };
       const [reader, writer] = await asyncio.openConnection("localhost", server.port, { ssl });
       await writer.send("hello\n");

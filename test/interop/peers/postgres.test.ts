@@ -50,7 +50,7 @@ describe("PostgreSQL", { skip: missing("postgres", "initdb", "openssl") }, () =>
       assert.deepEqual(parallel, [[{ i: "1" }], [{ i: "2" }], [{ i: "3" }]]);
     }));
 
-  it("postgres-client has the server stop a query whose task is cancelled, and goes on with the next", () =>
+  it("postgres-client has the server stop a query whose task is cancelled, and continues with the next", () =>
     withClient(async (client, options) => {
       const slow = asyncio.waitFor(() => client.query("select pg_sleep(600)"), 0.2);
       await assert.rejects(slow, asyncio.TimeoutError);

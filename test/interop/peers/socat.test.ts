@@ -21,7 +21,7 @@ async function lateAnswer(reader: asyncio.StreamReader, writer: asyncio.StreamWr
 async function mixed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter): Promise<void> {
   const line = await reader.readline();
   if (line.length === 0) {
-    // Somebody only wanted to know whether there is anybody.
+    // A client that only checks whether a server listens.
     writer.close();
     return;
   }

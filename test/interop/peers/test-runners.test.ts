@@ -1,4 +1,6 @@
-/** contextvars/testing, packed and installed, in a small project of each test runner, on each runtime that it runs on. */
+/**
+ * contextvars/testing, packed and installed, in a small project of each test runner, on each runtime that it runs on.
+ */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -10,7 +12,7 @@ const FOLDER = join(packageRoot, ".cache/test-runners");
 const missing = existsSync(join(FOLDER, "installed.json")) ? false : "npm run test:peers installs the test runners";
 const FUNCTIONS = "{ it, describe, beforeEach, afterEach }";
 
-/** Those that run on Node. */
+/** The test runners that run on Node. */
 const ofNode: Record<string, (node: string, version: number) => TestRunner | null> = {
   "node:test, import": (node) => nodeTest(node, "mjs"),
   "node:test, require": (node) => nodeTest(node, "cjs"),

@@ -88,7 +88,7 @@ const kinds = {
     });
   },
 
-  /** Callbacks that one connection of a pool calls for many requests, in the flow of whoever began. */
+  /** Callbacks that one connection of a pool calls for many requests, in the flow of its first request. */
   async pool(ids) {
     const waiting = [];
     const worker = setInterval(() => {

@@ -53,7 +53,7 @@ async function visits(port: number, count: number): Promise<void> {
 }
 
 async function heap(): Promise<number> {
-  // An object that nobody lets go has it collect for all rounds.
+  // An object that is never released makes it collect for all rounds.
   const anchor = {};
   await survivors([new WeakRef(anchor)], 5);
   return process.memoryUsage().heapUsed + (anchor === null ? 1 : 0);

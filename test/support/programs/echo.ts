@@ -1,4 +1,4 @@
-/** Gives back what it gets: by messages where it is a worker or was forked, else by standard output. */
+/** Returns its input: by messages if it is a worker or was forked, otherwise by standard output. */
 import { parentPort } from "node:worker_threads";
 
 if (parentPort !== null) {

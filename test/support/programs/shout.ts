@@ -1,4 +1,4 @@
-/** Writes each line of its standard input in capitals, up to EOF, an empty line, or the end of whoever reads. */
+/** Writes each line of its standard input in capitals, up to EOF, an empty line, or the end of its reader. */
 import * as asyncio from "contextvars/asyncio";
 
 async function shout(): Promise<void> {

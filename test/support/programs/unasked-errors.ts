@@ -1,5 +1,5 @@
 /**
- * Every published function that takes a function and gives a promise is called with one that throws; nobody awaits the
+ * Every published function that takes a function and returns a promise is called with one that throws; no code awaits the
  * promise. When the process ends, prints how often each error was told to the exception handler, and which of them came
  * as unhandled rejections.
  *

@@ -328,7 +328,7 @@ export const cancelCases: readonly TaskCase[] = [
     ],
   },
   {
-    id: "an awaited task that goes on",
+    id: "an awaited task that continues",
     about:
       "Task.cancel() of a task whose awaited task swallows the cancellation: both get the result, and cancelling() counts the request",
     script: {

@@ -395,7 +395,7 @@ export const eventCases: readonly TaskCase[] = [
   },
   {
     id: "test_clear_with_waiters",
-    about: "Event.clear() just after set() takes nothing back from those that were woken",
+    about: "Event.clear() just after set() does not stop tasks that were woken",
     script: {
       objects: { event: ["Event"] },
       main: [
@@ -663,7 +663,7 @@ export const conditionCases: readonly TaskCase[] = [
   },
   {
     id: "test_notify",
-    about: "Condition.notify() wakes as many as it says, those that have waited longest",
+    about: "Condition.notify() wakes the given number of tasks, the longest-waiting ones first",
     script: {
       objects: { condition: ["Condition"] },
       main: [
@@ -689,7 +689,7 @@ export const conditionCases: readonly TaskCase[] = [
     ],
   },
   {
-    id: "notify() of nobody",
+    id: "notify() without waiters",
     about: "Condition.notify() has no effect when no task waits: a later wait() waits",
     script: {
       objects: { condition: ["Condition"] },
@@ -1008,7 +1008,7 @@ export const semaphoreCases: readonly TaskCase[] = [
   },
   {
     id: "test_acquire_fifo_order",
-    about: "Semaphore.acquire() of one that has just released waits behind those that wait already",
+    about: "Semaphore.acquire() by a task that has just released waits behind the waiting tasks",
     script: {
       objects: { semaphore: ["Semaphore", 1] },
       main: [
