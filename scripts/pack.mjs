@@ -7,7 +7,7 @@
  * Bundlers get the single modules, of which they keep what a program uses: the condition `module` in package.json.
  */
 import { readFileSync } from "node:fs";
-import { resolve } from "node:path";
+import { relative, resolve, sep } from "node:path";
 import { rollup } from "rollup";
 import { fail, packedEntries } from "./support.mjs";
 
@@ -28,8 +28,22 @@ await bundle.write({
   // src/asyncio/debug/debug.ts knows the package's own frames by it.
   chunkFileNames: "shared-[name].js",
   minifyInternalExports: false,
+  manualChunks: roomOf,
 });
 await bundle.close();
+
+/**
+ * Two files hold what several entry points use: one the variables, which most of them need, and one all of asyncio.
+ *
+ * @param {string} module
+ */
+function roomOf(module) {
+  const path = relative(resolve(folder, "dist"), module).replaceAll(sep, "/");
+  if (/^(?:contextvars\/(?!index)|(?:errors|repr)\.js)/.test(path)) {
+    return "contextvars";
+  }
+  return /^(?:asyncio\/(?!index)|io-errors\.js)/.test(path) ? "asyncio" : null;
+}
 
 /** @param {string} file */
 function withMap(file) {

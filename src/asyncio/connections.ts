@@ -1,7 +1,6 @@
 /**
  * Connecting to a host and a port, or to a path. The result is a transport and a protocol, or a reader and a writer.
  */
-import { statSync } from "node:fs";
 import type { Duplex } from "node:stream";
 import { copyContext } from "../contextvars/context.ts";
 import { ValueError } from "../errors.ts";
@@ -18,6 +17,7 @@ import {
 } from "./arguments.ts";
 import { noop, quiet } from "./async-stacks.ts";
 import { ReportedUnlessAwaited } from "./awaited.ts";
+import { nodeFs } from "./on-demand.ts";
 import type { BaseProtocol } from "./protocols/protocols.ts";
 import { ON_BUN } from "./runtime.ts";
 import type { StreamReader } from "./streams/reader.ts";
@@ -358,7 +358,7 @@ async function connectUnix(
 /** The error for a path that does not exist, which Bun does not report; `null` if the path exists. */
 function pathError(path: string, message: string): unknown {
   try {
-    statSync(path);
+    nodeFs().statSync(path);
     return null;
   } catch (error) {
     return toOSError(error, message);

@@ -27,3 +27,12 @@ function heedsReusePort(): boolean {
   }
   return major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12);
 }
+
+/** The environment variable; "" if it is not set, or if Deno has no permission to read it. */
+export function environment(name: string): string {
+  try {
+    return process.env[name] ?? "";
+  } catch {
+    return "";
+  }
+}

@@ -1,10 +1,10 @@
 /** Signals: one callback for each, and Ctrl-C for the main task. */
-import { constants } from "node:os";
 import { RuntimeError, ValueError } from "../errors.ts";
 import { isA, repr } from "../repr.ts";
 import { checkFunction } from "./arguments.ts";
 import { callSoon, contextFor } from "./events.ts";
 import { KeyboardInterrupt } from "./exceptions.ts";
+import { nodeOs } from "./on-demand.ts";
 
 const handlers = new Map<NodeJS.Signals, () => void>();
 
@@ -13,7 +13,7 @@ let interruptListener: (() => void) | null = null;
 
 export function addSignalHandler(signal: NodeJS.Signals, callback: () => unknown): void {
   checkFunction("addSignalHandler()", callback);
-  if (!(signal in constants.signals)) {
+  if (!(signal in nodeOs().constants.signals)) {
     throw new ValueError(`addSignalHandler(): signal must be a name such as "SIGTERM", got ${repr(signal)}`);
   }
   if (signal === "SIGKILL" || signal === "SIGSTOP") {
@@ -39,8 +39,8 @@ export function removeSignalHandler(signal: NodeJS.Signals): boolean {
   return true;
 }
 
-/** The exit status that a shell reports for a program ended by Ctrl-C: 128 plus the signal's number. */
-const INTERRUPTED_STATUS = 128 + constants.signals.SIGINT;
+/** The exit status that a shell reports for a program ended by Ctrl-C: 128 plus the signal's number, which is 2. */
+const INTERRUPTED_STATUS = 130;
 
 /** Makes the process exit with this status if a KeyboardInterrupt is not caught. */
 export function exitIfInterruptUncaught(): void {

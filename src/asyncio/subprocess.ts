@@ -5,7 +5,6 @@
  * `node:child_process` is loaded by the first call, since most programs start no process.
  */
 import type { ChildProcess } from "node:child_process";
-import { constants } from "node:os";
 import { ValueError } from "../errors.ts";
 import {
   BrokenPipeError,
@@ -17,6 +16,7 @@ import {
 import { Inspectable, repr } from "../repr.ts";
 import { quiet } from "./async-stacks.ts";
 import { gather } from "./combinators.ts";
+import { nodeChildProcess, nodeFs, nodeOs } from "./on-demand.ts";
 import { sleep } from "./sleep.ts";
 import { checkedLimit } from "./streams/read-arguments.ts";
 import { DEFAULT_LIMIT, StreamReader } from "./streams/reader.ts";
@@ -28,7 +28,6 @@ import {
   type Spawning,
   type SubprocessOptions,
 } from "./subprocess-options.ts";
-import { nodeChildProcess, nodeFs } from "./transports/on-demand.ts";
 import { systemError, toOSError } from "./transports/os-errors.ts";
 import { WaitSet } from "./wait-set.ts";
 
@@ -194,7 +193,7 @@ export class Process extends Inspectable {
   }
 
   #ended(code: number | null, signal: NodeJS.Signals | null): void {
-    const returncode = signal === null ? (code ?? 0) : -constants.signals[signal];
+    const returncode = signal === null ? (code ?? 0) : -nodeOs().constants.signals[signal];
     this.#returncode = returncode;
     running.delete(this);
     this.#waits.resolveAll(returncode);
@@ -391,6 +390,7 @@ function checkProgram(program: string, { options: { cwd = ".", env } }: Spawning
 
 function isSignal(signal: unknown): boolean {
   return (
-    signal === 0 || Object.entries(constants.signals).some(([name, number]) => signal === name || signal === number)
+    signal === 0 ||
+    Object.entries(nodeOs().constants.signals).some(([name, number]) => signal === name || signal === number)
   );
 }

@@ -9,12 +9,12 @@
  * are also held weakly, so that the report contains the original error and variable values if other code keeps them
  * alive.
  */
-import { types } from "node:util";
 import { Context } from "../contextvars/context.ts";
 import type { ContextVar } from "../contextvars/context-var.ts";
 import { safeRepr } from "../repr.ts";
 import { setStackLimit, stackTextOf } from "./debug/stacks.ts";
 import { reportWithStack } from "./events.ts";
+import { nodeUtil } from "./on-demand.ts";
 import type { Ready } from "./ready.ts";
 import { ON_DENO } from "./runtime.ts";
 
@@ -172,7 +172,7 @@ function detached(value: unknown, seen: Set<object>): unknown {
   seen.add(value);
   try {
     const prototype = Object.getPrototypeOf(value) as object | null;
-    const isError = value instanceof Error || types.isNativeError(value);
+    const isError = value instanceof Error || nodeUtil().types.isNativeError(value);
     if (!isError && prototype !== null && prototype !== Object.prototype && prototype !== Array.prototype) {
       return LEFT_OUT;
     }

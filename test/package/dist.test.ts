@@ -73,6 +73,15 @@ test("dist imports its own files, Node's modules and optional peers only", () =>
   assert.deepEqual(foreign, []);
 });
 
+// They are loaded by asyncio/on-demand.js where they are needed.
+test("contextvars and asyncio import no module of Node that takes long to import", () => {
+  const slow = importsOfDist().filter(
+    ({ file, specifier }) =>
+      /^(?:contextvars|asyncio)\//.test(file) && /^node:(?:child_process|dns|fs|os|tls|util)$/.test(specifier),
+  );
+  assert.deepEqual(slow, []);
+});
+
 test("dist imports node:async_hooks in contextvars/current.js alone", () => {
   const files = importsOfDist().filter(({ specifier }) => specifier === "node:async_hooks");
   assert.deepEqual([...new Set(files.map(({ file }) => file))], ["contextvars/current.js"]);

@@ -4,16 +4,18 @@
  * No message is created without a subscriber. `NODE_DEBUG=asyncio` subscribes to all channels.
  */
 import { type Channel, channel } from "node:diagnostics_channel";
-import { debuglog, inspect } from "node:util";
+import { nodeUtil } from "../on-demand.ts";
+import { environment, ON_DENO } from "../runtime.ts";
 
-const log = debuglog("asyncio");
+/** Deno asks its user before a program may read the environment, and has read this variable itself. */
+const log = ON_DENO || environment("NODE_DEBUG") !== "" ? nodeUtil().debuglog("asyncio") : null;
 
 /** A channel on which nothing is published has no effect, so the calls are marked as pure: bundlers leave them out. */
 function named(name: string): Channel {
   const made = channel(`contextvars:asyncio:${name}`);
-  if (log.enabled) {
+  if (log?.enabled) {
     made.subscribe((message) => {
-      const parts = Object.entries(message as object).map(([key, value]) => `${key}=${inspect(value)}`);
+      const parts = Object.entries(message as object).map(([key, value]) => `${key}=${nodeUtil().inspect(value)}`);
       log("%s %s", name, parts.join(" "));
     });
   }

@@ -6,6 +6,7 @@
  */
 import { repr } from "../../repr.ts";
 import { type Ready, watchSteps } from "../ready.ts";
+import { environment } from "../runtime.ts";
 import { stepSlow, tell } from "./channels.ts";
 import { folderOfPackage, setStackLimit, stackTextOf } from "./stacks.ts";
 
@@ -61,15 +62,6 @@ function warnOfSlowStep(item: Ready, seconds: number): void {
   }
 }
 
-function enabledByEnvironment(): boolean {
-  try {
-    return !["", "0"].includes(process.env["ASYNCIO_DEBUG"] ?? "");
-  } catch {
-    // Deno has no permission to read the environment.
-    return false;
-  }
-}
-
-if (enabledByEnvironment()) {
+if (!["", "0"].includes(environment("ASYNCIO_DEBUG"))) {
   setDebug(true);
 }

@@ -7,9 +7,9 @@ import { Inspectable, repr, safeRepr } from "../../repr.ts";
 import { createdDeep } from "../async-stacks.ts";
 import { observed } from "../ensure-future.ts";
 import { InnerFuture } from "../inner-future.ts";
+import { nodeDns } from "../on-demand.ts";
 import { ON_DENO } from "../runtime.ts";
 import { isNodeSocket } from "./node-sockets.ts";
-import { nodeDns } from "./on-demand.ts";
 import { systemError } from "./os-errors.ts";
 import { checkedPort } from "./services.ts";
 

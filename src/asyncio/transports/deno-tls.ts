@@ -11,7 +11,7 @@ import { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import { noop } from "../async-stacks.ts";
 import { realClock } from "../clock.ts";
-import { nodeTls } from "./on-demand.ts";
+import { nodeTls } from "../on-demand.ts";
 
 /** More than is ever in transit to a TLSSocket whose stream is paused. */
 export const DENO_READ_AHEAD: number = 1024 * 1024; // bytes

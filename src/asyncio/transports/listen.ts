@@ -5,13 +5,13 @@
  * several listeners. A Unix socket is a file. Listening removes a stale file; closing removes only the server's own.
  * Node removes any file that has the name, so another server's file temporarily gets a second name.
  */
-import * as fs from "node:fs";
 import * as net from "node:net";
 import { dirname } from "node:path";
 import { ValueError } from "../../errors.ts";
 import { OSError } from "../../io-errors.ts";
 import { Inspectable, repr } from "../../repr.ts";
 import { fromCallback, thrownHere } from "../async-stacks.ts";
+import { nodeFs } from "../on-demand.ts";
 import { HEEDS_REUSE_PORT } from "../runtime.ts";
 import { Wait } from "../waits.ts";
 import { checkPath, type Family, IPV6_ALSO_ACCEPTS_IPV4, lookUp, SocketAddress } from "./addresses.ts";
@@ -104,19 +104,19 @@ class SocketFile {
     // Node synchronously removes any file with this name; a second name preserves the file.
     const aside = `${this.#path}.${process.pid}`;
     try {
-      fs.linkSync(this.#path, aside);
+      nodeFs().linkSync(this.#path, aside);
     } catch {
       // This folder allows no second name; the socket is closed anyway.
       close();
       return;
     }
     close();
-    fs.renameSync(aside, this.#path);
+    nodeFs().renameSync(aside, this.#path);
   }
 }
 
 function identityOf(path: string): string | null {
-  const found = fs.lstatSync(path, { throwIfNoEntry: false });
+  const found = nodeFs().lstatSync(path, { throwIfNoEntry: false });
   return found === undefined ? null : `${found.dev}:${found.ino}`;
 }
 
@@ -243,8 +243,8 @@ export async function listenUnix(path: string, cleanUp: boolean, options: Listen
 /** Removes a stale socket, or a symbolic link to one. If that fails, listening reports why. */
 function removeStale(path: string): void {
   try {
-    if (fs.statSync(path).isSocket()) {
-      fs.unlinkSync(path);
+    if (nodeFs().statSync(path).isSocket()) {
+      nodeFs().unlinkSync(path);
     }
   } catch {}
 }
@@ -254,7 +254,7 @@ function pathError(error: unknown, path: string): unknown {
   if (code === "EADDRINUSE") {
     return toOSError(error, `Address ${repr(path)} is already in use`);
   }
-  if (code === "EACCES" && !fs.existsSync(dirname(path))) {
+  if (code === "EACCES" && !nodeFs().existsSync(dirname(path))) {
     // Node reports this on every system, because one system does.
     return systemError("ENOENT", syscall ?? "listen", error);
   }

@@ -1,10 +1,10 @@
 /** The sockets that the package creates itself. */
 import { Buffer } from "node:buffer";
-import { fstatSync } from "node:fs";
 import { Socket } from "node:net";
 import { Duplex } from "node:stream";
 import { ValueError } from "../../errors.ts";
 import { repr } from "../../repr.ts";
+import { nodeFs } from "../on-demand.ts";
 import { ON_NODE } from "../runtime.ts";
 import { systemError, toOSError } from "./os-errors.ts";
 
@@ -34,7 +34,7 @@ export function socketDescriptor(sock: unknown): number {
   }
   let isSocket: boolean;
   try {
-    isSocket = fstatSync(fd).isSocket();
+    isSocket = nodeFs().fstatSync(fd).isSocket();
   } catch (error) {
     throw toOSError(error);
   }

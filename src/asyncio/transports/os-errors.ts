@@ -1,6 +1,5 @@
 /** Converts Node's system errors to Python's OSError classes; no other file maps codes to classes. */
-import { constants } from "node:os";
-import { getSystemErrorMap, types } from "node:util";
+import type { constants } from "node:os";
 import {
   BrokenPipeError,
   ConnectionAbortedError,
@@ -16,6 +15,7 @@ import {
 } from "../../io-errors.ts";
 import { repr } from "../../repr.ts";
 import { fromCallback } from "../async-stacks.ts";
+import { nodeOs, nodeUtil } from "../on-demand.ts";
 
 const classes: Readonly<Record<string, typeof OSError>> = {
   EACCES: PermissionError,
@@ -83,13 +83,13 @@ export function eventError(error: unknown, message?: string): unknown {
 
 /** The error that the system would report, or should have reported in place of the cause. */
 export function systemError(code: keyof typeof constants.errno, syscall: string, cause?: unknown): OSError {
-  const error = Object.assign(new Error(code, { cause }), { code, errno: -constants.errno[code], syscall });
+  const error = Object.assign(new Error(code, { cause }), { code, errno: -nodeOs().constants.errno[code], syscall });
   return toOSError(error) as OSError;
 }
 
 /** Errors of another realm, such as Node's own inside a test runner, are not instances of this realm's Error. */
 function isError(value: unknown): value is Error {
-  return value instanceof Error || types.isNativeError(value);
+  return value instanceof Error || nodeUtil().types.isNativeError(value);
 }
 
 /** An address as Python's error messages show it: `('127.0.0.1', 8081)`. */
@@ -120,6 +120,6 @@ function isCertificateCode(code: string): boolean {
 
 /** `Connection reset by peer` */
 function systemText(errno: number): string | undefined {
-  const text = getSystemErrorMap().get(errno)?.[1];
+  const text = nodeUtil().getSystemErrorMap().get(errno)?.[1];
   return text === undefined ? undefined : text.charAt(0).toUpperCase() + text.slice(1);
 }

@@ -14,10 +14,10 @@ import { repr } from "../../repr.ts";
 import { checkPositiveSeconds, checkString } from "../arguments.ts";
 import { fromCallback, noop, quietRejection } from "../async-stacks.ts";
 import { callLater, type TimerHandle } from "../events.ts";
+import { nodeTls } from "../on-demand.ts";
 import { ON_DENO } from "../runtime.ts";
 import { Wait } from "../waits.ts";
 import { DENO_READ_AHEAD, TlsUnderlay } from "./deno-tls.ts";
-import { nodeTls } from "./on-demand.ts";
 import { eventError, toOSError } from "./os-errors.ts";
 
 /** Node's options for TLS, or a context made from them. */
