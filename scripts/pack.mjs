@@ -8,6 +8,7 @@
  */
 import { readFileSync } from "node:fs";
 import { relative, resolve, sep } from "node:path";
+import { transformSync } from "esbuild";
 import { rollup } from "rollup";
 import { fail, packedEntries } from "./support.mjs";
 
@@ -17,7 +18,7 @@ const entries = packedEntries(folder);
 const bundle = await rollup({
   input: Object.fromEntries(entries.map(({ name, module }) => [name, resolve(folder, module)])),
   external: /^(?:node:|@)/,
-  plugins: [{ name: "with the compiler's maps, from dist to src", load: withMap }],
+  plugins: [{ name: "with the compiler's maps, from dist to src", load: withoutComments }],
   onLog: (_, { message }) => fail(message),
 });
 await bundle.write({
@@ -45,7 +46,24 @@ function roomOf(module) {
   return /^(?:asyncio\/(?!index)|io-errors\.js)/.test(path) ? "asyncio" : null;
 }
 
-/** @param {string} file */
-function withMap(file) {
-  return { code: readFileSync(file, "utf8"), map: readFileSync(`${file}.map`, "utf8") };
+/**
+ * A module without its comments, which are half of it and which every import would read. They are in src and in the
+ * declarations. The lines stay, for the map.
+ *
+ * @param {string} file
+ */
+function withoutComments(file) {
+  const code = readFileSync(file, "utf8");
+  const bare = code.replace(/^[ \t]*(?:\/\/(?!#).*|\/\*(?:(?!\*\/)[\s\S])*\*\/[ \t]*)$/gm, (comment) =>
+    comment.replace(/.+/g, ""),
+  );
+  if (minified(bare) !== minified(code)) {
+    fail(`${file}: what looks like a comment is none, and scripts/pack.mjs has to leave it`);
+  }
+  return { code: bare, map: readFileSync(`${file}.map`, "utf8") };
+}
+
+/** @param {string} code */
+function minified(code) {
+  return transformSync(code, { minifyWhitespace: true, legalComments: "none" }).code;
 }
