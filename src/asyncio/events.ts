@@ -150,6 +150,13 @@ function schedule(caller: string, when: number, callback: () => unknown, options
   return timer;
 }
 
+/** Like `callAt()`, for a caller that has checked the arguments and just asked for the time. */
+export function callAfter(now: number, when: number, callback: () => unknown): TimerHandle {
+  const timer = new TimerHandle(callback, copyContext(), when);
+  addTimer(timer, now);
+  return timer;
+}
+
 function checkedCallback(caller: string, callback: () => unknown): () => unknown {
   checkFunction(caller, callback);
   return callback;

@@ -15,7 +15,7 @@ import { angled, Inspectable } from "../repr.ts";
 import { checkFunction, checkSeconds } from "./arguments.ts";
 import { ReportedUnlessAwaited } from "./awaited.ts";
 import { currentTask } from "./current-task.ts";
-import { callAt, callSoon, type Handle } from "./events.ts";
+import { callAfter, callSoon, type Handle } from "./events.ts";
 import type { Task } from "./tasks.ts";
 import { time } from "./timers.ts";
 
@@ -78,7 +78,9 @@ export class Timeout extends Inspectable {
     this.#handle?.cancel();
     this.#handle = null;
     if (when !== null) {
-      this.#handle = when <= time() ? callSoon(() => this.#expire()) : callAt(when, () => this.#expire());
+      const now = time();
+      const expire = (): void => this.#expire();
+      this.#handle = when <= now ? callSoon(expire) : callAfter(now, when, expire);
     }
   }
 

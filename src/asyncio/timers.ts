@@ -58,11 +58,14 @@ export function dropTimers(): Timer[] {
   return dropped;
 }
 
-/** Makes the timer ready when it is due. */
-export function addTimer(timer: Timer): void {
+/**
+ * Makes the timer ready when it is due.
+ *
+ * @param now - The time, if the caller has just asked for it: asking takes longer than adding the timer.
+ */
+export function addTimer(timer: Timer, now: number = time()): void {
   heap.push(timer);
   rise(timer, heap.length - 1);
-  const now = time();
   if (timer.when() <= now) {
     // Together with earlier timers that are due by now; a Node timer would take a millisecond.
     ring(now);
@@ -113,7 +116,6 @@ function resetAlarm(): void {
   }
 }
 
-/** @param now - The time, where the caller has just asked for it: asking takes longer than adding the timer. */
 function setAlarm(now?: number): void {
   const when = heap[0]?.when() ?? null;
   if (when === alarmAt) {
