@@ -67,6 +67,7 @@ describe("startServer() and hosts", () => {
       if (where.host === "0.0.0.0" && takers.length < 2) {
         ports.push(where.port);
         const taker = net.createServer();
+        taker.on("error", () => {}); // taken by another program, which does as well
         takers.push(taker);
         Reflect.apply(listen, taker, [{ host: "0.0.0.0", port: where.port }]);
       }
