@@ -10,9 +10,9 @@ import { median } from "./statistics.mjs";
  * @property {string} workload
  * @property {string[]} cases Their figures count together.
  * @property {string} ours
- * @property {string} [theirs] Nobody, where the goal is a figure in a unit.
+ * @property {string} [theirs] Missing if the goal is a figure in a unit.
  * @property {import("./figures.mjs").Figure} figure
- * @property {string} [unit] None, where the figure is a ratio.
+ * @property {string} [unit] Missing if the figure is a ratio.
  * @property {number} [least] The figure has to be at least this.
  * @property {number} [most] The figure must not be more than this.
  */
@@ -30,7 +30,7 @@ const NOISE = 0.05;
 /** Ratios in a run on a shared machine, which decide whether a change may land, get more. */
 export const QUICK_SLACK = 0.15;
 
-/** The exponent of what grows with its work and no more: what is touched leaves the processor's caches, too. */
+/** The exponent of linear growth. It is above 1, because larger data no longer fits the processor's caches. */
 export const LINEAR = 1.15;
 
 const SMALL = ["64 B, 10 connections", "64 B, 100 connections", "1 KiB, 10 connections", "1 KiB, 100 connections"];

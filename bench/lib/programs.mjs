@@ -1,6 +1,6 @@
 /**
- * The programs that are measured, and the ones that measure: each pinned to a core of its own, each ended by whoever
- * started it, and by itself when its standard input ends.
+ * The measured programs and the measuring ones. Each is pinned to its own core. The program that started it ends it, and it
+ * ends by itself when its standard input ends.
  */
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";

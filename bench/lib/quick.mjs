@@ -25,11 +25,11 @@ const USUAL = [
 ];
 
 /**
- * Prints each ratio beside what it has to be.
+ * Prints each ratio beside its goal.
  *
  * @param {import("./report.mjs").CaseResult[]} cases
- * @param {import("./goals.mjs").Goal[]} goals Those whose case did not run are left out.
- * @returns {import("./goals.mjs").Goal[]} Those that are not good enough, or have no figure because someone failed.
+ * @param {import("./goals.mjs").Goal[]} goals Goals whose case did not run are left out.
+ * @returns {import("./goals.mjs").Goal[]} The goals that were not reached, or have no figure because a program failed.
  */
 export function judgeQuick(cases, goals = USUAL) {
   const ran = goals.filter((goal) => cases.some((one) => one.workload === goal.workload && one.name === goal.cases[0]));

@@ -1,4 +1,4 @@
-/** How large the package is: the JavaScript that each entry loads; and the package as it is published. */
+/** The size of the package: the JavaScript that each entry point loads. Makes the package as it is published. */
 import { cpSync, readFileSync, rmSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -15,7 +15,7 @@ export const PACKAGE_SIZES = {
 };
 
 /**
- * The package as it is published, not as it lies here; for those who import it.
+ * The package as it is published, for programs that import it.
  *
  * @returns {string} The folder of its entry points, as a URL.
  */

@@ -54,7 +54,7 @@ export function ratios(samples, base, figure) {
 }
 
 /**
- * The order of a round: everyone starts one of them, so that nobody always follows the same neighbour.
+ * The orders of the rounds: each contender starts one round, so that none always follows the same neighbour.
  *
  * @template T
  * @param {readonly T[]} list

@@ -1,8 +1,8 @@
 /**
- * How the small programs measure: several samples, and the least of them, since all that disturbs makes it slower.
+ * How the small programs measure: they take the least of several samples, since every disturbance makes a sample slower.
  *
- * How many operations make a sample is found by the least of three, too: one that the collector interrupts looks long
- * enough, and forty that are too short end before the compiler begins.
+ * The number of operations in a sample is found by the least of three as well: a sample that the collector interrupts looks
+ * long enough, and forty samples that are too short end before the compiler begins.
  */
 
 const SAMPLES = 40; // the compiler needs the first ten and more: a task takes twice as long until it has finished

@@ -1,7 +1,6 @@
 /**
- * What every server in JavaScript does for the suite: says its port, tells its memory, ends with its standard input.
- *
- * A server that outlives whoever started it would disturb all later rounds; hence the last.
+ * What every server in JavaScript does for the suite: it prints its port, reports its memory, and ends with its standard
+ * input. A server that outlived the program that started it would disturb all later rounds.
  */
 
 /** How many bytes one read may bring, as in the peers' servers. */

@@ -57,7 +57,7 @@ function inTurn({ seconds, warmup }, connections, callers) {
   }));
 }
 
-/** A client is a new process in each round: it has to be compiled, too. */
+/** A client is a new process in each round, so it has to be compiled as well. */
 const START = 0.3; // seconds
 
 /**
