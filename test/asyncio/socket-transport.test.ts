@@ -61,12 +61,14 @@ describe("SocketTransport over a Duplex that throws", () => {
   const parts: readonly [string, DuplexOptions, Act][] = [
     ["_write", { write: fail }, write],
     ["_final", { final: fail }, close],
+    ["_final", { final: failLater }, close],
+    ["_final", { final: failLater }, writeEofAndClose],
     ["_destroy", { destroy: fail }, close],
     ["_destroy", { destroy: fail, emitClose: false }, abort],
     ["_read", { read: fail }, () => {}],
   ];
   for (const [part, options, act] of parts) {
-    it(`waitClosed() throws what ${part}() of a stream${"emitClose" in options ? " without 'close'" : ""} has thrown`, async () => {
+    it(`waitClosed() throws what ${part}() of a stream${"emitClose" in options ? " without 'close'" : ""} fails with`, async () => {
       using _reports = new Reports();
       const stream = idleStream(options);
       const [, writer] = await asyncio.openConnection({ sock: stream });
@@ -76,9 +78,17 @@ describe("SocketTransport over a Duplex that throws", () => {
   }
 });
 
+function writeEofAndClose(writer: asyncio.StreamWriter): void {
+  writer.writeEof();
+  writer.close();
+}
+
 const broken = new Error("broken");
 function fail(): never {
   throw broken;
+}
+function failLater(done: (error: Error) => void): void {
+  setImmediate(done, broken);
 }
 
 describe("SocketTransport over a Duplex that emits no 'close'", () => {

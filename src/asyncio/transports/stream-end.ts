@@ -44,9 +44,10 @@ export function endAndDestroy(socket: Duplex, onError: (error: unknown) => void)
     (socket as Socket).destroySoon();
     return;
   }
-  socket.end(() => {
+  socket.end((failure?: Error | null) => {
     try {
-      socket.destroy();
+      // Without the error of an end that failed, the stream would be destroyed as after a success.
+      socket.destroy(socket.writableFinished ? undefined : (failure ?? undefined));
     } catch (error) {
       onError(error);
     }
