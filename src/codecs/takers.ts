@@ -251,7 +251,7 @@ class SeparatedTaker implements FrameTaker {
 function checkedFrameSize(found: Decoded<unknown> | number, seen: number): number {
   const isWhole = typeof found === "object";
   const size = isWhole ? found.size : found;
-  if (!(isWhole ? size > 0 && size <= seen : size > seen)) {
+  if (!(isWhole ? Number.isInteger(size) && size > 0 && size <= seen : size > seen)) {
     throw new TypeError(
       `decode() was given ${seen} bytes and returned ${isWhole ? "a frame of the size" : "the size"} ${repr(size)}; ` +
         "return { frame, size } for a frame whose bytes are there, a larger number if they are not",

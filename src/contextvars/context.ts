@@ -62,7 +62,7 @@ export class Context extends Inspectable {
    * @param args - Its arguments.
    * @throws {RuntimeError} If the Context is already entered, by the running code or by a `run()` around it.
    * @throws {TypeError} If `callable` is not a function, or is a method of this package without its object: write
-   * `run(() => variable.set(1))` for Python's `run(variable.set, 1)`.
+   * `run(() => variable.set(1))` for Python's `run(variable.set, 1)`. Also if `run` itself is called without its Context.
    */
   run<A extends unknown[], R>(callable: (this: void, ...args: A) => R, ...args: A): R {
     if (typeof callable !== "function") {
@@ -72,6 +72,9 @@ export class Context extends Inspectable {
           ? "run() missing 1 required positional argument: pass the function to call"
           : `Context.run() needs a function, got ${repr(callable)}; pass () => ... instead of its result`,
       );
+    }
+    if (this === undefined) {
+      throw new TypeError("Context.run() was called without its Context: write context.run(f)");
     }
     const outer = currentFlow();
     if (isEntered(this, outer)) {

@@ -286,6 +286,14 @@ describe("Context.run() with something that is no function", () => {
   }
 });
 
+describe("Context.run() without its Context", () => {
+  it("Context.run() raises TypeError and does not call the function", () => {
+    const { run } = new Context();
+    const call = (): unknown => run(() => assert.fail("called"));
+    assert.throws(call, { name: "TypeError", message: /^Context\.run\(\) was called without its Context: / });
+  });
+});
+
 describe("Context.run() and asynchronous code", () => {
   it("Context.run() raises RuntimeError in a continuation of the same Context", async () => {
     const context = new Context();
