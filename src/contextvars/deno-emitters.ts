@@ -1,7 +1,7 @@
 /**
  * Deno, outside tasks: values set by a listener last until its event ends.
  *
- * Deno calls the listeners of sockets, servers, requests, datagrams, child processes and ports from its own loops, and
+ * Deno calls the listeners of sockets, servers, requests, datagrams, child processes, ports and errors from its own loops, and
  * a flow that one listener entered stays current there. The next event, which may belong to another connection, would
  * see it. No hook reports the end of such a callback. But all these events go through one method of a few classes: when
  * that method returns, the earlier flow is restored.
@@ -35,6 +35,8 @@ export function keepEventsApart<T>(storage: Storage<T>): void {
     }
   }
   replace(storage, globalThis as unknown as Classes, "MessagePort", "dispatchEvent");
+  // Such as 'uncaughtException'. Signals do not come through it.
+  replace(storage, { process: { prototype: process } } as unknown as Classes, "process", "emit");
 }
 
 function replace<T>(storage: Storage<T>, classes: Classes, name: string, method: string): void {

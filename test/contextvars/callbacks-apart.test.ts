@@ -22,10 +22,12 @@ import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { MessageChannel, Worker } from "node:worker_threads";
 import { ContextVar, isolated } from "contextvars";
+import { letGo } from "../support/garbage.ts";
 import { turn } from "../support/latch.ts";
 import { programPath } from "../support/paths.ts";
 import { type Places, playIn, probes } from "../support/primitives-probes.ts";
 import { type Primitive, type PrimitiveName, primitives } from "../support/primitives-table.ts";
+import { runProgram } from "../support/programs.ts";
 import { runtime } from "../support/runtime.ts";
 import { connectSocket, listen, request } from "../support/sockets.ts";
 
@@ -224,6 +226,33 @@ const again: Partial<Record<PrimitiveName, (visit: Visit) => Promise<void>>> = {
     fs.rmSync(folder, { recursive: true });
   },
 
+  watchFile: async (visit) => {
+    const folder = fs.mkdtempSync(join(tmpdir(), "contextvars-"));
+    const file = join(folder, "file");
+    fs.writeFileSync(file, "");
+    let calls = 0;
+    inFreshFlow(() =>
+      fs.watchFile(file, { interval: 5 }, () => {
+        visit();
+        calls += 1;
+      }),
+    );
+    while (calls < 3) {
+      fs.appendFileSync(file, "x");
+      await pause(5);
+    }
+    fs.unwatchFile(file);
+    fs.rmSync(folder, { recursive: true });
+  },
+  finalization: async (visit) => {
+    let calls = 0;
+    const registry = new FinalizationRegistry(() => {
+      visit();
+      calls += 1;
+    });
+    await letGo(registry, () => calls >= 3);
+  },
+
   readableFrom: (visit) =>
     new Promise((resolve) => {
       Readable.from(["a", "b", "c"]).on("data", visit).on("end", resolve);
@@ -415,4 +444,8 @@ describe("ContextVar outside tasks", () => {
       assert.equal(await inFreshFlow(() => whoSees(name as PrimitiveName)), expected);
     });
   }
+
+  it("ContextVar outside tasks in the process's own events: what a listener sets is seen by nobody else", async () => {
+    assert.deepEqual(await runProgram("process-events.js"), { calls: 9, seen: ["-"] });
+  });
 });

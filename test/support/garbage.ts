@@ -39,3 +39,21 @@ export async function survivors(references: readonly WeakRef<object>[], rounds =
   }
   return left;
 }
+
+/** Registers objects that nothing holds, and collects until the condition holds, or for 100 rounds. */
+export async function letGo(registry: FinalizationRegistry<unknown>, isDone: () => boolean): Promise<void> {
+  registerMany(registry);
+  for (let round = 0; round < 100 && !isDone(); round++) {
+    await sleep(1);
+    scrub(100);
+    collect();
+    await sleep(1);
+  }
+}
+
+/** Many, because one may still be on the machine's stack. */
+function registerMany(registry: FinalizationRegistry<unknown>): void {
+  for (let i = 0; i < 20; i++) {
+    registry.register({}, undefined);
+  }
+}

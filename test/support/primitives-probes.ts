@@ -23,6 +23,7 @@ import { MessageChannel, Worker } from "node:worker_threads";
 import * as zlib from "node:zlib";
 import { isolated } from "contextvars";
 import { certificates } from "./certificates.ts";
+import { letGo } from "./garbage.ts";
 import { turn } from "./latch.ts";
 import { programPath } from "./paths.ts";
 import type { Cell, PrimitiveName } from "./primitives-table.ts";
@@ -572,6 +573,13 @@ export const probes: Record<PrimitiveName, () => Promise<string>> = {
     clearInterval(keepOn);
     watcher.close();
     return place;
+  },
+  async finalization() {
+    const seen: string[] = [];
+    const registry = at("C", () => new FinalizationRegistry(() => seen.push(look())));
+    await at("R", () => letGo(registry, () => seen.length > 0));
+    // A callback sees what the one before it has set.
+    return seen[0] ?? "never called";
   },
 
   async readableFrom() {

@@ -122,12 +122,18 @@ export const primitives = {
   },
   childExit: { group: "work", primitive: "child process 'exit'", sees: "C" },
   childMessage: { group: "work", primitive: "child process 'message'", sees: "C" },
-  watchFile: { group: "work", primitive: "fs.watchFile listener", sees: "R" },
+  watchFile: { group: "work", primitive: "fs.watchFile listener", sees: "R", leaks: { deno: "the next call" } },
   watch: {
     group: "work",
     primitive: "fs.watch 'change'",
     sees: "C",
     leaks: { bun: "the next call", deno: "the next call" },
+  },
+  finalization: {
+    group: "work",
+    primitive: "FinalizationRegistry callback",
+    sees: "-",
+    leaks: { ...toNextCall, deno: "any callback" },
   },
 
   readableFrom: { group: "streams", primitive: "Readable.from() 'data'", sees: "R", leaks: toNextCall },
