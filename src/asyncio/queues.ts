@@ -373,4 +373,4 @@ export class LifoQueue<T> extends Queue<T> {
   }
 }
 
-knowMethodsOf({ Queue });
+knowMethodsOf({ LifoQueue, PriorityQueue, Queue });

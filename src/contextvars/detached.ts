@@ -10,9 +10,14 @@ import { nameOf } from "../repr.ts";
 /** The methods, and the names of their classes. */
 const owners = new Map<unknown, string>();
 
-/** Registers the classes' methods for {@linkcode checkAttached}. The keys are the names of the classes. */
+/**
+ * Registers the classes' methods for {@linkcode checkAttached}. The keys are the names of the classes, which they get
+ * back if a bundler has shortened them: messages and reprs show them.
+ */
 export function knowMethodsOf(classes: Readonly<Record<string, { readonly prototype: object }>>): void {
-  for (const [owner, { prototype }] of Object.entries(classes)) {
+  for (const [owner, known] of Object.entries(classes)) {
+    Object.defineProperty(known, "name", { value: owner, configurable: true });
+    const { prototype } = known;
     for (const [name, { value }] of Object.entries(Object.getOwnPropertyDescriptors(prototype))) {
       if (typeof value === "function" && name !== "constructor") {
         owners.set(value, owner);

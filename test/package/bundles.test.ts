@@ -46,6 +46,8 @@ void asyncio.run(async () => {
   process.stdout.write((await reader.readline()).toString());
   writer.close();
   server.close();
+  const named = [new asyncio.Future(), new asyncio.Lock(), new asyncio.PriorityQueue(), asyncio.currentTask()];
+  process.stdout.write(named.map((each) => /\\w+(?= object| at|( pending))/.exec(String(each))[0]).join() + "\\n");
   process.stdout.write(await userFunction());
 }, { debug: true });
 `;
@@ -125,8 +127,9 @@ describe("bundles", () => {
       });
       assert.equal(stderr, "");
       assert.equal(status, 0);
-      const [greeting, ...frames] = stdout.split("\n");
+      const [greeting, names, ...frames] = stdout.split("\n");
       assert.equal(greeting, "hello");
+      assert.equal(names, "Future,Lock,PriorityQueue,Task");
       if (hasSourceMap) {
         assert.match(frames[0] ?? "", /userFunction.*program\.mjs/, stdout);
       } else if (!isMinified) {
