@@ -60,7 +60,7 @@ describe("StreamReaderProtocol", () => {
     right.destroy();
   });
 
-  it("StreamReaderProtocol() refuses what is no reader and no function", () => {
+  it("StreamReaderProtocol() refuses what is no reader, no function and no Context", () => {
     assert.throws(() => new asyncio.StreamReaderProtocol(5 as never), {
       name: "TypeError",
       message: "StreamReaderProtocol(): reader must be a StreamReader, got 5",
@@ -69,6 +69,11 @@ describe("StreamReaderProtocol", () => {
       name: "TypeError",
       message: "StreamReaderProtocol() needs a function, got 5",
     });
+    for (const context of [5, null, loop]) {
+      const make = (): unknown =>
+        new asyncio.StreamReaderProtocol(new asyncio.StreamReader(), () => {}, context as never);
+      assert.throws(make, { name: "TypeError", message: /^StreamReaderProtocol\(\): context must be a Context, got / });
+    }
   });
 
   it("StreamReader.tryReadexactly() has a paused transport read on: what it asks for can come", async () => {

@@ -11,7 +11,7 @@
  */
 import { type Context, copyContext } from "../../contextvars/context.ts";
 import { functionName, repr } from "../../repr.ts";
-import { checkFunction } from "../arguments.ts";
+import { checkContext, checkFunction } from "../arguments.ts";
 import { isDebug, warn } from "../debug/debug.ts";
 import { callExceptionHandler } from "../events.ts";
 import { failureOf } from "../futures.ts";
@@ -89,7 +89,7 @@ export class StreamReaderProtocol extends FlowControl {
    * @param reader - The reader to feed.
    * @param clientConnectedCb - Called when the connection is made.
    * @param context - `clientConnectedCb` runs in a copy of it. By default a copy of the current Context.
-   * @throws {TypeError} If `reader` is not a StreamReader, or `clientConnectedCb` not a function.
+   * @throws {TypeError} If `reader` is not a StreamReader, `clientConnectedCb` not a function, or `context` not a Context.
    */
   constructor(reader: StreamReader, clientConnectedCb: ClientConnectedCb | null = null, context?: Context) {
     super();
@@ -102,6 +102,7 @@ export class StreamReaderProtocol extends FlowControl {
       this.#context = null;
     } else {
       checkFunction("StreamReaderProtocol()", clientConnectedCb);
+      checkContext("StreamReaderProtocol()", context);
       this.#context = context ?? copyContext();
     }
   }

@@ -12,7 +12,7 @@ import { OSError } from "../../io-errors.ts";
 import { Inspectable, repr } from "../../repr.ts";
 import { fromCallback, thrownHere } from "../async-stacks.ts";
 import { nodeFs } from "../on-demand.ts";
-import { HEEDS_REUSE_PORT } from "../runtime.ts";
+import { HEEDS_REUSE_PORT, ON_DENO } from "../runtime.ts";
 import { Wait } from "../waits.ts";
 import { checkPath, type Family, IPV6_ALSO_ACCEPTS_IPV4, lookUp, SocketAddress } from "./addresses.ts";
 import { READ_SIZE, socketDescriptor } from "./node-sockets.ts";
@@ -212,7 +212,8 @@ async function listenAt(host: string, port: number, options: ListenOptions): Pro
     );
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === "EADDRNOTAVAIL" || code === "EAFNOSUPPORT") {
+    // Deno reports EINVAL for an address that the machine does not have: ::1, for example, where there is no IPv6.
+    if (code === "EADDRNOTAVAIL" || code === "EAFNOSUPPORT" || (code === "EINVAL" && ON_DENO)) {
       return null;
     }
     throw thrownHere(fromCallback(bindError(error, host, port)));
