@@ -1,9 +1,9 @@
 /**
  * Deno, outside tasks: values set by a listener last until its event ends.
  *
- * Deno calls the listeners of sockets, servers, requests, datagrams, child processes, ports and errors from its own loops, and
- * a flow that one listener entered stays current there. The next event, which may belong to another connection, would
- * see it. No hook reports the end of such a callback. But all these events go through one method of a few classes: when
+ * Deno calls the listeners of sockets, servers, requests, datagrams, child processes, workers, ports and errors from its
+ * own loops, and a flow that one listener entered stays current there. The next event, which may belong to another
+ * connection, would see it. No hook reports the end of such a callback. But all these events go through one method of a few classes: when
  * that method returns, the earlier flow is restored.
  *
  * Only these classes are changed. A listener on any other emitter shares the flow of the code that emits.
@@ -34,7 +34,9 @@ export function keepEventsApart<T>(storage: Storage<T>): void {
       replace(storage, classes, name, "emit");
     }
   }
-  replace(storage, globalThis as unknown as Classes, "MessagePort", "dispatchEvent");
+  for (const name of ["MessagePort", "Worker"]) {
+    replace(storage, globalThis as unknown as Classes, name, "dispatchEvent");
+  }
   // Such as 'uncaughtException'. Signals do not come through it.
   replace(storage, { process: { prototype: process } } as unknown as Classes, "process", "emit");
 }

@@ -410,6 +410,13 @@ async function bystanders(): Promise<string[]> {
   return seen;
 }
 
+/** A Worker of the web. */
+interface WebWorker {
+  onmessage: () => void;
+  postMessage(message: unknown): void;
+  terminate(): void;
+}
+
 /** Plays the row; says who saw a value that its callback had set. */
 async function whoSees(name: PrimitiveName): Promise<string> {
   const seen: string[] = [];
@@ -444,6 +451,31 @@ describe("ContextVar outside tasks", () => {
       assert.equal(await inFreshFlow(() => whoSees(name as PrimitiveName)), expected);
     });
   }
+
+  const { Worker: WebWorkerClass } = globalThis as { Worker?: new (url: string, options: object) => WebWorker };
+  const skip = WebWorkerClass === undefined ? "this runtime has no Worker of the web" : false;
+  it("ContextVar outside tasks in a Worker of the web: what a listener sets, the next call does not see", {
+    skip,
+  }, async () => {
+    const source = encodeURIComponent("self.onmessage = ({ data }) => self.postMessage(data);");
+    const worker = new (WebWorkerClass as NonNullable<typeof WebWorkerClass>)(`data:text/javascript,${source}`, {
+      type: "module",
+    });
+    const seen: string[] = [];
+    await threeTimes(async (i) => {
+      const message = new Promise((resolve) => {
+        worker.onmessage = () => {
+          seen.push(value.get());
+          value.set(`call ${i}`);
+          setTimeout(resolve);
+        };
+      });
+      worker.postMessage(i);
+      await message;
+    });
+    worker.terminate();
+    assert.deepEqual(seen, ["-", "-", "-"]);
+  });
 
   it("ContextVar outside tasks in the process's own events: what a listener sets is seen by nobody else", async () => {
     assert.deepEqual(await runProgram("process-events.js"), { calls: 9, seen: ["-"] });
