@@ -59,8 +59,9 @@ export function cancelMessageOf({ reason, cause }: CancelledError): CancelMessag
 /**
  * Whether the error is a cancellation, which a `catch` has to rethrow.
  *
- * Also true for a CancelledError of another copy of the package, and for an AbortError caused by one. False for an
- * error of another library with the same name.
+ * Also true for a CancelledError of another copy of the package, for an AbortError caused by one, and for an
+ * AggregateError that has nothing else, as `Promise.any()` throws it. False for an error of another library with the
+ * same name.
  *
  * Python: has no such function; there `except Exception` does not catch a CancelledError.
  *
@@ -89,24 +90,36 @@ export function isCancelled(error: unknown): boolean {
 /** How many AbortErrors that caused one another are followed: a `cause` may lead back to its error. */
 const MOST_CAUSES = 16;
 
-/** The error itself if it is a CancelledError, or the CancelledError that caused an AbortError; otherwise `null`. */
+/**
+ * The error itself if it is a CancelledError, or the CancelledError that caused an AbortError; the first of an
+ * AggregateError that has nothing else, as `Promise.any()` throws it; otherwise `null`.
+ */
 export function cancellationIn(error: unknown): CancelledError | null {
   try {
-    let each = error;
-    for (let i = 0; i < MOST_CAUSES && each !== null && typeof each === "object"; i++) {
-      if (each instanceof CancelledError || isOfOtherCopy(each)) {
-        // The task will read them, and must not fail then.
-        void (each as CancelledError).reason;
-        void (each as CancelledError).cause;
-        return each as CancelledError;
-      }
-      if (!isAbortError(each)) {
-        return null;
-      }
-      each = (each as Error).cause;
+    if ((error as Error | null | undefined)?.name !== "AggregateError") {
+      return causeIn(error);
     }
+    const causes = (error as AggregateError).errors.map(causeIn);
+    return causes.includes(null) ? null : (causes[0] ?? null);
   } catch {
     // A getter or a Proxy threw, so the error is not one of this library's.
+    return null;
+  }
+}
+
+function causeIn(error: unknown): CancelledError | null {
+  let each = error;
+  for (let i = 0; i < MOST_CAUSES && each !== null && typeof each === "object"; i++) {
+    if (each instanceof CancelledError || isOfOtherCopy(each)) {
+      // The task will read them, and must not fail then.
+      void (each as CancelledError).reason;
+      void (each as CancelledError).cause;
+      return each as CancelledError;
+    }
+    if (!isAbortError(each)) {
+      return null;
+    }
+    each = (each as Error).cause;
   }
   return null;
 }

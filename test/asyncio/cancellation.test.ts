@@ -47,6 +47,46 @@ const abortErrors: Readonly<Record<string, (reason: unknown) => unknown>> = {
   },
 };
 
+describe("a cancellation that Promise.any() throws as an AggregateError", () => {
+  const both = (): Promise<unknown> => Promise.any([asyncio.sleep(10), asyncio.sleep(10)]);
+
+  it("the task is cancelled, with the message, and the AggregateError is the cause", async () => {
+    const task = asyncio.createTask(both);
+    await asyncio.sleep(0);
+    task.cancel("enough");
+    const error = await failureOf(task);
+    assert.ok(task.cancelled());
+    assert.equal(error.message, "enough");
+    assert.ok(error.cause instanceof AggregateError);
+  });
+
+  it("timeout() throws a TimeoutError, and so does waitFor()", async () => {
+    const limited = asyncio.createTask(() => asyncio.timeout(0.001).with(both));
+    assert.ok((await failureOf(limited)) instanceof asyncio.TimeoutError);
+    assert.ok((await failureOf(asyncio.waitFor(both, 0.001))) instanceof asyncio.TimeoutError);
+  });
+
+  it("isCancelled() of an AggregateError is true if it has cancellations and nothing else", () => {
+    const cancelled = new asyncio.CancelledError();
+    const aborted = new NamedAbortError("aborted", { cause: cancelled });
+    assert.ok(asyncio.isCancelled(new AggregateError([cancelled, aborted])));
+    const cyclic = new AggregateError([]);
+    cyclic.errors.push(cyclic);
+    for (const errors of [
+      [],
+      [cancelled, new Error("failed")],
+      [undefined],
+      [cyclic],
+      [new AggregateError([cancelled])],
+    ]) {
+      assert.ok(!asyncio.isCancelled(new AggregateError(errors)));
+    }
+    assert.ok(!asyncio.isCancelled(cyclic));
+    assert.ok(!asyncio.isCancelled(new asyncio.ExceptionGroup("group", [cancelled])));
+    assert.ok(!asyncio.isCancelled(Object.assign(new AggregateError([]), { errors: 42 })));
+  });
+});
+
 describe("a cancellation that a function throws as an AbortError", () => {
   for (const [name, made] of Object.entries(abortErrors)) {
     const body = () => foreignWait(ownSignal(), made);
