@@ -59,9 +59,9 @@ export function cancelMessageOf({ reason, cause }: CancelledError): CancelMessag
 /**
  * Whether the error is a cancellation, which a `catch` has to rethrow.
  *
- * Also true for a CancelledError of another copy of the package, for an AbortError caused by one, and for an
- * AggregateError that has nothing else, as `Promise.any()` throws it. False for an error of another library with the
- * same name.
+ * Also true for a CancelledError of another copy of the package, for an AbortError caused by one, for an
+ * AggregateError that has nothing else, as `Promise.any()` throws it, and for a SuppressedError, where the end of a
+ * `using` block was cancelled. False for an error of another library with the same name.
  *
  * Python: has no such function; there `except Exception` does not catch a CancelledError.
  *
@@ -91,8 +91,8 @@ export function isCancelled(error: unknown): boolean {
 const MOST_CAUSES = 16;
 
 /**
- * The error itself if it is a CancelledError, or the CancelledError that caused an AbortError; the first of an
- * AggregateError that has nothing else, as `Promise.any()` throws it; otherwise `null`.
+ * The error itself if it is a CancelledError; the CancelledError that caused an AbortError, or that the end of a `using`
+ * block has thrown; the first of an AggregateError that has nothing else, as `Promise.any()` throws it; otherwise `null`.
  */
 export function cancellationIn(error: unknown): CancelledError | null {
   try {
@@ -116,10 +116,12 @@ function causeIn(error: unknown): CancelledError | null {
       void (each as CancelledError).cause;
       return each as CancelledError;
     }
-    if (!isAbortError(each)) {
+    const { name } = each as Error;
+    if (name !== "AbortError" && name !== "SuppressedError") {
       return null;
     }
-    each = (each as Error).cause;
+    // `using` keeps the later error so, which in Python is the one that is raised.
+    each = name === "AbortError" ? (each as Error).cause : (each as SuppressedError).error;
   }
   return null;
 }

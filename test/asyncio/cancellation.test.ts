@@ -47,6 +47,54 @@ const abortErrors: Readonly<Record<string, (reason: unknown) => unknown>> = {
   },
 };
 
+describe("a cancellation at the end of a using block, after another error in the block", () => {
+  // The first cancel() ends the block, or, if the block has failed, its end.
+  const failing: [string, () => Promise<unknown>, string][] = [
+    ["was cancelled", () => asyncio.sleep(10), "second"],
+    ["failed", () => Promise.reject(new Error("in the block")), "first"],
+  ];
+  for (const [how, wait, message] of failing) {
+    const block = async (): Promise<void> => {
+      await using _ = { [Symbol.asyncDispose]: () => asyncio.sleep(10) };
+      await wait();
+    };
+
+    it(`the task is cancelled, as in Python, if the block ${how}`, async () => {
+      const task = asyncio.createTask(block);
+      await asyncio.sleep(0);
+      task.cancel("first");
+      await asyncio.sleep(0.001);
+      task.cancel("second");
+      const error = await failureOf(task);
+      assert.ok(task.cancelled());
+      assert.equal(error.message, message);
+      assert.equal((error.cause as Error).name, "SuppressedError");
+    });
+  }
+
+  it("timeout() throws a TimeoutError if its deadline comes at the end of a block that failed", async () => {
+    const block = async (): Promise<void> => {
+      await using _ = { [Symbol.asyncDispose]: () => asyncio.sleep(10) };
+      throw new Error("in the block");
+    };
+    const task = asyncio.createTask(() => asyncio.timeout(0.01).with(block));
+    assert.ok((await failureOf(task)) instanceof asyncio.TimeoutError);
+  });
+
+  it("the task fails if the end of the block has failed", async () => {
+    const task = asyncio.createTask(async () => {
+      await using _ = { [Symbol.asyncDispose]: () => Promise.reject(new Error("at the end")) };
+      await asyncio.sleep(10);
+    });
+    await asyncio.sleep(0);
+    task.cancel();
+    const error = await failureOf(task);
+    assert.ok(!task.cancelled());
+    assert.equal(error.name, "SuppressedError");
+    assert.ok(!asyncio.isCancelled(error));
+  });
+});
+
 describe("a cancellation that Promise.any() throws as an AggregateError", () => {
   const both = (): Promise<unknown> => Promise.any([asyncio.sleep(10), asyncio.sleep(10)]);
 
