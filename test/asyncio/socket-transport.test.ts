@@ -91,6 +91,65 @@ function failLater(done: (error: Error) => void): void {
   setImmediate(done, broken);
 }
 
+describe("A peer whose messages were each answered with a single write", () => {
+  const MESSAGES = 20;
+
+  /** A connection whose next answer is sent immediately; the stream holds what it gets once `held` is set. */
+  async function answering(): Promise<{ writer: asyncio.StreamWriter; stream: Duplex; held: (() => void)[] | null }> {
+    const state = { held: null as (() => void)[] | null };
+    const stream = idleStream({
+      write: (_chunk, _encoding, done) => void (state.held === null ? done() : state.held.push(done)),
+    });
+    const [reader, writer] = await asyncio.openConnection({ sock: stream });
+    for (let i = 0; i < MESSAGES; i++) {
+      stream.push("x");
+      writer.write(await reader.read(1));
+      await writer.drain();
+      await asyncio.sleep(0);
+    }
+    stream.push("x");
+    await reader.read(1);
+    return Object.assign(state, { writer, stream });
+  }
+
+  it("gets the next answer before write() returns; drain() waits for none of it", async () => {
+    const { writer } = await answering();
+    writer.transport.setWriteBufferLimits({ high: 0 });
+    writer.write("answer");
+    assert.equal(writer.transport.getWriteBufferSize(), 0);
+    assert.equal(writer.needsDrain, false);
+    writer.close();
+  });
+
+  it("pauses writing with an answer over the high mark that it does not take", async () => {
+    const state = await answering();
+    const { writer } = state;
+    const held: (() => void)[] = [];
+    state.held = held;
+    writer.transport.setWriteBufferLimits({ high: 3 });
+    writer.write("answer");
+    assert.equal(held.length, 1);
+    assert.equal(writer.transport.getWriteBufferSize(), "answer".length);
+    assert.equal(writer.needsDrain, true);
+    state.held = null;
+    for (const done of held) {
+      done();
+    }
+    await writer.drain();
+    assert.equal(writer.transport.getWriteBufferSize(), 0);
+    writer.close();
+  });
+
+  it("ends its connection with what write() of its stream throws", async () => {
+    const { writer, stream } = await answering();
+    using reports = new Reports();
+    Object.assign(stream, { write: fail });
+    writer.write("answer");
+    assert.equal(await outcomeOf(writer.waitClosed()), broken);
+    assert.deepEqual(reports.messages, ["Fatal error: a method of the stream failed."]);
+  });
+});
+
 describe("SocketTransport over a Duplex that emits no 'close'", () => {
   const ends: readonly [string, Act, Error | undefined][] = [
     ["close()", close, undefined],
