@@ -20,14 +20,14 @@ interface Churn {
 /** What the heap may grow by, whatever the number of connections: far less than they would take if they stayed. */
 const MOST_GROWTH = 4 * 1024 * 1024; // bytes
 
-/** Makes the connections in a process of its own, and looks for anything that is left of them. */
+/** Makes the connections in its own process, and checks that nothing is left of them. */
 export async function assertNothingIsLeft(connections: number, atATime: number): Promise<void> {
   const churn = (await runProgram("churn.js", String(connections), String(atATime))) as Churn;
   assert.equal(churn.handled, connections);
   assert.equal(churn.failures, 0);
   assert.equal(churn.tasks, 0);
   assert.equal(churn.newListeners, 0);
-  // The server is there, and nothing else: no connection, and no timer of one. Bun tells of nothing at all.
+  // Only the server is left: no connection, and no timer of one. Bun reports no resources.
   assert.deepEqual(churn.serving, runtime === "bun" ? {} : { TCPServerWrap: 1 });
   assert.deepEqual(churn.after, {});
   assert.ok(churn.growth < MOST_GROWTH, `the heap has grown by ${churn.growth} bytes`);
@@ -38,7 +38,7 @@ const OTHER_FILES = 200;
 /** Of the heap, for a connection that says nothing; several times what it is. */
 const MOST_PER_CONNECTION = 64 * 1024; // bytes
 
-/** Has so many connections say nothing, in a process of its own, or as many as a process can have. */
+/** Opens this many silent connections in their own process, or as many as a process can have. */
 export async function assertCrowdIsServed(t: TestContext, connections: number): Promise<void> {
   const wanted = connections + OTHER_FILES;
   const files = await openFilesLimit(wanted);

@@ -20,7 +20,7 @@ export interface CodecCase {
   make(limit?: number, onOverrun?: OnOverrun): Codec<unknown, never>;
   /** Frames that it can send. */
   readonly items: fc.Arbitrary<unknown>;
-  /** A frame of so many bytes, what is around it not counted. */
+  /** A frame of this many bytes, not counting its separators or its length. */
   item(length: number): unknown;
   /** Whether it refuses to send what is too long; a user's codec does not. */
   readonly checksWhatItSends: boolean;

@@ -10,7 +10,7 @@ interface Copy {
   readonly asyncio: typeof import("contextvars/asyncio");
 }
 
-/** Copies what is shipped to a directory of its own and imports it from there. */
+/** Copies the published files to a new directory and imports them from there. */
 export async function importCopy(): Promise<Copy> {
   const directory = await mkdtemp(join(tmpdir(), "contextvars-copy-"));
   try {

@@ -25,7 +25,7 @@ const OWNER =
   /^(?:export )?(?:declare )?(?:abstract )?(?:class|interface|type|const|function|namespace) (\w+)(?:<.*?>)?(?: extends (\w+))?/;
 const MEMBER = /^ {4}(?:(?:static|abstract|readonly|override|async) )*(?:get )?(\w+|\[Symbol\.\w+\])\??([(<]?)/;
 
-/** In the order of the files; an overload with a comment of its own has an entry of its own. */
+/** In the order of the files; an overload with its own comment has its own entry. */
 export function documented(): Documented[] {
   const exported = new Set(
     readFileSync(join(packageRoot, "test/package/exports.txt"), "utf8")

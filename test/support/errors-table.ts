@@ -56,7 +56,7 @@ export const codes: Readonly<Record<string, readonly [classes: string, when: str
   SIGINT: ["KeyboardInterrupt", "Ctrl-C was pressed while `run()` was running."],
 };
 
-/** The operating system's codes that have a class of their own, and others that are frequent: number on Linux, and why. */
+/** The operating system's codes with their own class, and other frequent ones: the number on Linux, and the reason. */
 export const systemCodes: Readonly<Record<string, readonly [error: string, errno: number | null, when: string]>> = {
   EACCES: ["PermissionError", -13, "A port below 1024, a socket or a program that the user may not use."],
   EADDRINUSE: ["OSError", -98, "Another socket listens at the address."],

@@ -197,7 +197,7 @@ export function startLimited(files: number, name: string, ...args: readonly stri
   return new External("sh", ["-c", script, process.execPath, ...before, programPath(name), ...args]);
 }
 
-/** How many files a process can have open, if it asks for so many. */
+/** How many files a process can have open if it asks for `wanted`. */
 export async function openFilesLimit(wanted: number): Promise<number> {
   const { stdout } = await runExternal("sh", ["-c", `ulimit -n ${wanted} 2>/dev/null; ulimit -n`]);
   return stdout.trim() === "unlimited" ? wanted : Number(stdout);
@@ -228,14 +228,14 @@ export interface ServingExample extends AsyncDisposable {
   readonly process: External;
 }
 
-/** Starts a server among the examples, in a process of its own, on a free port. */
+/** Starts an example that is a server, in its own process, on a free port. */
 export async function serveExample(name: string, ...args: readonly string[]): Promise<ServingExample> {
   const peer = new External(process.execPath, [examplePath(name), HOST, "0", ...args]);
   const [, port] = await peer.printed(/Serving on 127\.0\.0\.1:(\d+)/);
   return { port: Number(port), process: peer, [Symbol.asyncDispose]: () => peer[Symbol.asyncDispose]() };
 }
 
-/** The files of a key and a certificate of its own for localhost and 127.0.0.1. */
+/** The files of a key and a self-signed certificate for localhost and 127.0.0.1. */
 export interface Certificate {
   readonly key: string;
   readonly cert: string;

@@ -25,7 +25,7 @@ export function startProgram(path: string, name: string, ...args: readonly strin
   return new External(path, [...options, join(FOLDER, `${name}.mjs`), ...args], { cwd: FOLDER });
 }
 
-/** Runs one of the programs to its end, and gives what it printed last, which is JSON. */
+/** Runs one of the programs to its end, and returns its last line, which is JSON. */
 export async function resultOf(path: string, name: string, ...args: readonly string[]): Promise<unknown> {
   await using program = startProgram(path, name, ...args);
   const status = await program.ended();
@@ -89,7 +89,7 @@ export async function startPostgres({
 export async function startMariadb(): Promise<{ readonly port: number } & AsyncDisposable> {
   const folder = new TemporaryFolder();
   const port = await freePort();
-  // It refuses to run as root, unless it is told to.
+  // It refuses to run as root without this option.
   const asNobody = process.getuid?.() === 0 ? ["--user=nobody"] : [];
   chmodSync(folder.path, 0o777);
   const server = new External("mariadbd", [

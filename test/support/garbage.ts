@@ -23,7 +23,7 @@ function scrub(depth: number): number {
 }
 
 /**
- * Collects until everything referred to is gone, or for so many rounds, and says how many objects are left.
+ * Collects until all the objects are gone, or for this many rounds, and returns how many objects are left.
  *
  * Several rounds, because what a FinalizationRegistry lets go is garbage in the next one only; with timers
  * in between, since Bun runs its callbacks then.

@@ -11,7 +11,7 @@ const PEER = "node_modules/@opentelemetry/api";
 let packed: Promise<string> | undefined;
 let installed: Promise<string> | undefined;
 
-/** Packs the package, once a process, and gives the path of the tarball. */
+/** Packs the package, once in a process, and returns the path of the tarball. */
 export function packPackage(): Promise<string> {
   packed ??= pack();
   return packed;
@@ -41,7 +41,7 @@ async function pack(): Promise<string> {
   return join(folder, tarball);
 }
 
-/** Installs the tarball in a folder beside it, and gives the folder of the package. */
+/** Installs the tarball in a folder beside it, and returns the folder of the package. */
 async function install(): Promise<string> {
   const tarball = await packPackage();
   const apart = join(tarball, "../apart");

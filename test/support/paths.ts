@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 /** The package's own directory. */
 export const packageRoot: string = fileURLToPath(new URL("../../../", import.meta.url));
 
-/** A compiled program of `test/support/programs/`, by file name, to be run in a process of its own. */
+/** A compiled program of `test/support/programs/`, by file name, to be run in its own process. */
 export function programPath(name: string): string {
   return fileURLToPath(new URL(`./programs/${name}`, import.meta.url));
 }

@@ -27,7 +27,7 @@ export function cut(whole: Buffer, lengths: readonly number[]): Buffer[] {
   const chunks: Buffer[] = [];
   for (let start = 0, i = 0; start < whole.length; i++) {
     const end = start + (lengths[i % lengths.length] as number);
-    // A copy, as each chunk of a socket has memory of its own.
+    // A copy, because each chunk of a socket has its own memory.
     chunks.push(Buffer.from(whole.subarray(start, end)));
     start = end;
   }

@@ -2,7 +2,7 @@
  * A small protocol that goes through everything a connection can do, spoken by this library and by Python's asyncio.
  *
  * A conversation is one connection; its first line says what it is about. `serveCommands` is the server's side,
- * `converse` the client's; the client's side tells what it saw, so that pairs of peers can be compared with each other.
+ * `converse` the client's; the client's side returns what it saw, so that pairs of peers can be compared with each other.
  */
 import { createHash } from "node:crypto";
 import type { Socket } from "node:net";
@@ -112,7 +112,7 @@ async function attempt(read: Promise<unknown>): Promise<string> {
   }
 }
 
-/** Goes through all conversations with the server at the port, and tells what it saw, by command. */
+/** Goes through all conversations with the server at the port, and returns what it saw, by command. */
 export async function converse(port: number): Promise<Record<string, unknown>> {
   const seen: Record<string, unknown> = {};
   const connection = async (

@@ -2,7 +2,7 @@
 import { External, examplePath } from "./external.ts";
 import { runtime } from "./runtime.ts";
 
-/** Starts a compiled example, in a process of its own. */
+/** Starts a compiled example in its own process. */
 export function startExample(name: string, ...args: readonly string[]): External {
   const before = runtime === "deno" ? ["run", "-A", "--no-check"] : [];
   return new External(process.execPath, [...before, examplePath(name), ...args]);

@@ -6,7 +6,7 @@ export function startPython(program: string, ...args: readonly string[]): Extern
   return new External("python3", ["-u", "-c", program, ...args]);
 }
 
-/** Runs a Python program to its end, and gives what it printed. */
+/** Runs a Python program to its end, and returns its output. */
 export async function runPythonProgram(program: string, ...args: readonly string[]): Promise<string> {
   await using python = startPython(program, ...args);
   python.end();

@@ -1,4 +1,4 @@
-/** Both ends of a connection: ours as a reader and a writer, the other as a raw socket that does what it is told. */
+/** Both ends of a connection: ours as a reader and a writer, the other as a raw socket that the test controls. */
 import { once } from "node:events";
 import * as net from "node:net";
 import * as asyncio from "contextvars/asyncio";
@@ -25,7 +25,7 @@ export async function turns(count: number): Promise<void> {
 
 const PATIENCE = 20; // seconds
 
-/** Waits until it is so; gives up after a long time, and says whether it is. */
+/** Waits until the condition holds, for a long time at most, and returns whether it does. */
 export async function eventually(condition: () => boolean): Promise<boolean> {
   for (const end = performance.now() + PATIENCE * 1000; performance.now() < end; ) {
     if (condition()) {
@@ -97,13 +97,13 @@ export class Peer {
     this.socket.write(data);
   }
 
-  /** Waits until so much has come, and gives everything that has. */
+  /** Waits until this many bytes have arrived, and returns everything that has. */
   async received(length: number): Promise<string> {
     await this.#until(() => this.#length >= length || this.closed);
     return this.text;
   }
 
-  /** Waits until what has come matches, or no more will, and gives everything that has. */
+  /** Waits until the received text matches, or the peer has ended, and returns everything that has arrived. */
   async until(pattern: RegExp): Promise<string> {
     await this.#until(() => pattern.test(this.text) || this.ended || this.closed);
     return this.text;
@@ -259,7 +259,7 @@ export async function serve(
   };
 }
 
-/** What the loop's exception handler is told, from now until it is disposed of. */
+/** The reports to the loop's exception handler, from now until it is disposed of. */
 export class Reports implements Disposable {
   readonly all: asyncio.ExceptionContext[] = [];
   readonly #before = asyncio.getRunningLoop().getExceptionHandler();

@@ -7,7 +7,7 @@ export function inEmptyContext<R>(callable: () => R): R {
   return new Context().run(callable);
 }
 
-/** Calls the function in a flow of its own outside any Context, as Node calls a callback. */
+/** Calls the function in its own flow outside any Context, as Node calls a callback. */
 export function inOwnFlow<R>(callable: () => R): R {
   return new AsyncResource("test").runInAsyncScope(callable);
 }

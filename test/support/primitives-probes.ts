@@ -762,7 +762,7 @@ async function withHttp2(onStream: (stream: http2.ServerHttp2Stream) => void): P
   return place;
 }
 
-/** Makes a request to a server of its own, in S. */
+/** Makes a request to its own server, in S. */
 async function withHttp(body: (options: http.RequestOptions & { port: number }) => Promise<string>): Promise<string> {
   const server = await at("L", () => listen(http.createServer((_request, response) => response.end("body"))));
   const seen = await at("S", () => body({ port: server.port, host: "127.0.0.1", agent: false }));

@@ -1,4 +1,4 @@
-/** Running a small program in a process of its own, on the runtime the tests run on. */
+/** Runs a small program in its own process, on the runtime of the tests. */
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { programPath } from "./paths.ts";

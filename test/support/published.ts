@@ -5,7 +5,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { entryPoints, packageRoot } from "./paths.ts";
 
-/** A function or method that gives a promise, a Future, a Task, or an iterator of promises. */
+/** A function or method that returns a promise, a Future, a Task, or an iterator of promises. */
 export interface PromiseGiver {
   /** The name in exports.txt; of a method, behind that of its class. */
   readonly name: string;

@@ -1,6 +1,6 @@
 /** Random numbers that are the same in every run: mulberry32. */
 
-/** Gives a function that gives whole numbers from zero up to its argument, which it never reaches. */
+/** Returns a function that returns whole numbers from zero up to its argument, exclusive. */
 export function randomFrom(seed: number): (below: number) => number {
   let state = seed >>> 0;
   return (below) => {

@@ -32,7 +32,7 @@ export async function silentListener(host: string, port: number): Promise<AsyncD
     const socket = net.connect({ host, port });
     socket.on("error", () => {});
     taken.push(socket);
-    // Over the loopback device a connection is there at once, or not at all; a runtime may be late to tell.
+    // Over the loopback device a connection is made immediately or not at all; a runtime may report it late.
     await asyncio.sleep(0.02);
     if (socket.connecting) {
       return { [Symbol.asyncDispose]: dispose };

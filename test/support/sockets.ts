@@ -8,7 +8,7 @@ export interface Listening extends AsyncDisposable {
   readonly port: number;
 }
 
-/** Starts the server on a free loopback port. `listen()` is called at once, in the caller's Context. */
+/** Starts the server on a free loopback port. `listen()` is called immediately, in the caller's Context. */
 export function listen(server: net.Server): Promise<Listening> {
   const sockets = new Set<net.Socket>();
   server.on("connection", (socket) => {
@@ -64,7 +64,7 @@ export function requestText(path: string): string {
   return `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n`;
 }
 
-/** Reads from the socket until the text holds the word so many times. */
+/** Reads from the socket until the text contains the word this many times. */
 export function readUntil(socket: net.Socket, word: string, times: number): Promise<string> {
   return new Promise((resolve, reject) => {
     let text = "";

@@ -1,4 +1,4 @@
-/** Small projects with tests of their own, which have the packed package installed: one for each test runner. */
+/** Small projects with tests, which have the packed package installed: one for each test runner. */
 import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

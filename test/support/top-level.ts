@@ -2,7 +2,7 @@
 import { ContextVar } from "contextvars";
 import { turn } from "./latch.ts";
 
-/** Sets a variable at once, in the caller's flow, and reports what everything started before and afterwards sees. */
+/** Sets a variable immediately, in the caller's flow, and reports what code started before and afterwards sees. */
 export async function watchTopLevel(): Promise<Record<string, string>> {
   const variable = new ContextVar("v", { default: "default" });
   const seen: Record<string, string> = {};

@@ -249,7 +249,7 @@ async function connected(cell: Cell, folder: TemporaryFolder): Promise<[Streams,
   return [streams, far, () => server.close()];
 }
 
-/** Lets it happen, and tells what was seen. */
+/** Runs the row, and returns what was seen. */
 export async function observe(cell: Cell): Promise<Outcome> {
   using folder = new TemporaryFolder();
   const [[reader, writer], far, stop] = await connected(cell, folder);

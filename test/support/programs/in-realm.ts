@@ -1,5 +1,5 @@
 /**
- * Loads the package into a realm with Error, Uint8Array and Promise of its own, and with Node's modules, as Jest does
+ * Loads the package into a realm with its own Error, Uint8Array and Promise, and with Node's modules, as Jest does
  * with jsdom; prints what a program there has read. Needs `--experimental-vm-modules`.
  */
 import { readFileSync } from "node:fs";
