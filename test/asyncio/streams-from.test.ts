@@ -1,7 +1,11 @@
 /** `StreamReader.from()` and `StreamWriter.from()`, over every kind of source and of sink. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createReadStream } from "node:fs";
+import { tmpdir } from "node:os";
 import { PassThrough, Readable, Writable } from "node:stream";
 import { describe, it } from "node:test";
+import { createBrotliDecompress, createGunzip, createInflate } from "node:zlib";
 import { ContextVar } from "contextvars";
 import * as asyncio from "contextvars/asyncio";
 import * as fc from "fast-check";
@@ -115,9 +119,12 @@ for (const [name, { make, failsWithAnything }] of Object.entries(sourceKinds)) {
     }
 
     it(`what is no bytes in ${name} is a TypeError`, async () => {
-      const pieces = [Buffer.from("1"), { no: "bytes" } as unknown as Uint8Array][Symbol.iterator]();
-      const reader = asyncio.StreamReader.from(make(pieces, ignored));
-      assert.ok((await outcomeOf(reader.readexactly(2))) instanceof TypeError);
+      // To a Node stream, null is its end.
+      for (const piece of [{ no: "bytes" }, ...(failsWithAnything ? [null, undefined, 0] : [])]) {
+        const pieces = [Buffer.from("1"), piece as unknown as Uint8Array, Buffer.from("2")][Symbol.iterator]();
+        const reader = asyncio.StreamReader.from(make(pieces, ignored));
+        assert.ok((await outcomeOf(reader.readexactly(2))) instanceof TypeError, typeof piece);
+      }
     });
   });
 }
@@ -130,6 +137,24 @@ for (const [name, make] of Object.entries(realSources)) {
     }
   });
 }
+
+describe("What streams of Node fail with", () => {
+  for (const make of [createGunzip, createInflate, createBrotliDecompress]) {
+    it(`an error of zlib, whose number is not the system's, stays what it is: ${make.name}()`, async () => {
+      const source = make();
+      const reader = asyncio.StreamReader.from(source);
+      const failed = once(source, "error");
+      source.end("this is not compressed");
+      assert.equal(await outcomeOf(reader.read()), (await failed.catch((error: unknown) => [error]))[0]);
+    });
+  }
+
+  it("an error of a file is an OSError with its code", async () => {
+    const error = await outcomeOf(asyncio.StreamReader.from(createReadStream(tmpdir())).read());
+    assert.ok(error instanceof asyncio.OSError);
+    assert.equal(error.code, "EISDIR");
+  });
+});
 
 describe("StreamReader.from() and tasks", () => {
   const variable = new ContextVar<string>("variable", { default: "none" });
@@ -257,6 +282,8 @@ class Notes implements Gate {
   ends: boolean[] = [];
   #opened: Promise<void> | null = null;
   #open: () => void = ignored;
+  /** What ending fails with, after so many turns. */
+  endFailure: { readonly error: unknown; readonly delay: number } | null = null;
   failure: { readonly error: unknown } | null = null;
 
   get text(): string {
@@ -282,8 +309,12 @@ class Notes implements Gate {
     this.pieces.push(Buffer.from(piece));
   }
 
-  ended(properly: boolean): void {
+  async ended(properly: boolean): Promise<void> {
     this.ends.push(properly);
+    if (this.endFailure !== null) {
+      await turns(this.endFailure.delay);
+      throw this.endFailure.error;
+    }
   }
 }
 
@@ -354,6 +385,21 @@ for (const [name, make] of Object.entries(gatedSinks)) {
       assert.equal(await outcomeOf(writer.waitClosed()), error);
       assert.ok((await outcomeOf(writer.drain())) instanceof asyncio.ConnectionResetError);
     });
+
+    for (const end of ["close", "writeEof"] as const) {
+      it(`waitClosed() after ${end}() throws what ${name} fails with when it ends`, async () => {
+        const error = new RangeError("failed");
+        for (const delay of [0, 2]) {
+          const notes = new Notes();
+          notes.endFailure = { error, delay };
+          const writer = asyncio.StreamWriter.from(make(notes));
+          writer.write("all");
+          writer[end]();
+          assert.equal(await outcomeOf(writer.waitClosed()), error);
+          assert.equal(notes.text, "all");
+        }
+      });
+    }
 
     it(`abort() destroys ${name}`, async () => {
       const notes = new Notes();

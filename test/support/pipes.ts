@@ -133,8 +133,8 @@ export interface OpenedSink {
 export interface Gate {
   /** Waits until one more piece may be taken; throws for a sink that fails. */
   pass(piece: Uint8Array): Promise<void> | void;
-  /** The sink has ended: properly, or with less than all. */
-  ended(properly: boolean): void;
+  /** The sink has ended: properly, or with less than all. Throws for a sink that cannot end. */
+  ended(properly: boolean): Promise<void> | void;
 }
 
 export const gatedSinks: Readonly<Record<string, (gate: Gate) => asyncio.ByteSink>> = {
@@ -156,6 +156,7 @@ export const gatedSinks: Readonly<Record<string, (gate: Gate) => asyncio.ByteSin
 function nodeWritable(gate: Gate, options: object = {}): Writable {
   let isThrough = false;
   const write = async (piece: Uint8Array): Promise<void> => await gate.pass(piece);
+  const end = async (): Promise<void> => await gate.ended(true);
   return new Writable({
     ...options,
     write: (piece: Buffer, _encoding, done) => {
@@ -163,12 +164,11 @@ function nodeWritable(gate: Gate, options: object = {}): Writable {
     },
     final: (done) => {
       isThrough = true;
-      gate.ended(true);
-      done();
+      end().then(() => done(), done);
     },
     destroy: (error, done) => {
       if (!isThrough) {
-        gate.ended(false);
+        void gate.ended(false);
       }
       done(error);
     },

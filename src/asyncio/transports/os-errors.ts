@@ -32,6 +32,9 @@ const classes: Readonly<Record<string, typeof OSError>> = {
   ETIMEDOUT: TimeoutError,
 };
 
+/** Codes of the system, such as `ECONNRESET`; not `Z_DATA_ERROR` or `ERR_STREAM_DESTROYED`. */
+const SYSTEM_CODE = /^E[A-Z\d]+$/;
+
 /**
  * Converts a system error of Node to the error that Python would raise, with Node's error as its cause.
  *
@@ -65,9 +68,10 @@ function converted(error: unknown, message: string | undefined): unknown {
   if (code === undefined) {
     return error;
   }
-  if (Number.isNaN(errno)) {
-    // For example a connection that ends during a TLS handshake: Node's own text, with a system's code.
-    const knownClass = classes[code];
+  if (Number.isNaN(errno) || !SYSTEM_CODE.test(code)) {
+    // For example a connection that ends during a TLS handshake, or a file in Deno: Node's own text, with a system's
+    // code. Or an error of zlib, whose numbers are its own.
+    const knownClass = classes[code] ?? (code in nodeOs().constants.errno ? OSError : undefined);
     return knownClass === undefined ? error : new knownClass(message ?? error.message, { code, cause: error });
   }
   const errorClass = classes[code] ?? OSError;

@@ -139,7 +139,8 @@ class NodeSink extends OpenSink {
       releaseSide(this.#sink, "write");
       done();
     } else {
-      this.#sink.end((error?: Error | null) => done(told(error)));
+      // Other code may destroy a stream that has taken everything.
+      this.#sink.end((error?: Error | null) => done(isOfDestroyed(error) ? null : error));
     }
   }
 
@@ -155,9 +156,11 @@ class NodeSink extends OpenSink {
 
 /** Supplies the error of a write to a stream that other code has destroyed, which fails without a reason. */
 function told(error: Error | null | undefined): Error | null {
-  return (error as NodeJS.ErrnoException | null | undefined)?.code === "ERR_STREAM_DESTROYED"
-    ? new BrokenPipeError("the sink was closed", { cause: error })
-    : (error ?? null);
+  return isOfDestroyed(error) ? new BrokenPipeError("the sink was closed", { cause: error }) : (error ?? null);
+}
+
+function isOfDestroyed(error: Error | null | undefined): boolean {
+  return (error as NodeJS.ErrnoException | null | undefined)?.code === "ERR_STREAM_DESTROYED";
 }
 
 class WebSink extends OpenSink {

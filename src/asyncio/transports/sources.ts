@@ -194,9 +194,12 @@ function closeInputOfDeno(): void {
   }
 }
 
+/** What a Puller returns at the end; `null` would be a chunk that is not of bytes. */
+const END: unique symbol = Symbol("end");
+
 /** Returns the chunks one by one. */
 interface Puller {
-  /** Returns `null` at the end. */
+  /** Returns `END` at the end. */
   next(): Promise<unknown>;
   cancel(): unknown;
 }
@@ -226,9 +229,9 @@ class PulledSource extends Duplex {
       this.destroy(asStreamError(error, "source"));
       return;
     }
-    this.#hasEnded = chunk === null;
+    this.#hasEnded = chunk === END;
     try {
-      this.push(chunk === null ? null : checkedChunk(chunk));
+      this.push(chunk === END ? null : checkedChunk(chunk));
     } catch (error) {
       this.destroy(error as Error);
     }
@@ -256,7 +259,7 @@ function webPuller(source: ReadableStream<Uint8Array>): Puller {
   return {
     next: async () => {
       const { done, value } = await reader.read();
-      return done ? null : value;
+      return done ? END : value;
     },
     cancel: () => reader.cancel(),
   };
@@ -274,7 +277,7 @@ function iterablePuller(source: object): (Puller & { readonly iterator: object }
     next: async () => {
       const { done, value } = await iterator.next();
       // A sync iterable may yield promises.
-      return done === true ? null : await value;
+      return done === true ? END : await value;
     },
     cancel: () => iterator.return?.(),
   };
