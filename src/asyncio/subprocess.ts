@@ -281,7 +281,8 @@ async function shell(command: string, options: SubprocessOptions): Promise<Proce
     checkHasShell(caller);
     return started("/bin/sh", ["-c", joinOutputs(spawning) + command], spawning.options, options);
   }
-  return started(command, [], { ...spawning.options, shell: true }, options);
+  // Node refuses an empty command, which does nothing.
+  return started(command || " ", [], { ...spawning.options, shell: true }, options);
 }
 
 /** The running child processes, for `run()`, which warns about those that it leaves behind. */
@@ -309,6 +310,13 @@ async function started(
   { limit }: SubprocessOptions,
 ): Promise<Process> {
   checkedLimit(limit ?? DEFAULT_LIMIT);
+  // Node would refuse an empty program with an error of its own, and take an empty folder for the current one.
+  if (spawning.cwd === "") {
+    throw spawnFailure("ENOENT", "No such file or directory", "");
+  }
+  if (program === "") {
+    throw spawnFailure("EACCES", "Permission denied", "");
+  }
   let child: ChildProcess;
   try {
     child = nodeChildProcess().spawn(program, args, spawning);
@@ -342,9 +350,19 @@ function spawnError(error: unknown, program: string, { cwd }: Spawning["options"
   if (!(translated instanceof OSError)) {
     return error;
   }
-  const isOfFolder = translated.code !== "EACCES" && cwd !== undefined && !nodeFs().existsSync(cwd);
+  const isOfFolder = translated.code !== "EACCES" && cwd !== undefined && !isFolder(cwd);
   const text = translated.message.replace(/^\[Errno \d+\] /, "");
   return toOSError(error, `${text}: ${repr(isOfFolder ? cwd : program)}`);
+}
+
+/** The error that the system would report for the path. */
+function spawnFailure(code: "EACCES" | "ENOENT", text: string, path: string): unknown {
+  const error = systemError(code, "spawn");
+  return toOSError(error.cause ?? error, `${text}: ${repr(path)}`);
+}
+
+function isFolder(path: string | URL): boolean {
+  return nodeFs().statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
 /** The shell command that first joins both outputs into one pipe. */
@@ -381,11 +399,9 @@ function checkProgram(program: string, { options: { cwd = ".", env } }: Spawning
       // Missing or not executable; the next folder may have it.
     }
   }
-  const error = systemError(found ? "EACCES" : "ENOENT", `spawn ${program}`);
-  throw toOSError(
-    error.cause ?? error,
-    `${found ? "Permission denied" : "No such file or directory"}: ${repr(program)}`,
-  );
+  throw found
+    ? spawnFailure("EACCES", "Permission denied", program)
+    : spawnFailure("ENOENT", "No such file or directory", program);
 }
 
 function isSignal(signal: unknown): boolean {

@@ -51,6 +51,13 @@ describe("createSubprocessExec(), createSubprocessShell() and Process", { skip }
     assert.equal(await process.wait(), -9);
   });
 
+  it("a file as the folder to start in is named by the error", async () => {
+    for (const stderr of [PIPE, STDOUT]) {
+      const started = asyncio.createSubprocessExec("true", [], { stdout: PIPE, stderr, cwd: "/etc/passwd" });
+      await assert.rejects(started, { message: /: '\/etc\/passwd'$/ });
+    }
+  });
+
   it("createSubprocessExec() needs no arguments, and inherits what is not redirected", async () => {
     const process = await asyncio.createSubprocessExec("true");
     assert.deepEqual([process.stdin, process.stdout, process.stderr], [null, null, null]);

@@ -579,11 +579,13 @@ except asyncio.CancelledError:
       ["test_popen_error (in PATH)", "a name that is not in PATH", "no-such-program", undefined],
       ["test_popen_error (permission)", "a file that may not be run", "/etc/passwd", undefined],
       ["test_popen_error (folder)", "a folder", "/etc", undefined],
+      ["test_popen_error (no name)", "an empty name", "", undefined],
       ["test_popen_error (cwd)", "a folder to start in that is not there", "true", "/no/such/folder"],
+      ["test_popen_error (no cwd)", "an empty name of a folder to start in", "true", ""],
     ] as const
   ).map(([id, what, program, cwd]): SubprocessCase => {
     const missing = cwd ?? program;
-    const denied = missing.startsWith("/etc");
+    const denied = missing.startsWith("/etc") || program === "";
     const message = denied
       ? ["PermissionError", `[Errno 13] Permission denied: '${missing}'`]
       : ["FileNotFoundError", `[Errno 2] No such file or directory: '${missing}'`];
@@ -609,6 +611,17 @@ return results`,
       expected: [message, message, message],
     };
   }),
+  {
+    id: "an empty command",
+    what: "an empty command does nothing",
+    python: `
+p = await create_subprocess_shell("")
+return await p.wait()`,
+    async run() {
+      return await (await shell("")).wait();
+    },
+    expected: 0,
+  },
   {
     id: "test_read_stdout_after_process_exit",
     what: "output is read after the process has ended",
