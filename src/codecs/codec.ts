@@ -2,8 +2,8 @@
 import type { Buffer } from "node:buffer";
 import { checkOptions, toBytes } from "../asyncio/arguments.ts";
 import { createdDeep } from "../asyncio/async-stacks.ts";
-import { LimitOverrunError, ValueError } from "../asyncio/index.ts";
-import { repr } from "../repr.ts";
+import { LimitOverrunError, type StreamWriter, ValueError } from "../asyncio/index.ts";
+import { isBytes, repr } from "../repr.ts";
 
 /** The result of `decode()`: a frame, and the number of bytes it takes, including everything around it. */
 export interface Decoded<Frame> {
@@ -82,6 +82,21 @@ export interface Codec<In, Out = In> {
    * nothing.
    */
   encode(item: Out): Uint8Array | string | readonly (Uint8Array | string)[];
+}
+
+/** A codec of this entry point. It places small frames into the writer's memory, without a Buffer for each. */
+export interface WritingCodec<Out> {
+  /** Writes a frame. @throws The errors of `encode()` and of the writer; nothing is written then. */
+  _writeTo(writer: StreamWriter, item: Out): void;
+}
+
+/** Writes what `encode()` returned. */
+export function writeEncoded(writer: StreamWriter, data: ReturnType<Codec<unknown>["encode"]>): void {
+  if (typeof data === "string" || isBytes(data)) {
+    writer.write(data);
+  } else {
+    writer.writelines(data);
+  }
 }
 
 /** The default limit of a frame: the same as that of a line in a StreamReader. */

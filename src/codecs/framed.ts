@@ -5,8 +5,10 @@ import { quiet, quietRejection } from "../asyncio/async-stacks.ts";
 import { ReportedUnlessAwaited } from "../asyncio/awaited.ts";
 import { StreamReader, StreamWriter } from "../asyncio/index.ts";
 import { RuntimeError } from "../errors.ts";
-import { isBytes, repr } from "../repr.ts";
-import { type Codec, checkedLimit, checkedOnOverrun } from "./codec.ts";
+import { repr } from "../repr.ts";
+import { type Codec, checkedLimit, checkedOnOverrun, type WritingCodec, writeEncoded } from "./codec.ts";
+import { PrefixedCodec } from "./prefixed.ts";
+import { SeparatedCodec } from "./separated.ts";
 import { Arrival, END, type FrameTaker, takerFor } from "./takers.ts";
 
 /**
@@ -22,6 +24,7 @@ export class Framed<In, Out = In> implements AsyncIterable<In> {
   readonly #reader: StreamReader | null;
   readonly #writer: StreamWriter | null;
   readonly #codec: Codec<In, Out>;
+  readonly #writing: WritingCodec<Out> | null;
   readonly #taker: FrameTaker;
   readonly #arrival: Arrival;
 
@@ -30,6 +33,7 @@ export class Framed<In, Out = In> implements AsyncIterable<In> {
     this.#reader = reader;
     this.#writer = writer;
     this.#codec = codec;
+    this.#writing = writingCodec(codec);
     this.#taker = takerFor(codec);
     this.#arrival = new Arrival(this.#taker);
   }
@@ -142,11 +146,10 @@ export class Framed<In, Out = In> implements AsyncIterable<In> {
   }
 
   #write(item: Out): void {
-    const data = this.#codec.encode(item);
-    if (typeof data === "string" || isBytes(data)) {
-      this.#sink().write(data);
+    if (this.#writing !== null) {
+      this.#writing._writeTo(this.#sink(), item);
     } else {
-      this.#sink().writelines(data);
+      writeEncoded(this.#sink(), this.#codec.encode(item));
     }
   }
 
@@ -264,10 +267,17 @@ export function framed<In, Out = In>(
   return new Framed(reader, writer, codec);
 }
 
+/** The codec itself, if it is one of this entry point, and so writes its frames. */
+function writingCodec<Out>(codec: Codec<unknown, Out>): WritingCodec<Out> | null {
+  const isOurs: boolean = codec instanceof PrefixedCodec || codec instanceof SeparatedCodec;
+  return isOurs ? (codec as unknown as WritingCodec<Out>) : null;
+}
+
 function nullAtEnd<In>(frame: In | typeof END): In | null {
   return frame === END ? null : frame;
 }
 
 function iteratorResult<In>(frame: In | typeof END): IteratorResult<In> {
-  return frame === END ? { done: true, value: undefined } : { done: false, value: frame };
+  // In this order, which is that of V8's own results, the loop finds the properties faster.
+  return frame === END ? { value: undefined, done: true } : { value: frame, done: false };
 }

@@ -1,7 +1,7 @@
 /** Codecs whose frames begin with their length: as a fixed-size number, as a varint, or as decimal digits. */
 import { Buffer } from "node:buffer";
 import { checkBooleans } from "../asyncio/arguments.ts";
-import { ValueError } from "../asyncio/index.ts";
+import { type StreamWriter, ValueError } from "../asyncio/index.ts";
 import {
   badHead,
   bytesOf,
@@ -15,17 +15,17 @@ import {
   type Decoded,
   type OnOverrun,
   overrun,
+  type WritingCodec,
+  writeEncoded,
 } from "./codec.ts";
 
 /** The maximum size of the length field, and of the bytes around it. */
 const MAX_HEAD = 64 * 1024; // bytes
 /** The number of decimal digits that JavaScript always represents exactly. */
 const MAX_DIGITS = 15;
-/**
- * A frame of at most this size is copied after its head and sent as one piece: two pieces would cost more than the
- * copy.
- */
+/** A frame of at most this size is copied after its head and sent as one piece: several would cost more than the copy. */
 const COPIED = 1024; // bytes
+const NOTHING = new Uint8Array(0);
 const COMMA = 44;
 const COLON = 58;
 const DIGIT_0 = 48;
@@ -77,12 +77,15 @@ export interface Place {
  * A codec that decodes within a larger Buffer: an extra view of all bytes for each frame would cost as much as the
  * frame's own view.
  */
-export abstract class PrefixedCodec implements Codec<Buffer, Uint8Array | string> {
+export abstract class PrefixedCodec implements Codec<Buffer, Uint8Array | string>, WritingCodec<Uint8Array | string> {
   abstract readonly maxLength: number;
   readonly onOverrun: OnOverrun;
+  /** The bytes after each frame. */
+  readonly #tail: Uint8Array;
 
-  constructor(onOverrun: OnOverrun | undefined) {
+  constructor(onOverrun: OnOverrun | undefined, tail: Uint8Array = NOTHING) {
     this.onOverrun = checkedOnOverrun(onOverrun);
+    this.#tail = tail;
   }
 
   decode(bytes: Buffer): Decoded<Buffer> | number {
@@ -93,7 +96,44 @@ export abstract class PrefixedCodec implements Codec<Buffer, Uint8Array | string
   /** Like `decode()`, for a frame that begins at `start`. */
   abstract _placeAt(bytes: Buffer, start: number): Place | number;
 
-  abstract encode(item: Uint8Array | string): Uint8Array | readonly Uint8Array[];
+  encode(item: Uint8Array | string): Uint8Array | readonly Uint8Array[] {
+    const bytes = bytesOf(item);
+    return this.#encode(bytes, this._headSize(bytes));
+  }
+
+  _writeTo(writer: StreamWriter, item: Uint8Array | string): void {
+    const bytes = bytesOf(item);
+    const headSize = this._headSize(bytes);
+    const size = headSize + bytes.length + this.#tail.length;
+    if (bytes.length > COPIED || !writer._place(size, this, bytes)) {
+      writeEncoded(writer, this.#encode(bytes, headSize));
+    }
+  }
+
+  _putAt(target: Buffer, start: number, bytes: Uint8Array): void {
+    const bodyStart = this._putHead(target, start, bytes);
+    target.set(bytes, bodyStart);
+    if (this.#tail.length > 0) {
+      target.set(this.#tail, bodyStart + bytes.length);
+    }
+  }
+
+  #encode(bytes: Uint8Array, headSize: number): Uint8Array | readonly Uint8Array[] {
+    if (bytes.length > COPIED) {
+      const head = Buffer.allocUnsafe(headSize);
+      this._putHead(head, 0, bytes);
+      return [head, bytes, this.#tail];
+    }
+    const frame = Buffer.allocUnsafe(headSize + bytes.length + this.#tail.length);
+    this._putAt(frame, 0, bytes);
+    return frame;
+  }
+
+  /** How many bytes precede the content in a frame. @throws {ValueError} If the content cannot be sent. */
+  protected abstract _headSize(bytes: Uint8Array): number;
+
+  /** Writes the bytes that precede the content, and returns where they end. */
+  protected abstract _putHead(target: Buffer, start: number, bytes: Uint8Array): number;
 }
 
 /**
@@ -181,21 +221,37 @@ class LengthDelimitedCodec extends PrefixedCodec {
     return bytes.length - start < size ? size : { size, from: this.#skip, to: size };
   }
 
-  encode(item: Uint8Array | string): Uint8Array | readonly Uint8Array[] {
-    const bytes = bytesOf(item);
+  protected override _headSize(bytes: Uint8Array): number {
     checkSendable(bytes.length, "maxFrameLength", this.#maxFrameLength);
     const field = bytes.length - this.#adjustment;
     if (field < 0 || field >= this.#fieldLimit) {
       throw badHead(`send(): the length ${field} does not fit into ${this.#fieldEnd - this.#fieldStart} bytes`);
     }
-    const isCopied = bytes.length <= COPIED;
-    const head = Buffer.allocUnsafe(this.#skip + (isCopied ? bytes.length : 0));
-    this.#writeHead(head, field, bytes);
-    if (isCopied) {
-      head.set(bytes, this.#skip);
-      return head;
+    if (this.#skip < this.#fieldEnd) {
+      this.#checkOwnLength(bytes, field);
     }
-    return [head, bytes];
+    return this.#skip;
+  }
+
+  /** Writes the skipped bytes, with the length among them. */
+  protected override _putHead(target: Buffer, start: number, bytes: Uint8Array): number {
+    const end = start + this.#skip;
+    const fieldStart = start + this.#fieldStart;
+    const fieldEnd = start + this.#fieldEnd;
+    if (end !== fieldEnd || this.#fieldStart > 0) {
+      target.fill(0, start, end);
+    }
+    if (fieldEnd > end) {
+      return end;
+    }
+    // Bitwise operators use only the lowest 32 bits.
+    const field = bytes.length - this.#adjustment;
+    const high = Math.floor(field / 2 ** 32);
+    for (let i = 0; i < fieldEnd - fieldStart; i++) {
+      const byte = i < 4 ? field >>> (8 * i) : high >>> (8 * (i - 4));
+      target[this.#littleEndian ? fieldStart + i : fieldEnd - 1 - i] = byte;
+    }
+    return end;
   }
 
   #fieldAt(bytes: Uint8Array, start: number): number {
@@ -209,23 +265,10 @@ class LengthDelimitedCodec extends PrefixedCodec {
     return value;
   }
 
-  /** Writes the skipped bytes, with the length among them. A length that is part of the frame has to be correct. */
-  #writeHead(head: Buffer, field: number, item: Uint8Array): void {
-    const fieldLength = this.#fieldEnd - this.#fieldStart;
-    if (this.#fieldStart > 0 || this.#skip !== this.#fieldEnd) {
-      head.fill(0, 0, this.#skip);
-    }
-    if (this.#skip < this.#fieldEnd) {
-      if (item.length + this.#skip < this.#fieldEnd || this.#fieldAt(item, -this.#skip) !== field) {
-        throw badHead(`send(): the frame must contain its own length, ${field}, because numSkip is ${this.#skip}`);
-      }
-      return;
-    }
-    // Bitwise operators use only the lowest 32 bits.
-    const high = Math.floor(field / 2 ** 32);
-    for (let i = 0; i < fieldLength; i++) {
-      const byte = i < 4 ? field >>> (8 * i) : high >>> (8 * (i - 4));
-      head[this.#littleEndian ? this.#fieldStart + i : this.#fieldEnd - 1 - i] = byte;
+  /** Throws unless the length that is part of the content is correct. */
+  #checkOwnLength(bytes: Uint8Array, field: number): void {
+    if (bytes.length + this.#skip < this.#fieldEnd || this.#fieldAt(bytes, -this.#skip) !== field) {
+      throw badHead(`send(): the frame must contain its own length, ${field}, because numSkip is ${this.#skip}`);
     }
   }
 }
@@ -290,22 +333,27 @@ class VarintCodec extends PrefixedCodec {
     return bytes.length - start + 1;
   }
 
-  encode(item: Uint8Array | string): readonly Uint8Array[] {
-    const bytes = bytesOf(item);
+  protected override _headSize(bytes: Uint8Array): number {
     checkSendable(bytes.length, "maxFrameLength", this.#maxFrameLength);
-    const head: number[] = [];
+    let size = 1;
+    for (let left = bytes.length; left >= 0x80; left = Math.floor(left / 128)) {
+      size += 1;
+    }
+    if (size > this.#maxLengthLength) {
+      throw badHead(`send(): the length of the frame takes ${size} bytes, maxLengthLength is ${this.#maxLengthLength}`);
+    }
+    return size;
+  }
+
+  protected override _putHead(target: Buffer, start: number, bytes: Uint8Array): number {
+    let end = start;
     let left = bytes.length;
-    while (left >= 0x80) {
-      head.push((left % 128) + 128);
-      left = Math.floor(left / 128);
+    for (; left >= 0x80; left = Math.floor(left / 128)) {
+      target[end] = (left % 128) + 128;
+      end += 1;
     }
-    head.push(left);
-    if (head.length > this.#maxLengthLength) {
-      throw badHead(
-        `send(): the length of the frame takes ${head.length} bytes, maxLengthLength is ${this.#maxLengthLength}`,
-      );
-    }
-    return [Uint8Array.from(head), bytes];
+    target[end] = left;
+    return end + 1;
   }
 }
 
@@ -341,7 +389,7 @@ class NetstringCodec extends PrefixedCodec {
   readonly #maxFrameLength: number;
 
   constructor(options: NetstringCodecOptions) {
-    super(options.onOverrun);
+    super(options.onOverrun, Uint8Array.of(COMMA));
     this.#maxFrameLength = checkedLimit("maxLength", options.maxLength ?? DEFAULT_MAX_LENGTH);
     this.maxLength = MAX_DIGITS + 1 + this.#maxFrameLength + 1;
   }
@@ -367,10 +415,13 @@ class NetstringCodec extends PrefixedCodec {
     return bytes.length - start + 1;
   }
 
-  encode(item: Uint8Array | string): Uint8Array {
-    const bytes = bytesOf(item);
+  protected override _headSize(bytes: Uint8Array): number {
     checkSendable(bytes.length, "maxLength", this.#maxFrameLength);
-    return Buffer.concat([Buffer.from(`${bytes.length}:`), bytes, Buffer.from(",")]);
+    return String(bytes.length).length + 1;
+  }
+
+  protected override _putHead(target: Buffer, start: number, bytes: Uint8Array): number {
+    return start + target.write(`${bytes.length}:`, start, "latin1");
   }
 
   #bodyAt(bytes: Buffer, start: number, from: number, length: number): Place | number {

@@ -1,7 +1,7 @@
 /** Codecs whose frames end with a separator: lines, JSON lines, and frames with your own separators. */
 import { Buffer } from "node:buffer";
 import { createdDeep } from "../asyncio/async-stacks.ts";
-import { LimitOverrunError, type Separator, ValueError } from "../asyncio/index.ts";
+import { LimitOverrunError, type Separator, type StreamWriter, ValueError } from "../asyncio/index.ts";
 import { toSeparators } from "../asyncio/streams/read-arguments.ts";
 import { ReadBuffer } from "../asyncio/streams/read-buffer.ts";
 import { repr } from "../repr.ts";
@@ -15,6 +15,8 @@ import {
   DEFAULT_MAX_LENGTH,
   type Decoded,
   type OnOverrun,
+  type WritingCodec,
+  writeEncoded,
 } from "./codec.ts";
 
 const NEWLINE = toSeparators("\n");
@@ -64,7 +66,7 @@ interface Kind<In, Out> {
 }
 
 /** A codec whose frames are found by the reader's own search, which examines no byte twice. */
-export class SeparatedCodec<In, Out> implements Codec<In, Out> {
+export class SeparatedCodec<In, Out> implements Codec<In, Out>, WritingCodec<Out> {
   readonly maxLength: number;
   readonly onOverrun: OnOverrun;
   readonly kind: Kind<In, Out>;
@@ -83,18 +85,41 @@ export class SeparatedCodec<In, Out> implements Codec<In, Out> {
   }
 
   encode(item: Out): Uint8Array | readonly Uint8Array[] {
-    const { terminator } = this.kind;
     const content = this.kind.format(item);
+    return this.#encode(content, this.#frameSize(content));
+  }
+
+  _writeTo(writer: StreamWriter, item: Out): void {
+    const content = this.kind.format(item);
+    const size = this.#frameSize(content);
+    if (!writer._place(size, this, content)) {
+      writeEncoded(writer, this.#encode(content, size));
+    }
+  }
+
+  _putAt(target: Buffer, start: number, content: Uint8Array | string): void {
+    const { terminator } = this.kind;
+    // Joining the strings first would cost as much again.
+    const length = typeof content === "string" ? target.write(content, start) : content.length;
+    if (typeof content !== "string") {
+      target.set(content, start);
+    }
+    target.set(terminator, start + length);
+  }
+
+  #encode(content: Uint8Array | string, size: number): Uint8Array | readonly Uint8Array[] {
+    if (typeof content !== "string") {
+      return [content, this.kind.terminator];
+    }
+    const frame = Buffer.allocUnsafe(size);
+    this._putAt(frame, 0, content);
+    return frame;
+  }
+
+  #frameSize(content: Uint8Array | string): number {
     const length = typeof content === "string" ? Buffer.byteLength(content) : content.length;
     checkSendable(length, "maxLength", this.maxLength);
-    if (typeof content !== "string") {
-      return [content, terminator];
-    }
-    // Joining the strings first would cost as much again.
-    const frame = Buffer.allocUnsafe(length + terminator.length);
-    frame.write(content);
-    frame.set(terminator, length);
-    return frame;
+    return length + this.kind.terminator.length;
   }
 
   /** The size of the next frame with its separator, if both lie in the first chunk; otherwise 0. Finds lines only. */

@@ -9,7 +9,15 @@ import { sleep } from "../sleep.ts";
 import { isCancelled } from "../task-errors.ts";
 import { WritePipeTransport } from "../transports/pipes.ts";
 import type { ByteSink } from "../transports/sinks.ts";
-import type { ExtraInfo, SSLContext, TlsOptions, Transport, Upgradable } from "../transports/transport.ts";
+import type {
+  ExtraInfo,
+  Placer,
+  Placing,
+  SSLContext,
+  TlsOptions,
+  Transport,
+  Upgradable,
+} from "../transports/transport.ts";
 import { FlowControl } from "./flow-control.ts";
 import type { StreamReader } from "./reader.ts";
 import { writableStreamOf } from "./web-streams.ts";
@@ -116,6 +124,11 @@ export class StreamWriter extends Inspectable {
    */
   write(data: Uint8Array | string): void {
     this.#transport.write(data);
+  }
+
+  /** @internal Writes a small piece without a Buffer of its own; returns `false` if `write()` has to be called. */
+  _place<T>(size: number, placer: Placer<T>, item: T): boolean {
+    return (this.#transport as Transport & Partial<Placing>)._place?.(size, placer, item) === true;
   }
 
   /**

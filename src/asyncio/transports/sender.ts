@@ -2,6 +2,7 @@
  * Sender: the bytes that wait to be sent, the next batch, and the write buffer's limits.
  *
  * Theory of operation. Bytes written in one turn are collected and sent at its end, with small pieces copied into one.
+ * The frames of a codec are put into one from the beginning.
  * If several of the peer's messages in a row were each answered with a single write, the next answer does not wait for
  * the end of the turn. The sink gets one batch of bounded size at a time, and the next batch when the sink is empty,
  * because a stream has no low mark: it reports only that everything has been sent. So the number of waiting bytes is
@@ -16,7 +17,7 @@ import { repr } from "../../repr.ts";
 import { checkOptions } from "../arguments.ts";
 import { nextTick } from "../clock.ts";
 import { WaitSet } from "../wait-set.ts";
-import type { WriteBufferLimits } from "./transport.ts";
+import type { Placer, WriteBufferLimits } from "./transport.ts";
 
 /** The default high mark: above this many bytes the owner is asked to stop writing. */
 export const HIGH_WATER: number = 64 * 1024;
@@ -30,7 +31,23 @@ const LARGE_PIECE = 512; // bytes
  */
 const STREAK_BEFORE_IMMEDIATE = 8;
 
+/** The size of the memory that small pieces are placed into; holds a batch of frames, and not much more. */
+const SLAB = 16 * 1024; // bytes
+/** The largest piece that is placed there. */
+const PLACED = 2048; // bytes
+
 const NOTHING = Buffer.alloc(0);
+
+/** The pieces of all connections are placed here, one after the other. */
+let slab = NOTHING;
+let slabEnd = 0;
+
+/** Pieces that lie one after the other in a slab. */
+interface Placed {
+  readonly slab: Buffer;
+  readonly start: number;
+  end: number;
+}
 
 /** The part of a stream that the sender needs. */
 export interface Sink {
@@ -71,8 +88,10 @@ export class Sender {
   /** If several pieces wait, they begin at `#head`: removing the first piece of a long array would move all others. */
   #queue: Uint8Array[] | null = null;
   #head = 0;
-  /** The size of the queue, in bytes. */
+  /** The size of the queue and of what is placed, in bytes. */
   #queued = 0;
+  /** What was placed after everything in the queue. */
+  #placed: Placed | null = null;
   /** How many unsent bytes the sink had when last asked; now it has no more than that. */
   #backlog = 0;
   /** Whether the next batch needs no callback, because the last one was sent before `write()` returned. */
@@ -149,6 +168,43 @@ export class Sender {
     this.#flushLater();
   }
 
+  /**
+   * Sends a piece at the end of the turn. The placer puts it into memory of the sender, so that it needs no Buffer of its
+   * own and is not copied again.
+   *
+   * Returns `false`, with nothing done, if the piece is too large, is to be sent immediately, or the sink is not a Node
+   * socket.
+   */
+  place<T>(size: number, placer: Placer<T>, item: T): boolean {
+    if (size > PLACED || !this.#isPlain || this.#singleWriteStreak >= STREAK_BEFORE_IMMEDIATE) {
+      return false;
+    }
+    if (slab.length - slabEnd < size) {
+      slab = Buffer.allocUnsafeSlow(SLAB);
+      slabEnd = 0;
+    }
+    const start = slabEnd;
+    placer._putAt(slab, start, item);
+    slabEnd += size;
+    const placed = this.#placed;
+    if (placed !== null && placed.slab === slab && placed.end === start) {
+      placed.end = slabEnd;
+    } else {
+      this.#queuePlaced();
+      this.#placed = { slab, start, end: slabEnd };
+    }
+    this.#queued += size;
+    if (this.#queued + this.#backlog > this.#high) {
+      this.#pauseIfHigh();
+    }
+    this.#writesSinceData += 1;
+    if (this.#writesSinceData > 1) {
+      this.#singleWriteStreak = 0;
+    }
+    this.#flushLater();
+    return true;
+  }
+
   /** Passes the bytes to the sink immediately, past the queue if it is empty. */
   #writeNow(bytes: Uint8Array): void {
     const sink = this.#sink;
@@ -208,6 +264,7 @@ export class Sender {
    */
   async hold(): Promise<void> {
     this.#held = true;
+    this.#queuePlaced();
     const pieces = this.#only === null ? (this.#queue ?? []).slice(this.#head) : [this.#only];
     this.discard();
     for (const piece of pieces) {
@@ -237,6 +294,7 @@ export class Sender {
     this.#queue = null;
     this.#head = 0;
     this.#queued = 0;
+    this.#placed = null;
   }
 
   /** Called when the sink has closed. */
@@ -249,6 +307,9 @@ export class Sender {
     if (bytes.length === 0) {
       return;
     }
+    if (this.#placed !== null) {
+      this.#queuePlaced();
+    }
     if (this.#queue !== null) {
       this.#queue.push(bytes);
     } else if (this.#only === null) {
@@ -260,6 +321,16 @@ export class Sender {
     this.#queued += bytes.length;
     if (this.#queued + this.#backlog > this.#high) {
       this.#pauseIfHigh();
+    }
+  }
+
+  /** Appends what is placed to the queue, as one piece. */
+  #queuePlaced(): void {
+    const placed = this.#placed;
+    if (placed !== null) {
+      this.#placed = null;
+      this.#queued -= placed.end - placed.start;
+      this.#add(placed.slab.subarray(placed.start, placed.end));
     }
   }
 
@@ -320,6 +391,7 @@ export class Sender {
   }
 
   #nextBatch(): Uint8Array | readonly Uint8Array[] {
+    this.#queuePlaced();
     const only = this.#only;
     if (only !== null && only.length === this.#queued && only.length <= BATCH) {
       this.#only = null;

@@ -29,7 +29,7 @@ import { HIGH_WATER, Sender, type SenderOwner } from "./sender.ts";
 import { listenForData, listenForEnd, type SocketListener, stopListening } from "./socket-events.ts";
 import { destroyStream, endAndDestroy, endTls, isOfMemory } from "./stream-end.ts";
 import { type TlsOptions, type TlsRequest, upgradeRequest, upgradeStream } from "./tls.ts";
-import type { Transport, Upgradable, WriteBufferLimits } from "./transport.ts";
+import type { Placer, Placing, Transport, Upgradable, WriteBufferLimits } from "./transport.ts";
 
 /** The default high mark with TLS, in bytes. */
 const HIGH_WATER_TLS = 512 * 1024;
@@ -66,7 +66,7 @@ export interface TransportInit extends ProtocolSideInit {
 
 export class SocketTransport
   extends ProtocolSide
-  implements Transport, Upgradable, SenderOwner, SocketListener, Openable
+  implements Transport, Upgradable, Placing, SenderOwner, SocketListener, Openable
 {
   #socket: Duplex;
   readonly #sender: Sender;
@@ -244,6 +244,12 @@ export class SocketTransport
     if (!this.#dropsWrites()) {
       this.#sender.write(bytes);
     }
+  }
+
+  /** @internal */
+  _place<T>(size: number, placer: Placer<T>, item: T): boolean {
+    const isWritable = this.#state === "open" && !this.#eofWritten && !this.#socket.destroyed;
+    return isWritable && this.#sender.place(size, placer, item);
   }
 
   writelines(data: Iterable<Uint8Array | string>): void {

@@ -21,6 +21,18 @@ export interface Upgradable {
   _startTls(ssl: unknown, serverSide: boolean, options: TlsOptions, bufferedPlaintext: () => Buffer): Promise<void>;
 }
 
+/** Puts a piece into memory that it is given. */
+export interface Placer<T> {
+  /** @internal */
+  _putAt(target: Buffer, start: number, item: T): void;
+}
+
+/** A transport that has memory for small pieces, for `contextvars/codecs`. */
+export interface Placing {
+  /** @internal Writes a piece of `size` bytes; returns `false`, with nothing done, if `write()` has to be called. */
+  _place<T>(size: number, placer: Placer<T>, item: T): boolean;
+}
+
 /**
  * The values of `getExtraInfo()`, by name.
  *
