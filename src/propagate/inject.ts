@@ -28,7 +28,7 @@ const warned = new Set<string>();
  *
  * @throws {ValueError} If a value cannot be encoded, or its encoded form is longer than the variable's `maxLength`. The
  * `cause` is the codec's error. The carrier's `baggage` is then unchanged.
- * @throws {TypeError} If an option is unknown, or `setter` has no method `set()`.
+ * @throws {TypeError} If the carrier is no object, an option is unknown, or `setter` has no method `set()`.
  *
  * @example A worker thread that starts with the values of its creator
  * ```ts
@@ -55,6 +55,10 @@ export function inject(carrier: unknown = {}, options: InjectOptions<unknown> = 
   const { setter = carrierSetter } = options;
   if (typeof setter?.set !== "function") {
     throw new TypeError(`inject(): setter must be an object with a method set(), got ${typeof setter}`);
+  }
+  if (setter === carrierSetter && (typeof carrier !== "object" || carrier === null || Array.isArray(carrier))) {
+    const given = Array.isArray(carrier) ? "an array" : carrier === null ? "null" : typeof carrier;
+    throw new TypeError(`inject(): carrier must be an object, Headers, a Map or process.env, got ${given}`);
   }
   const context = copyContext();
   const ours = [...registered.values()]

@@ -138,6 +138,17 @@ describe("inject()", () => {
     }
   });
 
+  it("throws a TypeError for what can carry nothing", () => {
+    for (const [carrier, message] of [
+      [null, /got null/],
+      [5, /got number/],
+      ["baggage", /got string/],
+      [["baggage", "a=1"], /got an array/],
+    ] as const) {
+      assert.throws(() => inject(carrier as never), { name: "TypeError", message });
+    }
+  });
+
   it("leaves out its last members beyond 64 members or 8,192 bytes, and warns once for each key", async () => {
     const warnings: Error[] = [];
     const listener = (warning: Error): void => {
