@@ -17,6 +17,9 @@ async function connect(head: string): Promise<Connection | string> {
   try {
     return await asyncio.timeout(CONNECT_TIMEOUT).with(() => asyncio.openConnection(host, Number(port)));
   } catch (error) {
+    if (error instanceof asyncio.ValueError) {
+      return "400 Bad Request";
+    }
     if (!(error instanceof asyncio.OSError)) {
       throw error;
     }

@@ -25,7 +25,8 @@ interface Response {
 type Methods = Readonly<Record<string, (...params: never[]) => unknown>>;
 
 async function answer({ id, method, params, timeout }: Request, methods: Methods): Promise<Response> {
-  const call = methods[method];
+  // Not every name that the object knows is a method: it has a constructor.
+  const call = Object.hasOwn(methods, method) ? methods[method] : undefined;
   if (call === undefined) {
     return { id, error: `there is no method ${method}` };
   }
@@ -67,8 +68,8 @@ class RpcClient {
     this.#due.set(id, result);
     try {
       await this.#peer.send({ id, method, params, timeout });
-      // A moment more than the server has, which knows better what was late.
-      return await asyncio.waitFor(result, timeout + 0.1);
+      // A second more than the server has, which knows better what was late.
+      return await asyncio.waitFor(result, timeout + 1);
     } finally {
       this.#due.delete(id);
     }
@@ -130,6 +131,7 @@ async function main(): Promise<void> {
     () => show("sleep", [3600], 0.1),
     () => show("add", [1, 2], 5),
     () => show("divide", [1, 2], 5),
+    () => show("constructor", [], 5),
   ]);
   await client.close();
   server.close();

@@ -121,7 +121,8 @@ export class PostgresClient {
   /**
    * Runs a query, one at a time, and returns its rows. Parameters stand for `$1` and so on.
    *
-   * When the task is cancelled, the server is asked to stop; the connection can be used again afterwards.
+   * When the task is cancelled, the server is asked to stop; the connection can be used again afterwards. A task that is
+   * cancelled again meanwhile does not wait for that, and gives the connection up.
    *
    * @throws {PostgresError} If the server refuses the query.
    */
@@ -132,8 +133,7 @@ export class PostgresClient {
         return await this.#readRows();
       } catch (error) {
         if (asyncio.isCancelled(error)) {
-          await this.#cancel();
-          await this.#readRows().catch(() => {});
+          await this.#stop();
         }
         throw error;
       }
@@ -235,10 +235,25 @@ export class PostgresClient {
     }
   }
 
+  /** Has the server stop the query, and reads what it still says of it. */
+  async #stop(): Promise<void> {
+    try {
+      await this.#cancel();
+      await this.#readRows();
+    } catch (error) {
+      if (!(error instanceof PostgresError)) {
+        // The next query would read the rows of this one.
+        this.#writer.transport.abort();
+      }
+    }
+  }
+
   async #cancel(): Promise<void> {
-    const [, writer] = await open(this.#options);
+    const [reader, writer] = await open(this.#options);
     await using closing = writer;
     await closing.send(untyped(int32(CANCEL_REQUEST), this.#key));
+    // The server closes the connection when it has done it; before that, it would stop the next query.
+    await reader.read();
   }
 }
 

@@ -103,6 +103,7 @@ describe("http-connect-proxy", () => {
     const port = await servingPort(example);
     for (const [request, status] of [
       ["GET http://example.org/ HTTP/1.1\r\n\r\n", "405 Method Not Allowed"],
+      [`CONNECT ${HOST}:99999 HTTP/1.1\r\n\r\n`, "400 Bad Request"],
       [`CONNECT ${HOST}:${await freePort()} HTTP/1.1\r\n\r\n`, "502 Bad Gateway"],
     ] as const) {
       const peer = await rawPeer(port);
@@ -153,6 +154,7 @@ describe("json-rpc", () => {
     assert.deepEqual({ status, stderr }, { status: 0, stderr: "" });
     assert.deepEqual(lines.toSorted(), [
       "add(1, 2): 3",
+      "constructor(): Error: there is no method constructor",
       "divide(1, 2): Error: there is no method divide",
       "sleep(0.2): slept for 0.2 s",
       "sleep(3600): Error: too late",

@@ -61,6 +61,31 @@ describe("PostgreSQL", { skip: missing("postgres", "initdb", "openssl") }, () =>
       await other.close();
     }));
 
+  it("postgres-client gives a connection up whose task is cancelled twice: no query gets the rows of another", () =>
+    withClient(async (client, options) => {
+      const other = await PostgresClient.connect(options);
+      const task = asyncio.createTask(() => other.query("select pg_sleep(600)"));
+      await asyncio.sleep(0.1);
+      task.cancel();
+      await asyncio.sleep(0);
+      task.cancel();
+      await assert.rejects(Promise.resolve(task), asyncio.CancelledError);
+      await assert.rejects(other.query("select 1 as one"), asyncio.ConnectionError);
+      await other.close();
+      assert.deepEqual(await client.query("select 1 as one"), [{ one: "1" }]);
+    }));
+
+  it("postgres-client stops no query but the one that was cancelled", () =>
+    withClient(async (client) => {
+      for (let i = 0; i < 20; i++) {
+        const task = asyncio.createTask(() => client.query("select pg_sleep(0.02)"));
+        await asyncio.sleep(0.001 * i);
+        task.cancel();
+        await asyncio.gather([task], { returnExceptions: true });
+        assert.deepEqual(await client.query("select 1 as one"), [{ one: "1" }]);
+      }
+    }));
+
   it("postgres-client is refused with a wrong password, user or certificate", () =>
     withClient(async (_, options) => {
       const connect = (changed: Partial<PostgresOptions>): Promise<PostgresClient> =>
