@@ -173,6 +173,17 @@ describe("{ fd }", () => {
   });
 });
 
+describe("An address with the name of an interface that does not exist", () => {
+  it("startServer() listens there, as Node does, or throws an OSError", async () => {
+    const outcome = await outcomeOf(asyncio.startServer(handler, "::1%nosuch", 0));
+    if (outcome instanceof asyncio.Server) {
+      outcome.close();
+    } else {
+      assert.ok(outcome instanceof asyncio.OSError, String(outcome));
+    }
+  });
+});
+
 describe("Bytes of another realm", () => {
   it("StreamWriter.write() and writelines(), StreamReader.feedData() take bytes of another realm", async () => {
     const bytes = vm.runInNewContext("new Uint8Array([97, 98, 10])") as Uint8Array;

@@ -103,7 +103,13 @@ export function addressTuple(address: string, port: number): string {
 
 /** The error for an address that cannot be bound to, in Python's words. */
 export function bindError(error: unknown, address: string, port: number): unknown {
-  const { errno } = error as NodeJS.ErrnoException;
+  const { code, errno, message } = error as NodeJS.ErrnoException;
+  if (code === undefined) {
+    // Bun's error for an address with the name of an interface.
+    return new OSError(`error while attempting to bind on address ${addressTuple(address, port)}: ${message}`, {
+      cause: error,
+    });
+  }
   const text = String((toOSError(error) as Error).message)
     .replace(/^\[Errno \d+\] /, "")
     .toLowerCase();
