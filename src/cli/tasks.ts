@@ -47,7 +47,8 @@ const COLUMNS = [
  * The table of `python -m asyncio ps`, with two more columns: the place of the innermost function, and what the task
  * waits for.
  */
-export function psTable(pid: number, tasks: readonly TaskDescription[]): string {
+export function psTable(pid: number, found: readonly TaskDescription[]): string {
+  const tasks = printable(found);
   const byId = new Map(tasks.map((task) => [task.id, task]));
   const rows = tasks.flatMap((task) => {
     const awaiters = task.awaitedBy.length > 0 ? task.awaitedBy : [undefined];
@@ -96,7 +97,8 @@ interface Node {
  *
  * @throws {CommandError} If tasks wait for each other in a circle; the message names them.
  */
-export function psTree(tasks: readonly TaskDescription[]): string {
+export function psTree(found: readonly TaskDescription[]): string {
+  const tasks = printable(found);
   const below = new Map<string, TaskDescription[]>(tasks.map((task) => [task.id, []]));
   for (const task of tasks) {
     for (const id of task.awaitedBy) {
@@ -106,7 +108,7 @@ export function psTree(tasks: readonly TaskDescription[]): string {
   checkCycles(tasks, below);
   const roots = tasks.filter((task) => !task.awaitedBy.some((id) => below.has(id)));
   const search = { below, room: MOST_TASKS };
-  const lines = roots.flatMap((task) => treeLines([taskNode(task, search)], ""));
+  const lines = roots.flatMap((task) => treeLines([taskNode(task, search, 0)], ""));
   return [
     ...lines,
     ...(search.room < 0 ? [`the tree leaves tasks out after the first ${MOST_TASKS}; ps lists each task once`] : []),
@@ -116,21 +118,27 @@ export function psTree(tasks: readonly TaskDescription[]): string {
 /** The tree shows a task below each task that waits for it, so layers that wait for the same tasks multiply its lines. */
 const MOST_TASKS = 100_000;
 
+/** How many lines of the tree may lie below one another. */
+const DEEPEST = 300;
+
 interface Search {
   readonly below: ReadonlyMap<string, TaskDescription[]>;
   /** How many more tasks there may be; below zero if one was left out. */
   room: number;
 }
 
-function taskNode(task: TaskDescription, search: Search): Node {
-  let inner = (search.below.get(task.id) ?? []).flatMap((each) => {
+function taskNode({ id, name, callStack }: TaskDescription, search: Search, depth: number): Node {
+  if (depth > DEEPEST) {
+    return { text: `(T) ${name}: and more`, below: [] };
+  }
+  let inner = (search.below.get(id) ?? []).flatMap((each) => {
     search.room -= 1;
-    return search.room < 0 ? [] : [taskNode(each, search)];
+    return search.room < 0 ? [] : [taskNode(each, search, depth + callStack.length + 1)];
   });
-  for (const { functionName, fileName, lineNumber } of task.callStack) {
+  for (const { functionName, fileName, lineNumber } of callStack) {
     inner = [{ text: ` ${functionName} ${fileName}:${lineNumber}`, below: inner }];
   }
-  return { text: `(T) ${task.name}`, below: inner };
+  return { text: `(T) ${name}`, below: inner };
 }
 
 function treeLines(nodes: readonly Node[], indent: string): string[] {
@@ -143,28 +151,27 @@ function treeLines(nodes: readonly Node[], indent: string): string[] {
   });
 }
 
+/** Not recursive, because thousands of tasks may wait for each other in a row. */
 function checkCycles(tasks: readonly TaskDescription[], below: ReadonlyMap<string, TaskDescription[]>): void {
-  const finished = new Set<string>();
-  const path = new Set<TaskDescription>();
-  const visit = (task: TaskDescription): void => {
-    if (path.has(task)) {
-      const above = [...path];
-      const names = [...above.slice(above.indexOf(task)), task].map(({ name }) => name);
-      throw new CommandError(
-        `the tasks wait for each other in a cycle, so there is no tree to print: ${names.join(" → ")}`,
-      );
-    }
-    if (!finished.has(task.id)) {
-      path.add(task);
-      for (const each of below.get(task.id) ?? []) {
-        visit(each);
+  const finished = new Set<TaskDescription>();
+  for (const start of tasks) {
+    const path = [start];
+    const left = [below.get(start.id)?.values()];
+    while (path.length > 0) {
+      const next = finished.has(path.at(-1) as TaskDescription) ? undefined : left.at(-1)?.next().value;
+      if (next === undefined) {
+        finished.add(path.pop() as TaskDescription);
+        left.pop();
+      } else if (path.includes(next)) {
+        const names = [...path.slice(path.indexOf(next)), next].map(({ name }) => name);
+        throw new CommandError(
+          `the tasks wait for each other in a cycle, so there is no tree to print: ${names.join(" → ")}`,
+        );
+      } else {
+        path.push(next);
+        left.push(below.get(next.id)?.values());
       }
-      path.delete(task);
-      finished.add(task.id);
     }
-  };
-  for (const task of tasks) {
-    visit(task);
   }
 }
 
@@ -181,8 +188,11 @@ export function taskNamed(wanted: string, tasks: readonly TaskDescription[]): Ta
 }
 
 /** Returns where a task is, and what it waits for. */
-export function whereText(task: TaskDescription, tasks: readonly TaskDescription[]): string {
-  const awaiters = tasks.filter(({ id }) => task.awaitedBy.includes(id)).map(({ name, id }) => `${name} (${id})`);
+export function whereText(found: TaskDescription, all: readonly TaskDescription[]): string {
+  const task = printable(found);
+  const awaiters = printable(all)
+    .filter(({ id }) => task.awaitedBy.includes(id))
+    .map(({ name, id }) => `${name} (${id})`);
   const lines = [
     `${task.name}, ${task.function}(), id ${task.id}`,
     `waits for: ${task.waitsFor.length > 0 ? task.waitsFor.join(", ") : "its turn"}`,
@@ -194,4 +204,15 @@ export function whereText(task: TaskDescription, tasks: readonly TaskDescription
     ...(task.madeAt === null ? [] : ["made here:", task.madeAt]),
   ];
   return lines.join("\n");
+}
+
+/** The same with control characters escaped: a name may hold anything, and a terminal would obey it. */
+function printable<T>(described: T): T {
+  return JSON.parse(JSON.stringify(described), (key, value: unknown) =>
+    typeof value === "string" && key !== "madeAt" ? value.replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, escaped) : value,
+  ) as T;
+}
+
+function escaped(character: string): string {
+  return `\\u${(character.codePointAt(0) as number).toString(16).padStart(4, "0")}`;
 }

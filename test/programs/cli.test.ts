@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import * as asyncio from "contextvars/asyncio";
-import { psTree } from "#dist/cli/tasks.js";
+import { psTable, psTree, type TaskDescription, whereText } from "#dist/cli/tasks.js";
 import { certificates } from "../support/certificates.ts";
 import { External } from "../support/external.ts";
 import { packageRoot } from "../support/paths.ts";
@@ -82,6 +82,10 @@ async function closedAgain(port: number): Promise<void> {
   }
 }
 
+function described(id: string, more: Partial<TaskDescription>): TaskDescription {
+  return { id, name: id, function: "f", madeAt: null, callStack: [], waitsFor: [], awaitedBy: [], ...more };
+}
+
 describe("contextvars ps, pstree, where", () => {
   it("ps, pstree and where show the tasks of a process, where they are and what they wait for, and leave it as it was", async () => {
     await using target = await started(PROGRAM.replace("CYCLE", ""));
@@ -143,19 +147,44 @@ describe("contextvars ps, pstree, where", () => {
   it("pstree ends, and says so, where layers of tasks wait for the same tasks", () => {
     const layers = Array.from({ length: 7 }, (_, layer) => Array.from({ length: 10 }, (__, i) => `${layer}-${i}`));
     const tasks = layers.flatMap((ids, layer) =>
-      ids.map((id) => ({
-        id,
-        name: id,
-        function: "f",
-        madeAt: null,
-        callStack: [],
-        waitsFor: [],
-        awaitedBy: layers[layer - 1] ?? [],
-      })),
+      ids.map((id) => described(id, { awaitedBy: layers[layer - 1] ?? [] })),
     );
     const lines = psTree(tasks).split("\n");
     assert.match(lines.at(-1) ?? "", /^the tree leaves tasks out after the first 100000; ps lists each task once$/);
     assert.equal(lines.length, 100_000 + 10 + 1);
+  });
+
+  it("pstree of ten thousand tasks that wait for each other in a row goes some hundred lines deep", () => {
+    const tasks = Array.from({ length: 10_000 }, (_, i) => described(`${i}`, { awaitedBy: [`${i + 1}`] }));
+    const lines = psTree(tasks).split("\n");
+    assert.match(lines.at(-1) ?? "", /\(T\) \d+: and more$/);
+    assert.ok(lines.length < 400);
+    const [first, ...rest] = tasks as [TaskDescription, ...TaskDescription[]];
+    assert.throws(
+      () =>
+        psTree([
+          { ...first, waitsFor: [], awaitedBy: ["1"] },
+          ...rest.slice(0, -1),
+          described("9999", { awaitedBy: ["0"] }),
+        ]),
+      /cycle/,
+    );
+  });
+
+  it("ps, pstree and where print names with line breaks and control characters on one line, escaped", () => {
+    const name = "a\nb\u001b[31mc\u2028d";
+    const task = described("1", { name, function: name, awaitedBy: ["2"], waitsFor: [name] });
+    const frame = { functionName: name, fileName: name, lineNumber: 1, columnNumber: 1, isAsync: true };
+    const tasks = [task, described("2", { name, callStack: [frame] })];
+    for (const [text, count] of [
+      [psTable(1, tasks), 4],
+      [psTree(tasks), 3],
+      [whereText(task, tasks), 3],
+    ] as const) {
+      assert.equal(text.split("\n").length, count, text);
+      assert.doesNotMatch(text.replaceAll("\n", ""), /[\p{Cc}\u2028]/u);
+      assert.ok(text.includes("a\\u000ab\\u001b[31mc\\u2028d"));
+    }
   });
 
   it("pstree names the tasks that wait for each other in a circle", async () => {
