@@ -32,7 +32,7 @@ export interface CheckStreamsOptions {
 }
 
 /**
- * Checks that the streams behave like asyncio's: 43 checks, most of them in both directions, each with its own pair.
+ * Checks that the streams behave like asyncio's: 53 checks, most of them in both directions, each with its own pair.
  *
  * They are trio's stream checks in asyncio's terms: arguments and results of reads and writes, EOF, closing and resets
  * from either side, back-pressure, half-close, bytes in both directions at the same time, and that every wait ends. In

@@ -96,6 +96,41 @@ export const closeChecks: readonly Check[] = [
     },
   },
   {
+    name: "a reader that has no more room hears of EOF",
+    run: async ({ writer, farReader }, { limit }) => {
+      const data = randomBytes(2 * limit + 1);
+      writer.write(data);
+      await arrival();
+      writer.close();
+      await arrival();
+      expectEqual("read()", await farReader.read(), data);
+      expectEqual("atEof()", farReader.atEof(), true);
+    },
+  },
+  {
+    name: "bytes that have arrived are read before the error of a lost connection",
+    run: async ({ writer, farReader }) => {
+      writer.write("arrived");
+      await farReader.peek(7);
+      writer.transport.abort();
+      await arrival();
+      expectEqual("readexactly(3)", await farReader.readexactly(3), "arr");
+      expectEqual("read(9)", await farReader.read(9), "ived");
+      const end = await outcome(farReader.read(1));
+      if (!(end instanceof asyncio.ConnectionError || (end instanceof Buffer && end.length === 0))) {
+        throw failure("read(1) behind them", "an empty Buffer, or a ConnectionError", end);
+      }
+    },
+  },
+  {
+    name: "leaving an `await using` of a lost connection throws nothing",
+    run: async ({ writer, farWriter }) => {
+      farWriter.transport.abort();
+      await arrival();
+      expectEqual("[Symbol.asyncDispose]()", await outcome(writer[Symbol.asyncDispose]()), undefined);
+    },
+  },
+  {
     name: "abort() wakes a read that waits on this side",
     run: async ({ reader, writer }) => {
       const reading = begin(() => outcome(reader.read(1)));

@@ -1,4 +1,5 @@
 /** The checks of writing and reading; each gets its own pair. */
+import { randomBytes } from "node:crypto";
 import * as asyncio from "../asyncio/index.ts";
 import { waitAllTasksBlocked } from "./blocked.ts";
 import { arrival, type Check } from "./stream-checks.ts";
@@ -218,12 +219,80 @@ export const readChecks: readonly Check[] = [
     },
   },
   {
+    name: "a line that is one byte too long throws, though it has arrived, and the bytes behind it stay",
+    run: async ({ writer, farReader }, { limit }) => {
+      const line = `${"x".repeat(limit + 1)}\n`;
+      writer.write(`${line}next\n`);
+      await farReader.peek(line.length + 5);
+      await expectError("readline()", () => farReader.readline(), asyncio.ValueError);
+      expectEqual("readline() of the next line", await farReader.readline(), "next\n");
+      writer.write(line);
+      await farReader.peek(line.length);
+      const error = await expectError("readuntil()", () => farReader.readuntil("\n"), asyncio.LimitOverrunError);
+      expectEqual("consumed", error.consumed, limit + 1);
+      expectEqual("what is left", await farReader.readexactly(line.length), line);
+    },
+  },
+  {
+    name: "a read of a line without an end throws as soon as it is one byte too long",
+    run: async ({ writer, farReader }, { limit }) => {
+      const reading = begin(() => farReader.readline());
+      writer.write("x".repeat(limit + 1));
+      await expectError("readline()", () => reading, asyncio.ValueError);
+    },
+  },
+  {
+    name: "consumed of a LimitOverrunError leaves a separator that has begun",
+    run: async ({ writer, farReader }, { limit }) => {
+      const long = "x".repeat(limit + 10);
+      writer.write(`${long}-`);
+      await farReader.peek(long.length + 1);
+      const { consumed } = await expectError(
+        'readuntil("--")',
+        () => farReader.readuntil("--"),
+        asyncio.LimitOverrunError,
+      );
+      expectEqual("readexactly(consumed)", await farReader.readexactly(consumed), long);
+      writer.write("-");
+      expectEqual('readuntil("--") once more', await farReader.readuntil("--"), "--");
+    },
+  },
+  {
     name: "the limit does not apply to readexactly() and peek()",
     run: async ({ writer, farReader }, { limit }) => {
       const data = "x".repeat(3 * limit);
       writer.write(data);
       expectEqual("peek()", await farReader.peek(3 * limit), data);
       expectEqual("readexactly()", await farReader.readexactly(3 * limit), data);
+    },
+  },
+  {
+    name: "a reader that has no more room goes on when a read needs more",
+    run: async ({ writer, farReader }, { limit }) => {
+      const data = randomBytes(4 * limit);
+      writer.write(data);
+      await arrival();
+      expectEqual("readexactly()", await farReader.readexactly(data.length), data);
+    },
+  },
+  {
+    name: "readInto() takes no more than fits, and throws at EOF an error with the bytes that had arrived",
+    run: async ({ writer, farReader }) => {
+      writer.write("abcdef");
+      await farReader.peek(6);
+      const target = Buffer.alloc(4);
+      expectEqual("readInto()", await farReader.readInto(target), 4);
+      expectEqual("the bytes", target, "abcd");
+      expectEqual("what is left", await farReader.readexactly(2), "ef");
+      writer.write("part");
+      writer.close();
+      const error = await expectError(
+        "readInto() of 9 bytes",
+        () => farReader.readInto(Buffer.alloc(9), { min: 9 }),
+        asyncio.IncompleteReadError,
+      );
+      expectEqual("partial", error.partial, "part");
+      expectEqual("expected", error.expected, 9);
     },
   },
   {
@@ -242,6 +311,19 @@ export const readChecks: readonly Check[] = [
     },
   },
   ...cancelledReads(),
+  {
+    name: "other reads may follow a cancelled one, which has searched the bytes that they take",
+    run: async ({ writer, farReader }) => {
+      const reading = begin(() => farReader.readline());
+      writer.write("abcdef");
+      await arrival();
+      reading.cancel();
+      await expectError("the cancelled read", () => reading, asyncio.CancelledError);
+      expectEqual("read(3)", await farReader.read(3), "abc");
+      writer.write("\n");
+      expectEqual("readline()", await farReader.readline(), "def\n");
+    },
+  },
 ];
 
 /** For each kind of read: the bytes that had arrived stay. */

@@ -52,18 +52,22 @@ async function readAll(reader: asyncio.StreamReader): Promise<number> {
 
 export const waitChecks: readonly Check[] = [
   {
-    name: "drain() waits while the other side does not read, and ends when the other side reads",
+    name: "drain() and send() wait while the other side does not read, and end when the other side reads",
     run: async ({ writer, farReader }) => {
-      const waits = [1, 2].map(() => begin(() => writer.drain()));
+      const { transport } = writer;
+      const waits = [() => writer.drain(), () => writer.drain(), () => writer.send("x")].map(begin);
       await arrival();
       expectEqual(
-        "whether drain() waits",
+        "whether drain() and send() wait",
         [...waits.map((task) => task.done()), writer.needsDrain],
-        [false, false, true],
+        [false, false, false, true],
       );
+      const [low] = transport.getWriteBufferLimits();
+      expectEqual("whether the write buffer is above its low limit", transport.getWriteBufferSize() > low, true);
       const reading = begin(() => readAll(farReader));
       await asyncio.gather(waits);
       expectEqual("needsDrain", writer.needsDrain, false);
+      expectEqual("whether the write buffer is at or below it", transport.getWriteBufferSize() <= low, true);
       expectEqual("whether the other side still reads", reading.done(), false);
       reading.cancel();
     },
@@ -116,6 +120,19 @@ export const waitChecks: readonly Check[] = [
       const got = await readAll(farReader);
       expectEqual("whether all has arrived", got >= size, true);
       await closing;
+    },
+  },
+  {
+    name: "abort() after close() does not wait until the waiting bytes are sent",
+    run: async ({ writer }) => {
+      writer.close();
+      const closing = begin(() => outcome(writer.waitClosed()));
+      await asyncio.sleep(0);
+      writer.transport.abort();
+      const got = await closing;
+      if (!(got === undefined || got instanceof asyncio.ConnectionError)) {
+        throw failure("waitClosed()", "nothing, or a ConnectionError", got);
+      }
     },
   },
   {

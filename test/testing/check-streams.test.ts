@@ -706,7 +706,7 @@ const faults: [check: string, fault: string, plant: (end: End) => void][] = [
     },
   ],
   [
-    "drain() waits while the other side does not read, and ends when the other side reads",
+    "drain() and send() wait while the other side does not read, and end when the other side reads",
     "drain() never waits",
     ({ writer }) => {
       replace(writer, "drain", (drain) => () => (writer.isClosing() ? drain() : Promise.resolve()));
@@ -797,7 +797,166 @@ const faults: [check: string, fault: string, plant: (end: End) => void][] = [
       });
     },
   ],
+  [
+    "a line that is one byte too long throws, though it has arrived, and the bytes behind it stay",
+    "consumed is never more than the limit by one byte",
+    ({ reader }) => {
+      replace(
+        reader,
+        "readuntil",
+        (readuntil) => (separator) =>
+          readuntil(separator).catch((error) => {
+            throw consumedOf(error) === 65537 ? new asyncio.LimitOverrunError("too long", 65536) : error;
+          }),
+      );
+    },
+  ],
+  [
+    "a read of a line without an end throws as soon as it is one byte too long",
+    "readline() allows one byte more",
+    ({ reader }) => {
+      replace(reader, "readline", (readline) => async () => {
+        try {
+          return await readline();
+        } catch (error) {
+          const { cause } = error as asyncio.ValueError;
+          const isByOne = consumedOf(cause) === 65537 && /not found/.test((cause as Error).message);
+          throw isByOne ? await forever() : error;
+        }
+      });
+    },
+  ],
+  [
+    "consumed of a LimitOverrunError leaves a separator that has begun",
+    "consumed is all that has arrived",
+    ({ reader }) => {
+      replace(
+        reader,
+        "readuntil",
+        (readuntil) => (separator) =>
+          readuntil(separator).catch((error) => {
+            const consumed = separator === "--" ? consumedOf(error) : undefined;
+            throw consumed === undefined ? error : new asyncio.LimitOverrunError("too long", consumed + 1);
+          }),
+      );
+    },
+  ],
+  [
+    "a reader that has no more room goes on when a read needs more",
+    "a read that needs more does not make the transport go on",
+    ({ reader }) => {
+      replace(reader, "readexactly", (readexactly) => (n) => (n === 4 * 65536 ? forever() : readexactly(n)));
+    },
+  ],
+  [
+    "readInto() takes no more than fits, and throws at EOF an error with the bytes that had arrived",
+    "readInto() drops what does not fit",
+    ({ reader }) => {
+      replace(reader, "readInto", (readInto) => async (target, options) => {
+        const count = await readInto(target, options);
+        reader.tryReadexactly(2);
+        return count;
+      });
+    },
+  ],
+  [
+    "readInto() takes no more than fits, and throws at EOF an error with the bytes that had arrived",
+    "readInto() is content with less at EOF",
+    ({ reader }) => {
+      replace(
+        reader,
+        "readInto",
+        (readInto) => (target, options) =>
+          readInto(target, options).catch((error) => {
+            if (error instanceof asyncio.IncompleteReadError) {
+              return error.partial.length;
+            }
+            throw error;
+          }),
+      );
+    },
+  ],
+  [
+    "other reads may follow a cancelled one, which has searched the bytes that they take",
+    "a read does not make readline() search again",
+    ({ reader }) => {
+      let cancelled = false;
+      let taken = false;
+      replace(reader, "readline", (readline) => async () => {
+        if (taken) {
+          return await forever();
+        }
+        try {
+          return await readline();
+        } catch (error) {
+          cancelled ||= asyncio.isCancelled(error);
+          throw error;
+        }
+      });
+      replace(reader, "read", (read) => (n) => {
+        taken ||= cancelled && n === 3;
+        return read(n);
+      });
+    },
+  ],
+  [
+    "a reader that has no more room hears of EOF",
+    "an EOF is forgotten while the transport is paused",
+    ({ reader }) => {
+      replace(reader, "read", (read) => async (n) => {
+        const bytes = await read(n);
+        return bytes.length === 2 * 65536 + 1 ? await forever() : bytes;
+      });
+    },
+  ],
+  [
+    "bytes that have arrived are read before the error of a lost connection",
+    "a reset drops what has arrived",
+    ({ reader, writer }) => {
+      replace(reader, "readexactly", (readexactly) => async (n) => {
+        if (n === 3 && writer.isClosing()) {
+          throw new asyncio.ConnectionResetError("Connection lost");
+        }
+        return await readexactly(n);
+      });
+    },
+  ],
+  [
+    "leaving an `await using` of a lost connection throws nothing",
+    "await using throws the error of the connection",
+    ({ writer }) => {
+      Object.defineProperty(writer, Symbol.asyncDispose, {
+        value: async () => {
+          writer.close();
+          await writer.waitClosed();
+        },
+      });
+    },
+  ],
+  [
+    "drain() and send() wait while the other side does not read, and end when the other side reads",
+    "send() never waits",
+    ({ writer }) => {
+      replace(writer, "send", () => async (data) => writer.write(data));
+    },
+  ],
+  [
+    "abort() after close() does not wait until the waiting bytes are sent",
+    "abort() after close() does nothing",
+    ({ writer }) => {
+      replace(writer.transport, "abort", (abort) => () => {
+        if (!writer.isClosing()) {
+          abort();
+        }
+      });
+    },
+  ],
 ];
+
+/** `consumed` of a LimitOverrunError; `undefined` of another error. */
+function consumedOf(error: unknown): number | undefined {
+  return error instanceof asyncio.LimitOverrunError ? error.consumed : undefined;
+}
 
 /** What checkStreams() says of the ends. A check that hangs fails at once. */
 async function complaint(make: () => Ends): Promise<string> {
