@@ -22,6 +22,7 @@ export { isIdle } from "./ready.ts";
 export { isRunnerActive } from "./runners.ts";
 export { PORTLESS_OPTIONS, type ServerOptions, settingsOf } from "./servers/options.ts";
 export { streamProtocols } from "./servers/start.ts";
+export { handledSignals } from "./signals.ts";
 export { READER_OPTIONS, readerWith } from "./streams/reader-options.ts";
 export { alarmed, dropTimers, nextMoment } from "./timers.ts";
 export { Listener } from "./transports/listen.ts";

@@ -39,6 +39,11 @@ export function removeSignalHandler(signal: NodeJS.Signals): boolean {
   return true;
 }
 
+/** The signals that have a handler. */
+export function handledSignals(): NodeJS.Signals[] {
+  return [...handlers.keys()];
+}
+
 /** The exit status that a shell reports for a program ended by Ctrl-C: 128 plus the signal's number, which is 2. */
 const INTERRUPTED_STATUS = 130;
 

@@ -28,6 +28,7 @@ import {
   type Spawning,
   type SubprocessOptions,
 } from "./subprocess-options.ts";
+import { closed, opened } from "./transports/open.ts";
 import { systemError, toOSError } from "./transports/os-errors.ts";
 import { WaitSet } from "./wait-set.ts";
 
@@ -65,6 +66,7 @@ export class Process extends Inspectable {
     this.stdout = child.stdout && StreamReader.from(child.stdout, { limit });
     this.stderr = child.stderr && StreamReader.from(child.stderr, { limit });
     running.add(this);
+    opened(this);
     child.once("exit", (code, signal) => this.#ended(code, signal));
   }
 
@@ -192,10 +194,17 @@ export class Process extends Inspectable {
     this.stdin.close();
   }
 
+  /** @internal */
+  _endNow(): void {
+    running.delete(this);
+    this.kill();
+  }
+
   #ended(code: number | null, signal: NodeJS.Signals | null): void {
     const returncode = signal === null ? (code ?? 0) : -nodeOs().constants.signals[signal];
     this.#returncode = returncode;
     running.delete(this);
+    closed(this);
     this.#waits.resolveAll(returncode);
   }
 }

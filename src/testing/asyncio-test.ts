@@ -7,12 +7,13 @@
  * open when a test ends get a moment to end by themselves, because the other side of a connection notices its end a few
  * turns later.
  */
-import { allTasks, currentTask, Runner, type Task, TimeoutError } from "../asyncio/index.ts";
+import { allTasks, currentTask, getRunningLoop, Runner, type Task, TimeoutError } from "../asyncio/index.ts";
 import {
   checkFunction,
   checkOptions,
   checkPositiveSeconds,
   collectOpen,
+  handledSignals,
   type Openable,
   realClock,
   tasksReport,
@@ -49,8 +50,9 @@ let before: Promise<void> = Promise.resolve();
 /**
  * Returns a function for any test runner's `it()`, which runs `f` as a main task.
  *
- * Each call has its own Runner and Context. The test fails if it leaves tasks, connections or servers behind; the error
- * names them, and they are cancelled and closed. If the test takes too long, it is cancelled and fails with a report of
+ * Each call has its own Runner and Context. The test fails if it leaves tasks, connections, servers or child processes
+ * behind; the error names them, and they are cancelled, closed and killed. The loop's exception handler, its
+ * `slowCallbackDuration` and its signal handlers are afterwards as before. If the test takes too long, it is cancelled and fails with a report of
  * where each of its tasks is. Tests that a test runner starts concurrently run one after the other.
  *
  * It works with every test runner whose tests may return a promise: node:test, Vitest, Jest, bun test, Deno.
@@ -134,6 +136,7 @@ class Test {
   readonly #context: Context | undefined;
   readonly #runner = new Runner();
   readonly #tasksBefore = allTasks();
+  readonly #restoreLoop = restorer();
   readonly #open = new Set<Openable>();
 
   constructor(f: () => unknown, timeout: number, context: Context | undefined) {
@@ -153,6 +156,7 @@ class Test {
       }
       await this.#ended(this.#runner.close());
       this.#runner._end();
+      this.#restoreLoop();
     }
   }
 
@@ -164,7 +168,7 @@ class Test {
     const left = this.#leftovers();
     if (left.length > 0) {
       throw new RuntimeError(
-        `the test left behind: ${left.join(", ")}; await or cancel tasks, close() writers and servers`,
+        `the test left behind: ${left.join(", ")}; await or cancel tasks, close() writers and servers, wait() for processes`,
         { code: "ERR_TEST_LEFTOVERS" },
       );
     }
@@ -206,6 +210,21 @@ class Test {
     await Promise.race([ended.catch(() => {}), timer.passed]);
     timer.stop();
   }
+}
+
+/** Returns a function that gives the loop the handlers that it has now. */
+function restorer(): () => void {
+  const loop = getRunningLoop();
+  const { slowCallbackDuration } = loop;
+  const exceptionHandler = loop.getExceptionHandler();
+  const signals = handledSignals();
+  return () => {
+    loop.slowCallbackDuration = slowCallbackDuration;
+    loop.setExceptionHandler(exceptionHandler);
+    for (const signal of handledSignals().filter((each) => !signals.includes(each))) {
+      loop.removeSignalHandler(signal);
+    }
+  };
 }
 
 const PASSED = Symbol("passed");

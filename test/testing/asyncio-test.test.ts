@@ -61,6 +61,11 @@ describe("asyncioTest()", () => {
       },
       /<Server sockets=\(<ServerSocket 127\.0\.0\.1:\d+>,\)>.*<SocketTransport 127\.0\.0\.1:\d+ peer=127\.0\.0\.1:\d+>/,
     ],
+    [
+      "a child process",
+      () => asyncio.createSubprocessExec(process.execPath, ["--eval", "setTimeout(() => {}, 60_000)"]),
+      /left behind: <Process \d+>/,
+    ],
     ["a server in memory", () => void memoryServer(never), /<Server sockets=\(<ServerSocket memory>,\)>/],
   ];
   for (const [what, leave, message] of leftovers) {
@@ -72,6 +77,19 @@ describe("asyncioTest()", () => {
       await asyncioTest(() => {})();
     });
   }
+
+  it("asyncioTest(): the loop's handlers are afterwards as before, also when the test fails", async () => {
+    const loop = asyncio.getRunningLoop();
+    const before = [loop.getExceptionHandler(), loop.slowCallbackDuration, process.listenerCount("SIGUSR2")];
+    const failing = asyncioTest(() => {
+      loop.setExceptionHandler(() => {});
+      loop.slowCallbackDuration = 60;
+      loop.addSignalHandler("SIGUSR2", () => {});
+      throw new Error("mine");
+    });
+    assert.equal(await messageOf(failing), "Error: mine");
+    assert.deepEqual([loop.getExceptionHandler(), loop.slowCallbackDuration, process.listenerCount("SIGUSR2")], before);
+  });
 
   it("asyncioTest(): what ends a moment after the test is not left behind", async () => {
     await asyncioTest(async () => {

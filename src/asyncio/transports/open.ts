@@ -1,6 +1,6 @@
-/** The open connections and servers, collected while a test asks for them. */
+/** The open connections, servers and child processes, collected while a test asks for them. */
 
-/** A connection or a server. */
+/** A connection, a server or a child process. */
 export interface Openable {
   /**
    * Closes it immediately.
@@ -13,7 +13,7 @@ export interface Openable {
 
 let collected: Set<Openable> | null = null;
 
-/** From now on, keeps every newly opened connection and server in the set until it is closed; `null` ends that. */
+/** From now on, keeps every new connection, server and child process in the set until it has ended; `null` ends that. */
 export function collectOpen(into: Set<Openable> | null): void {
   collected = into;
 }
