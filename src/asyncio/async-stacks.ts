@@ -92,11 +92,13 @@ function addFrames(error: object, without: () => unknown): void {
   }
   const here = {};
   takeFrames(here, without);
-  const frames = stackTextOf(here)
-    .split("\n")
-    .filter((line) => /^ *at async /.test(line));
-  const value = [stack, ...frames].join("\n");
+  const value = [stack, ...asyncFrames(stackTextOf(here))].join("\n");
   Reflect.defineProperty(error, "stack", { value, writable: true, enumerable: false, configurable: true });
+}
+
+/** The lines of the async functions that wait. The others are of the library, also in a bundle that hides this. */
+function asyncFrames(stack: string): string[] {
+  return stack.split("\n").filter((line) => /^ *at async /.test(line));
 }
 
 /** Returns an error of a task of the library's own, with the frames of the code that awaits the running function. */
@@ -149,7 +151,7 @@ export function probeAwaited(
 ): Promise<string> {
   return new Promise((tell) => {
     const probing = settled.then(noop).then(() => {
-      tell(stackNow());
+      tell(asyncFrames(stackNow()).join("\n"));
       return new Following(onReplaced);
     });
     settle(probing);

@@ -155,6 +155,27 @@ describe("bundles", () => {
     );
   });
 
+  test("a minified bundle finds only the program's functions in the stack of a task that waits", async () => {
+    const outfile = join(workFolder, "minified.mjs");
+    const contents = `
+    import { createTask, sleep } from "contextvars/asyncio";
+    async function nap() {
+      await sleep(60);
+    }
+    const task = createTask(async function sleeper() {
+      await nap();
+    });
+    await sleep(0);
+    console.log((await task.getStack()).length);
+    task.cancel();
+  `;
+    const stdin = { contents, resolveDir: workFolder };
+    await bundleByEsbuild(outfile, { entryPoints: [], stdin, format: "esm", minify: true });
+    const { stdout, stderr } = await runNode([outfile]);
+    assert.equal(stderr, "");
+    assert.equal(stdout, "2\n");
+  });
+
   test("a bundle of sleep() and createTask() has what they can show, and nothing of variables and sockets", async () => {
     const outfile = join(workFolder, "two-functions.mjs");
     const contents = `
