@@ -17,8 +17,19 @@ const PATIENCE = 10; // seconds
 /** The signal is sent again after this time: another process that is being asked may have held the port for a moment. */
 const RESEND_AFTER = 0.5; // seconds
 
-/** Evaluates the expression in the process and returns its value. The expression is a promise of a text. */
-export async function evaluateIn(pid: number, expression: string, port?: number): Promise<string> {
+/** What a thread of the process has answered. */
+export interface Answer {
+  /** The number of the worker thread; 0 for the main thread. */
+  readonly thread: number;
+  /** `null` if the thread is too busy to answer. */
+  readonly value: string | null;
+}
+
+/**
+ * Evaluates the expression in the process and in its worker threads, and returns the values. The expression is a
+ * promise of a text.
+ */
+export async function evaluateIn(pid: number, expression: string, port?: number): Promise<Answer[]> {
   checkIsNode(pid);
   const before = listeningPorts(pid);
   try {
@@ -115,7 +126,12 @@ function candidates(pid: number, before: ReadonlySet<number>, port: number | und
 }
 
 /** Returns the answer; `null` if the process has no inspector at the port, or not yet. */
-async function ask(pid: number, port: number, expression: string, before: ReadonlySet<number>): Promise<string | null> {
+async function ask(
+  pid: number,
+  port: number,
+  expression: string,
+  before: ReadonlySet<number>,
+): Promise<Answer[] | null> {
   const path = await inspectorPath(port);
   if (path === null) {
     return null;
@@ -125,7 +141,8 @@ async function ask(pid: number, port: number, expression: string, before: Readon
     if ((await evaluate(socket, 1, "String(process.pid)")) !== String(pid)) {
       return null;
     }
-    const answer = await evaluate(socket, 2, expression);
+    const value = await evaluate(socket, 2, expression);
+    const answers = [{ thread: 0, value }, ...(await askWorkers(socket, expression))];
     if (!before.has(port)) {
       // The inspector waits until this connection has ended, and then closes.
       await evaluate(
@@ -134,7 +151,7 @@ async function ask(pid: number, port: number, expression: string, before: Readon
         `setTimeout(() => process.getBuiltinModule("node:inspector").close(), 20).unref() && ""`,
       );
     }
-    return answer;
+    return answers;
   } finally {
     await socket.close();
   }
@@ -159,26 +176,84 @@ async function inspectorPath(port: number): Promise<string | null> {
   }
 }
 
-interface Evaluated {
+/** How long a worker thread may take to answer: it answers when its current step has ended. */
+const WORKER_PATIENCE = 1; // second
+
+/** Asks all worker threads at once. */
+async function askWorkers(socket: WebSocketClient, expression: string): Promise<Answer[]> {
+  const threads = new Map<string, number>();
+  await socket.send(command(10, "NodeWorker.enable", { waitForDebuggerOnStart: false }));
+  for (let message = await receive(socket); message.id !== 10; message = await receive(socket)) {
+    if (message.method === "NodeWorker.attachedToWorker") {
+      const [, thread] = /^\[worker (\d+)\]/.exec(message.params.workerInfo.title) ?? [];
+      threads.set(message.params.sessionId, Number(thread));
+    }
+  }
+  if (threads.size === 0) {
+    return [];
+  }
+  for (const sessionId of threads.keys()) {
+    const question = command(11, "Runtime.evaluate", { expression, ...AS_TEXT });
+    await socket.send(command(11, "NodeWorker.sendMessageToWorker", { sessionId, message: question }));
+  }
+  // The main thread says when the time is over, because a read that is cancelled within a frame would lose bytes.
+  const pause = `new Promise((resolve) => setTimeout(resolve, ${WORKER_PATIENCE * 1000}).unref())`;
+  await socket.send(command(12, "Runtime.evaluate", { expression: pause, ...AS_TEXT }));
+  const answers = new Map<string, string>();
+  while (answers.size < threads.size) {
+    const message = await receive(socket);
+    if (message.id === 12) {
+      break;
+    }
+    if (message.method === "NodeWorker.receivedMessageFromWorker") {
+      const { id, result } = JSON.parse(message.params.message) as Message;
+      if (id === 11) {
+        answers.set(message.params.sessionId, textOf(result));
+      }
+    }
+  }
+  return [...threads].map(([sessionId, thread]) => ({ thread, value: answers.get(sessionId) ?? null }));
+}
+
+const AS_TEXT = { awaitPromise: true, returnByValue: true };
+
+function command(id: number, method: string, params: object): string {
+  return JSON.stringify({ id, method, params });
+}
+
+interface Message {
   readonly id?: number;
+  readonly method?: string;
+  readonly params: {
+    readonly sessionId: string;
+    readonly message: string;
+    /** The title begins with `[worker 1]`; the `workerId` is another number. */
+    readonly workerInfo: { readonly title: string };
+  };
   readonly result?: {
     readonly result: { readonly value?: string };
     readonly exceptionDetails?: { readonly text: string; readonly exception?: { readonly description?: string } };
   };
 }
 
+async function receive(socket: WebSocketClient): Promise<Message> {
+  return JSON.parse(await socket.receive()) as Message;
+}
+
 async function evaluate(socket: WebSocketClient, id: number, expression: string): Promise<string> {
-  const params = { expression, awaitPromise: true, returnByValue: true };
-  await socket.send(JSON.stringify({ id, method: "Runtime.evaluate", params }));
+  await socket.send(command(id, "Runtime.evaluate", { expression, ...AS_TEXT }));
   for (;;) {
-    const message = JSON.parse(await socket.receive()) as Evaluated;
-    if (message.id !== id) {
-      continue;
+    const message = await receive(socket);
+    if (message.id === id) {
+      return textOf(message.result);
     }
-    const failure = message.result?.exceptionDetails;
-    if (failure !== undefined) {
-      throw new CommandError(`the process answered with an error: ${failure.exception?.description ?? failure.text}`);
-    }
-    return message.result?.result.value ?? "";
   }
+}
+
+function textOf(result: Message["result"]): string {
+  const failure = result?.exceptionDetails;
+  if (failure !== undefined) {
+    throw new CommandError(`the process answered with an error: ${failure.exception?.description ?? failure.text}`);
+  }
+  return result?.result.value ?? "";
 }

@@ -5,6 +5,9 @@ import { evaluateIn } from "./inspector.ts";
 
 /** The description of a task in the other process, as in the first version of the slot. */
 export interface TaskDescription {
+  /** The number of the worker thread that the task is in; 0 in the main thread. */
+  readonly thread: number;
+  /** Of a task in a worker thread: begins with the thread's number and a colon. */
   readonly id: string;
   readonly name: string;
   readonly function: string;
@@ -26,11 +29,24 @@ const QUESTION = `(async () => {
 
 /** @throws {CommandError} If the process cannot be asked, or does not use the library. */
 export async function tasksOf(pid: number, port?: number): Promise<TaskDescription[]> {
-  const tasks = JSON.parse(await evaluateIn(pid, QUESTION, port)) as TaskDescription[] | null;
-  if (tasks === null) {
+  const answers = await evaluateIn(pid, QUESTION, port);
+  for (const { thread } of answers.filter(({ value }) => value === null)) {
+    process.stderr.write(`contextvars: worker thread ${thread} of process ${pid} is too busy to answer\n`);
+  }
+  const found = answers.flatMap(({ thread, value }) => {
+    const tasks = JSON.parse(value ?? "null") as Omit<TaskDescription, "thread">[] | null;
+    return tasks === null ? [] : [tasks.map((task) => inThread(thread, task))];
+  });
+  if (found.length === 0) {
     throw new CommandError(`process ${pid} does not use contextvars/asyncio`);
   }
-  return tasks;
+  return found.flat();
+}
+
+/** Each thread has its own addresses, so the same ID may be that of another task in another thread. */
+function inThread(thread: number, task: Omit<TaskDescription, "thread">): TaskDescription {
+  const unique = (id: string): string => (thread === 0 ? id : `${thread}:${id}`);
+  return { ...task, thread, id: unique(task.id), awaitedBy: task.awaitedBy.map(unique) };
 }
 
 const COLUMNS = [
@@ -55,7 +71,7 @@ export function psTable(pid: number, found: readonly TaskDescription[]): string 
     return awaiters.map((id) => {
       const awaiter = id === undefined ? undefined : byId.get(id);
       return [
-        String(pid),
+        task.thread === 0 ? String(pid) : `${pid}:${task.thread}`,
         task.id,
         task.name,
         stackText(task),

@@ -83,7 +83,7 @@ async function closedAgain(port: number): Promise<void> {
 }
 
 function described(id: string, more: Partial<TaskDescription>): TaskDescription {
-  return { id, name: id, function: "f", madeAt: null, callStack: [], waitsFor: [], awaitedBy: [], ...more };
+  return { thread: 0, id, name: id, function: "f", madeAt: null, callStack: [], waitsFor: [], awaitedBy: [], ...more };
 }
 
 describe("contextvars ps, pstree, where", () => {
@@ -133,6 +133,30 @@ describe("contextvars ps, pstree, where", () => {
     assert.equal(opened.length, 7);
     await closedAgain(Number(opened[0]?.replace(/.*:/, "")));
     assert.equal(target.stdout, "ready\n");
+  });
+
+  it("ps shows the tasks of worker threads too, and says which thread is too busy to answer", async () => {
+    const inWorker = (body: string): string => `new Worker(${JSON.stringify(body)}, { eval: true })`;
+    const sleeping = `import("contextvars/asyncio").then((asyncio) =>
+      asyncio.run(async function inWorker() {
+        console.log("ready");
+        await asyncio.createTask(() => asyncio.sleep(60), { name: "below" });
+      }),
+    )`;
+    await using target = await started(`
+      import { Worker } from "node:worker_threads";
+      ${inWorker("Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)")};
+      ${inWorker(sleeping)};
+    `);
+    const pid = String(target.pid);
+    const ps = await run("ps", pid);
+    assert.equal(ps.status, 0, ps.stderr);
+    assert.match(ps.stderr, /^contextvars: worker thread 1 of process \d+ is too busy to answer\n$/);
+    const [, , ...rows] = ps.stdout.trimEnd().split("\n");
+    assert.equal(rows.length, 2, ps.stdout);
+    assert.match(rows[1] ?? "", /^\d+:2 +2:(0x\w+) +below .* inWorker +Task-1 +2:0x\w+ /);
+    assert.match((await run("where", pid, "below")).stdout, /awaited by: Task-1 \(2:0x\w+\)/);
+    assert.match((await run("pstree", pid)).stdout, /inWorker .*\n.*\(T\) below/);
   });
 
   it("ps --watch asks again and again, until Ctrl-C", async () => {
