@@ -62,7 +62,12 @@ const sinks: Record<string, (writer: asyncio.StreamWriter) => asyncio.ByteSink> 
         done(error);
       },
     });
-    whenLost(writer, (error) => sink.destroy(error as Error | undefined));
+    whenLost(writer, (error) => {
+      // Destroyed before `final` has called back, it would have failed to end.
+      if (error !== undefined || !sink.writableEnded) {
+        sink.destroy(error as Error | undefined);
+      }
+    });
     return sink;
   },
   "a WritableStream": (writer) =>
