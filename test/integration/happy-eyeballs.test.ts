@@ -238,7 +238,8 @@ describe("Connecting to several addresses in a race", () => {
     const addresses = ["127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.1", "127.0.0.5"];
     const socket = await race(addresses, listener.port, { delay: SHORT });
     assert.equal(socket.remoteAddress, "127.0.0.1");
-    assert.deepEqual(attempts.hosts, addresses.slice(0, 4));
+    // The fifth begins, too, where the machine is so busy that the fourth takes longer than the delay.
+    assert.deepEqual(attempts.hosts.slice(0, 4), addresses.slice(0, 4));
     socket.destroy();
   });
 
