@@ -222,8 +222,11 @@ export function testFiles({ takes = () => true, filters = [], peers = false } = 
     .filter((file) => filters.length === 0 || filters.some((filter) => file.includes(filter)));
 }
 
-/** What `node --test` gets besides files. One file more at a time than there are cores, as some wait; an end for each. */
-export const TEST_OPTIONS = ["--test", `--test-concurrency=${availableParallelism() + 1}`, "--test-timeout=180000"];
+/**
+ * What `node --test` gets besides files. One file more at a time than there are cores, as some wait; an end for each, in
+ * milliseconds, also where a file runs many tests, or many clients, on a busy machine.
+ */
+export const TEST_OPTIONS = ["--test", `--test-concurrency=${availableParallelism() + 1}`, "--test-timeout=600000"];
 
 /**
  * Runs an example in this process, so that Ctrl-C reaches it as it would if node had been given its file.

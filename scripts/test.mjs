@@ -27,12 +27,10 @@ const SHARED = [
 ];
 /** Node sorts what it runs by path: these come before `build/test`, so the longest do not run alone at the end. */
 const SHARED_PROGRAMS = "build/test-groups";
-/** The limit of `TEST_OPTIONS` is for one file; a shared program has many, and the machine may be busy. */
-const TIME_LIMIT = "--test-timeout=600000"; // milliseconds
 
 const args = process.argv.slice(2);
 const isCoverage = args.includes("--coverage");
-const options = [TIME_LIMIT, ...args.filter((arg) => arg.startsWith("--") && arg !== "--coverage")];
+const options = args.filter((arg) => arg.startsWith("--") && arg !== "--coverage");
 const filters = args.filter((arg) => !arg.startsWith("--"));
 
 build();
