@@ -28,5 +28,5 @@ export { alarmed, dropTimers, nextMoment } from "./timers.ts";
 export { Listener } from "./transports/listen.ts";
 export { collectOpen, type Openable } from "./transports/open.ts";
 export { systemError } from "./transports/os-errors.ts";
-export { HIGH_WATER } from "./transports/sender.ts";
+export { HIGH_WATER } from "./transports/water-marks.ts";
 export { collectOutsideFutures, type Wait, WaitOn } from "./waits.ts";

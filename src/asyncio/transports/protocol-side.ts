@@ -21,6 +21,7 @@ import { callExceptionHandler } from "../events.ts";
 import type { BaseProtocol, BufferedProtocol, Protocol } from "../protocols/protocols.ts";
 import { keepsPeerAddress, ownAddress, peerAddress, type SocketAddress } from "./addresses.ts";
 import { type TlsRequest, tlsInfo } from "./tls.ts";
+import type { Transport } from "./transport.ts";
 
 /** Arguments of a ProtocolSide. */
 export interface ProtocolSideInit {
@@ -198,6 +199,20 @@ function isBuffered(protocol: BaseProtocol): protocol is BufferedProtocol {
   return "getBuffer" in protocol;
 }
 
+// The calls of the protocol, with what they need as an argument: a closure for each would be garbage.
+
 function dataReceived(protocol: BaseProtocol, chunk: Buffer): void {
   (protocol as Protocol).dataReceived(chunk);
+}
+
+export function made(protocol: BaseProtocol, transport: Transport): void {
+  protocol.connectionMade(transport);
+}
+
+export function eofReceived(protocol: BaseProtocol): unknown {
+  return (protocol as Partial<Protocol>).eofReceived?.();
+}
+
+export function lost(protocol: BaseProtocol, error: unknown): void {
+  protocol.connectionLost(error);
 }

@@ -12,15 +12,12 @@
  * tick. If that batch is not sent immediately, an empty write after it reports when it has been sent.
  */
 import { Buffer } from "node:buffer";
-import { RuntimeError, ValueError } from "../../errors.ts";
-import { repr } from "../../repr.ts";
-import { checkOptions } from "../arguments.ts";
+import { RuntimeError } from "../../errors.ts";
 import { nextTick } from "../clock.ts";
 import { WaitSet } from "../wait-set.ts";
-import type { Placer, WriteBufferLimits } from "./transport.ts";
+import type { Placer } from "./transport.ts";
+import { HIGH_WATER, marksOf, type WriteBufferLimits } from "./water-marks.ts";
 
-/** The default high mark: above this many bytes the owner is asked to stop writing. */
-export const HIGH_WATER: number = 64 * 1024;
 /** The maximum size of a batch. */
 const BATCH = 64 * 1024; // bytes
 /** Pieces of at least this size on average are not copied into one: copying would cost more. */
@@ -129,21 +126,7 @@ export class Sender {
 
   /** @param standard - The high mark if none is given. */
   setLimits(limits: WriteBufferLimits, standard: number): void {
-    checkOptions("setWriteBufferLimits()", limits, ["high", "low"]);
-    const { high, low } = limits;
-    for (const [name, value] of [
-      ["high", high],
-      ["low", low],
-    ] as const) {
-      if (value !== undefined && typeof value !== "number") {
-        throw new TypeError(`${name} must be a number of bytes, got ${repr(value)}`);
-      }
-    }
-    const highMark = high ?? (low === undefined ? standard : 4 * low);
-    const lowMark = low ?? Math.floor(highMark / 4);
-    if (!(highMark >= lowMark && lowMark >= 0)) {
-      throw new ValueError(`high (${highMark}) must be >= low (${lowMark}) must be >= 0`);
-    }
+    const [lowMark, highMark] = marksOf(limits, standard);
     this.#high = highMark;
     this.#low = lowMark;
     this.#pauseIfHigh();

@@ -18,37 +18,21 @@ import { checkIterable, toBytes } from "../arguments.ts";
 import { nextTick } from "../clock.ts";
 import { connectionLost, connectionMade, readingPaused, readingResumed, tell } from "../debug/channels.ts";
 import { callExceptionHandler } from "../events.ts";
-import type { BaseProtocol, Protocol } from "../protocols/protocols.ts";
 import { isAbortError, isCancelled } from "../task-errors.ts";
 import { IdleTimer } from "./idle-timer.ts";
 import { isNodeSocket } from "./node-sockets.ts";
 import { closed, type Openable, opened } from "./open.ts";
 import { eventError } from "./os-errors.ts";
-import { ProtocolSide, type ProtocolSideInit } from "./protocol-side.ts";
-import { HIGH_WATER, Sender, type SenderOwner } from "./sender.ts";
+import { eofReceived, lost, made, ProtocolSide, type ProtocolSideInit } from "./protocol-side.ts";
+import { Rare } from "./rare.ts";
+import { Sender, type SenderOwner } from "./sender.ts";
 import { listenForData, listenForEnd, type SocketListener, stopListening } from "./socket-events.ts";
 import { destroyStream, endAndDestroy, endTls, isOfMemory } from "./stream-end.ts";
 import { type TlsOptions, type TlsRequest, upgradeRequest, upgradeStream } from "./tls.ts";
-import type { Placer, Placing, Transport, Upgradable, WriteBufferLimits } from "./transport.ts";
-
-/** The default high mark with TLS, in bytes. */
-const HIGH_WATER_TLS = 512 * 1024;
-/** After this many writes to a lost connection, the next one emits a warning. */
-const WRITES_BEFORE_WARNING = 5;
+import type { Placer, Placing, Transport, Upgradable } from "./transport.ts";
+import { HIGH_WATER, HIGH_WATER_TLS, type WriteBufferLimits } from "./water-marks.ts";
 
 type State = "open" | "closing" | "closed";
-
-/** What few connections have. It is apart from the transport, so that the others need no memory for it. */
-class Rare {
-  /** The request by which TLS was started. */
-  tls: TlsRequest | null = null;
-  /** TLS is being started on the socket: nothing may be read from it or written to it meanwhile. */
-  isUpgrading = false;
-  /** The host that was connected to: the name that a certificate is checked against. */
-  host: string | undefined;
-  idle: IdleTimer | null = null;
-  writesWhenLost = 0;
-}
 
 /** Arguments of a SocketTransport. */
 export interface TransportInit extends ProtocolSideInit {
@@ -462,17 +446,8 @@ export class SocketTransport
     if (!this.#ended && this.#state !== "closed" && !this.#socket.destroyed) {
       return false;
     }
-    this.#warnOfLateWrite();
+    this.#makeRare().countLateWrite(this);
     return true;
-  }
-
-  #warnOfLateWrite(): void {
-    const rare = this.#makeRare();
-    rare.writesWhenLost += 1;
-    // Only once, so that a peer cannot fill the log by disconnecting.
-    if (rare.writesWhenLost === WRITES_BEFORE_WARNING + 1) {
-      process.emitWarning(`write() to a lost connection: ${this}; await drain() to get the error`, "RuntimeWarning");
-    }
   }
 
   /** Calls a method of the stream, which may be user code. An error there ends only this connection. */
@@ -483,18 +458,4 @@ export class SocketTransport
       this._onSinkError(error);
     }
   }
-}
-
-// The calls of the protocol, with what they need as an argument: a closure for each would be garbage.
-
-function made(protocol: BaseProtocol, transport: Transport): void {
-  protocol.connectionMade(transport);
-}
-
-function eofReceived(protocol: BaseProtocol): unknown {
-  return (protocol as Partial<Protocol>).eofReceived?.();
-}
-
-function lost(protocol: BaseProtocol, error: unknown): void {
-  protocol.connectionLost(error);
 }

@@ -4,16 +4,9 @@ import type { PeerCertificate, TLSSocket } from "node:tls";
 import type { BaseProtocol } from "../protocols/protocols.ts";
 import type { SocketAddress } from "./addresses.ts";
 import type { SSLContext, TlsOptions } from "./tls.ts";
+import type { WriteBufferLimits } from "./water-marks.ts";
 
-export type { SSLContext, TlsOptions };
-
-/** The low and high marks of a write buffer, in bytes. */
-export interface WriteBufferLimits {
-  /** Above this many bytes the protocol is asked to stop writing. @default 65536, or four times `low` */
-  high?: number | undefined;
-  /** At or below this many bytes the protocol may resume. @default a quarter of `high` */
-  low?: number | undefined;
-}
+export type { SSLContext, TlsOptions, WriteBufferLimits };
 
 /** A transport that can start TLS on its connection, for `StreamWriter.startTls()`. */
 export interface Upgradable {
