@@ -3,14 +3,8 @@
 import { say } from "../../scripts/support.mjs";
 import { GROWING } from "../workloads/growth.mjs";
 import { costRatioOf, rateRatio } from "./figures.mjs";
-import { QUICK_SLACK, verdicts } from "./goals.mjs";
+import { LINEAR, QUICK_SLACK, verdicts } from "./goals.mjs";
 import { aligned, ratioText } from "./report.mjs";
-
-/**
- * The exponent of what grows with its work; 2 is quadratic. It is more than `LINEAR`, because what takes half a millisecond
- * for n is not collected there, and is for 4n.
- */
-const QUICK_LINEAR = 1.5;
 
 /**
  * The median ratio that full runs have shown on Node 24, on the machine on which it was least.
@@ -27,7 +21,7 @@ const USUAL = [
   usual("context", "run, 1 variable", "contextvars@24", "als.run@24", { most: 1.15 }),
   usual("opentelemetry", "with, active", "contextvars@24", "standard@24", { most: 1.3 }),
   usual("awaits", "await null", "imported@24", "bare@24", { most: 1 }),
-  ...GROWING.map((name) => usual("growth", name, "contextvars@24", "linear", { most: QUICK_LINEAR })),
+  ...GROWING.map((name) => usual("growth", name, "contextvars@24", "linear", { most: LINEAR })),
 ];
 
 /**

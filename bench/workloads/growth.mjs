@@ -64,7 +64,7 @@ export const GROWING = [...IN_BOTH, ...HERE_ONLY];
 /** One space for all that is made in a sample, one thread for all that works: then only the operation is measured. */
 const FLAGS = ["--expose-gc", "--single-threaded", "--min-semi-space-size=128", "--max-semi-space-size=128"];
 
-/** In asyncio some are quadratic, so fewer will do. */
+/** How many, and how many samples: in asyncio some are quadratic, and the quick run has little time. */
 const FEWER = ["1000", "3"];
 
 /** @type {Workload} */
@@ -81,7 +81,7 @@ export function growth({ nodes, main, python }, isQuick) {
           `contextvars@${node.name}`,
           {
             program: node.program,
-            args: [...FLAGS, "bench/micro/growth.mjs", name, ...(isQuick ? ["2000", "3"] : [])],
+            args: [...FLAGS, "bench/micro/growth.mjs", name, ...(isQuick ? FEWER : [])],
           },
           (result) => result,
         ),
