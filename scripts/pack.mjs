@@ -26,7 +26,7 @@ await bundle.write({
   format: "es",
   sourcemap: true,
   sourcemapExcludeSources: true,
-  // src/asyncio/debug/debug.ts knows the package's own frames by it.
+  // src/asyncio/debug/stacks.ts knows the package's own frames by it.
   chunkFileNames: "shared-[name].js",
   minifyInternalExports: false,
   manualChunks: roomOf,

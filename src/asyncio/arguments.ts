@@ -106,7 +106,7 @@ export function checkProtocol(name: string, value: unknown): void {
 
 /** Returns the protocol that the factory has made, if it is one. */
 export function checkedProtocol<P>(caller: string, protocol: P): P {
-  checkProtocol(`${caller}: what protocolFactory returns`, protocol);
+  checkProtocol(`${caller}: the result of protocolFactory`, protocol);
   return protocol;
 }
 

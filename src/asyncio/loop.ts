@@ -207,8 +207,8 @@ export class EventLoop extends Inspectable {
    * Python: `loop.getnameinfo()`. Differs: no flags.
    *
    * @throws {gaierror} If the host has no name.
-   * @throws {ValueError} If the address is not an IP address, or the port not one from 0 to 65535.
-   * @throws {TypeError} If it is no object with an address and a port.
+   * @throws {ValueError} If the address is not an IP address, or its port is not a number from 0 to 65535.
+   * @throws {TypeError} If `address` is not an object with an address and a port.
    */
   getnameinfo(address: SocketAddress): Promise<[host: string, service: string]> {
     return quiet(lookUpName(address));

@@ -59,9 +59,10 @@ export function cancelMessageOf({ reason, cause }: CancelledError): CancelMessag
 /**
  * Whether the error is a cancellation, which a `catch` has to rethrow.
  *
- * Also true for a CancelledError of another copy of the package, for an AbortError caused by one, for an
- * AggregateError that has nothing else, as `Promise.any()` throws it, and for a SuppressedError, where the end of a
- * `using` block was cancelled. False for an error of another library with the same name.
+ * Also true for a CancelledError of another copy of the package; for an AbortError that a CancelledError caused; for an
+ * AggregateError whose errors are all cancellations, as `Promise.any()` throws it; and for a SuppressedError whose
+ * `error` is a cancellation: a block threw an error, and then the end of its `using` was cancelled. False for an error of
+ * another library with the same name.
  *
  * Python: has no such function; there `except Exception` does not catch a CancelledError.
  *
@@ -92,7 +93,7 @@ const MOST_CAUSES = 16;
 
 /**
  * The error itself if it is a CancelledError; the CancelledError that caused an AbortError, or that the end of a `using`
- * block has thrown; the first of an AggregateError that has nothing else, as `Promise.any()` throws it; otherwise `null`.
+ * block has thrown; the first of an AggregateError that holds only cancellations; otherwise `null`.
  */
 export function cancellationIn(error: unknown): CancelledError | null {
   try {

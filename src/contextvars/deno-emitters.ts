@@ -3,8 +3,8 @@
  *
  * Deno calls the listeners of sockets, servers, requests, datagrams, child processes, workers, ports and errors from its
  * own loops, and a flow that one listener entered stays current there. The next event, which may belong to another
- * connection, would see it. No hook reports the end of such a callback. But all these events go through one method of a few classes: when
- * that method returns, the earlier flow is restored.
+ * connection, would see it. No hook reports the end of such a callback. But all these events go through one method of a
+ * few classes: when that method returns, the earlier flow is restored.
  *
  * Only these classes are changed. A listener on any other emitter shares the flow of the code that emits.
  */

@@ -28,7 +28,7 @@ const warned = new Set<string>();
  *
  * @throws {ValueError} If a value cannot be encoded, or its encoded form is longer than the variable's `maxLength`. The
  * `cause` is the codec's error. The carrier's `baggage` is then unchanged.
- * @throws {TypeError} If the carrier is no object, an option is unknown, or `setter` has no method `set()`.
+ * @throws {TypeError} If the carrier is not an object, an option is unknown, or `setter` has no method `set()`.
  *
  * @example A worker thread that starts with the values of its creator
  * ```ts

@@ -51,11 +51,11 @@ let before: Promise<void> = Promise.resolve();
  * Returns a function for any test runner's `it()`, which runs `f` as a main task.
  *
  * Each call has its own Runner and Context. The test fails if it leaves tasks, connections, servers or child processes
- * behind; the error names them, and they are cancelled, closed and killed. The loop's exception handler, its
- * `slowCallbackDuration` and its signal handlers are afterwards as before. If the test takes too long, it is cancelled and fails with a report of
- * where each of its tasks is. Tests that a test runner starts concurrently run one after the other.
+ * behind; the error names them, and they are cancelled, closed and killed. After the test, the loop's exception handler,
+ * `slowCallbackDuration` and signal handlers are those from before it. If the test takes too long, it is cancelled and
+ * fails with a report of where each of its tasks is. Tests that a test runner starts concurrently run one after the other.
  *
- * It works with every test runner whose tests may return a promise: node:test, Vitest, Jest, bun test, Deno.
+ * It works with every test runner whose tests may return a promise: node:test, Vitest, Jest, Mocha, bun test, Deno.
  *
  * Python: has no such function; `unittest.IsolatedAsyncioTestCase`.
  *

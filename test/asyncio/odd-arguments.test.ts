@@ -102,7 +102,7 @@ describe("Arguments of a wrong type", () => {
         await using server = await asyncio.startServer((_reader, accepted) => accepted.close(), HOST, 0);
         const error = await outcomeOf(call(() => value as asyncio.Protocol, portOf(server)));
         assert.ok(error instanceof TypeError, String(error));
-        assert.ok(error.message.startsWith(`${method}: what protocolFactory returns must be `), error.message);
+        assert.ok(error.message.startsWith(`${method}: the result of protocolFactory must be `), error.message);
       });
     }
   }

@@ -44,7 +44,7 @@ export const codes: Readonly<Record<string, readonly [classes: string, when: str
   ERR_STREAM_BUSY: ["RuntimeError", "Other code already reads or writes the stream."],
   ERR_TASK_AWAITS_ITSELF: ["RuntimeError", "A task awaited itself."],
   ERR_TASK_GROUP_STATE: ["RuntimeError", "The `TaskGroup` was not entered yet, or has ended."],
-  ERR_TEST_LEFTOVERS: ["RuntimeError", "A test left tasks, connections or servers behind."],
+  ERR_TEST_LEFTOVERS: ["RuntimeError", "A test left tasks, connections, servers or child processes behind."],
   ERR_TEST_RUNNING: ["RuntimeError", "A `testContext()` was used by two tests at the same time."],
   ERR_TIMEOUT_STATE: ["RuntimeError", "The `Timeout` was not entered yet, was entered before, or has ended."],
   ERR_TLS_BUSY: ["RuntimeError", "`startTls()` was called while another call was in progress."],

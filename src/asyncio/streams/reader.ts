@@ -71,8 +71,8 @@ export class StreamReader extends Inspectable implements AsyncIterable<Buffer> {
    *
    * From then on, only the reader may use the source. The source is paused when more than twice the limit is buffered.
    * If the source fails, reads return the bytes before the failure and then throw its error; a Node stream that is
-   * destroyed before its end fails with a ConnectionAbortedError. `using reader = ...` cancels the source at the end of
-   * the block; cancelling a read does not. The chunks are not copied and must not be changed afterwards.
+   * destroyed before its end fails with a ConnectionAbortedError, and a source that yields anything except bytes, such as
+   * `null`, with a TypeError. `using reader = ...` cancels the source at the end of the block; cancelling a read does not. The chunks are not copied and must not be changed afterwards.
    *
    * Python: has no such method; `loop.connect_read_pipe()` with a `StreamReaderProtocol`.
    *
