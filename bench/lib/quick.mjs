@@ -15,7 +15,7 @@ const USUAL = [
   usual("echo", "1 KiB, 10 connections", "contextvars@24", "net@24", { least: 0.85 }),
   usual("lines", "batches of 100", "contextvars@24", "net@24", { least: 5 }),
   usual("lines", "batches of 100", "taken@24", "net@24", { least: 10 }),
-  usual("frames", "4 + 60 B", "contextvars@24", "corked@24", { least: 0.55 }),
+  usual("frames", "4 + 60 B", "contextvars@24", "corked@24", { least: 0.6 }),
   usual("bulk", "up", "read@24", "net@24", { least: 1 }),
   usual("context", "get, 1 variable", "contextvars@24", "getStore@24", { most: 1.3 }),
   usual("context", "run, 1 variable", "contextvars@24", "als.run@24", { most: 1.15 }),

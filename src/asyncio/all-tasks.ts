@@ -1,22 +1,18 @@
 /**
- * The tasks that are not done.
- *
- * They form a linked list, which costs less than a place in a Set. In debug mode they are held weakly instead, so that
- * it shows when one can never end.
+ * The tasks that are not done. In debug mode they are held weakly, so that it shows when one can never end; but not in a
+ * test that asks for what is left.
  */
 import { isDebug } from "./debug/debug.ts";
 import { reportWithStack } from "./events.ts";
+import { LinkedList } from "./linked-list.ts";
+import { isCollecting } from "./open.ts";
 import type { Task } from "./tasks.ts";
 
-let oldest: Task<unknown> | null = null;
-let newest: Task<unknown> | null = null;
+const pending = new LinkedList<Task<unknown>>();
 
 /** All tasks that are not done. Python: `asyncio.all_tasks()`. */
 export function allTasks(): Set<Task<unknown>> {
-  const all = new Set<Task<unknown>>();
-  for (let task = oldest; task !== null; task = task._newer) {
-    all.add(task);
-  }
+  const all = new Set(pending);
   for (const reference of references) {
     const task = reference.deref();
     if (task !== undefined) {
@@ -28,36 +24,17 @@ export function allTasks(): Set<Task<unknown>> {
 
 /** Called when the task is created. */
 export function addTask(task: Task<unknown>): void {
-  if (isDebug()) {
+  if (isDebug() && !isCollecting()) {
     watch(task);
-    return;
-  }
-  task._older = newest;
-  if (newest === null) {
-    oldest = task;
   } else {
-    newest._newer = task;
+    pending.add(task);
   }
-  newest = task;
 }
 
 /** Called when the task is done. */
 export function removeTask(task: Task<unknown>): void {
-  if (stopWatching(task)) {
-    return;
-  }
-  const { _older: older, _newer: newer } = task;
-  if (older === null) {
-    oldest = newer;
-  } else {
-    older._newer = newer;
-    task._older = null;
-  }
-  if (newer === null) {
-    newest = older;
-  } else {
-    newer._older = older;
-    task._newer = null;
+  if (!stopWatching(task)) {
+    pending.delete(task);
   }
 }
 

@@ -9,6 +9,7 @@ import { isContext } from "../contextvars/context.ts";
 import { checkAttached } from "../contextvars/detached.ts";
 import { ValueError } from "../errors.ts";
 import { isBytes, safeRepr as repr } from "../repr.ts";
+import { nodeUtil } from "./on-demand.ts";
 
 /** Throws if there is an option that the function does not have, as Python does for keyword arguments. */
 export function checkOptions(caller: string, options: unknown, known: readonly string[]): void {
@@ -221,4 +222,9 @@ export function isThenable(value: unknown): boolean {
     // A getter or a Proxy threw, as it would in `await`.
     return true;
   }
+}
+
+/** Errors of another realm, such as Node's own inside a test runner, are not instances of this realm's Error. */
+export function isError(value: unknown): value is Error {
+  return value instanceof Error || nodeUtil().types.isNativeError(value);
 }

@@ -17,6 +17,7 @@ import { Inspectable, repr } from "../repr.ts";
 import { quiet } from "./async-stacks.ts";
 import { gather } from "./combinators.ts";
 import { nodeChildProcess, nodeFs, nodeOs } from "./on-demand.ts";
+import { closed, opened } from "./open.ts";
 import { sleep } from "./sleep.ts";
 import { checkedLimit } from "./streams/read-arguments.ts";
 import { DEFAULT_LIMIT, StreamReader } from "./streams/reader.ts";
@@ -28,7 +29,6 @@ import {
   type Spawning,
   type SubprocessOptions,
 } from "./subprocess-options.ts";
-import { closed, opened } from "./transports/open.ts";
 import { systemError, toOSError } from "./transports/os-errors.ts";
 import { WaitSet } from "./wait-set.ts";
 

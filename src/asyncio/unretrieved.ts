@@ -12,9 +12,9 @@
 import { Context } from "../contextvars/context.ts";
 import type { ContextVar } from "../contextvars/context-var.ts";
 import { safeRepr } from "../repr.ts";
+import { isError } from "./arguments.ts";
 import { setStackLimit, stackTextOf } from "./debug/stacks.ts";
 import { reportWithStack } from "./events.ts";
-import { nodeUtil } from "./on-demand.ts";
 import type { Ready } from "./ready.ts";
 import { ON_DENO } from "./runtime.ts";
 
@@ -172,20 +172,20 @@ function detached(value: unknown, seen: Set<object>): unknown {
   seen.add(value);
   try {
     const prototype = Object.getPrototypeOf(value) as object | null;
-    const isError = value instanceof Error || nodeUtil().types.isNativeError(value);
-    if (!isError && prototype !== null && prototype !== Object.prototype && prototype !== Array.prototype) {
+    const hasStack = isError(value);
+    if (!hasStack && prototype !== null && prototype !== Object.prototype && prototype !== Array.prototype) {
       return LEFT_OUT;
     }
-    const [properties, isWhole] = detachedProperties(value, isError, seen);
+    const [properties, isWhole] = detachedProperties(value, hasStack, seen);
     const mayHide = isOfOwnClass(prototype);
     // In Deno an error keeps the objects alive whose methods are on its stack.
-    if (isWhole && !mayHide && !(isError && ON_DENO)) {
+    if (isWhole && !mayHide && !(hasStack && ON_DENO)) {
       return value;
     }
     if (mayHide) {
       keepAccessors(value as Error, properties);
     }
-    const copy = isError ? errorWithoutFrames() : Array.isArray(value) ? [] : {};
+    const copy = hasStack ? errorWithoutFrames() : Array.isArray(value) ? [] : {};
     return Object.defineProperties(Object.setPrototypeOf(copy, prototype), properties);
   } catch {
     // A getter or a Proxy threw.
@@ -201,12 +201,12 @@ function isOfOwnClass(prototype: object | null): boolean {
 }
 
 /** The properties that refer to plain data only, and whether these are all. */
-function detachedProperties(value: object, isError: boolean, seen: Set<object>): [PropertyDescriptorMap, boolean] {
+function detachedProperties(value: object, hasStack: boolean, seen: Set<object>): [PropertyDescriptorMap, boolean] {
   const properties: PropertyDescriptorMap = {};
   let isWhole = true;
   for (const key of Reflect.ownKeys(value)) {
     const descriptor = Object.getOwnPropertyDescriptor(value, key) as PropertyDescriptor;
-    if (isError && key === "stack") {
+    if (hasStack && key === "stack") {
       // V8 keeps the objects alive whose methods are on the stack until the stack's text is read.
       properties[key] = { value: stackTextOf(value), configurable: true, writable: true };
       continue;

@@ -51,7 +51,8 @@ let before: Promise<void> = Promise.resolve();
  * Returns a function for any test runner's `it()`, which runs `f` as a main task.
  *
  * Each call has its own Runner and Context. The test fails if it leaves tasks, connections, servers or child processes
- * behind; the error names them, and they are cancelled, closed and killed. After the test, the loop's exception handler,
+ * behind, also if the garbage collector has found them; the error names them, and they are cancelled, closed and killed.
+ * After the test, the loop's exception handler,
  * `slowCallbackDuration` and signal handlers are those from before it. If the test takes too long, it is cancelled and
  * fails with a report of where each of its tasks is. Tests that a test runner starts concurrently run one after the other.
  *

@@ -236,10 +236,9 @@ describe("Connecting to several addresses in a race", () => {
     await using _silent = await silentListener("127.0.0.2", listener.port);
     using attempts = new Attempts();
     const addresses = ["127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.1", "127.0.0.5"];
-    const socket = await race(addresses, listener.port, { delay: SHORT });
+    const socket = await race(addresses, listener.port, { delay: 10 * SHORT });
     assert.equal(socket.remoteAddress, "127.0.0.1");
-    // The fifth begins, too, where the machine is so busy that the fourth takes longer than the delay.
-    assert.deepEqual(attempts.hosts.slice(0, 4), addresses.slice(0, 4));
+    assert.deepEqual(attempts.hosts, addresses.slice(0, 4));
     socket.destroy();
   });
 

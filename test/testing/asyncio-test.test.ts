@@ -7,6 +7,7 @@ import { describe, it } from "node:test";
 import { ContextVar } from "contextvars";
 import * as asyncio from "contextvars/asyncio";
 import { asyncioTest, MockClock, memoryServer, memoryStreamPair, Sequencer, testContext } from "contextvars/testing";
+import { survivors } from "../support/garbage.ts";
 import { outcomeOf, turns } from "../support/peers.ts";
 
 const never = (): Promise<true> => new asyncio.Event().wait();
@@ -69,13 +70,25 @@ describe("asyncioTest()", () => {
     ["a server in memory", () => void memoryServer(never), /<Server sockets=\(<ServerSocket memory>,\)>/],
   ];
   for (const [what, leave, message] of leftovers) {
-    it(`asyncioTest(): fails by name when the test leaves ${what} behind, and ends it`, async () => {
-      const before = asyncio.allTasks().size;
-      assert.match(await messageOf(asyncioTest(leave)), message);
-      await turns(5);
-      assert.equal(asyncio.allTasks().size, before);
-      await asyncioTest(() => {})();
-    });
+    for (const isDebug of [false, true]) {
+      it(`asyncioTest(): fails by name when the test leaves ${what} behind, ${isDebug ? "in debug mode, " : ""}and ends it`, async () => {
+        const loop = asyncio.getRunningLoop();
+        const before = asyncio.allTasks().size;
+        loop.setDebug(isDebug);
+        try {
+          const test = asyncioTest(async () => {
+            await leave();
+            await survivors([new WeakRef({})], 5);
+          });
+          assert.match(await messageOf(test), message);
+        } finally {
+          loop.setDebug(false);
+        }
+        await turns(5);
+        assert.equal(asyncio.allTasks().size, before);
+        await asyncioTest(() => {})();
+      });
+    }
   }
 
   it("asyncioTest(): the loop's handlers are afterwards as before, also when the test fails", async () => {

@@ -23,18 +23,18 @@ import { serverClosed, serverListening, tell } from "../debug/channels.ts";
 import { isDebug, warn } from "../debug/debug.ts";
 import { callExceptionHandler, callLater } from "../events.ts";
 import { Future } from "../futures.ts";
+import { LinkedList } from "../linked-list.ts";
 import type { EventLoop } from "../loop.ts";
+import { closed, type Openable, opened } from "../open.ts";
 import type { BaseProtocol } from "../protocols/protocols.ts";
 import { runningLoop } from "../running-loop.ts";
 import { CancelledError, isCancelled } from "../task-errors.ts";
 import { SocketAddress } from "../transports/addresses.ts";
 import { type Listener, ServerSocket } from "../transports/listen.ts";
-import { closed, type Openable, opened } from "../transports/open.ts";
 import { SocketTransport } from "../transports/socket-transport.ts";
 import { startTls } from "../transports/tls.ts";
 import { WaitSet } from "../wait-set.ts";
 import { settledFromOutside, type Wait, WaitOn } from "../waits.ts";
-import { OpenConnections } from "./open-connections.ts";
 import type { ServerSettings } from "./options.ts";
 import { checkedGrace, endHandlers, type HandlerOutcome, type ShutdownOptions } from "./shutdown.ts";
 
@@ -55,7 +55,8 @@ export class Server extends Inspectable implements Openable {
   readonly #listeners: readonly Listener[];
   readonly #context: Context;
   readonly #settings: ServerSettings;
-  readonly #transports = new OpenConnections();
+  readonly #transports = new LinkedList<SocketTransport>();
+  #transportCount = 0;
   /**
    * Connections that have no transport yet, because their TLS handshake is in progress or their protocol is being
    * created.
@@ -73,9 +74,11 @@ export class Server extends Inspectable implements Openable {
   readonly #ends = new WeakMap<SocketTransport, Future<void>>();
   readonly #onOpened = (transport: SocketTransport): void => {
     this.#transports.add(transport);
+    this.#transportCount += 1;
   };
   readonly #onClosed = (lost: SocketTransport): void => {
     this.#transports.delete(lost);
+    this.#transportCount -= 1;
     this.#ends.get(lost)?.setResult();
     this.#wakeIfDone();
   };
@@ -170,7 +173,7 @@ export class Server extends Inspectable implements Openable {
   /** Closes each connection once its write buffer is empty. Python: `Server.close_clients()`. */
   closeClients(): void {
     this.#endArriving();
-    for (const transport of this.#transports.all()) {
+    for (const transport of [...this.#transports]) {
       transport.close();
     }
   }
@@ -178,7 +181,7 @@ export class Server extends Inspectable implements Openable {
   /** Closes all connections immediately; unsent bytes are lost. Python: `Server.abort_clients()`. */
   abortClients(): void {
     this.#endArriving();
-    for (const transport of this.#transports.all()) {
+    for (const transport of [...this.#transports]) {
       transport.abort();
     }
   }
@@ -193,8 +196,8 @@ export class Server extends Inspectable implements Openable {
       return Promise.resolve();
     }
     return this.#closeWaits.begin(
-      () => `Server.waitClosed() ${this.#transports.size + this.#arriving.size} connections`,
-      () => this.#arriving.size > 0 || this.#transports.all().some(({ _isOutside: isOutside }) => isOutside),
+      () => `Server.waitClosed() ${this.#transportCount + this.#arriving.size} connections`,
+      () => this.#arriving.size > 0 || [...this.#transports].some(({ _isOutside: isOutside }) => isOutside),
     );
   }
 
@@ -264,7 +267,7 @@ export class Server extends Inspectable implements Openable {
     const { grace, cancelGrace } = checkedGrace(options);
     this.close();
     this.#endArriving();
-    const open = this.#transports.all().map((transport) => ({ transport, end: this.#closedFuture(transport) }));
+    const open = [...this.#transports].map((transport) => ({ transport, end: this.#closedFuture(transport) }));
     const outcomes = await endHandlers(open, grace, cancelGrace);
     this.abortClients();
     await this.waitClosed();
@@ -325,7 +328,7 @@ export class Server extends Inspectable implements Openable {
 
   #connected(socket: net.Socket): void {
     const { backlog, maxConnections } = this.#settings;
-    if (this.#transports.size + this.#arriving.size + this.#unserved.length >= maxConnections) {
+    if (this.#transportCount + this.#arriving.size + this.#unserved.length >= maxConnections) {
       socket.destroy();
     } else if (this.#state === "serving") {
       this.#accept(socket);
@@ -411,7 +414,7 @@ export class Server extends Inspectable implements Openable {
 
   /** Whether the server is closed and its last connection has ended. */
   get #isDone(): boolean {
-    return this.#state === "closed" && this.#transports.size + this.#arriving.size === 0;
+    return this.#state === "closed" && this.#transportCount + this.#arriving.size === 0;
   }
 
   #wakeIfDone(): void {

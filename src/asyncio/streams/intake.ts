@@ -38,7 +38,7 @@ class Rare {
   /** Whether the reader was created from a source, which only this reader uses. */
   ownsSource = false;
   /** The call that has locked the reader and alone may read. */
-  lockedBy: string | null = null;
+  lockedBy: string | undefined;
   /** How long a read may wait, in seconds. */
   timeout: number | undefined;
 }
@@ -191,7 +191,7 @@ export class Intake {
   /** Refuses all reads except `lockedChunk()` and `lockedRead()`. */
   lock(caller: string): void {
     const rare = this.#makeRare();
-    if (rare.lockedBy !== null) {
+    if (rare.lockedBy !== undefined) {
       throw locked(caller, rare.lockedBy);
     }
     if (this.#parked !== null) {
@@ -204,12 +204,12 @@ export class Intake {
   /** Ends the lock. A read that waits is abandoned: it is never settled. */
   unlock(): void {
     this.unpark();
-    this.#makeRare().lockedBy = null;
+    this.#makeRare().lockedBy = undefined;
     this.#refusal = this.exception;
   }
 
   get isLocked(): boolean {
-    return (this.#rare?.lockedBy ?? null) !== null;
+    return this.#rare?.lockedBy !== undefined;
   }
 
   /** Whether the time that a read may wait is limited. */

@@ -20,6 +20,11 @@ export function isNodeSocket(stream: Duplex): boolean {
   return ON_NODE && stream instanceof Socket;
 }
 
+/** Whether the stream is a Node socket without TLS. */
+export function isPlainNodeSocket(stream: Duplex): boolean {
+  return isNodeSocket(stream) && !("encrypted" in stream);
+}
+
 /**
  * Returns the number of a file descriptor that is an open socket. Checked here, since the runtimes behave differently
  * with any other.

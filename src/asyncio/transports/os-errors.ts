@@ -14,6 +14,7 @@ import {
   TimeoutError,
 } from "../../io-errors.ts";
 import { repr } from "../../repr.ts";
+import { isError } from "../arguments.ts";
 import { fromCallback } from "../async-stacks.ts";
 import { nodeOs, nodeUtil } from "../on-demand.ts";
 
@@ -89,11 +90,6 @@ export function eventError(error: unknown, message?: string): unknown {
 export function systemError(code: keyof typeof constants.errno, syscall: string, cause?: unknown): OSError {
   const error = Object.assign(new Error(code, { cause }), { code, errno: -nodeOs().constants.errno[code], syscall });
   return toOSError(error) as OSError;
-}
-
-/** Errors of another realm, such as Node's own inside a test runner, are not instances of this realm's Error. */
-function isError(value: unknown): value is Error {
-  return value instanceof Error || nodeUtil().types.isNativeError(value);
 }
 
 /** An address as Python's error messages show it: `('127.0.0.1', 8081)`. */

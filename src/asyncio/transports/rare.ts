@@ -9,7 +9,7 @@ const WRITES_BEFORE_WARNING = 5;
 /** What few connections have. It is apart from the transport, so that the others need no memory for it. */
 export class Rare {
   /** The request by which TLS was started. */
-  tls: TlsRequest | null = null;
+  tls: TlsRequest | undefined;
   /** TLS is being started on the socket: nothing may be read from it or written to it meanwhile. */
   isUpgrading = false;
   /** The host that was connected to: the name that a certificate is checked against. */

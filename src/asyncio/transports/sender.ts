@@ -15,6 +15,7 @@ import { Buffer } from "node:buffer";
 import { RuntimeError } from "../../errors.ts";
 import { nextTick } from "../clock.ts";
 import { WaitSet } from "../wait-set.ts";
+import { PLACED, type Placed, placeAfter } from "./placed.ts";
 import type { Placer } from "./transport.ts";
 import { HIGH_WATER, marksOf, type WriteBufferLimits } from "./water-marks.ts";
 
@@ -28,23 +29,7 @@ const LARGE_PIECE = 512; // bytes
  */
 const STREAK_BEFORE_IMMEDIATE = 8;
 
-/** The size of the memory that small pieces are placed into; holds a batch of frames, and not much more. */
-const SLAB = 16 * 1024; // bytes
-/** The largest piece that is placed there. */
-const PLACED = 2048; // bytes
-
 const NOTHING = Buffer.alloc(0);
-
-/** The pieces of all connections are placed here, one after the other. */
-let slab = NOTHING;
-let slabEnd = 0;
-
-/** Pieces that lie one after the other in a slab. */
-interface Placed {
-  readonly slab: Buffer;
-  readonly start: number;
-  end: number;
-}
 
 /** The part of a stream that the sender needs. */
 export interface Sink {
@@ -140,10 +125,8 @@ export class Sender {
 
   /** Sends the bytes at the end of the turn, or immediately if single writes have answered the last messages. */
   write(bytes: Uint8Array): void {
-    this.#writesSinceData += 1;
-    if (this.#writesSinceData > 1) {
-      this.#singleWriteStreak = 0;
-    } else if (this.#singleWriteStreak >= STREAK_BEFORE_IMMEDIATE) {
+    this.#countWrite();
+    if (this.#singleWriteStreak >= STREAK_BEFORE_IMMEDIATE) {
       this.#writeNow(bytes);
       return;
     }
@@ -162,30 +145,22 @@ export class Sender {
     if (size > PLACED || !this.#isPlain || this.#singleWriteStreak >= STREAK_BEFORE_IMMEDIATE) {
       return false;
     }
-    if (slab.length - slabEnd < size) {
-      slab = Buffer.allocUnsafeSlow(SLAB);
-      slabEnd = 0;
-    }
-    const start = slabEnd;
-    placer._putAt(slab, start, item);
-    slabEnd += size;
-    const placed = this.#placed;
-    if (placed !== null && placed.slab === slab && placed.end === start) {
-      placed.end = slabEnd;
-    } else {
+    this.#countWrite();
+    const placed = placeAfter(this.#placed, size, placer, item);
+    if (placed !== this.#placed) {
       this.#queuePlaced();
-      this.#placed = { slab, start, end: slabEnd };
+      this.#placed = placed;
     }
-    this.#queued += size;
-    if (this.#queued + this.#backlog > this.#high) {
-      this.#pauseIfHigh();
-    }
+    this.#grow(size);
+    this.#flushLater();
+    return true;
+  }
+
+  #countWrite(): void {
     this.#writesSinceData += 1;
     if (this.#writesSinceData > 1) {
       this.#singleWriteStreak = 0;
     }
-    this.#flushLater();
-    return true;
   }
 
   /** Passes the bytes to the sink immediately, past the queue if it is empty. */
@@ -301,7 +276,11 @@ export class Sender {
       this.#queue = [this.#only, bytes];
       this.#only = null;
     }
-    this.#queued += bytes.length;
+    this.#grow(bytes.length);
+  }
+
+  #grow(size: number): void {
+    this.#queued += size;
     if (this.#queued + this.#backlog > this.#high) {
       this.#pauseIfHigh();
     }

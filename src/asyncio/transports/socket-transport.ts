@@ -18,10 +18,10 @@ import { checkIterable, toBytes } from "../arguments.ts";
 import { nextTick } from "../clock.ts";
 import { connectionLost, connectionMade, readingPaused, readingResumed, tell } from "../debug/channels.ts";
 import { callExceptionHandler } from "../events.ts";
+import { closed, type Openable, opened } from "../open.ts";
 import { isAbortError, isCancelled } from "../task-errors.ts";
 import { IdleTimer } from "./idle-timer.ts";
-import { isNodeSocket } from "./node-sockets.ts";
-import { closed, type Openable, opened } from "./open.ts";
+import { isPlainNodeSocket } from "./node-sockets.ts";
 import { eventError } from "./os-errors.ts";
 import { eofReceived, lost, made, ProtocolSide, type ProtocolSideInit } from "./protocol-side.ts";
 import { Rare } from "./rare.ts";
@@ -75,7 +75,7 @@ export class SocketTransport
     super(init);
     const { socket, tls, host, idleTimeout } = init;
     this.#socket = socket;
-    this.#sender = new Sender(socket, isNodeSocket(socket) && !("encrypted" in socket), this);
+    this.#sender = new Sender(socket, isPlainNodeSocket(socket), this);
     this.#onClosed = init.onClosed;
     if (tls !== undefined || host !== undefined || idleTimeout !== undefined) {
       const rare = this.#makeRare();
@@ -317,7 +317,7 @@ export class SocketTransport
   }
 
   setWriteBufferLimits(limits: WriteBufferLimits = {}): void {
-    this.#sender.setLimits(limits, (this.#rare?.tls ?? null) === null ? HIGH_WATER : HIGH_WATER_TLS);
+    this.#sender.setLimits(limits, this.#rare?.tls === undefined ? HIGH_WATER : HIGH_WATER_TLS);
   }
 
   /** @internal The name that `toString()` shows. */

@@ -4,7 +4,7 @@ import type { Duplex } from "node:stream";
 import { TimeoutError } from "../../io-errors.ts";
 import { fromCallback } from "../async-stacks.ts";
 import { callLater } from "../events.ts";
-import { isNodeSocket } from "./node-sockets.ts";
+import { isPlainNodeSocket } from "./node-sockets.ts";
 
 /** A stream in memory, of contextvars/testing. */
 interface MemoryStream extends Duplex {
@@ -35,7 +35,7 @@ export function endTls(socket: Duplex, seconds: number, onError: (error: unknown
 
 /** Closes the socket when everything was passed to the system, whether or not the peer closes its side. */
 export function endAndDestroy(socket: Duplex, onError: (error: unknown) => void): void {
-  if (isNodeSocket(socket) && socket.readableEnded && !("encrypted" in socket)) {
+  if (isPlainNodeSocket(socket) && socket.readableEnded) {
     // The socket closes by itself when both sides have ended. With destroySoon() it would add and remove a listener.
     socket.end();
     return;

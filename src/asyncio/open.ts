@@ -18,6 +18,16 @@ export function collectOpen(into: Set<Openable> | null): void {
   collected = into;
 }
 
+/** Whether a test asks for what is left open: then nothing may end because it was garbage-collected. */
+export function isCollecting(): boolean {
+  return collected !== null;
+}
+
+/** Whether a test hears of the connection, server or child process. */
+export function isCollected(openable: object): boolean {
+  return (collected as Set<object> | null)?.has(openable) === true;
+}
+
 export function opened(openable: Openable): void {
   collected?.add(openable);
 }
