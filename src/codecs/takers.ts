@@ -245,8 +245,8 @@ class SeparatedTaker implements FrameTaker {
 }
 
 /**
- * Returns the size that `decode()` reported. Throws if a frame is larger than the bytes, or if the bytes to wait for
- * have already arrived.
+ * Returns the size that `decode()` reported. Throws if a frame is larger than the bytes or cannot be told from EOF, or if
+ * the bytes to wait for have already arrived.
  */
 function checkedFrameSize(found: Decoded<unknown> | number, seen: number): number {
   const isWhole = typeof found === "object";
@@ -255,6 +255,12 @@ function checkedFrameSize(found: Decoded<unknown> | number, seen: number): numbe
     throw new TypeError(
       `decode() was given ${seen} bytes and returned ${isWhole ? "a frame of the size" : "the size"} ${repr(size)}; ` +
         "return { frame, size } for a frame whose bytes are there, a larger number if they are not",
+    );
+  }
+  if (isWhole && (found.frame === null || found.frame === undefined)) {
+    throw new TypeError(
+      `decode() returned a frame that is ${found.frame}, but receive() returns null at EOF and tryReceive() when no frame ` +
+        "has arrived; return an object that holds the value",
     );
   }
   return size;

@@ -522,13 +522,18 @@ describe("framed()", () => {
     ["a frame of half a byte more", { frame: "", size: 1.5 }],
     ["fewer bytes than there are", 3],
     ["no number", Number.NaN],
+    ["nothing", undefined],
+    ["a promise", Promise.resolve({ frame: "", size: 3 })],
+    ["a frame that is null", { frame: null, size: 3 }],
+    ["a frame that is undefined", { frame: undefined, size: 3 }],
   ] as const) {
     it(`refuses a codec that returns ${what}`, async () => {
       const codec: Codec<string> = { maxLength: 100, decode: () => found as never, encode: (item) => item };
-      await assert.rejects(framed(readerOf("abc"), null, codec).receive(), {
-        name: "TypeError",
-        message: /decode\(\)/,
-      });
+      const reader = readerOf("abc");
+      const expected = { name: "TypeError", message: /decode\(\)/ };
+      await assert.rejects(framed(reader, null, codec).receive(), expected);
+      assert.throws(() => framed(reader, null, codec).tryReceive(), expected);
+      assert.equal(String(await reader.read()), "abc");
     });
   }
 
