@@ -115,7 +115,8 @@ export function gather(awaitables: readonly Awaitable<unknown>[], options: Gathe
   }
   checkOptions("gather()", options, ["returnExceptions"]);
   checkBooleans(options, ["returnExceptions"]);
-  const children = awaitables.map((awaitable) => ensureFuture(awaitable));
+  // Not `map()`, which passes over holes, and gives an array of the same subclass.
+  const children = [...awaitables].map((awaitable) => ensureFuture(awaitable));
   if (children.length === 0) {
     const nothing = new Future<unknown[]>();
     nothing.setResult([]);

@@ -12,7 +12,6 @@ import { checkFunction, checkNoArguments } from "./arguments.ts";
 import { ReportedUnlessAwaited } from "./awaited.ts";
 import { createTask } from "./create-task.ts";
 import { currentTask } from "./current-task.ts";
-import { callExceptionHandler } from "./events.ts";
 import { ExceptionGroup, KeyboardInterrupt } from "./exceptions.ts";
 import { type Failure, type Future, failureOf } from "./futures.ts";
 import { InnerFuture } from "./inner-future.ts";
@@ -249,14 +248,6 @@ export class TaskGroup extends Inspectable {
     if (isA(exception, KeyboardInterrupt)) {
       this.#interrupt ??= exception;
     }
-    if (this.#parent?.done()) {
-      callExceptionHandler({
-        message: `Task ${task} has errored out but its parent task ${this.#parent} is already completed`,
-        exception,
-        task,
-      });
-      return;
-    }
     if (!this.#aborting && !this.#parentCancelRequested) {
       this.#abort();
       this.#cancelParent();
@@ -273,7 +264,7 @@ export class TaskGroup extends Inspectable {
   #cancelParent(): void {
     if (!this.#parentCancelRequested) {
       this.#parentCancelRequested = true;
-      this.#parent?.cancel();
+      this.#parent?._interrupt();
     }
   }
 }

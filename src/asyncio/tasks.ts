@@ -163,9 +163,14 @@ export class Task<T> extends Future<T> {
   /** @internal */
   override cancel(message: CancelMessage): boolean;
   override cancel(message?: CancelMessage): boolean {
-    if (this.done()) {
-      return false;
-    }
+    return this.done() ? false : this._interrupt(message);
+  }
+
+  /**
+   * @internal Like `cancel()`, also after the task has ended: a function of the task that nothing awaited may still run,
+   * in a `timeout()` or a TaskGroup.
+   */
+  _interrupt(message?: CancelMessage): boolean {
     return this.#someCancellation().request(message, this._waits());
   }
 
@@ -283,9 +288,6 @@ export class Task<T> extends Future<T> {
 
   /** @internal */
   _waitFor(wait: Cancellable): void {
-    if (this.done()) {
-      return;
-    }
     if (this.#wait === null) {
       this.#wait = wait;
     } else {
@@ -335,6 +337,7 @@ export class Task<T> extends Future<T> {
 
   /** Starts the body. `outer` is the flow that continues when the body waits. */
   #start(outer: Flow | null, given: readonly unknown[]): void {
+    this.#wait = null;
     if (this.#cancellation?.isPending) {
       this.#end();
       this._finishCancelled(this.#cancellation.message);
@@ -344,7 +347,6 @@ export class Task<T> extends Future<T> {
     if (taskStarted.hasSubscribers) {
       taskStarted.publish({ task: this });
     }
-    this.#wait = null;
     if (outer === null) {
       moveIntoFlow(this.#flow, runBody, this as Task<unknown>);
       return;
@@ -405,7 +407,11 @@ export class Task<T> extends Future<T> {
     this.#tellOfEnd();
   }
 
+  /** Tells of the end, with which a request that is still pending has done what it was for. */
   #tellOfEnd(): void {
+    if (this.#cancellation !== null) {
+      this.#cancellation.isPending = false;
+    }
     const ended = this.cancelled() ? taskCancelled : taskDone;
     if (ended.hasSubscribers) {
       ended.publish({ task: this });
@@ -415,8 +421,6 @@ export class Task<T> extends Future<T> {
   #end(): void {
     this.#body = { name: nameOf(this.#body) };
     removeTask(this as Task<unknown>);
-    this.#wait = null;
-    this.#moreWaits = null;
   }
 
   /** @internal The library's waits that the task is in. */

@@ -172,7 +172,7 @@ export class Timeout extends Inspectable {
 
   #expire(): void {
     this.#handle = null;
-    this.#task?.cancel();
+    this.#task?._interrupt();
     this.#state = "expiring";
   }
 }

@@ -243,12 +243,14 @@ export class MockClock {
     return 0;
   }
 
+  /** When the earliest timer is due; `null` if none ever is. */
   #nextMoment(): number | null {
-    let next = nextMoment();
+    let next = nextMoment() ?? Number.POSITIVE_INFINITY;
     for (const { when } of this.#timers) {
-      next = Math.min(next ?? when, when);
+      next = Math.min(next, when);
     }
-    return next;
+    // A time that never comes: `sleep(Infinity)`.
+    return next === Number.POSITIVE_INFINITY ? null : next;
   }
 
   #jumpTo(moment: number): void {

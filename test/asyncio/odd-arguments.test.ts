@@ -107,6 +107,28 @@ describe("Arguments of a wrong type", () => {
     }
   }
 
+  it("gather() of an array with a hole throws a TypeError for undefined", () => {
+    assert.throws(() => asyncio.gather(new Array(2)), {
+      name: "TypeError",
+      message: "awaitable must be a function, a Task, a Future or a promise, got undefined",
+    });
+  });
+
+  it("gather() of an array of a subclass makes no other one of it", async () => {
+    class Tasks extends Array<() => number> {
+      constructor() {
+        super();
+        assert.equal(new.target, Tasks);
+        assert.equal(made, 0);
+        made += 1;
+      }
+    }
+    let made = 0;
+    const tasks = new Tasks();
+    tasks.push(() => 1);
+    assert.deepEqual(await asyncio.gather(tasks), [1]);
+  });
+
   it("createServer() whose factory returns no protocol reports it and closes the connection", async () => {
     using reports = new Reports();
     await using server = await loop.createServer(() => undefined as never, HOST, 0);

@@ -17,6 +17,12 @@ async function timeOf(main: () => Promise<unknown>, autojumpThreshold = Number.P
   return clock.time();
 }
 
+function settledBy(schedule: (callback: () => void) => void): asyncio.Future<void> {
+  const future = new asyncio.Future<void>();
+  schedule(() => future.setResult());
+  return future;
+}
+
 describe("connections in memory", () => {
   it("MockClock: an hour of heartbeats over ten connections is not held by them", async () => {
     let beats = 0;
@@ -275,6 +281,32 @@ describe("MockClock", () => {
     );
     assert.deepEqual(seen, ["0 file", "1000 a0", "1500 timeout", "2000 b", "2000 a1", "3000 a2"]);
   });
+
+  const endless: Readonly<Record<string, () => PromiseLike<unknown>>> = {
+    "sleep()": () => asyncio.sleep(Number.POSITIVE_INFINITY),
+    "timeout()": () => asyncio.timeout(Number.POSITIVE_INFINITY).with(never),
+    "timeoutAt()": () => asyncio.timeoutAt(Number.POSITIVE_INFINITY).with(never),
+    "waitFor()": () => asyncio.waitFor(never, Number.POSITIVE_INFINITY),
+    "wait()": () => asyncio.wait([new asyncio.Future()], { timeout: Number.POSITIVE_INFINITY }),
+    "asCompleted()": () => asyncio.asCompleted([new asyncio.Future()], { timeout: Number.POSITIVE_INFINITY }).next(),
+    "callLater()": () => settledBy((callback) => loop.callLater(Number.POSITIVE_INFINITY, callback)),
+    "callAt()": () => settledBy((callback) => loop.callAt(Number.POSITIVE_INFINITY, callback)),
+  };
+  for (const [name, wait] of Object.entries(endless)) {
+    it(`MockClock: a moment that never comes is none to jump to, that of ${name}`, async () => {
+      const main = async (): Promise<void> => {
+        const task = asyncio.createTask(wait);
+        await asyncio.sleep(5);
+        // Nothing else is left, and the clock does not wait for what is outside.
+        await readFile(new URL(import.meta.url));
+        await waitAllTasksBlocked({ cushion: 0.02 });
+        assert.equal(loop.time(), 5);
+        assert.equal(task.done(), false);
+        await asyncio.sleep(1);
+      };
+      assert.equal(await timeOf(main, 0), 6);
+    });
+  }
 
   it("MockClock.time(): is loop.time() and just the moment of the timer, at fractions of a second too", async () => {
     const clock = new MockClock();
