@@ -22,7 +22,7 @@ const warned = new Set<string>();
  * that are already in the carrier's `baggage` stay, including their properties. `baggage` may hold 64 members and 8,192
  * bytes: beyond that, members of this process are left out, the last registered first, with one `RuntimeWarning` for
  * each key. If `@opentelemetry/api` has a propagator and a context manager registered, the propagator writes into the
- * same carrier.
+ * same carrier; the members of its `baggage` stay, too.
  *
  * Python: has no counterpart; OpenTelemetry's `propagate.inject()` has the same form.
  *
@@ -64,17 +64,23 @@ export function inject(carrier: unknown = {}, options: InjectOptions<unknown> = 
   const ours = [...registered.values()]
     .filter(({ variable }) => context.has(variable))
     .map((entry) => memberOf(entry, context.get(entry.variable)));
-  injectTrace(carrier, setter);
-  if (ours.length === 0) {
+  const traced = parse(injectTrace(carrier, setter));
+  if (ours.length === 0 && traced.length === 0) {
     return carrier;
   }
-  const keys = new Set(ours.map(({ key }) => key));
-  const others = parse(textOf(carrierGetter.get(carrier, "baggage"))).filter(({ key }) => !keys.has(key));
+  const present = parse(textOf(carrierGetter.get(carrier, "baggage")));
+  const others = without(ours, [...without(traced, present), ...traced]);
   const members = [...others, ...fitting(ours, others)];
   if (members.length > 0) {
     setter.set(carrier, "baggage", members.map(({ text }) => text).join(","));
   }
   return carrier;
+}
+
+/** The members that are not replaced by others of the same key. */
+function without(replacing: readonly Member[], members: readonly Member[]): Member[] {
+  const keys = new Set(replacing.map(({ key }) => key));
+  return members.filter(({ key }) => !keys.has(key));
 }
 
 function memberOf({ key, variable, codec, maxLength }: Entry, value: unknown): Member {

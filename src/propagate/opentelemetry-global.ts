@@ -22,12 +22,25 @@ function registered(): Registered {
   return (globalThis as { [key: symbol]: Registered | undefined })[Symbol.for("opentelemetry.js.api.1")] ?? {};
 }
 
-/** Writes the active trace into the carrier with the registered propagator. */
-export function injectTrace(carrier: unknown, setter: Setter<unknown>): void {
+/**
+ * Writes the active trace into the carrier with the registered propagator, except its `baggage`, which is returned: a
+ * setter may not replace what it has written.
+ */
+export function injectTrace(carrier: unknown, setter: Setter<unknown>): string {
   const { propagation, context } = registered();
+  let baggage = "";
   if (propagation !== undefined && context !== undefined) {
-    propagation.inject(context.active(), carrier, setter);
+    propagation.inject(context.active(), carrier, {
+      set(to, key, value) {
+        if (key === "baggage") {
+          baggage = value;
+        } else {
+          setter.set(to, key, value);
+        }
+      },
+    });
   }
+  return baggage;
 }
 
 /**

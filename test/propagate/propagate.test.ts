@@ -5,7 +5,9 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, request } from "node:http";
 import { describe, it } from "node:test";
 import { Worker } from "node:worker_threads";
+import { context, propagation } from "@opentelemetry/api";
 import { type Context, ContextVar, copyContext, ValueError } from "contextvars";
+import { ContextVarsContextManager } from "contextvars/opentelemetry";
 import { type Carrier, extract, inject, propagated, type Rejected } from "contextvars/propagate";
 import fc from "fast-check";
 import { runCommand } from "../support/commands.ts";
@@ -43,6 +45,29 @@ function rejectedBy(f: () => void): Rejected[] {
     unsubscribe("contextvars:propagate:rejected", listener);
   }
   return all;
+}
+
+/** Calls the function while OpenTelemetry has a propagator that writes this baggage. */
+function withPropagator(baggage: string, f: () => void): void {
+  context.setGlobalContextManager(new ContextVarsContextManager());
+  propagation.setGlobalPropagator({
+    inject(_context, carrier, setter) {
+      setter.set(carrier, "traceparent", "trace");
+      setter.set(carrier, "baggage", baggage);
+    },
+    extract: (extracted) => extracted,
+    fields: () => ["traceparent", "baggage"],
+  });
+  try {
+    f();
+  } finally {
+    propagation.disable();
+    context.disable();
+  }
+}
+
+function baggageIn(carrier: Carrier): unknown {
+  return typeof carrier.get === "function" ? carrier.get("baggage") : carrier["baggage" as never];
 }
 
 describe("inject() and extract()", () => {
@@ -105,6 +130,34 @@ describe("inject() and extract()", () => {
       keys: (list: typeof frames) => list.map(([name]) => name),
     };
     assert.equal(extract(frames, { getter }).get(text), "a b");
+  });
+
+  for (const [name, make] of Object.entries(carriers)) {
+    it(`keep the baggage of OpenTelemetry beside what ${name} had, with a variable and without one`, () => {
+      for (const [set, expected] of [
+        [() => {}, "had=1,theirs=2,both=2"],
+        [() => text.set("ours"), "had=1,theirs=2,both=2,text=ours"],
+      ] as const) {
+        const carrier = make();
+        withPropagator("had=1,both=1", () => inject(carrier));
+        withPropagator("theirs=2,both=2", () => injectWith(set, carrier));
+        assert.equal(baggageIn(carrier), expected);
+      }
+    });
+  }
+
+  it("write the baggage once by a setter of the program's own", () => {
+    withPropagator("theirs=2", () => {
+      const frames: [string, string][] = [];
+      copyContext().run(() => {
+        text.set("ours");
+        inject(frames, { setter: { set: (list, key, value) => list.push([key, value]) } });
+      });
+      assert.deepEqual(frames, [
+        ["traceparent", "trace"],
+        ["baggage", "theirs=2,text=ours"],
+      ]);
+    });
   });
 
   it("start from a copy of the current Context", () => {
