@@ -106,13 +106,13 @@ function checkedChunk(chunk: unknown): Uint8Array {
 }
 
 /**
- * Converts a thrown value to an Error for `destroy()`: Node reads its stack, and a stream destroyed with `undefined`
- * would have no error.
+ * Converts a thrown value to an Error for `destroy()`: Node reads its stack, and TLS its code and message; and a stream
+ * destroyed with `undefined` would have no error.
  */
 export function asStreamError(thrown: unknown, what: string): Error {
   try {
     if (thrown) {
-      void (thrown as Error).stack;
+      const { stack: _stack, code: _code, message: _message } = thrown as NodeJS.ErrnoException;
       return thrown as Error;
     }
   } catch {

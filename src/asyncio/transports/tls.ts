@@ -19,6 +19,7 @@ import { ON_DENO } from "../runtime.ts";
 import { Wait } from "../waits.ts";
 import { DENO_READ_AHEAD, TlsUnderlay } from "./deno-tls.ts";
 import { eventError, toOSError } from "./os-errors.ts";
+import { clientCallbacks, serverCallbacks } from "./tls-callbacks.ts";
 
 /** Node's options for TLS, or a context made from them. */
 export type SSLContext = tls.SecureContext | tls.ConnectionOptions | tls.TlsOptions;
@@ -41,6 +42,8 @@ export interface TlsRequest {
   readonly serverSide: boolean;
   readonly host: string | undefined;
   readonly options: TlsOptions;
+  /** On a listening server: the context made from `ssl` when it was started. */
+  context?: tls.SecureContext;
 }
 
 /**
@@ -240,17 +243,21 @@ function clientSocket(stream: Duplex, { ssl, host, options }: TlsRequest): tls.T
       // The name that the certificate is checked against if there is no servername, as for an IP address.
       host: name,
       servername: isIP(name) === 0 ? name : "",
-      ...(name === "" && given.checkServerIdentity === undefined ? { checkServerIdentity: () => undefined } : {}),
+      ...clientCallbacks(name, given),
     } as tls.ConnectionOptions),
   );
 }
 
-function serverSocket(stream: Duplex, { ssl }: TlsRequest): tls.TLSSocket {
+function serverSocket(stream: Duplex, { ssl, context }: TlsRequest): tls.TLSSocket {
   const given = ssl as tls.SecureContext | tls.TlsOptions;
   const options: tls.TLSSocketOptions = isSecureContext(given)
     ? { secureContext: given }
-    : { ...(given as tls.TLSSocketOptions), secureContext: contextOf(given) };
-  return wrapStream(
+    : {
+        ...(given as tls.TLSSocketOptions),
+        ...serverCallbacks(given, () => goOn(socket)),
+        secureContext: context ?? contextOf(given),
+      };
+  const socket = wrapStream(
     stream,
     (socket, ownOptions) =>
       new (nodeTls().TLSSocket)(socket as never, {
@@ -261,6 +268,14 @@ function serverSocket(stream: Duplex, { ssl }: TlsRequest): tls.TLSSocket {
         rejectUnauthorized: options.rejectUnauthorized !== false,
       }),
   );
+  return socket;
+}
+
+/** In Deno, a handshake over a stream that is not a socket does not continue by itself after a late answer. */
+function goOn(socket: tls.TLSSocket): void {
+  if (ON_DENO && !socket.destroyed) {
+    socket.write("");
+  }
 }
 
 /** Creates the TLSSocket on the stream; in Deno with a stream in between. */
@@ -275,14 +290,30 @@ function wrapStream(stream: Duplex, make: (stream: Duplex, options: object) => t
 /** OpenSSL resumes no session with a client certificate unless it is set; `tls.Server` generates one as well. */
 const SESSION_ID_CONTEXT = "contextvars/asyncio";
 
-const contexts = new WeakMap<object, tls.SecureContext>();
+/** The contexts made from options objects, and what the options were then. */
+const contexts = new WeakMap<object, { readonly from: tls.TlsOptions; readonly context: tls.SecureContext }>();
 
-/** Parsing keys and certificates takes longer than a handshake, so it is done once for each options object. */
+/**
+ * Parsing keys and certificates takes longer than a handshake, so it is done once for each options object, and again if
+ * an option was changed: a certificate may have been renewed.
+ */
 function contextOf(options: tls.TlsOptions): tls.SecureContext {
-  const context =
-    contexts.get(options) ?? nodeTls().createSecureContext({ sessionIdContext: SESSION_ID_CONTEXT, ...options });
-  contexts.set(options, context);
+  const made = contexts.get(options);
+  if (made !== undefined && hasSameEntries(made.from, options)) {
+    return made.context;
+  }
+  const from = { ...options };
+  const context = nodeTls().createSecureContext({ sessionIdContext: SESSION_ID_CONTEXT, ...from });
+  contexts.set(options, { from, context });
   return context;
+}
+
+function hasSameEntries(first: object, second: object): boolean {
+  const entries = Object.entries(second);
+  return (
+    entries.length === Object.keys(first).length &&
+    entries.every(([name, value]) => (first as Record<string, unknown>)[name] === value)
+  );
 }
 
 /**
@@ -294,6 +325,9 @@ export function checkServerContext(request: TlsRequest | undefined): void {
       serverSocket(new Duplex({ read: noop, write: noop }), request)
         .on("error", noop)
         .destroy();
+      if (!isSecureContext(request.ssl as object)) {
+        request.context = contextOf(request.ssl as tls.TlsOptions);
+      }
     } catch (error) {
       throw toOSError(error);
     }
