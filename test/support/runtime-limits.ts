@@ -9,6 +9,7 @@ export const capabilities = [
   "full backlog",
   "bind errors of a connect",
   "reusePort",
+  "stale socket in a cluster",
   "collection beside an error",
   "stack of an error that ends a wait",
   "sockets under fake timers",
@@ -20,7 +21,10 @@ export const capabilities = [
 export type Capability = (typeof capabilities)[number];
 
 export const runtimeLimits: Readonly<Record<Runtime, Readonly<Partial<Record<Capability, string>>>>> = {
-  node20: { reusePort: "Node 20 accepts the option and ignores it" },
+  node20: {
+    reusePort: "Node 20 accepts the option and ignores it",
+    "stale socket in a cluster": "workers of a cluster no longer share a socket if one of them had to listen twice",
+  },
   node22: {},
   node24: {},
   node26: {},

@@ -220,34 +220,36 @@ async function listenAt(host: string, port: number, options: ListenOptions): Pro
   }
 }
 
-/** Listens at a path. Removes a stale socket there first. */
+/** Listens at a path. Removes a stale socket there. */
 export async function listenUnix(path: string, cleanUp: boolean, options: ListenOptions): Promise<Listener> {
   const abstract = path.startsWith("\0");
   checkPath(path);
-  if (!abstract) {
-    removeStale(path);
-  }
   // Node mistakes a path that looks like a number for a port.
-  const shown = Number(path) >= 0 ? `./${path}` : path;
+  const where = { path: Number(path) >= 0 ? `./${path}` : path, backlog: options.backlog };
+  const what = `${options.caller} ${path}`;
   try {
-    const server = await listening(
-      newServer(options),
-      { path: shown, backlog: options.backlog },
-      `${options.caller} ${path}`,
-    );
+    const server = await listening(newServer(options), where, what).catch((error) => {
+      // Not before: workers of a cluster share the socket of the first one, which must keep its file.
+      if (abstract || (error as NodeJS.ErrnoException).code !== "EADDRINUSE" || !removeStale(path)) {
+        throw error;
+      }
+      return listening(newServer(options), where, what);
+    });
     return new Listener(server, abstract ? null : new SocketFile(path, cleanUp), path);
   } catch (error) {
     throw thrownHere(fromCallback(pathError(error, path)));
   }
 }
 
-/** Removes a stale socket, or a symbolic link to one. If that fails, listening reports why. */
-function removeStale(path: string): void {
+/** Removes a stale socket, or a symbolic link to one, and returns whether there was one. */
+function removeStale(path: string): boolean {
   try {
     if (nodeFs().statSync(path).isSocket()) {
       nodeFs().unlinkSync(path);
+      return true;
     }
   } catch {}
+  return false;
 }
 
 function pathError(error: unknown, path: string): unknown {
