@@ -6,6 +6,7 @@ import { inspect } from "node:util";
 import * as asyncio from "contextvars/asyncio";
 import { framed, linesCodec } from "contextvars/codecs";
 import { memoryStreamPair } from "contextvars/testing";
+import { repr } from "#dist/repr.js";
 import { outcomeOf, portOf, Reports } from "../support/peers.ts";
 
 type Given = never;
@@ -19,15 +20,14 @@ const noBoolean = [0, 1, "now", null, { immediate: false }];
 const noNumber = ["1", Number.NaN, null, {}, 1n];
 const noProtocol = [...nothing, "x", {}, asyncio.Protocol, Promise.resolve(new asyncio.Protocol())];
 
-/** Each call, with what it refuses, and how the message begins. */
-const calls: Record<string, readonly [(given: Given) => unknown, readonly unknown[], message?: RegExp]> = {
+/** Each call, with the values that it refuses. */
+const calls: Record<string, readonly [(given: Given) => unknown, readonly unknown[]]> = {
   "Condition.notify()": [
     async (n) => {
       const condition = new asyncio.Condition();
       await condition.with(() => condition.notify(n));
     },
     noNumber,
-    /^notify\(\): n must be a number, got /,
   ],
   "Queue.shutdown()": [
     (immediate) => {
@@ -57,7 +57,6 @@ const calls: Record<string, readonly [(given: Given) => unknown, readonly unknow
   "EventLoop.startTls() with a transport": [
     (transport) => loop.startTls(transport, new asyncio.Protocol(), true),
     [...nothing, {}],
-    /^startTls\(\) is not supported by transport /,
   ],
   "EventLoop.startTls() with a protocol": [(protocol) => loop.startTls(writer.transport, protocol, true), noProtocol],
   "StreamWriter.writelines()": [(data) => writer.writelines(data), noIterable],
@@ -84,14 +83,14 @@ describe("Arguments of a wrong type", () => {
     far.transport.abort();
   });
 
-  for (const [name, [call, values, message]] of Object.entries(calls)) {
+  for (const [name, [call, values]] of Object.entries(calls)) {
     const method = name.replace(/ with .*/, "").replace(/^.*\./, "");
     for (const value of values) {
       it(`${name} given ${inspect(value)} throws a TypeError that names the call and the value`, async () => {
         const error = await outcomeOf((async () => await call(value as Given))());
         assert.ok(error instanceof TypeError, String(error));
-        assert.match(error.message, message ?? / (?:must be|got) /);
-        assert.ok(error.message.startsWith(method) || name.endsWith("options"), error.message);
+        assert.ok(error.message.startsWith(method), error.message);
+        assert.ok(error.message.endsWith(` ${repr(value)}`), error.message);
       });
     }
   }

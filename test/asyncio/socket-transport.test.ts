@@ -215,7 +215,7 @@ describe("Memory that grows after write()", () => {
   ];
   for (const [which, send] of writes) {
     for (const size of [20, 60 * KIB, 200 * KIB]) {
-      it(`StreamWriter.write() of ${which}, which grows to ${size} bytes, sends it or throws: the close ends`, async () => {
+      it(`StreamWriter.write() of ${which}, which grows to ${size} bytes: waitClosed() throws a RuntimeError, reported once`, async () => {
         using reports = new Reports();
         const [, writer] = await asyncio.openConnection({ sock: idleStream() });
         const memory = new (ArrayBuffer as new (size: number, options: object) => ArrayBuffer)(10, {

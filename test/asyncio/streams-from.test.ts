@@ -145,7 +145,7 @@ describe("What streams of Node fail with", () => {
       const reader = asyncio.StreamReader.from(source);
       const failed = once(source, "error");
       source.end("this is not compressed");
-      assert.equal(await outcomeOf(reader.read()), (await failed.catch((error: unknown) => [error]))[0]);
+      assert.equal(await outcomeOf(reader.read()), (await failed)[0]);
     });
   }
 
@@ -282,7 +282,7 @@ class Notes implements Gate {
   ends: boolean[] = [];
   #opened: Promise<void> | null = null;
   #open: () => void = ignored;
-  /** What ending fails with, after so many turns. */
+  /** The error of the end, and how many turns the end takes. */
   endFailure: { readonly error: unknown; readonly delay: number } | null = null;
   failure: { readonly error: unknown } | null = null;
 

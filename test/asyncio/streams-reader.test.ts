@@ -1090,7 +1090,7 @@ describe("StreamReader.readInto()", () => {
 });
 
 describe("StreamReader.peek()", () => {
-  it("StreamReader.peek() waits for so many bytes, and leaves them", async () => {
+  it("StreamReader.peek() waits for this many bytes, and leaves them in the buffer", async () => {
     const reader = fed(["ab"]);
     const peeked = reader.peek(3);
     assert.ok(await stillWaits(peeked));

@@ -477,7 +477,7 @@ describe("ContextVar outside tasks", () => {
     assert.deepEqual(seen, ["-", "-", "-"]);
   });
 
-  it("ContextVar outside tasks in the process's own events: what a listener sets is seen by nobody else", async () => {
+  it("ContextVar outside tasks in the process's own events: no other code sees what a listener sets", async () => {
     assert.deepEqual(await runProgram("process-events.js"), { calls: 9, seen: ["-"] });
   });
 });

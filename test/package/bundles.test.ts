@@ -47,7 +47,7 @@ void asyncio.run(async () => {
   writer.close();
   server.close();
   const named = [new asyncio.Future(), new asyncio.Lock(), new asyncio.PriorityQueue(), asyncio.currentTask()];
-  process.stdout.write(named.map((each) => /\\w+(?= object| at|( pending))/.exec(String(each))[0]).join() + "\\n");
+  process.stdout.write(named.map((each) => /\\w+(?= object| at| pending)/.exec(String(each))[0]).join() + "\\n");
   process.stdout.write(await userFunction());
 }, { debug: true });
 `;

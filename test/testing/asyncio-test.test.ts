@@ -91,7 +91,7 @@ describe("asyncioTest()", () => {
     }
   }
 
-  it("asyncioTest(): the loop's handlers are afterwards as before, also when the test fails", async () => {
+  it("asyncioTest(): the loop's handlers are afterwards as before, even if the test fails", async () => {
     const loop = asyncio.getRunningLoop();
     const before = [loop.getExceptionHandler(), loop.slowCallbackDuration, process.listenerCount("SIGUSR2")];
     const failing = asyncioTest(() => {

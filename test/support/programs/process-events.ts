@@ -2,7 +2,6 @@
 import { once } from "node:events";
 import * as http from "node:http";
 import type { AddressInfo } from "node:net";
-import { setTimeout as pause } from "node:timers/promises";
 import { ContextVar } from "contextvars";
 
 const value = new ContextVar("value", { default: "-" });
@@ -15,18 +14,24 @@ function visit(): void {
   value.set(`call ${calls}`);
 }
 
-for (const event of ["uncaughtException", "unhandledRejection", "warning"] as const) {
-  process.on(event as "warning", visit);
+const causes: Readonly<Record<string, () => void>> = {
+  uncaughtException: () => {
+    setTimeout(() => {
+      throw new Error("uncaught");
+    });
+  },
+  unhandledRejection: () => void Promise.reject(new Error("unhandled")),
+  warning: () => process.emitWarning("a warning"),
+};
+for (const event of Object.keys(causes)) {
+  process.on(event, visit);
 }
 for (let i = 0; i < 3; i++) {
-  setTimeout(() => {
-    throw new Error("uncaught");
-  });
-  await pause(5);
-  void Promise.reject(new Error("unhandled"));
-  await pause(5);
-  process.emitWarning(`warning ${i}`);
-  await pause(5);
+  for (const [event, cause] of Object.entries(causes)) {
+    const emitted = once(process, event);
+    cause();
+    await emitted;
+  }
 }
 
 const server = http.createServer((_request, response) => {
