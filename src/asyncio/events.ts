@@ -8,7 +8,8 @@
 import { type Context, copyContext } from "../contextvars/context.ts";
 import { Flow, isEntered, runInFlow } from "../contextvars/current.ts";
 import { functionName, Inspectable, safeRepr } from "../repr.ts";
-import { checkContext, checkFunction, checkOptions, checkSeconds } from "./arguments.ts";
+import { checkContext, checkFunction, checkOptions, checkSeconds, isThenable } from "./arguments.ts";
+import { FUTURE, hasBrand } from "./brands.ts";
 import { creationStack } from "./debug/debug.ts";
 import { enqueue } from "./ready.ts";
 import { addTimer, nextTimerOrder, removeTimer, time } from "./timers.ts";
@@ -169,6 +170,16 @@ export function contextFor(caller: string, options: CallbackOptions | undefined)
   return options?.context ?? copyContext();
 }
 
+/**
+ * Watches the result of a function that should not be async, such as a protocol's method: the error of a promise would
+ * end the process. A Task or Future is left alone, because it reports its error itself.
+ */
+export function watchRejection(result: unknown, onError: (error: unknown) => void): void {
+  if (isThenable(result) && !hasBrand(result, FUTURE)) {
+    Promise.resolve(result).catch(onError);
+  }
+}
+
 /** Called with the details of an uncaught error. */
 export type SchedulerExceptionHandler = (context: ExceptionContext) => unknown;
 
@@ -189,19 +200,19 @@ export function callExceptionHandler(context: ExceptionContext, runIn?: Context)
 }
 
 function callHandler(handler: SchedulerExceptionHandler, context: ExceptionContext, runIn: Context | undefined): void {
-  try {
-    const failedIn = runIn ?? contextOf(context);
-    if (failedIn === undefined || isEntered(failedIn)) {
-      handler(context);
-    } else {
-      failedIn.run(handler, context);
-    }
-  } catch (exception) {
+  const onError = (exception: unknown): void => {
     write(
       { message: "Unhandled error in exception handler", exception, context },
       undefined,
       " while handling an unexpected error in custom exception handler",
     );
+  };
+  try {
+    const failedIn = runIn ?? contextOf(context);
+    const inContext = failedIn === undefined || isEntered(failedIn);
+    watchRejection(inContext ? handler(context) : failedIn.run(handler, context), onError);
+  } catch (error) {
+    onError(error);
   }
 }
 

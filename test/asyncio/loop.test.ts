@@ -320,6 +320,18 @@ describe("The exception handler", () => {
     assert.match(String(calls[1]?.[0]), /'exception': RangeError\('second'\), 'handle': <Handle anonymous\(\)>/);
   });
 
+  it("loop.callExceptionHandler() writes the error of an async handler that fails, and ends nothing", async () => {
+    const error = new Error("in the handler");
+    loop.setExceptionHandler(async () => {
+      throw error;
+    });
+    const calls = await written(async () => {
+      loop.callExceptionHandler({ message: "original" });
+      await iterations(2);
+    });
+    assert.deepEqual(calls, [["Unhandled error in exception handler\ncontext: {'message': 'original'}", error]]);
+  });
+
   it("loop.callExceptionHandler() never throws, whatever it is to write", async () => {
     const unprintable = new (class Unprintable {
       toString(): string {

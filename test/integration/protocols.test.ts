@@ -194,6 +194,20 @@ describe("BufferedProtocol", () => {
     peer.socket.destroy();
   });
 
+  it("BufferedProtocol whose getBuffer() returns no bytes loses its connection with a TypeError that says so", async () => {
+    for (const given of [undefined, null, "x", [1], new ArrayBuffer(1), Promise.resolve(Buffer.alloc(1))]) {
+      using reports = new Reports();
+      const protocol = new Buffered(0);
+      protocol.buffer = given as never;
+      await using server = await serving(() => protocol);
+      const peer = await rawPeer(server.port);
+      peer.write("x");
+      assert.ok(await eventually(() => protocol.losses.length > 0));
+      assert.match(String(reports.all[0]?.exception), /^TypeError: getBuffer\(\) must return a Uint8Array, got /);
+      peer.socket.destroy();
+    }
+  });
+
   it("Protocol that is no subclass, but has the methods, is called all the same", async () => {
     const variable = new ContextVar("v", { default: "none" });
     variable.set("of the creator");
@@ -222,12 +236,16 @@ describe("BufferedProtocol", () => {
 
 type Method = "connectionMade" | "dataReceived" | "eofReceived" | "pauseWriting" | "resumeWriting" | "connectionLost";
 
-/** Fails in one of its methods. */
-function failingIn(method: Method): Recorder {
+/** Fails in one of its methods, which throws, or is async by mistake. */
+function failingIn(method: Method, how: "throws" | "rejects"): Recorder {
   class Failing extends Recorder {}
-  Failing.prototype[method] = function (this: Recorder, ...args: unknown[]): never {
+  Failing.prototype[method] = function (this: Recorder, ...args: unknown[]): unknown {
     Reflect.apply(Recorder.prototype[method] as (...args: unknown[]) => void, this, args);
-    throw new RangeError(`in ${method}`);
+    const error = new RangeError(`in ${method}`);
+    if (how === "rejects") {
+      return Promise.reject(error);
+    }
+    throw error;
   } as never;
   return new Failing();
 }
@@ -241,12 +259,18 @@ describe("Protocol that fails", () => {
     "resumeWriting",
     "connectionLost",
   ];
-  for (const method of methods) {
-    it(`Protocol.${method}() that throws is reported, and ends its own connection only`, async () => {
+  for (const [method, how] of methods.flatMap(
+    (method) =>
+      [
+        [method, "throws"],
+        [method, "rejects"],
+      ] as const,
+  )) {
+    it(`Protocol.${method}() that ${how} is reported, and ends its own connection only`, async () => {
       using reports = new Reports();
       const protocols: Recorder[] = [];
       await using server = await serving(() => {
-        const protocol = protocols.length === 1 ? failingIn(method) : new Recorder();
+        const protocol = protocols.length === 1 ? failingIn(method, how) : new Recorder();
         protocols.push(protocol);
         return protocol;
       });

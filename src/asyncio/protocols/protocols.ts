@@ -4,7 +4,9 @@ import type { Transport } from "../transports/transport.ts";
 /**
  * The methods of every protocol: the beginning and the end of a connection, and back-pressure.
  *
- * All methods are called in the connection's Context.
+ * All methods are called in the connection's Context, and are not awaited: one that has to wait creates a task. If a
+ * method fails, also as an async function, the error is reported to the loop's exception handler and the connection is
+ * closed.
  *
  * Python: `asyncio.BaseProtocol`.
  */

@@ -14,10 +14,10 @@ import type { TLSSocket } from "node:tls";
 import type { Context } from "../../contextvars/context.ts";
 import { Flow, runInFlow } from "../../contextvars/current.ts";
 import { RuntimeError } from "../../errors.ts";
-import { Inspectable } from "../../repr.ts";
+import { Inspectable, isBytes, safeRepr } from "../../repr.ts";
 import { checkProtocol } from "../arguments.ts";
 import { tell, writingPaused, writingResumed } from "../debug/channels.ts";
-import { callExceptionHandler } from "../events.ts";
+import { callExceptionHandler, watchRejection } from "../events.ts";
 import type { BaseProtocol, BufferedProtocol, Protocol } from "../protocols/protocols.ts";
 import { keepsPeerAddress, ownAddress, peerAddress, type SocketAddress } from "./addresses.ts";
 import { type TlsRequest, tlsInfo } from "./tls.ts";
@@ -143,7 +143,10 @@ export abstract class ProtocolSide extends Inspectable {
     while (done < chunk.length && this.isOpen && this.#protocol === protocol) {
       let size = 0;
       const fillBuffer = (): void => {
-        const buffer = protocol.getBuffer(chunk.length - done);
+        const buffer: unknown = protocol.getBuffer(chunk.length - done);
+        if (!isBytes(buffer)) {
+          throw new TypeError(`getBuffer() must return a Uint8Array, got ${safeRepr(buffer)}`);
+        }
         size = Math.min(buffer.length, chunk.length - done);
         if (size === 0) {
           throw new RuntimeError("getBuffer() returned an empty buffer");
@@ -161,7 +164,7 @@ export abstract class ProtocolSide extends Inspectable {
     }
   }
 
-  /** Calls the protocol in the connection's Context. An error there ends only this connection. */
+  /** Calls the protocol in the connection's Context. An error there, of an async method as well, ends only this connection. */
   protected callProtocol<A>(
     method: string,
     call: (protocol: BaseProtocol, argument: A) => unknown,
@@ -173,7 +176,11 @@ export abstract class ProtocolSide extends Inspectable {
         return call(protocol, argument);
       }
       this.#flow ??= Flow.entered(this.#flow === undefined ? this.#context.copy() : this.#context);
-      return runInFlow(this.#flow, call, protocol, argument);
+      const result = runInFlow(this.#flow, call, protocol, argument);
+      if (result !== undefined) {
+        watchRejection(result, (error) => this.#protocolFailed(method, error));
+      }
+      return result;
     } catch (error) {
       this.#protocolFailed(method, error);
       return undefined;
@@ -201,18 +208,18 @@ function isBuffered(protocol: BaseProtocol): protocol is BufferedProtocol {
 
 // The calls of the protocol, with what they need as an argument: a closure for each would be garbage.
 
-function dataReceived(protocol: BaseProtocol, chunk: Buffer): void {
-  (protocol as Protocol).dataReceived(chunk);
+function dataReceived(protocol: BaseProtocol, chunk: Buffer): unknown {
+  return (protocol as Protocol).dataReceived(chunk);
 }
 
-export function made(protocol: BaseProtocol, transport: Transport): void {
-  protocol.connectionMade(transport);
+export function made(protocol: BaseProtocol, transport: Transport): unknown {
+  return protocol.connectionMade(transport);
 }
 
 export function eofReceived(protocol: BaseProtocol): unknown {
   return (protocol as Partial<Protocol>).eofReceived?.();
 }
 
-export function lost(protocol: BaseProtocol, error: unknown): void {
-  protocol.connectionLost(error);
+export function lost(protocol: BaseProtocol, error: unknown): unknown {
+  return protocol.connectionLost(error);
 }
