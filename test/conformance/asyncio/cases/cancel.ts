@@ -213,7 +213,7 @@ export const cancelCases: readonly TaskCase[] = [
   },
   {
     id: "test_cancel_task_ignoring",
-    about: "Task that ignores the CancelledError can wait for something else, to its end",
+    about: "Task that ignores the CancelledError can wait for something else, and return",
     script: {
       main: [
         future("f"),
@@ -518,7 +518,7 @@ export const cancelCases: readonly TaskCase[] = [
   },
   {
     id: "test_yield_wait_does_not_shield_cancel",
-    about: "Task.cancel() of a task in wait() leaves what it waits for alone",
+    about: "Task.cancel() of a task in wait() does not cancel what it waits for",
     script: {
       main: [
         spawn("inner", [delay(5), return_("whole")]),

@@ -90,7 +90,7 @@ export const gatherCases: readonly TaskCase[] = [
   },
   {
     id: "test_one_cancellation",
-    about: "gather() throws the CancelledError of one that was cancelled by itself, and leaves the others alone",
+    about: "gather() throws the CancelledError of a task that other code cancelled, and does not cancel the others",
     script: {
       main: [
         spawn("a", [delay(LONG)]),
@@ -133,7 +133,7 @@ export const gatherCases: readonly TaskCase[] = [
   },
   {
     id: "test_cancel_gather_1",
-    about: "gather() that was cancelled throws the CancelledError also with returnExceptions",
+    about: "gather() that was cancelled throws the CancelledError even with returnExceptions",
     script: {
       main: [
         spawn("a", [delay(LONG)]),
@@ -169,7 +169,7 @@ export const gatherCases: readonly TaskCase[] = [
   },
   {
     id: "test_exception_marking",
-    about: "gather() that has thrown one error takes notice of the next ones",
+    about: "gather() that has thrown one error retrieves the later ones, so that they are not reported",
     script: {
       main: [
         try_([await_(gather([coro("a", [raise("a")]), coro("b", [turns(2), raise("b")])], false))], {
@@ -319,7 +319,7 @@ export const shieldCases: readonly TaskCase[] = [
   },
   {
     id: "test_shield_cancel_outer_exception",
-    about: "shield() that was cancelled hands a later error to the exception handler",
+    about: "shield() that was cancelled reports a later error to the exception handler",
     script: {
       main: [future("f"), let_("s", shield(ref("f"))), cancel("s"), turns(1), setException("f", "late"), turns(2)],
     },
@@ -327,7 +327,7 @@ export const shieldCases: readonly TaskCase[] = [
   },
   {
     id: "test_shield_duplicate_log_once",
-    about: "shield() of the same thing twice hands its late error to the exception handler once",
+    about: "shield() twice of the same task reports its late error to the exception handler once",
     script: {
       main: [
         future("f"),
@@ -396,7 +396,7 @@ export const shieldCases: readonly TaskCase[] = [
   },
   {
     id: "test_gather_shield",
-    about: "gather() of shields that is cancelled leaves what they protect alone",
+    about: "gather() of shields that is cancelled does not cancel what they protect",
     script: {
       main: [
         spawn("a", [turns(9), return_(1)]),
@@ -434,7 +434,7 @@ export const waitCases: readonly TaskCase[] = [
   },
   {
     id: "test_wait_first_completed",
-    about: "wait() with FIRST_COMPLETED returns when one is done, and leaves the others alone",
+    about: "wait() with FIRST_COMPLETED returns when one is done, and does not cancel the others",
     script: {
       main: [
         spawn("a", [delay(10)]),
@@ -528,7 +528,7 @@ export const waitCases: readonly TaskCase[] = [
   },
   {
     id: "a timeout of zero",
-    about: "wait() with no time says what is done, an iteration later",
+    about: "wait() with a timeout of 0 returns what is done, an iteration later",
     script: {
       main: [spawn("a", [return_(1)]), spawn("b", [turns(9)]), waitMany([ref("a"), ref("b")], 0, "ALL_COMPLETED")],
     },
@@ -544,7 +544,7 @@ export const waitCases: readonly TaskCase[] = [
   },
   {
     id: "a cancelled wait()",
-    about: "wait() that is cancelled leaves all alone, and is forgotten by them",
+    about: "wait() that is cancelled cancels none of its tasks, and removes its callbacks from them",
     script: {
       main: [
         spawn("a", [turns(8)]),
@@ -646,7 +646,7 @@ export const asCompletedCases: readonly TaskCase[] = [
   },
   {
     id: "a cancelled asCompleted()",
-    about: "asCompleted() that is cancelled leaves all going on",
+    about: "asCompleted() that is cancelled does not cancel its tasks",
     script: {
       main: [
         spawn("a", [turns(8), return_("whole")]),

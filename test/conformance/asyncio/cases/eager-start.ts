@@ -41,7 +41,7 @@ const eager: SpawnOptions = { eager: true };
 export const eagerStartCases: readonly TaskCase[] = [
   {
     id: "test_eager_completion",
-    about: "createTask() with eagerStart runs a body that never waits to its end, before the next statement",
+    about: "createTask() with eagerStart runs the whole body, before the next statement, if the body never waits",
     script: {
       main: [
         callSoon("turn", []),
@@ -362,7 +362,7 @@ export const eagerStartCases: readonly TaskCase[] = [
   {
     id: "a group of tasks that have all ended",
     about:
-      "TaskGroup whose eager tasks have all ended in their first steps is left in the next iteration, when it has heard of them",
+      "TaskGroup whose eager tasks have all ended in their first steps ends in the next iteration, after their callbacks",
     script: {
       main: [
         callSoon("turn", []),

@@ -3,7 +3,7 @@ import { cancelCases } from "./cancel.ts";
 import type { TaskCase } from "./case.ts";
 import { asCompletedCases, gatherCases, shieldCases, sleepCases, waitCases } from "./combinators.ts";
 import { eagerStartCases } from "./eager-start.ts";
-import { barrierCases, conditionCases, eventCases, lockCases, semaphoreCases } from "./locks.ts";
+import { barrierCases, conditionCases, eventCases, exclusiveCases, lockCases, semaphoreCases } from "./locks.ts";
 import { queueCases } from "./queues.ts";
 import { taskGroupCases } from "./task-groups.ts";
 import { timeoutCases } from "./timeouts.ts";
@@ -22,6 +22,7 @@ export const casesOf = {
   taskgroups: { TaskGroup: taskGroupCases },
   timeouts: { timeouts: timeoutCases },
   locks: {
+    "what one task at a time holds": exclusiveCases,
     Lock: lockCases,
     Event: eventCases,
     Condition: conditionCases,

@@ -36,14 +36,240 @@ import {
   waitFor,
   with_,
 } from "../builders.ts";
-import type { Block } from "../language.ts";
+import type { Block, Spec } from "../language.ts";
 import { attempt, cancelled, LONG, raised, spawnAll, type TaskCase } from "./case.ts";
 
 /** What one of the locks prints as. */
 const shownAs = (kind: string, state: string): string => `<asyncio.locks.${kind} object at 0xHEX [${state}]>`;
 
-/** Takes the lock, says so, and gives it back some turns later. */
+/** Takes the lock, marks the trace, and releases the lock some turns later. */
 const hold = (lock: string, count = 1): Block => [acquire(lock), log("holds it"), turns(count), release(lock)];
+
+/** What one task at a time can hold. */
+interface Exclusive {
+  readonly spec: Spec;
+  /** What it prints when no task holds it. */
+  readonly free: string;
+  /** What it adds for one waiting task. */
+  readonly oneWaiter: string;
+}
+
+const exclusive: Readonly<Record<string, Exclusive>> = {
+  Lock: { spec: ["Lock"], free: "unlocked", oneWaiter: ", waiters:1" },
+  Semaphore: { spec: ["Semaphore", 1], free: "unlocked, value:1", oneWaiter: ", waiters:1" },
+  BoundedSemaphore: { spec: ["BoundedSemaphore", 1], free: "unlocked, value:1", oneWaiter: ", waiters:1" },
+  // The waiters that it prints are those of its own wait().
+  Condition: { spec: ["Condition"], free: "unlocked", oneWaiter: "" },
+};
+
+function casesOfExclusive([kind, { spec, free, oneWaiter }]: [string, Exclusive]): TaskCase[] {
+  const shown = (state: string): string => shownAs(kind, state);
+  return [
+    {
+      id: `test_lock_by_with_statement, ${kind}`,
+      about: `${kind}.with() holds the lock during its block, and runs one block at a time`,
+      script: {
+        objects: { lock: spec },
+        main: [...spawnAll("ab", [with_("lock", [log("in"), delay(1), log("out")])]), await_(ref("b")), time()],
+      },
+      seesInOrder: [
+        ["a", "log", "in"],
+        ["a", "log", "out"],
+        ["b", "log", "in"],
+        ["b", "log", "out"],
+        ["main", "time", 2],
+        ["end", "lock", shown(free)],
+      ],
+    },
+    {
+      id: `test_context_manager, ${kind}`,
+      about: `${kind}.with() releases the lock when its block throws`,
+      script: {
+        objects: { lock: spec },
+        main: [attempt(with_("lock", [state("lock"), raise("inside")])), state("lock")],
+      },
+      seesInOrder: [
+        ["main", "state", shown("locked")],
+        ["main", "caught", raised("Boom", "inside")],
+        ["main", "state", shown(free)],
+      ],
+    },
+    {
+      id: `with() of a task that is cancelled inside, ${kind}`,
+      about: `${kind}.with() passes the lock to the next task when its block is cancelled`,
+      script: {
+        objects: { lock: spec },
+        main: [
+          spawn("a", [with_("lock", [delay(LONG)])]),
+          spawn("b", [with_("lock", [time()])]),
+          turns(1),
+          cancel("a"),
+          await_(ref("b")),
+        ],
+      },
+      seesInOrder: [
+        ["a", "with", cancelled],
+        ["b", "time", 0],
+      ],
+    },
+    {
+      id: `test_acquire_cancel, ${kind}`,
+      about: `${kind}.acquire() leaves no waiter behind when it is cancelled`,
+      script: {
+        objects: { lock: spec },
+        main: [
+          acquire("lock"),
+          spawn("task", [acquire("lock")]),
+          turns(1),
+          cancel("task"),
+          attempt(await_(ref("task"))),
+          state("lock"),
+        ],
+      },
+      seesInOrder: [
+        ["task", "acquire", cancelled],
+        ["main", "state", shown("locked")],
+      ],
+    },
+    {
+      id: `test_cancel_race, ${kind}`,
+      about: `${kind}.release() passes over a waiter that is cancelled in the same turn, and wakes the next`,
+      script: {
+        objects: { lock: spec },
+        main: [
+          future("gate"),
+          spawn("a", [with_("lock", [await_(ref("gate"))])]),
+          ...spawnAll("bc", [with_("lock", [log("in")])]),
+          turns(2),
+          setResult("gate", null),
+          cancel("b"),
+          await_(ref("c")),
+          state("b"),
+          state("lock"),
+        ],
+      },
+      seesInOrder: [
+        ["b", "with", cancelled],
+        ["c", "log", "in"],
+        ["main", "state", ["cancelled", 1]],
+        ["main", "state", shown(free)],
+      ],
+    },
+    {
+      id: `test_cancel_release_race, ${kind}`,
+      about: `${kind}.release() lets only one through when the first waiter is cancelled just before`,
+      script: {
+        objects: { lock: spec },
+        main: [
+          acquire("lock"),
+          ...spawnAll("abc", [acquire("lock")]),
+          turns(1),
+          callSoon("both", [cancel("a"), release("lock")]),
+          attempt(await_(ref("a"))),
+          turns(3),
+          state("b"),
+          state("c"),
+          state("lock"),
+        ],
+      },
+      seesInOrder: [
+        ["a", "acquire", cancelled],
+        ["b", "acquire", true],
+        ["main", "state", ["b", 0]],
+        ["main", "state", ["pending", 0]],
+        ["main", "state", shown(`locked${oneWaiter}`)],
+      ],
+    },
+    {
+      id: `test_finished_waiter_cancelled, ${kind}`,
+      about: `${kind}.acquire() that was woken and is cancelled before it runs wakes the next one`,
+      script: {
+        objects: { lock: spec },
+        main: [
+          acquire("lock"),
+          ...spawnAll("ab", [acquire("lock")]),
+          turns(1),
+          release("lock"),
+          cancel("a"),
+          await_(ref("b")),
+          state("lock"),
+        ],
+      },
+      seesInOrder: [
+        ["a", "acquire", cancelled],
+        ["b", "acquire", true],
+        ["main", "state", shown("locked")],
+      ],
+    },
+    {
+      id: `a lock that is promised, ${kind}`,
+      about: `${kind}.acquire() called while a woken waiter has not run yet waits behind that waiter`,
+      script: {
+        objects: { lock: spec },
+        main: [
+          acquire("lock"),
+          spawn("a", hold("lock")),
+          turns(1),
+          release("lock"),
+          acquire("lock"),
+          log("main holds it"),
+        ],
+      },
+      seesInOrder: [
+        ["a", "log", "holds it"],
+        ["a", "release", null],
+        ["main", "log", "main holds it"],
+      ],
+    },
+    {
+      id: `an only waiter that is cancelled, ${kind}`,
+      about: `${kind}.acquire() takes the lock immediately when all tasks that wait for it are cancelled`,
+      script: {
+        objects: { lock: spec },
+        main: [
+          acquire("lock"),
+          spawn("a", [acquire("lock")]),
+          turns(1),
+          cancel("a"),
+          release("lock"),
+          callSoon("turn", []),
+          acquire("lock"),
+          state("lock"),
+          turns(2),
+          state("lock"),
+        ],
+      },
+      seesInOrder: [
+        ["main", "acquire", true],
+        ["main", "state", shown(`locked${oneWaiter}`)],
+        ["a", "acquire", cancelled],
+        ["turn", "called", null],
+        ["main", "state", shown("locked")],
+      ],
+    },
+    {
+      id: `acquire() with a timeout, ${kind}`,
+      about: `${kind}.acquire() within waitFor() ends at the deadline, and the lock is not lost`,
+      script: {
+        objects: { lock: spec },
+        main: [
+          acquire("lock"),
+          attempt(await_(waitFor(acquire("lock"), 3))),
+          release("lock"),
+          await_(waitFor(acquire("lock"), 3)),
+          time(),
+        ],
+      },
+      seesInOrder: [
+        ["main", "await", raised("TimeoutError")],
+        ["main", "await", true],
+        ["main", "time", 3],
+      ],
+    },
+  ];
+}
+
+export const exclusiveCases: readonly TaskCase[] = Object.entries(exclusive).flatMap(casesOfExclusive);
 
 export const lockCases: readonly TaskCase[] = [
   {
@@ -88,207 +314,6 @@ export const lockCases: readonly TaskCase[] = [
     ],
   },
   {
-    id: "test_lock_by_with_statement",
-    about: "Lock.with() holds the lock for the time of its block, and runs one block at a time",
-    script: {
-      objects: { lock: ["Lock"] },
-      main: [...spawnAll("ab", [with_("lock", [log("in"), delay(1), log("out")])]), await_(ref("b")), time()],
-    },
-    seesInOrder: [
-      ["a", "log", "in"],
-      ["a", "log", "out"],
-      ["b", "log", "in"],
-      ["b", "log", "out"],
-      ["main", "time", 2],
-      ["end", "lock", shownAs("Lock", "unlocked")],
-    ],
-  },
-  {
-    id: "test_context_manager",
-    about: "Lock.with() releases the lock when its block throws",
-    script: {
-      objects: { lock: ["Lock"] },
-      main: [attempt(with_("lock", [state("lock"), raise("inside")])), state("lock")],
-    },
-    seesInOrder: [
-      ["main", "state", shownAs("Lock", "locked")],
-      ["main", "caught", raised("Boom", "inside")],
-      ["main", "state", shownAs("Lock", "unlocked")],
-    ],
-  },
-  {
-    id: "with() of a task that is cancelled inside",
-    about: "Lock.with() passes the lock to the next task when its block is cancelled",
-    script: {
-      objects: { lock: ["Lock"] },
-      main: [
-        spawn("a", [with_("lock", [delay(LONG)])]),
-        spawn("b", [with_("lock", [time()])]),
-        turns(1),
-        cancel("a"),
-        await_(ref("b")),
-      ],
-    },
-    seesInOrder: [
-      ["a", "with", cancelled],
-      ["b", "time", 0],
-    ],
-  },
-  {
-    id: "test_acquire_cancel",
-    about: "Lock.acquire() leaves no waiter behind when it is cancelled",
-    script: {
-      objects: { lock: ["Lock"] },
-      main: [
-        acquire("lock"),
-        spawn("task", [acquire("lock")]),
-        turns(1),
-        cancel("task"),
-        attempt(await_(ref("task"))),
-        state("lock"),
-      ],
-    },
-    seesInOrder: [
-      ["task", "acquire", cancelled],
-      ["main", "state", shownAs("Lock", "locked")],
-    ],
-  },
-  {
-    id: "test_cancel_race",
-    about: "Lock.release() passes over a waiter that is cancelled in the same turn, and wakes the next",
-    script: {
-      objects: { lock: ["Lock"] },
-      main: [
-        future("gate"),
-        spawn("a", [with_("lock", [await_(ref("gate"))])]),
-        ...spawnAll("bc", [with_("lock", [log("in")])]),
-        turns(2),
-        setResult("gate", null),
-        cancel("b"),
-        await_(ref("c")),
-        state("b"),
-        state("lock"),
-      ],
-    },
-    seesInOrder: [
-      ["b", "with", cancelled],
-      ["c", "log", "in"],
-      ["main", "state", ["cancelled", 1]],
-      ["main", "state", shownAs("Lock", "unlocked")],
-    ],
-  },
-  {
-    id: "test_cancel_release_race",
-    about: "Lock.release() lets only one through when the first waiter is cancelled just before",
-    script: {
-      objects: { lock: ["Lock"] },
-      main: [
-        acquire("lock"),
-        ...spawnAll("abc", [acquire("lock")]),
-        turns(1),
-        callSoon("both", [cancel("a"), release("lock")]),
-        attempt(await_(ref("a"))),
-        turns(3),
-        state("b"),
-        state("c"),
-        state("lock"),
-      ],
-    },
-    seesInOrder: [
-      ["a", "acquire", cancelled],
-      ["b", "acquire", true],
-      ["main", "state", ["b", 0]],
-      ["main", "state", ["pending", 0]],
-      ["main", "state", shownAs("Lock", "locked, waiters:1")],
-    ],
-  },
-  {
-    id: "test_finished_waiter_cancelled",
-    about: "Lock.acquire() that was woken and is cancelled before it runs wakes the next one",
-    script: {
-      objects: { lock: ["Lock"] },
-      main: [
-        acquire("lock"),
-        ...spawnAll("ab", [acquire("lock")]),
-        turns(1),
-        release("lock"),
-        cancel("a"),
-        await_(ref("b")),
-        state("lock"),
-      ],
-    },
-    seesInOrder: [
-      ["a", "acquire", cancelled],
-      ["b", "acquire", true],
-      ["main", "state", shownAs("Lock", "locked")],
-    ],
-  },
-  {
-    id: "a lock that is promised",
-    about: "Lock.acquire() called while a woken waiter has not run yet waits behind that waiter",
-    script: {
-      objects: { lock: ["Lock"] },
-      main: [
-        acquire("lock"),
-        spawn("a", hold("lock")),
-        turns(1),
-        release("lock"),
-        acquire("lock"),
-        log("main holds it"),
-      ],
-    },
-    seesInOrder: [
-      ["a", "log", "holds it"],
-      ["a", "release", null],
-      ["main", "log", "main holds it"],
-    ],
-  },
-  {
-    id: "an only waiter that is cancelled",
-    about: "Lock.acquire() takes the lock immediately when all tasks that wait for it are cancelled",
-    script: {
-      objects: { lock: ["Lock"] },
-      main: [
-        acquire("lock"),
-        spawn("a", [acquire("lock")]),
-        turns(1),
-        cancel("a"),
-        release("lock"),
-        callSoon("turn", []),
-        acquire("lock"),
-        state("lock"),
-        turns(2),
-        state("lock"),
-      ],
-    },
-    seesInOrder: [
-      ["main", "acquire", true],
-      ["main", "state", shownAs("Lock", "locked, waiters:1")],
-      ["a", "acquire", cancelled],
-      ["turn", "called", null],
-      ["main", "state", shownAs("Lock", "locked")],
-    ],
-  },
-  {
-    id: "acquire() with a timeout",
-    about: "Lock.acquire() within waitFor() ends at the deadline, and the lock is not lost",
-    script: {
-      objects: { lock: ["Lock"] },
-      main: [
-        acquire("lock"),
-        attempt(await_(waitFor(acquire("lock"), 3))),
-        release("lock"),
-        await_(waitFor(acquire("lock"), 3)),
-        time(),
-      ],
-    },
-    seesInOrder: [
-      ["main", "await", raised("TimeoutError")],
-      ["main", "await", true],
-      ["main", "time", 3],
-    ],
-  },
-  {
     id: "test_release_not_acquired",
     about: "Lock.release() throws a RuntimeError when no task holds the lock",
     script: { objects: { lock: ["Lock"] }, main: [attempt(release("lock")), acquire("lock")] },
@@ -299,7 +324,7 @@ export const lockCases: readonly TaskCase[] = [
   },
   {
     id: "test_release_no_waiters",
-    about: "Lock.release() twice is a RuntimeError the second time, also while a waiter is on its way",
+    about: "Lock.release() twice throws a RuntimeError the second time, even if a woken waiter has not run yet",
     script: {
       objects: { lock: ["Lock"] },
       main: [
@@ -525,7 +550,7 @@ export const conditionCases: readonly TaskCase[] = [
   },
   {
     id: "test_cancelled_wakeup",
-    about: "Condition.wait() that was notified and is cancelled in the same turn hands the wake-up to the next",
+    about: "Condition.wait() that was notified and is cancelled in the same turn passes the wake-up to the next",
     script: {
       objects: { condition: ["Condition"] },
       main: [
@@ -543,7 +568,8 @@ export const conditionCases: readonly TaskCase[] = [
   },
   {
     id: "test_cancelled_wakeup_relock",
-    about: "Condition.wait() that was notified and is cancelled while it waits for the lock hands the wake-up on",
+    about:
+      "Condition.wait() that was notified and is cancelled while it waits for the lock passes the wake-up to the next",
     script: {
       objects: { condition: ["Condition"] },
       main: [
@@ -713,7 +739,7 @@ export const conditionCases: readonly TaskCase[] = [
   },
   {
     id: "test_notify_all",
-    about: "Condition.notifyAll() wakes all, who then take the lock one after the other",
+    about: "Condition.notifyAll() wakes all tasks, which then take the lock one after the other",
     script: {
       objects: { condition: ["Condition"] },
       main: [
@@ -745,7 +771,7 @@ export const conditionCases: readonly TaskCase[] = [
   },
   {
     id: "test_explicit_lock",
-    about: "Condition of a Lock that is given shares it: who holds the lock may notify",
+    about: "Condition of an existing Lock shares it: a task that holds the lock may notify",
     script: {
       objects: { lock: ["Lock"], one: ["Condition", "lock"], other: ["Condition", "lock"] },
       main: [
@@ -840,26 +866,6 @@ export const semaphoreCases: readonly TaskCase[] = [
     ],
   },
   {
-    id: "test_acquire_cancel",
-    about: "Semaphore.acquire() leaves no waiter behind when it is cancelled",
-    script: {
-      objects: { semaphore: ["Semaphore", 0] },
-      main: [
-        spawn("a", [acquire("semaphore")]),
-        turns(1),
-        cancel("a"),
-        attempt(await_(ref("a"))),
-        state("semaphore"),
-        release("semaphore"),
-        acquire("semaphore"),
-      ],
-    },
-    seesInOrder: [
-      ["main", "state", shownAs("Semaphore", "locked")],
-      ["main", "acquire", true],
-    ],
-  },
-  {
     id: "test_acquire_cancel_before_awoken",
     about: "Semaphore.release() passes over waiters that are cancelled in the same turn, and wakes one",
     script: {
@@ -902,26 +908,6 @@ export const semaphoreCases: readonly TaskCase[] = [
     seesInOrder: [
       ["a", "acquire", cancelled],
       ["main", "state", ["b", 0]],
-    ],
-  },
-  {
-    id: "a place that was given, and a cancellation",
-    about: "Semaphore.acquire() that was let through and is cancelled before it runs hands its place on",
-    script: {
-      objects: { semaphore: ["Semaphore", 0] },
-      main: [
-        ...spawnAll("ab", [acquire("semaphore")]),
-        turns(1),
-        release("semaphore"),
-        cancel("a"),
-        await_(ref("b")),
-        state("semaphore"),
-      ],
-    },
-    seesInOrder: [
-      ["a", "acquire", cancelled],
-      ["b", "acquire", true],
-      ["main", "state", shownAs("Semaphore", "locked")],
     ],
   },
   {
@@ -969,7 +955,7 @@ export const semaphoreCases: readonly TaskCase[] = [
   },
   {
     id: "a bound and a waiter",
-    about: "BoundedSemaphore.release() with a waiter hands the place over, which is not beyond its bound",
+    about: "BoundedSemaphore.release() with a waiter passes the place to it, which does not exceed the bound",
     script: {
       objects: { bounded: ["BoundedSemaphore", 1] },
       main: [
@@ -1103,7 +1089,7 @@ const broken = raised("BrokenBarrierError");
 export const barrierCases: readonly TaskCase[] = [
   {
     id: "test_filling_task_by_task",
-    about: "Barrier.wait() waits for the last of its number, and says in which order they came",
+    about: "Barrier.wait() waits for the last of its parties, and returns the order in which they came",
     script: {
       objects: { barrier: ["Barrier", 3] },
       main: [
@@ -1236,7 +1222,7 @@ export const barrierCases: readonly TaskCase[] = [
   },
   {
     id: "test_filling_tasks_cancel_one",
-    about: "Barrier.wait() that is cancelled is not counted any more, and the others wait for another one",
+    about: "Barrier.wait() that is cancelled no longer counts, and the others wait for another task",
     script: {
       objects: { barrier: ["Barrier", 3] },
       main: [
@@ -1265,7 +1251,7 @@ export const barrierCases: readonly TaskCase[] = [
   },
   {
     id: "the last of a round is cancelled",
-    about: "Barrier.wait() that is cancelled on its way out does not keep the others inside",
+    about: "Barrier.wait() that is cancelled while its round leaves does not keep the others inside",
     script: {
       objects: { barrier: ["Barrier", 2] },
       main: [
@@ -1301,7 +1287,7 @@ export const barrierCases: readonly TaskCase[] = [
   },
   {
     id: "test_reset_barrier_while_tasks_waiting",
-    about: "Barrier.reset() sends all that wait away with a BrokenBarrierError, and it can be used again",
+    about: "Barrier.reset() ends all waits with a BrokenBarrierError, and the barrier can be used again",
     script: {
       objects: { barrier: ["Barrier", 3] },
       main: [
@@ -1349,7 +1335,7 @@ export const barrierCases: readonly TaskCase[] = [
   },
   {
     id: "test_reset_barrier_when_tasks_half_draining",
-    about: "Barrier.reset() while some are on their way out sends those away with a BrokenBarrierError",
+    about: "Barrier.reset() while a round leaves ends the waits of its remaining tasks with a BrokenBarrierError",
     script: {
       objects: { barrier: ["Barrier", 3] },
       main: [
@@ -1370,7 +1356,7 @@ export const barrierCases: readonly TaskCase[] = [
   },
   {
     id: "test_reset_barrier_when_tasks_half_draining_half_blocking",
-    about: "Barrier.reset() while some leave does nothing to those that wait to come in: they are the next round",
+    about: "Barrier.reset() while a round leaves does not end the waits for the next round",
     script: {
       objects: { barrier: ["Barrier", 2] },
       main: [
@@ -1417,7 +1403,7 @@ export const barrierCases: readonly TaskCase[] = [
   },
   {
     id: "test_abort_barrier",
-    about: "Barrier.abort() sends away all that wait and all that come",
+    about: "Barrier.abort() ends all waits and all later ones with a BrokenBarrierError",
     script: {
       objects: { barrier: ["Barrier", 3] },
       main: [
@@ -1440,7 +1426,7 @@ export const barrierCases: readonly TaskCase[] = [
   },
   {
     id: "test_reset_barrier_after_abort",
-    about: "Barrier.reset() makes one that was aborted as new",
+    about: "Barrier.reset() lets a barrier that was aborted be used again",
     script: {
       objects: { barrier: ["Barrier", 2] },
       main: [
@@ -1482,7 +1468,7 @@ export const barrierCases: readonly TaskCase[] = [
   },
   {
     id: "test_abort_barrier_when_exception",
-    about: "Barrier.abort() by a task that has failed frees those that would wait for it for ever",
+    about: "Barrier.abort() by a task that has failed ends the waits of tasks that would wait for it forever",
     script: {
       objects: { barrier: ["Barrier", 3] },
       main: [
@@ -1502,7 +1488,7 @@ export const barrierCases: readonly TaskCase[] = [
   },
   {
     id: "test_abort_barrier_when_exception_then_resetting",
-    about: "Barrier.reset() after abort() lets the same tasks meet there again when all of them have been sent away",
+    about: "Barrier.reset() after abort() lets the same tasks meet there again once all their waits have ended",
     script: {
       objects: { barrier: ["Barrier", 3], meeting: ["Barrier", 3] },
       main: [

@@ -38,7 +38,7 @@ const idle: Statement = delay(LONG);
 export const taskGroupCases: readonly TaskCase[] = [
   {
     id: "test_taskgroup_01",
-    about: "TaskGroup.with() ends when its tasks have ended, whose results can be asked for",
+    about: "TaskGroup.with() ends when its tasks have ended; their results are available",
     script: {
       main: [
         group("g", [groupSpawn("g", "a", [turns(1), return_(1)]), groupSpawn("g", "b", [turns(4), return_(2)])]),
@@ -161,7 +161,7 @@ export const taskGroupCases: readonly TaskCase[] = [
   },
   {
     id: "test_taskgroup_08",
-    about: "TaskGroup throws the errors that its tasks make of a cancellation of the parent",
+    about: "TaskGroup throws the errors that its tasks throw when the parent is cancelled",
     script: {
       main: [
         spawn("parent", [group("g", [failingLast("a"), failingLast("b"), idle])]),
@@ -201,7 +201,7 @@ export const taskGroupCases: readonly TaskCase[] = [
   },
   {
     id: "test_taskgroup_11",
-    about: "TaskGroup inside another: the inner one's errors come out as one of the outer one's",
+    about: "TaskGroup inside another: the inner group's ExceptionGroup is one of the errors of the outer group's",
     script: {
       main: [
         spawn("parent", [group("outer", [group("g", [failingLast("a"), failingLast("b"), idle])])]),
@@ -276,7 +276,7 @@ export const taskGroupCases: readonly TaskCase[] = [
   },
   {
     id: "test_taskgroup_16",
-    about: "TaskGroup throws that error also where the cancellation came through another task",
+    about: "TaskGroup throws that error even if the cancellation came through another task",
     script: {
       main: [
         spawn("inner", [group("g", [failing("a", 6), ...untilCancelled([turns(9)])])]),
@@ -310,7 +310,7 @@ export const taskGroupCases: readonly TaskCase[] = [
   },
   {
     id: "test_taskgroup_18",
-    about: "TaskGroup throws the error that the body makes of a cancellation",
+    about: "TaskGroup throws the error that its body throws when it is cancelled",
     script: {
       main: [
         spawn("parent", [group("g", untilCancelled([raise("made")]))]),
@@ -323,7 +323,7 @@ export const taskGroupCases: readonly TaskCase[] = [
   },
   {
     id: "test_taskgroup_19",
-    about: "TaskGroup throws the error of the task and the one that the body makes of being cancelled for it",
+    about: "TaskGroup throws the error of the task and the error that its cancelled body throws",
     script: { main: [group("g", [failing("a"), try_([idle], { finally: [raise("body")] })])] },
     seesInOrder: [["main", "group", grouped(raised("Boom", "a"), raised("Boom", "body"))]],
   },
@@ -376,7 +376,7 @@ export const taskGroupCases: readonly TaskCase[] = [
   },
   {
     id: "test_taskgroup_25",
-    about: "TaskGroup ends with an error although its tasks make more and more of them",
+    about: "TaskGroup ends with an error even if its tasks create more and more tasks",
     script: {
       main: [
         group("g", [
@@ -529,7 +529,7 @@ export const taskGroupCases: readonly TaskCase[] = [
   },
   {
     id: "a body that swallows the cancellation",
-    about: "TaskGroup throws the error of a task also when the body swallows the cancellation for it",
+    about: "TaskGroup throws the error of a task even if the body swallows the cancellation that it caused",
     script: { main: [group("g", [failing("a"), ...untilCancelled([], false), log("goes on")])] },
     seesInOrder: [
       ["main", "log", "goes on"],
@@ -538,7 +538,7 @@ export const taskGroupCases: readonly TaskCase[] = [
   },
   {
     id: "a task that fails after its group",
-    about: "TaskGroup hands an error on to the exception handler of a task that ends after the parent",
+    about: "TaskGroup reports the error of a task that ends after the parent to the exception handler",
     script: {
       objects: { g: ["TaskGroup"] },
       main: [spawn("parent", [group("g", [groupSpawn("g", "a", [turns(2), raise("a")]), raise("body")])]), turns(6)],

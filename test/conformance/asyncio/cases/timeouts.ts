@@ -198,7 +198,7 @@ export const timeoutCases: readonly TaskCase[] = [
   },
   {
     id: "test_timeout_exception_context",
-    about: "timeout() throws the TimeoutError also when the body threw another error before it waited",
+    about: "timeout() throws the TimeoutError even if the body threw another error before it waited",
     script: {
       main: [timeout("t", 0, [try_([raise("first")], { on: "error", do: [delay(LONG)] })])],
     },

@@ -282,7 +282,7 @@ export const waitForCases: readonly TaskCase[] = [
   },
   {
     id: "test_zero_timeout",
-    about: "waitFor() with no time leaves what is shielded going on",
+    about: "waitFor() with a timeout of 0 does not cancel what is shielded",
     script: {
       main: [
         spawn("inner", [delay(3), return_("saved")]),
@@ -306,7 +306,7 @@ export const waitForCases: readonly TaskCase[] = [
   },
   {
     id: "test_shielded_timeout",
-    about: "waitFor() leaves what is shielded going on when the time is over",
+    about: "waitFor() does not cancel what is shielded when the time is over",
     script: {
       main: [
         spawn("inner", [delay(9), return_("saved")]),
