@@ -33,6 +33,11 @@ export function checkNoArguments(caller: string, given: readonly unknown[]): voi
   }
 }
 
+/** The error for constructing an object that only the library makes. */
+export function notConstructible(name: string, instead: string): TypeError {
+  return new TypeError(`${name}() cannot be constructed; ${instead}`);
+}
+
 /** Throws unless the value is a Context, from any copy of the package; `undefined` means none. */
 export function checkContext(caller: string, context: unknown): void {
   if (context !== undefined && !isContext(context)) {

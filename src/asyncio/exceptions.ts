@@ -1,6 +1,7 @@
 /** asyncio's errors, apart from those of tasks and Futures (task-errors.ts), without which no program is. */
 import { RuntimeError, setErrorName } from "../errors.ts";
 import { EOFError } from "../io-errors.ts";
+import { isBytes, safeRepr } from "../repr.ts";
 
 /**
  * The user pressed Ctrl-C while `asyncio.run()` was running, and the main task has been cancelled for it.
@@ -29,7 +30,9 @@ export class IncompleteReadError extends EOFError {
   /** The number of requested bytes; `null` for `readuntil()`, where it is unknown. */
   readonly expected: number | null;
 
+  /** @throws {TypeError} If `partial` is not a Uint8Array. */
   constructor(partial: Buffer, expected: number | null) {
+    checkPartial(partial);
     super(`${partial.length} bytes read on a total of ${expected ?? "undefined"} expected bytes`, {
       code: "ERR_INCOMPLETE_READ",
     });
@@ -129,12 +132,24 @@ export class ExceptionGroup extends AggregateError {
   /** `ERR_EXCEPTION_GROUP`. */
   readonly code = "ERR_EXCEPTION_GROUP" as const;
 
+  /** @throws {TypeError} If `exceptions` is not an array. */
   constructor(message: string, exceptions: readonly unknown[]) {
+    if (!Array.isArray(exceptions)) {
+      throw new TypeError(
+        `ExceptionGroup(): exceptions must be an array, after the message, got ${safeRepr(exceptions)}`,
+      );
+    }
     super(exceptions, `${message} (${exceptions.length} sub-exception${exceptions.length === 1 ? "" : "s"})`);
   }
 
   /** The errors, in the order in which they occurred. */
   get exceptions(): readonly unknown[] {
     return this.errors;
+  }
+}
+
+function checkPartial(partial: unknown): void {
+  if (!isBytes(partial)) {
+    throw new TypeError(`IncompleteReadError(): partial must be bytes, got ${safeRepr(partial)}`);
   }
 }

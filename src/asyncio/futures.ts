@@ -89,8 +89,15 @@ export class Future<T> extends Inspectable implements Promise<T> {
    */
   declare readonly _stack: string | undefined;
 
-  constructor() {
+  constructor();
+  /** @internal */
+  constructor(none?: unknown) {
     super();
+    if (none !== undefined) {
+      throw new TypeError(
+        `Future() takes no arguments, got ${safeRepr(none)}; call setResult() or setException() later`,
+      );
+    }
     if (isDebug()) {
       this._stack = creationStack();
     }

@@ -1,7 +1,14 @@
 /** EventLoop: asyncio's view of Node's event loop. There is one for the process. */
 
 import { Inspectable, repr } from "../repr.ts";
-import { checkBoolean, checkBooleans, checkFunction, checkOptions, checkProtocol } from "./arguments.ts";
+import {
+  checkBoolean,
+  checkBooleans,
+  checkFunction,
+  checkOptions,
+  checkProtocol,
+  notConstructible,
+} from "./arguments.ts";
 import { quiet } from "./async-stacks.ts";
 import {
   type AcceptedSocketOptions,
@@ -44,6 +51,8 @@ interface StartTlsOptions extends TlsOptions {
   serverSide?: boolean | undefined;
 }
 
+let madeLoop = false;
+
 /** Called with the loop and the details of an uncaught error. */
 export type ExceptionHandler = (loop: EventLoop, context: ExceptionContext) => unknown;
 
@@ -60,6 +69,10 @@ export class EventLoop extends Inspectable {
 
   private constructor() {
     super();
+    if (madeLoop) {
+      throw notConstructible("EventLoop", "there is one, which getRunningLoop() returns");
+    }
+    madeLoop = true;
   }
 
   static {

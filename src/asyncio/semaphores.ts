@@ -22,7 +22,7 @@ export class Semaphore extends Holdable {
    */
   constructor(value = 1) {
     super();
-    checkWholeNumber("Semaphore(): value", value);
+    checkWholeNumber(`${className(this)}(): value`, value);
     if (value < 0) {
       throw new ValueError(`Semaphore initial value must be >= 0, got ${value}`);
     }

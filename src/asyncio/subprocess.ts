@@ -14,6 +14,7 @@ import {
   ProcessLookupError,
 } from "../io-errors.ts";
 import { Inspectable, repr } from "../repr.ts";
+import { notConstructible } from "./arguments.ts";
 import { quiet } from "./async-stacks.ts";
 import { gather } from "./combinators.ts";
 import { nodeChildProcess, nodeFs, nodeOs } from "./on-demand.ts";
@@ -60,6 +61,9 @@ export class Process extends Inspectable {
   /** @internal */
   constructor(child: ChildProcess, limit: number | undefined) {
     super();
+    if (typeof child?.kill !== "function") {
+      throw notConstructible("Process", "call createSubprocessExec()");
+    }
     this.#child = child;
     this.pid = child.pid as number;
     this.stdin = child.stdin && StreamWriter.from(child.stdin);

@@ -20,7 +20,7 @@ import { knowMethodsOf } from "../contextvars/detached.ts";
 import { RuntimeError } from "../errors.ts";
 import { nameOf } from "../repr.ts";
 import { addTask, removeTask } from "./all-tasks.ts";
-import { isThenable } from "./arguments.ts";
+import { isThenable, notConstructible } from "./arguments.ts";
 import { quiet } from "./async-stacks.ts";
 import { hasBrand, TASK } from "./brands.ts";
 import { Cancellation, cancelOnAbort } from "./cancellation.ts";
@@ -111,6 +111,9 @@ export class Task<T> extends Future<T> {
     given: readonly unknown[] = NOTHING,
   ) {
     super();
+    if (typeof body !== "function" || typeof options !== "object") {
+      throw notConstructible("Task", "call createTask(f)");
+    }
     this.#body = body;
     this.#name = owner ?? (options.name === undefined ? nextNumber++ : String(options.name));
     owner?._taskMade(this as Task<unknown>);

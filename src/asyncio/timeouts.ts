@@ -12,7 +12,7 @@ import { knowMethodsOf } from "../contextvars/detached.ts";
 import { RuntimeError } from "../errors.ts";
 import { TimeoutError } from "../io-errors.ts";
 import { angled, Inspectable } from "../repr.ts";
-import { checkFunction, checkSeconds } from "./arguments.ts";
+import { checkFunction, checkSeconds, notConstructible } from "./arguments.ts";
 import { ReportedUnlessAwaited } from "./awaited.ts";
 import { currentTask } from "./current-task.ts";
 import { callAfter, callSoon, type Handle } from "./events.ts";
@@ -39,6 +39,9 @@ export class Timeout extends Inspectable {
   /** @internal */
   constructor(when: number | null) {
     super();
+    if (when !== null && typeof when !== "number") {
+      throw notConstructible("Timeout", "call timeout() or timeoutAt()");
+    }
     this.#when = when;
   }
 

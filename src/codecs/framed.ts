@@ -30,6 +30,9 @@ export class Framed<In, Out = In> implements AsyncIterable<In> {
 
   /** @internal */
   constructor(reader: StreamReader | null, writer: StreamWriter | null, codec: Codec<In, Out>) {
+    if (codec === undefined) {
+      throw new TypeError("Framed() cannot be constructed; call framed()");
+    }
     this.#reader = reader;
     this.#writer = writer;
     this.#codec = codec;

@@ -63,6 +63,9 @@ export class MemoryServer extends Server {
 
   /** @internal */
   constructor(listener: MemoryListener, wire: WireOptions, settings: ReturnType<typeof settingsOf>) {
+    if (settings === undefined) {
+      throw new TypeError("MemoryServer() cannot be constructed; call memoryServer()");
+    }
     super([new Listener(listener as never, null, MEMORY)], settings);
     this.#listener = listener;
     this.#wire = wire;

@@ -16,7 +16,7 @@ import { Flow, runInFlow } from "../../contextvars/current.ts";
 import { knowMethodsOf } from "../../contextvars/detached.ts";
 import { RuntimeError } from "../../errors.ts";
 import { Inspectable } from "../../repr.ts";
-import { checkFunction } from "../arguments.ts";
+import { checkFunction, notConstructible } from "../arguments.ts";
 import { fromCallback, quiet, quietRejection } from "../async-stacks.ts";
 import { ReportedUnlessAwaited } from "../awaited.ts";
 import { serverClosed, serverListening, tell } from "../debug/channels.ts";
@@ -86,6 +86,9 @@ export class Server extends Inspectable implements Openable {
   /** @internal */
   constructor(listeners: readonly Listener[], settings: ServerSettings) {
     super();
+    if (settings?.context === undefined) {
+      throw notConstructible("Server", "call startServer()");
+    }
     this.#listeners = listeners;
     this.#context = settings.context;
     this.#settings = settings;

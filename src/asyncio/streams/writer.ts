@@ -61,9 +61,15 @@ export class StreamWriter extends Inspectable {
    * @param transport - The transport to write to.
    * @param protocol - The transport's protocol.
    * @param reader - The reader that the protocol feeds, or `null` if there is none.
+   * @throws {TypeError} If `transport` is not a transport: for a stream, call `StreamWriter.from()`.
    */
   constructor(transport: Transport, protocol: FlowControl, reader: StreamReader | null) {
     super();
+    if (typeof transport?.getWriteBufferSize !== "function") {
+      throw new TypeError(
+        `StreamWriter(): transport must be a Transport, got ${repr(transport)}; call StreamWriter.from()`,
+      );
+    }
     this.#transport = transport;
     this.#protocol = protocol;
     this.#reader = reader;

@@ -4,6 +4,7 @@ import type { Duplex } from "node:stream";
 import { ValueError } from "../../errors.ts";
 import { gaierror, OSError } from "../../io-errors.ts";
 import { Inspectable, repr, safeRepr } from "../../repr.ts";
+import { notConstructible } from "../arguments.ts";
 import { createdDeep } from "../async-stacks.ts";
 import { observed } from "../ensure-future.ts";
 import { InnerFuture } from "../inner-future.ts";
@@ -29,6 +30,9 @@ export class SocketAddress extends Inspectable {
   /** @internal */
   constructor(address: string, port: number) {
     super();
+    if (typeof address !== "string" || typeof port !== "number") {
+      throw notConstructible("SocketAddress", "call getExtraInfo() or getsockname()");
+    }
     this.address = address;
     this.port = port;
     this.family = address.includes(":") ? "IPv6" : "IPv4";

@@ -10,6 +10,7 @@ import { dirname } from "node:path";
 import { ValueError } from "../../errors.ts";
 import { OSError } from "../../io-errors.ts";
 import { Inspectable, repr } from "../../repr.ts";
+import { notConstructible } from "../arguments.ts";
 import { fromCallback, thrownHere } from "../async-stacks.ts";
 import { nodeFs } from "../on-demand.ts";
 import { HEEDS_REUSE_PORT, ON_DENO } from "../runtime.ts";
@@ -67,6 +68,9 @@ export class ServerSocket extends Inspectable {
   /** @internal */
   constructor(address: SocketAddress | string) {
     super();
+    if (typeof address !== "string" && !(address instanceof SocketAddress)) {
+      throw notConstructible("ServerSocket", "read server.sockets");
+    }
     this.#address = address;
   }
 
