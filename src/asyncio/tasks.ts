@@ -174,7 +174,7 @@ export class Task<T> extends Future<T> {
    * in a `timeout()` or a TaskGroup.
    */
   _interrupt(message?: CancelMessage): boolean {
-    return this.#someCancellation().request(message, this._waits());
+    return this.#someCancellation().request(message, this.#begunWaits());
   }
 
   /** The number of `cancel()` calls minus the number of `uncancel()` calls. Python: `Task.cancelling()`. */
@@ -426,8 +426,12 @@ export class Task<T> extends Future<T> {
     removeTask(this as Task<unknown>);
   }
 
-  /** @internal The library's waits that the task is in. */
+  /** @internal The library's waits that the task is in; none once it has ended. */
   _waits(): Cancellable[] {
+    return this.done() ? [] : this.#begunWaits();
+  }
+
+  #begunWaits(): Cancellable[] {
     return [...(this.#wait === null ? [] : [this.#wait]), ...(this.#moreWaits ?? [])];
   }
 }

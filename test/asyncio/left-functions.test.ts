@@ -187,4 +187,20 @@ describe("a function that its task has not awaited", () => {
       }
     });
   }
+
+  it("is not shown as what its task waits for", async () => {
+    const event = new asyncio.Event();
+    let left: Promise<unknown> = Promise.resolve();
+    const task = asyncio.createTask(function main() {
+      left = event.wait();
+    });
+    await task;
+    assert.equal(
+      String(task),
+      "<Task finished name='Task-X' coro=<main()> result=undefined>".replace("Task-X", task.getName()),
+    );
+    assert.deepEqual(await task.getStack(), []);
+    event.set();
+    await left;
+  });
 });
