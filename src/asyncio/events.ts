@@ -6,7 +6,14 @@
  * callback belongs to no task.
  */
 import { type Context, copyContext } from "../contextvars/context.ts";
-import { Flow, isEntered, runInFlow } from "../contextvars/current.ts";
+import {
+  captureSurroundings,
+  Flow,
+  isEntered,
+  runInFlow,
+  runInSurroundings,
+  type Surroundings,
+} from "../contextvars/current.ts";
 import { functionName, Inspectable, safeRepr } from "../repr.ts";
 import { checkContext, checkFunction, checkOptions, checkSeconds, isThenable } from "./arguments.ts";
 import { FUTURE, hasBrand } from "./brands.ts";
@@ -34,6 +41,7 @@ export interface ExceptionContext {
  */
 export class Handle extends Inspectable {
   readonly #context: Context;
+  readonly #surroundings: Surroundings | null;
   /** @internal */
   readonly _callback: () => unknown;
   /** @internal The function that messages name: the program's own, even if a function of the library wraps it. */
@@ -42,9 +50,15 @@ export class Handle extends Inspectable {
   /** @internal In debug mode, the stack where it was scheduled. */
   readonly _stack: string | undefined = creationStack();
 
-  /** @internal */
-  constructor(callback: () => unknown, context: Context, named: { readonly name: unknown } = callback) {
+  /** @internal @param surroundings - What the callback runs in; `null` if it is the library's own. */
+  constructor(
+    callback: () => unknown,
+    context: Context,
+    named: { readonly name: unknown } = callback,
+    surroundings: Surroundings | null = captureSurroundings(),
+  ) {
     super();
+    this.#surroundings = surroundings;
     this._callback = callback;
     this._named = named;
     this.#context = context;
@@ -80,7 +94,12 @@ export class Handle extends Inspectable {
     if (this.#cancelled) {
       return false;
     }
-    runInFlow(Flow.entered(this.#context), callReporting, this);
+    const flow = Flow.entered(this.#context);
+    if (this.#surroundings === null) {
+      runInFlow(flow, callReporting, this);
+    } else {
+      runInSurroundings(this.#surroundings, flow, callReporting, this);
+    }
     return true;
   }
 }
@@ -109,8 +128,8 @@ export class TimerHandle extends Handle {
   readonly _order: number = nextTimerOrder();
 
   /** @internal */
-  constructor(callback: () => unknown, context: Context, when: number) {
-    super(callback, context);
+  constructor(callback: () => unknown, context: Context, when: number, surroundings?: null) {
+    super(callback, context, callback, surroundings);
     this.#when = when;
   }
 
@@ -151,9 +170,9 @@ function schedule(caller: string, when: number, callback: () => unknown, options
   return timer;
 }
 
-/** Like `callAt()`, for a caller that has checked the arguments and just asked for the time. */
+/** Like `callAt()`, for a callback of the library's own, and a caller that has just asked for the time. */
 export function callAfter(now: number, when: number, callback: () => unknown): TimerHandle {
-  const timer = new TimerHandle(callback, copyContext(), when);
+  const timer = new TimerHandle(callback, copyContext(), when, null);
   addTimer(timer, now);
   return timer;
 }

@@ -15,7 +15,14 @@
  */
 
 import { type Context, copyContext } from "../contextvars/context.ts";
-import { currentFlow, Flow, moveIntoFlow, runInFlow } from "../contextvars/current.ts";
+import {
+  captureSurroundings,
+  currentFlow,
+  Flow,
+  runInFlow,
+  runInSurroundings,
+  type Surroundings,
+} from "../contextvars/current.ts";
 import { knowMethodsOf } from "../contextvars/detached.ts";
 import { RuntimeError } from "../errors.ts";
 import { nameOf } from "../repr.ts";
@@ -91,6 +98,8 @@ export class Task<T> extends Future<T> {
   /** The function; only its name after it has ended, so that its closure can be garbage-collected. */
   #body: Body<T> | { readonly name: string | undefined };
   readonly #flow: Flow;
+  /** Where it was created, until it starts; an eager task starts there. */
+  #surroundings: Surroundings | null = null;
   /** A number for a default name, an object for a name that is created when it is read. */
   #name: string | number | TaskOwner;
   /** The current waits: usually one, or several if the body waits for several things at the same time. */
@@ -128,6 +137,7 @@ export class Task<T> extends Future<T> {
     if (options.eagerStart === true) {
       this.#start(currentFlow(), given);
     } else {
+      this.#surroundings = captureSurroundings();
       enqueue(this);
     }
   }
@@ -340,6 +350,8 @@ export class Task<T> extends Future<T> {
 
   /** Starts the body. `outer` is the flow that continues when the body waits. */
   #start(outer: Flow | null, given: readonly unknown[]): void {
+    const surroundings = this.#surroundings;
+    this.#surroundings = null;
     this.#wait = null;
     if (this.#cancellation?.isPending) {
       this.#end();
@@ -350,8 +362,8 @@ export class Task<T> extends Future<T> {
     if (taskStarted.hasSubscribers) {
       taskStarted.publish({ task: this });
     }
-    if (outer === null) {
-      moveIntoFlow(this.#flow, runBody, this as Task<unknown>);
+    if (surroundings !== null) {
+      runInSurroundings(surroundings, this.#flow, runBody, this as Task<unknown>);
       return;
     }
     this.#flow.outer = outer;

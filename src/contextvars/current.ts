@@ -18,6 +18,7 @@
 import {
   type AsyncHook,
   AsyncLocalStorage,
+  AsyncResource,
   createHook,
   executionAsyncId,
   executionAsyncResource,
@@ -169,6 +170,29 @@ export function moveIntoFlow<A>(flow: Flow, callable: (argument: A) => void, arg
   } else {
     storage.run(flow, callable, argument);
   }
+}
+
+/**
+ * What all storages of the process hold, those of other libraries as well, when it is captured.
+ *
+ * Code that is called later by a loop of the library's own would otherwise see other libraries' values of whatever code
+ * has set that loop in motion, such as those of another request.
+ */
+export type Surroundings = AsyncResource;
+
+/** Returns the surroundings of the running code. */
+export function captureSurroundings(): Surroundings {
+  return new AsyncResource("contextvars");
+}
+
+/** Calls the function in the flow, within the surroundings. */
+export function runInSurroundings<A>(
+  surroundings: Surroundings,
+  flow: Flow,
+  callable: (argument: A) => void,
+  argument: A,
+): void {
+  surroundings.runInAsyncScope(moveIntoFlow, undefined, flow, callable as (argument: unknown) => void, argument);
 }
 
 /** Calls the function in the root flow, so that nothing it starts keeps another flow alive. */
