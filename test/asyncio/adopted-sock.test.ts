@@ -4,6 +4,7 @@ import { once } from "node:events";
 import * as net from "node:net";
 import { Duplex, type DuplexOptions } from "node:stream";
 import { describe, it } from "node:test";
+import { brotliDecompressSync, createBrotliCompress, createDeflate, createGzip, unzipSync } from "node:zlib";
 import * as asyncio from "contextvars/asyncio";
 import { closed, eventually, outcomeOf, portOf } from "../support/peers.ts";
 
@@ -120,6 +121,18 @@ describe("openConnection() with a sock that has bytes buffered", () => {
     assert.equal(String(await reader.read()), "first second 3");
     writer.close();
   });
+
+  for (const [name, make] of Object.entries({ createGzip, createDeflate, createBrotliCompress })) {
+    it(`openConnection() takes a stream of zlib over, and gives its EOF: ${name}()`, async () => {
+      const [reader, writer] = await asyncio.openConnection({ sock: make() });
+      writer.write("text ".repeat(1000));
+      writer.writeEof();
+      const packed = await reader.read();
+      assert.equal(String((make === createBrotliCompress ? brotliDecompressSync : unzipSync)(packed)).length, 5000);
+      writer.close();
+      await writer.waitClosed();
+    });
+  }
 
   it("a read throws a TypeError when setEncoding() is called on a sock that is taken over", async () => {
     for (const sock of [stream(), (await pair())[0]]) {

@@ -112,7 +112,7 @@ abstract class OpenSink extends Duplex {
 class NodeSink extends OpenSink {
   readonly #sink: Writable;
   readonly #isStandard: boolean;
-  readonly #onError = (error: unknown): void => void this.destroy(asStreamError(error, "sink"));
+  readonly #onError = (error: unknown): void => void this.destroy(this.#reason(error));
 
   constructor(sink: Writable) {
     super();
@@ -130,7 +130,16 @@ class NodeSink extends OpenSink {
   }
 
   override _write(chunk: Uint8Array, _encoding: string, done: Done): void {
-    runInFlow(this.flow, () => this.#sink.write(chunk, (error) => done(told(error))));
+    runInFlow(this.flow, () => this.#sink.write(chunk, (error) => done(error ? this.#reason(error) : null)));
+  }
+
+  /** The error that ends this stream, which is not that of a write that ended because the sink closed. */
+  #reason(error: unknown): Error {
+    if (!isOfClosed(error)) {
+      return asStreamError(error, "sink");
+    }
+    const { errored } = this.#sink;
+    return errored && !isOfClosed(errored) ? errored : new BrokenPipeError("the sink was closed", { cause: error });
   }
 
   protected override finish(done: Done): void {
@@ -140,7 +149,7 @@ class NodeSink extends OpenSink {
       done();
     } else {
       // Other code may destroy a stream that has taken everything.
-      this.#sink.end((error?: Error | null) => done(isOfDestroyed(error) ? null : error));
+      this.#sink.end((error?: Error | null) => done(isOfClosed(error) ? null : error));
     }
   }
 
@@ -154,13 +163,15 @@ class NodeSink extends OpenSink {
   }
 }
 
-/** Supplies the error of a write to a stream that other code has destroyed, which fails without a reason. */
-function told(error: Error | null | undefined): Error | null {
-  return isOfDestroyed(error) ? new BrokenPipeError("the sink was closed", { cause: error }) : (error ?? null);
-}
+/** The codes of a write to a stream that other code closes meanwhile, or has closed. */
+const CLOSED_CODES = ["ERR_STREAM_DESTROYED", "ERR_SOCKET_CLOSED", "ECANCELED"];
 
-function isOfDestroyed(error: Error | null | undefined): boolean {
-  return (error as NodeJS.ErrnoException | null | undefined)?.code === "ERR_STREAM_DESTROYED";
+function isOfClosed(error: unknown): boolean {
+  try {
+    return CLOSED_CODES.includes(String((error as NodeJS.ErrnoException | null | undefined)?.code));
+  } catch {
+    return false;
+  }
 }
 
 class WebSink extends OpenSink {

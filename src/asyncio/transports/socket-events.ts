@@ -161,8 +161,10 @@ function onData(this: Duplex, chunk: unknown): void {
 }
 
 function onEnd(this: Duplex): void {
-  const listener = (this as Carrier)[listenerKey];
-  const handle = HIDES_RESETS ? (this as Carrier)._handle : null;
+  const carrier = this as Carrier;
+  const listener = carrier[listenerKey];
+  // A stream of zlib has a handle of another kind.
+  const handle = HIDES_RESETS && this instanceof Socket ? carrier._handle : null;
   if (!handle || isOfStream(handle) || handle.getpeername?.({}) === 0) {
     listener._onEnd();
     return;
