@@ -353,7 +353,8 @@ export class EventLoop extends Inspectable {
    * Calls the function when the process receives the signal, in place of the signal's default action.
    *
    * The function is called in a turn of the loop, in a copy of the current Context. A second handler for the same
-   * signal replaces the first; a handler for SIGINT also replaces the Ctrl-C handling of `run()`.
+   * signal replaces the first; a handler for SIGINT also replaces the Ctrl-C handling of `run()`. While `run()` runs, a
+   * handler keeps the process alive.
    *
    * Python: `loop.add_signal_handler()`. Differs: signals by their names; no arguments for the callback.
    *

@@ -3,7 +3,8 @@
  *
  * Theory of operation. Node ends a process when nothing is left that could wake it, even while a main task waits. So
  * while a main task or its cleanup runs, the Runner listens to the process's events: `beforeExit` reports that nothing
- * is left, and `exit` that this has not changed. A program that calls `process.exit()` gets no `beforeExit`.
+ * is left, and `exit` that this has not changed. A program that calls `process.exit()` gets no `beforeExit`. While a
+ * signal has a handler, which may wake a task, a timer keeps the process alive.
  */
 
 import { type Context, copyContext } from "../contextvars/context.ts";
@@ -12,6 +13,7 @@ import { RuntimeError } from "../errors.ts";
 import { allTasks } from "./all-tasks.ts";
 import { checkBooleans, checkContext, checkFunction, checkOptions } from "./arguments.ts";
 import { noop, quiet } from "./async-stacks.ts";
+import { realClock } from "./clock.ts";
 import { gather } from "./combinators.ts";
 import { createTask } from "./create-task.ts";
 import { currentTask } from "./current-task.ts";
@@ -21,7 +23,7 @@ import { callExceptionHandler } from "./events.ts";
 import { KeyboardInterrupt } from "./exceptions.ts";
 import { failureOf } from "./futures.ts";
 import { type EventLoop, getRunningLoop } from "./loop.ts";
-import { catchInterrupt, exitIfInterruptUncaught } from "./signals.ts";
+import { catchInterrupt, exitIfInterruptUncaught, handledSignals } from "./signals.ts";
 import { leaveProcesses, type Process, runningProcesses } from "./subprocess.ts";
 import type { Task } from "./tasks.ts";
 
@@ -92,7 +94,8 @@ export class Runner {
    *
    * Ctrl-C cancels the main task; a second one ends the process, as it does without a Runner. If the program has its
    * own listener for SIGINT, that listener is called instead. When the process ends because nothing is left that could
-   * wake a task, it prints which tasks wait for what, and its exit status is 13.
+   * wake a task, it prints which tasks wait for what, and its exit status is 13. A signal handler of the loop may wake
+   * one.
    *
    * Python: `Runner.run()`. Differs: returns a promise; other tasks continue until `close()`.
    *
@@ -229,6 +232,9 @@ function closed(): RuntimeError {
 /** Node's own exit status for a top-level `await` that can never end. */
 const STUCK_STATUS = 13;
 
+/** How long it may take to notice that the last signal handler was removed. */
+const SIGNAL_CHECK = 500; // milliseconds
+
 /**
  * From now on, a process that ends because nothing is left that could wake a task prints a report and fails.
  *
@@ -237,8 +243,14 @@ const STUCK_STATUS = 13;
  */
 function reportIfStuck(isAtWork: () => boolean): () => void {
   let report: string | null = null;
+  let keepAlive: NodeJS.Timeout | undefined;
   const onBeforeExit = (): void => {
     if (!isAtWork()) {
+      return;
+    }
+    if (handledSignals().length > 0) {
+      // Node's listeners for signals keep no process alive, asyncio's do.
+      keepAlive = realClock.setTimeout(noop, SIGNAL_CHECK);
       return;
     }
     report = "";
@@ -256,6 +268,7 @@ function reportIfStuck(isAtWork: () => boolean): () => void {
   process.on("beforeExit", onBeforeExit);
   process.on("exit", onExit);
   return () => {
+    realClock.clearTimeout(keepAlive);
     process.off("beforeExit", onBeforeExit);
     process.off("exit", onExit);
   };
@@ -299,7 +312,7 @@ async function cancelAll(tasks: readonly Task<unknown>[]): Promise<void> {
  * its `finally` blocks run; a second one ends the process. The main task has a copy of the current Context.
  *
  * When the process ends because nothing is left that could wake a task, it prints which tasks wait for what, and its
- * exit status is 13.
+ * exit status is 13. A signal handler of the loop may wake one.
  *
  * Python: `asyncio.run()`. Differs: takes a function, and returns a promise.
  *

@@ -50,9 +50,11 @@ const stuck: readonly (readonly [about: string, body: string, report: RegExp])[]
     /left, left\(\), waits for <a promise/,
   ],
   [
-    "a lock, with a signal handler that could not release it",
+    "a lock, after the last signal handler was removed",
     `await asyncio.run(async function main() {
-      asyncio.getRunningLoop().addSignalHandler("SIGTERM", () => {});
+      const loop = asyncio.getRunningLoop();
+      loop.addSignalHandler("SIGTERM", () => loop.removeSignalHandler("SIGTERM"));
+      setTimeout(() => process.kill(process.pid, "SIGTERM"), 100).unref();
       const lock = new asyncio.Lock();
       await lock.acquire();
       await lock.acquire();
@@ -83,6 +85,19 @@ describe("run() that can never end", () => {
       assert.equal(status, 13);
     });
   }
+
+  it("run() that waits for a signal with a handler is kept alive, and no longer than it runs", async () => {
+    const { status, stdout, stderr } = await runProgram(`
+      await asyncio.run(async () => {
+        const stop = new asyncio.Event();
+        asyncio.getRunningLoop().addSignalHandler("SIGTERM", () => stop.set());
+        setTimeout(() => process.kill(process.pid, "SIGTERM"), 1200).unref();
+        await stop.wait();
+        console.log("stopped");
+      });
+    `);
+    assert.deepEqual([status, stdout, stderr], [0, "stopped\n", ""]);
+  });
 
   it("run() that can never end keeps an exit status that the program has set", async () => {
     const { status, stderr } = await runProgram(
