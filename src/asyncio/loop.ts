@@ -359,7 +359,7 @@ export class EventLoop extends Inspectable {
    * Python: `loop.add_signal_handler()`. Differs: signals by their names; no arguments for the callback.
    *
    * @param signal - The signal's name, such as `"SIGTERM"`.
-   * @throws {RuntimeError} If the signal cannot be caught.
+   * @throws {RuntimeError} If the signal cannot be caught, or, except on Deno, in a worker thread, which gets no signals.
    * @throws {ValueError} If there is no such signal.
    * @throws {TypeError} If `callback` is not a function.
    */

@@ -9,3 +9,4 @@ export const nodeFs = (): typeof import("node:fs") => process.getBuiltinModule("
 export const nodeDns = (): typeof import("node:dns") => process.getBuiltinModule("node:dns");
 export const nodeOs = (): typeof import("node:os") => process.getBuiltinModule("node:os");
 export const nodeUtil = (): typeof import("node:util") => process.getBuiltinModule("node:util");
+export const nodeWorkers = (): typeof import("node:worker_threads") => process.getBuiltinModule("node:worker_threads");

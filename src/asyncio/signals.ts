@@ -4,7 +4,8 @@ import { isA, repr } from "../repr.ts";
 import { checkFunction } from "./arguments.ts";
 import { callSoon, contextFor } from "./events.ts";
 import { KeyboardInterrupt } from "./exceptions.ts";
-import { nodeOs } from "./on-demand.ts";
+import { nodeOs, nodeWorkers } from "./on-demand.ts";
+import { ON_DENO } from "./runtime.ts";
 
 const handlers = new Map<NodeJS.Signals, () => void>();
 
@@ -18,6 +19,12 @@ export function addSignalHandler(signal: NodeJS.Signals, callback: () => unknown
   }
   if (signal === "SIGKILL" || signal === "SIGSTOP") {
     throw new RuntimeError(`sig ${signal} cannot be caught`);
+  }
+  if (!ON_DENO && !nodeWorkers().isMainThread) {
+    throw new RuntimeError(
+      `addSignalHandler(${repr(signal)}) only works in the main thread: no signal reaches a worker; ` +
+        "handle it there, and post a message",
+    );
   }
   const context = contextFor("addSignalHandler()", undefined);
   const listener = (): void => void callSoon(callback, { context });

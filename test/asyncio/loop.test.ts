@@ -1,6 +1,8 @@
 /** The loop: what is called when, and what becomes of errors. The order of tasks: see test/conformance. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { afterEach, describe, it } from "node:test";
+import { Worker } from "node:worker_threads";
 import * as asyncio from "contextvars/asyncio";
 import { MockClock } from "contextvars/testing";
 import { survivors } from "../support/garbage.ts";
@@ -550,5 +552,26 @@ describe("Debug mode", () => {
 
   it("loop.slowCallbackDuration is a tenth of a second by default", () => {
     assert.equal(loop.slowCallbackDuration, 0.1);
+  });
+});
+
+describe("loop.addSignalHandler() in a worker thread", () => {
+  it("has the signal handled, or throws a RuntimeError where no signal reaches a worker", async () => {
+    // Otherwise the signal would end the process.
+    const ignore = (): void => {};
+    process.on("SIGUSR2", ignore);
+    const worker = new Worker(new URL("../support/programs/signal-worker.js", import.meta.url));
+    try {
+      const [first] = (await once(worker, "message")) as [string];
+      if (first !== "added") {
+        assert.match(first, /^RuntimeError: addSignalHandler\('SIGUSR2'\) only works in the main thread/);
+        return;
+      }
+      process.kill(process.pid, "SIGUSR2");
+      assert.deepEqual(await once(worker, "message"), ["handled"]);
+    } finally {
+      await worker.terminate();
+      process.off("SIGUSR2", ignore);
+    }
   });
 });
