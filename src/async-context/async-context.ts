@@ -53,6 +53,7 @@ class Variable<T> {
    * @throws {TypeError} If `callable` is not a function.
    */
   run<A extends unknown[], R>(value: T, callable: (...args: A) => R, ...args: A): R {
+    checkFunction("AsyncContext.Variable.run()", callable);
     return runScoped(this.#variable, value, callable, undefined, args);
   }
 }
@@ -76,6 +77,7 @@ class Snapshot {
    * @throws {TypeError} If `callable` is not a function.
    */
   run<A extends unknown[], R>(callable: (...args: A) => R, ...args: A): R {
+    checkFunction("AsyncContext.Snapshot.run()", callable);
     return runIn(this.#context, callable, undefined, args);
   }
 
@@ -85,9 +87,7 @@ class Snapshot {
    * @throws {TypeError} If `fn` is not a function. An error from reading its `length` or `name` is thrown unchanged.
    */
   static wrap<F extends (...args: never[]) => unknown>(fn: F): F {
-    if (typeof fn !== "function") {
-      throw new TypeError(`AsyncContext.Snapshot.wrap() needs a function, got ${typeof fn}`);
-    }
+    checkFunction("AsyncContext.Snapshot.wrap()", fn);
     const context = copyContext();
     // A method, because a built-in function cannot be constructed either.
     const holder = {
@@ -166,6 +166,12 @@ export declare namespace AsyncContext {
   export type Variable<T> = OneVariable<T>;
   /** @hidden */
   export type Snapshot = OneSnapshot;
+}
+
+function checkFunction(caller: string, given: unknown): void {
+  if (typeof given !== "function") {
+    throw new TypeError(`${caller} needs a function, got ${typeof given}`);
+  }
 }
 
 /** Several calls may run in one snapshot at the same time, so each has a copy. */

@@ -3,7 +3,7 @@ import { safeRepr } from "../repr.ts";
 import { checkOptions, checkSeconds } from "./arguments.ts";
 import { quiet } from "./async-stacks.ts";
 import { WhenAwaited } from "./awaited.ts";
-import { type Awaitable, type AwaitedResult, ensureFuture } from "./ensure-future.ts";
+import { type Awaitable, type AwaitedResult, asFuture } from "./ensure-future.ts";
 import { callLater, type TimerHandle } from "./events.ts";
 import { type Future, isfuture } from "./futures.ts";
 import { Queue } from "./queues.ts";
@@ -68,7 +68,9 @@ export function asCompleted<A extends Awaitable<unknown>>(
   if (timeout !== null) {
     checkSeconds("timeout", timeout);
   }
-  const futures = [...new Set(awaitables)].map((each) => ensureFuture(each as Awaitable<AwaitedResult<A>>));
+  const futures = [...new Set(awaitables)].map((each) =>
+    asFuture("asCompleted()", each as Awaitable<AwaitedResult<A>>),
+  );
   return new Completions(new Set(futures), timeout);
 }
 

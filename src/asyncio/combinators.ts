@@ -11,7 +11,7 @@ import { fromCallback, quiet, quietRejection } from "./async-stacks.ts";
 import { ReportedUnlessAwaited } from "./awaited.ts";
 import { createTask } from "./create-task.ts";
 import { currentTask } from "./current-task.ts";
-import { type Awaitable, type AwaitedResult, ensureFuture } from "./ensure-future.ts";
+import { type Awaitable, type AwaitedResult, asFuture } from "./ensure-future.ts";
 import { callExceptionHandler, callLater } from "./events.ts";
 import { Future, failureOf, isfuture } from "./futures.ts";
 import { InnerFuture } from "./inner-future.ts";
@@ -116,7 +116,7 @@ export function gather(awaitables: readonly Awaitable<unknown>[], options: Gathe
   checkOptions("gather()", options, ["returnExceptions"]);
   checkBooleans(options, ["returnExceptions"]);
   // Not `map()`, which passes over holes, and gives an array of the same subclass.
-  const children = [...awaitables].map((awaitable) => ensureFuture(awaitable));
+  const children = [...awaitables].map((awaitable) => asFuture("gather()", awaitable));
   if (children.length === 0) {
     const nothing = new Future<unknown[]>();
     nothing.setResult([]);
@@ -292,10 +292,10 @@ async function waitInTask<T>(awaitable: Awaitable<T>, timeout: number | null): P
   }
   if (timeout === null || timeout > 0 || Number.isNaN(timeout)) {
     return await timeoutAfter(timeout)._with(async () =>
-      typeof awaitable === "function" ? await awaitable() : await ensureFuture(awaitable),
+      typeof awaitable === "function" ? await awaitable() : await asFuture("waitFor()", awaitable),
     );
   }
-  const future = ensureFuture(awaitable);
+  const future = asFuture("waitFor()", awaitable);
   if (future.done()) {
     return future.result();
   }
@@ -347,7 +347,7 @@ async function cancelAndWait(future: Future<unknown>): Promise<void> {
  * ```
  */
 export function shield<T>(awaitable: Awaitable<T>): Future<T> {
-  const inner = ensureFuture(awaitable);
+  const inner = asFuture("shield()", awaitable);
   if (inner.done()) {
     return inner;
   }

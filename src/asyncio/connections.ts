@@ -283,7 +283,7 @@ async function connectTcp(
     return await overSock(caller, protocolFactory, options.sock, request, options);
   }
   if ((host ?? undefined) === undefined || (port ?? undefined) === undefined) {
-    throw new ValueError("host and port was not specified and no sock specified");
+    throw new ValueError("host and port was not specified and no sock specified; pass host and port, or { sock }");
   }
   if (typeof host !== "string") {
     throw new TypeError(`${caller}: host must be a string, got ${repr(host)}`);
@@ -338,7 +338,7 @@ async function connectUnix(
     return await overSock(caller, protocolFactory, options.sock, request, options);
   }
   if ((path ?? undefined) === undefined) {
-    throw new ValueError("no path and sock were specified");
+    throw new ValueError("no path and sock were specified; pass a path, or { sock }");
   }
   if (typeof path !== "string") {
     throw new TypeError(`${caller}: path must be a string, got ${repr(path)}`);

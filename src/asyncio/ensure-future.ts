@@ -25,6 +25,11 @@ export type AwaitedResult<A> = A extends () => infer R ? Awaited<R> : Awaited<A>
  * @throws {TypeError} If `awaitable` cannot be waited for.
  */
 export function ensureFuture<T>(awaitable: Awaitable<T>): Future<T> {
+  return asFuture("ensureFuture()", awaitable);
+}
+
+/** Like `ensureFuture()`, for the call that an error names. */
+export function asFuture<T>(caller: string, awaitable: Awaitable<T>): Future<T> {
   if (typeof awaitable === "function") {
     return createTask(awaitable) as Task<unknown> as Task<T>;
   }
@@ -32,7 +37,9 @@ export function ensureFuture<T>(awaitable: Awaitable<T>): Future<T> {
     return awaitable as Future<T>;
   }
   if (!isThenable(awaitable)) {
-    throw new TypeError(`awaitable must be a function, a Task, a Future or a promise, got ${safeRepr(awaitable)}`);
+    throw new TypeError(
+      `${caller}: awaitable must be a function, a Task, a Future or a promise, got ${safeRepr(awaitable)}`,
+    );
   }
   return observed(awaitable, new Future());
 }

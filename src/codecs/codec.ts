@@ -94,8 +94,10 @@ export interface WritingCodec<Out> {
 export function writeEncoded(writer: StreamWriter, data: ReturnType<Codec<unknown>["encode"]>): void {
   if (typeof data === "string" || isBytes(data)) {
     writer.write(data);
-  } else {
+  } else if (typeof data?.[Symbol.iterator] === "function") {
     writer.writelines(data);
+  } else {
+    throw new TypeError(`encode() must return bytes, a string or an array of them, got ${repr(data)}`);
   }
 }
 

@@ -19,7 +19,7 @@ import {
   writeEncoded,
 } from "./codec.ts";
 
-const NEWLINE = toSeparators("\n");
+const NEWLINE = toSeparators("linesCodec()", "\n");
 const NEWLINE_BYTE = 10;
 const NEWLINE_BYTES = Uint8Array.of(NEWLINE_BYTE);
 const RETURN_BYTE = 13;
@@ -230,7 +230,7 @@ export function delimiterCodec(
   options: DelimiterCodecOptions = {},
 ): Codec<Buffer, Uint8Array | string> {
   checkCodecOptions("delimiterCodec", options, ["maxLength"]);
-  const shortestFirst = toSeparators(separators);
+  const shortestFirst = toSeparators("delimiterCodec()", separators);
   // Of separators that end at the same place, the search finds the first in the list.
   const needles = { ...shortestFirst, needles: [...shortestFirst.needles].reverse() };
   const parse = (bytes: Buffer, from: number, to: number): Buffer => {

@@ -28,8 +28,8 @@ export function storeOf(
   return {
     name: "opentelemetry",
     getStore,
-    run: (context, callable, ...args) => call(context, callable, args),
-    exit: (callable, ...args) => call(undefined, callable, args),
+    run: (context, callable, ...args) => call(context, checked("run()", callable), args),
+    exit: (callable, ...args) => call(undefined, checked("exit()", callable), args),
     enterWith(context) {
       attach(context);
     },
@@ -39,4 +39,11 @@ export function storeOf(
     },
     disable,
   };
+}
+
+function checked<F>(method: string, callable: F): F {
+  if (typeof callable !== "function") {
+    throw new TypeError(`asyncLocalStorage.${method} needs a function to call, got ${typeof callable}`);
+  }
+  return callable;
 }

@@ -818,6 +818,22 @@ describe("AsyncContext beside ContextVar", () => {
   });
 });
 
+describe("AsyncContext and what is no function", () => {
+  const calls: Record<string, (given: never) => unknown> = {
+    "AsyncContext.Variable.run()": (given) => new AsyncContext.Variable().run(1, given),
+    "AsyncContext.Snapshot.run()": (given) => new AsyncContext.Snapshot().run(given),
+    "AsyncContext.Snapshot.wrap()": (given) => AsyncContext.Snapshot.wrap(given),
+  };
+  for (const [name, call] of Object.entries(calls)) {
+    it(`${name} throws a TypeError that names the call`, () => {
+      for (const given of [undefined, null, 5, "x", {}, Promise.resolve()]) {
+        const message = `${name} needs a function, got ${typeof given}`;
+        assert.throws(() => call(given as never), { name: "TypeError", message });
+      }
+    });
+  }
+});
+
 function hidden(value: unknown): PropertyDescriptor {
   return { value, writable: true, enumerable: false, configurable: true };
 }

@@ -242,7 +242,10 @@ describe("openConnection() that fails", () => {
 
   it("openConnection() needs a host and a port, or a socket, and not both", async () => {
     const open = asyncio.openConnection as (...args: unknown[]) => Promise<unknown>;
-    const missing = { name: "ValueError", message: "host and port was not specified and no sock specified" };
+    const missing = {
+      name: "ValueError",
+      message: "host and port was not specified and no sock specified; pass host and port, or { sock }",
+    };
     await assert.rejects(open(), missing);
     await assert.rejects(open({}), missing);
     const [one, other] = await asyncio.socketpair();

@@ -4,7 +4,7 @@ import { PassThrough, Readable } from "node:stream";
 import { after, describe, it } from "node:test";
 import { inspect } from "node:util";
 import * as asyncio from "contextvars/asyncio";
-import { framed, linesCodec } from "contextvars/codecs";
+import { delimiterCodec, framed, linesCodec } from "contextvars/codecs";
 import { memoryStreamPair } from "contextvars/testing";
 import { repr } from "#dist/repr.js";
 import { outcomeOf, portOf, Reports } from "../support/peers.ts";
@@ -18,10 +18,34 @@ const nothing = [undefined, null, 42, Symbol("x"), true];
 const noIterable = [...nothing, {}, () => {}, Promise.resolve([])];
 const noBoolean = [0, 1, "now", null, { immediate: false }];
 const noNumber = ["1", Number.NaN, null, {}, 1n];
+const noSeparator = [null, 42, /x/, {}, Promise.resolve("x")];
 const noProtocol = [...nothing, "x", {}, asyncio.Protocol, Promise.resolve(new asyncio.Protocol())];
+
+/** The calls that wait for whatever can be waited for. */
+const waiting: Record<string, (awaitable: Given) => unknown> = {
+  "ensureFuture()": (awaitable) => asyncio.ensureFuture(awaitable),
+  "gather()": (awaitable) => asyncio.gather([awaitable]),
+  "shield()": (awaitable) => asyncio.shield(awaitable),
+  "asCompleted()": (awaitable) => asyncio.asCompleted([awaitable]),
+  "waitFor()": (awaitable) => asyncio.waitFor(awaitable, 1),
+  "waitFor() with no time left": (awaitable) => asyncio.waitFor(awaitable, 0),
+};
 
 /** Each call, with the values that it refuses. */
 const calls: Record<string, readonly [(given: Given) => unknown, readonly unknown[]]> = {
+  ...Object.fromEntries(
+    Object.entries(waiting).map(([name, wait]) => [name, [wait, [...nothing, "x", {}, []]] as const]),
+  ),
+  "formatCallGraph()": [(future) => asyncio.formatCallGraph(future), [42, "x", {}]],
+  "printCallGraph()": [(future) => asyncio.printCallGraph(future), [42, "x", {}]],
+  "StreamReader.tryReadexactly()": [(n) => new asyncio.StreamReader().tryReadexactly(n), [undefined, ...noNumber]],
+  "StreamReader.tryReaduntil()": [(separator) => new asyncio.StreamReader().tryReaduntil(separator), noSeparator],
+  "StreamReader.readuntil()": [(separator) => new asyncio.StreamReader().readuntil(separator), noSeparator],
+  "delimiterCodec()": [(separator) => delimiterCodec(separator), [undefined, ...noSeparator]],
+  "encode() with a result": [
+    (data) => framed(null, writer, { maxLength: 1, decode: () => null, encode: () => data }).send(1),
+    [...nothing, {}, Promise.resolve("x")],
+  ],
   "Condition.notify()": [
     async (n) => {
       const condition = new asyncio.Condition();
@@ -109,7 +133,7 @@ describe("Arguments of a wrong type", () => {
   it("gather() of an array with a hole throws a TypeError for undefined", () => {
     assert.throws(() => asyncio.gather(new Array(2)), {
       name: "TypeError",
-      message: "awaitable must be a function, a Task, a Future or a promise, got undefined",
+      message: "gather(): awaitable must be a function, a Task, a Future or a promise, got undefined",
     });
   });
 

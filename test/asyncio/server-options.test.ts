@@ -160,7 +160,7 @@ describe("startServer() and hosts", () => {
     }
     const nothing = await outcomeOf(asyncio.startServer(hello));
     assert.ok(nothing instanceof asyncio.ValueError);
-    assert.equal(nothing.message, "Neither host/port nor sock were specified");
+    assert.equal(nothing.message, "Neither host/port nor sock were specified; pass host and port, or { sock }");
     assert.equal(sock.listening, false);
   });
 });

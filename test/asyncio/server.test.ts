@@ -319,11 +319,11 @@ describe("startServer() that fails", () => {
   it("startServer() needs a host, a port or a socket, and not both sorts", async () => {
     await assert.rejects(start(echoLine), {
       name: "ValueError",
-      message: "Neither host/port nor sock were specified",
+      message: "Neither host/port nor sock were specified; pass host and port, or { sock }",
     });
     await assert.rejects(start(echoLine, {}), {
       name: "ValueError",
-      message: "Neither host/port nor sock were specified",
+      message: "Neither host/port nor sock were specified; pass host and port, or { sock }",
     });
     const sock = net.createServer();
     await assert.rejects(start(echoLine, HOST, 0, { sock }), {

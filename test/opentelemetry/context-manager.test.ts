@@ -485,3 +485,17 @@ function heard(manager: ContextVarsContextManager, emitter: EventEmitter): Conte
   emitter.emit("x");
   return seen;
 }
+
+describe("ContextVarsContextManager.asyncLocalStorage and what is no function", () => {
+  it("asyncLocalStorage.run() and exit() throw a TypeError that names the call", () => {
+    const { asyncLocalStorage } = new ContextVarsContextManager();
+    for (const given of [undefined, null, 5, "x", {}, Promise.resolve()] as never[]) {
+      const message = (method: string) => ({
+        name: "TypeError",
+        message: `asyncLocalStorage.${method} needs a function to call, got ${typeof given}`,
+      });
+      assert.throws(() => asyncLocalStorage.run(ROOT_CONTEXT, given), message("run()"));
+      assert.throws(() => asyncLocalStorage.exit(given), message("exit()"));
+    }
+  });
+});

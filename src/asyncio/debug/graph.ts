@@ -90,21 +90,22 @@ export function captureCallGraph(
   future?: Future<unknown> | null,
   options: StackOptions = {},
 ): Promise<FutureCallGraph | null> {
-  return quiet(capture(future, options));
+  return quiet(capture("captureCallGraph()", future, options));
 }
 
 async function capture(
+  caller: string,
   future: Future<unknown> | null | undefined,
   options: StackOptions,
 ): Promise<FutureCallGraph | null> {
-  const limit = checkedLimit("captureCallGraph()", options);
+  const limit = checkedLimit(caller, options);
   const current = currentTask();
   const start = future ?? current;
   if (start === null) {
     return null;
   }
   if (!isfuture(start)) {
-    throw new TypeError(`captureCallGraph(): future must be a Task or Future, got ${repr(start)}`);
+    throw new TypeError(`${caller}: future must be a Task or Future, got ${repr(start)}`);
   }
   const running = start === current && limit !== 0 ? framesIn(stackNow()) : null;
   return await graphOf(start, { limit, room: MOST_ENTRIES }, new Set(), running);
@@ -155,7 +156,7 @@ function limited(frames: FrameCallGraphEntry[], limit: number | null): FrameCall
  * @throws {TypeError} If `future` is neither a Task nor a Future, or `limit` is not a whole number.
  */
 export function formatCallGraph(future?: Future<unknown> | null, options: StackOptions = {}): Promise<string> {
-  return quiet(captureCallGraph(future, options).then(graphText));
+  return quiet(capture("formatCallGraph()", future, options).then(graphText));
 }
 
 function graphText(graph: FutureCallGraph | null): string {
@@ -177,7 +178,7 @@ export function printCallGraph(future?: Future<unknown> | null, options: PrintOp
 async function print(future: Future<unknown> | null | undefined, options: PrintOptions): Promise<void> {
   const limit = checkedLimit("printCallGraph()", options, PRINT_OPTIONS);
   const { file = process.stdout } = options;
-  file.write(`${await formatCallGraph(future, { limit })}\n`);
+  file.write(`${graphText(await capture("printCallGraph()", future, { limit }))}\n`);
 }
 
 /** The lines of the text. */

@@ -190,7 +190,7 @@ async function listenAtTcp(
   };
   if (options.sock === undefined) {
     if (!given) {
-      throw new ValueError("Neither host/port nor sock were specified");
+      throw new ValueError("Neither host/port nor sock were specified; pass host and port, or { sock }");
     }
     const portNumber = checkedPort(caller, port ?? 0);
     const { family = 0, flags = 0 } = options;
@@ -219,7 +219,7 @@ async function listenAtPath(
     return await serve([listener], { ...settings, path: String(listener.address) }, options);
   }
   if ((path ?? undefined) === undefined) {
-    throw new ValueError("path was not specified, and no sock specified");
+    throw new ValueError("path was not specified, and no sock specified; pass a path, or { sock }");
   }
   if (typeof path !== "string") {
     throw new TypeError(`${caller}: path must be a string, got ${repr(path)}`);

@@ -42,18 +42,18 @@ export function checkedMin(target: Uint8Array, options: { readonly min?: number 
   return min;
 }
 
-/** Converts one separator or several into the form that the search takes. */
-export function toSeparators(separator: Separator | readonly Separator[]): Separators {
+/** Converts one separator or several, as the call got them, into the form that the search takes. */
+export function toSeparators(caller: string, separator: Separator | readonly Separator[]): Separators {
   const list = typeof separator === "string" || isBytes(separator) ? [separator] : separator;
   if (!Array.isArray(list)) {
-    throw new TypeError(`readuntil(): separator must be bytes, a string or an array of them, got ${repr(separator)}`);
+    throw new TypeError(`${caller}: separator must be bytes, a string or an array of them, got ${repr(separator)}`);
   }
   if (list.length === 0) {
     throw new ValueError("Separator should contain at least one element");
   }
   const needles = (list as readonly Separator[]).map((each) => {
     if (typeof each !== "string" && !isBytes(each)) {
-      throw new TypeError(`readuntil(): each separator must be bytes or a string, got ${repr(each)}`);
+      throw new TypeError(`${caller}: each separator must be bytes or a string, got ${repr(each)}`);
     }
     return Buffer.from(each as string);
   });

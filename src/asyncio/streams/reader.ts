@@ -186,7 +186,7 @@ export class StreamReader extends Inspectable implements AsyncIterable<Buffer> {
    */
   readuntil(separator: Separator | readonly Separator[] = "\n"): Promise<Buffer> {
     try {
-      return this.#intake.read("until", 0, toSeparators(separator));
+      return this.#intake.read("until", 0, toSeparators("readuntil()", separator));
     } catch (error) {
       return quietRejection(error);
     }
@@ -235,7 +235,7 @@ export class StreamReader extends Inspectable implements AsyncIterable<Buffer> {
    * @throws {IncompleteReadError} If the stream ended before `n` bytes. Any error that `readexactly()` would throw.
    */
   tryReadexactly(n: number): Buffer | null {
-    const error = checkSize("readexactly", n);
+    const error = checkSize("tryReadexactly", n);
     if (error !== null) {
       throw error;
     }
@@ -252,7 +252,7 @@ export class StreamReader extends Inspectable implements AsyncIterable<Buffer> {
    * @throws {IncompleteReadError} If the stream ended before a separator. Any error that `readuntil()` would throw.
    */
   tryReaduntil(separator: Separator | readonly Separator[] = "\n"): Buffer | null {
-    return this.#intake.try("until", 0, toSeparators(separator));
+    return this.#intake.try("until", 0, toSeparators("tryReaduntil()", separator));
   }
 
   /**
