@@ -15,7 +15,7 @@ const NAMES: Readonly<Record<(typeof runtimes)[number], string>> = {
   bun: "Bun",
   deno: "Deno",
 };
-const PLACE = /(?<=whatever this\s+library does:\n\n)(?:\|.*\n)+/;
+const PLACE = /(?<=the runtime itself cannot do:\n\n)(?:\|.*\n)+/;
 
 function table(): string {
   const rows = runtimes.flatMap((runtime) =>
