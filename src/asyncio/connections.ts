@@ -314,7 +314,10 @@ function checkTcpOptions(caller: string, options: CreateConnectionOptions): void
   checkBooleans(options, ["allErrors"]);
   checkSecondsFromZero("happyEyeballsDelay", options.happyEyeballsDelay);
   checkWholeNumber("interleave", interleave);
-  if (localAddr !== undefined && !(Array.isArray(localAddr) && localAddr.length === 2)) {
+  if (
+    localAddr !== undefined &&
+    !(Array.isArray(localAddr) && localAddr.length === 2 && typeof localAddr[0] === "string")
+  ) {
     throw new TypeError(`localAddr must be [host, port], got ${repr(localAddr)}`);
   }
 }
@@ -347,21 +350,20 @@ async function connectUnix(
   const socket = newSocket();
   // The order matters: a pending cancellation destroys the socket, and connecting would revive it.
   socket.connect({ path });
-  const message = `Connect call failed ${repr(path)}`;
   const what = (): string => `${caller} ${path}`;
-  await untilConnected(socket, what, message).catch((error) => {
-    throw ON_BUN && !path.startsWith("\0") ? (pathError(path, message) ?? error) : error;
+  await untilConnected(socket, what, repr(path)).catch((error) => {
+    throw ON_BUN && !path.startsWith("\0") ? (pathError(path) ?? error) : error;
   });
   return await transportOver(protocolFactory, socket, request, { ...options, peername: path, sockname: "", what });
 }
 
 /** The error for a path that does not exist, which Bun does not report; `null` if the path exists. */
-function pathError(path: string, message: string): unknown {
+function pathError(path: string): unknown {
   try {
     nodeFs().statSync(path);
     return null;
   } catch (error) {
-    return toOSError(error, message);
+    return toOSError(error, `Connect call failed ${repr(path)}`);
   }
 }
 

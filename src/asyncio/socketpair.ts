@@ -1,7 +1,8 @@
 /** socketpair: two sockets that are connected to each other. */
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { fromCallback } from "./async-stacks.ts";
 import { SOCKET_OPTIONS } from "./transports/node-sockets.ts";
-import { eventError } from "./transports/os-errors.ts";
+import { listenError } from "./transports/os-errors.ts";
 import { Wait } from "./waits.ts";
 
 /**
@@ -28,7 +29,7 @@ class Pairing {
   readonly #wait = new Wait<[Socket, Socket]>("socketpair()", () => this.#stop());
   readonly #fail = (error: Error): void => {
     this.#stop();
-    this.#wait.reject(eventError(error));
+    this.#wait.reject(fromCallback(listenError(error)));
   };
 
   run(): Promise<[Socket, Socket]> {

@@ -358,14 +358,15 @@ function failure(child: ChildProcess): Promise<unknown> {
 }
 
 /** The error for a program that could not be started, in Python's words: it names the missing file. */
-function spawnError(error: unknown, program: string, { cwd }: Spawning["options"]): unknown {
+function spawnError(error: unknown, program: string, { cwd, shell }: Spawning["options"]): unknown {
   const translated = toOSError(error);
   if (!(translated instanceof OSError)) {
     return error;
   }
   const isOfFolder = translated.code !== "EACCES" && cwd !== undefined && !isFolder(cwd);
   const text = translated.message.replace(/^\[Errno \d+\] /, "");
-  return toOSError(error, `${text}: ${repr(isOfFolder ? cwd : program)}`);
+  // The program of a command is the shell.
+  return toOSError(error, `${text}: ${repr(isOfFolder ? cwd : shell === true ? "/bin/sh" : program)}`);
 }
 
 /** The error that the system would report for the path. */

@@ -160,7 +160,7 @@ const wrongValues: Record<string, readonly unknown[]> = {
   numSkip: noWholeNumber,
   onOverrun: ["drop", true, null],
   low: ["1", {}, true, null],
-  localAddr: ["127.0.0.1", 42, [], {}, null],
+  localAddr: ["127.0.0.1", 42, [], {}, null, [null, 0], [42, 0]],
   maxConnections: noWholeNumber,
   min: ["1", 0, 1.5, {}, null],
   // Any value is taken by its text, as by Python.

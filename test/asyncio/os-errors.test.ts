@@ -1,16 +1,20 @@
 /** What the system refuses comes out as an error of Python's OSError family, in both roles; Node's own never does. */
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { once } from "node:events";
 import * as fs from "node:fs";
 import * as net from "node:net";
 import { join } from "node:path";
 import { Duplex } from "node:stream";
 import { describe, it } from "node:test";
+import { promisify } from "node:util";
 import * as vm from "node:vm";
 import * as asyncio from "contextvars/asyncio";
 import { framed } from "contextvars/codecs";
 import { memoryStreamPair } from "contextvars/testing";
+import { programPath } from "../support/paths.ts";
 import { outcomeOf } from "../support/peers.ts";
+import { runtime } from "../support/runtime.ts";
 import { TemporaryFolder } from "../support/temporary-folder.ts";
 
 const HOST = "127.0.0.1";
@@ -86,6 +90,7 @@ describe("Addresses of TCP", () => {
   for (const [name, options] of Object.entries({
     family: { family: 5 as 4 },
     flags: { flags: 1 << 20 },
+    "flags of more than 32 bits": { flags: 2 ** 40 },
     "flags that are no number": { flags: "ALL" as unknown as number },
   })) {
     it(`openConnection() and startServer() with wrong ${name} throw a ValueError`, async () => {
@@ -246,5 +251,26 @@ describe("Errors of another realm", () => {
     ) as (cause: unknown) => Error;
     assert.ok(asyncio.isCancelled(make(new asyncio.CancelledError())));
     assert.ok(!asyncio.isCancelled(make(null)));
+  });
+});
+
+describe("A process that has no descriptor left", () => {
+  it("every call that needs one throws an OSError that says so", { skip: process.platform === "win32" }, async () => {
+    using folder = new TemporaryFolder();
+    const before = runtime === "deno" ? ["run", "-A", "--no-check"] : [];
+    const program = [process.execPath, ...before, programPath("no-descriptors.js"), folder.file("socket")];
+    const { stdout } = await promisify(execFile)("sh", ["-c", 'ulimit -n 128; exec "$@"', "sh", ...program]);
+    const found = JSON.parse(stdout) as Record<string, { code: string; errno: number; message: string }>;
+    assert.equal(Object.keys(found).length, 6);
+    for (const [name, error] of Object.entries(found)) {
+      assert.equal(typeof error, "object", `${name}: ${JSON.stringify(error)}`);
+      if (error.code === "EMFILE") {
+        assert.equal(error.errno, -24, name);
+        assert.match(error.message, /^\[Errno 24\] Too many open files/, name);
+      } else {
+        // Bun reports another code, or none.
+        assert.equal(runtime, "bun", `${name}: ${error.code}`);
+      }
+    }
   });
 });

@@ -259,6 +259,21 @@ for (const role of roles) {
       });
     });
 
+    it("sslHandshakeTimeout also ends it while it waits for the peer to read what was written before", async () => {
+      await withConnection(
+        role,
+        async ({ writer }) => {
+          writer.transport.setWriteBufferLimits({ high: 64 * MEGABYTE });
+          writer.write(Buffer.alloc(32 * MEGABYTE));
+          const error = await outcomeOf(writer.startTls(ours(role), { sslHandshakeTimeout: 0.05 }));
+          assert.ok(error instanceof asyncio.ConnectionAbortedError, String(error));
+          assert.match(error.message, /^SSL handshake is taking longer than 0.05 seconds/);
+          assert.equal(await outcomeOf(writer.waitClosed()), error);
+        },
+        { reads: false },
+      );
+    });
+
     it("a peer that answers in plain text, or ends, or resets, is an error that says so", async () => {
       const ways: [(socket: net.Socket) => unknown, (error: unknown) => boolean][] = [
         [(socket) => socket.write("what do you mean?\r\n"), (error) => error instanceof asyncio.SSLError],

@@ -58,6 +58,17 @@ describe("createSubprocessExec(), createSubprocessShell() and Process", { skip }
     }
   });
 
+  it("a command that is too long is an OSError that names the shell, as in Python", async () => {
+    const starting = asyncio.createSubprocessShell(`true ${"x".repeat(3 * 2 ** 20)}`);
+    const error = await starting.then(
+      () => assert.fail("started"),
+      (reason: unknown) => reason,
+    );
+    assert.ok(error instanceof asyncio.OSError);
+    assert.equal(error.code, "E2BIG");
+    assert.match(error.message.slice(0, 200), /Argument list too long.*: '\/bin\/sh'$/);
+  });
+
   it("createSubprocessExec() needs no arguments, and inherits what is not redirected", async () => {
     const process = await asyncio.createSubprocessExec("true");
     assert.deepEqual([process.stdin, process.stdout, process.stderr], [null, null, null]);

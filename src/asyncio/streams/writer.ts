@@ -275,7 +275,7 @@ export class StreamWriter extends Inspectable {
    * @param ssl - Options of `node:tls`, or a `tls.SecureContext`; on the client's side also `true`.
    * @throws {SSLError} If TLS fails, or plaintext was rejected.
    * @throws {SSLCertVerificationError} If the peer's certificate cannot be trusted.
-   * @throws {ConnectionAbortedError} If the handshake takes too long.
+   * @throws {ConnectionAbortedError} If the handshake takes too long, or the peer does not read what was written before it.
    * @throws {ConnectionResetError} If the connection is lost.
    * @throws {RuntimeError} If a web stream or `relay()` has locked the reader.
    */

@@ -172,7 +172,8 @@ export async function lookUpName(given: SocketAddress): Promise<[host: string, s
 
 function areHints(hints: number): boolean {
   const { ADDRCONFIG, V4MAPPED, ALL } = nodeDns();
-  return Number.isInteger(hints) && (hints & ~(ADDRCONFIG | V4MAPPED | ALL)) === 0;
+  // A bitwise operation alone would ignore what exceeds 32 bits.
+  return Number.isInteger(hints) && (hints & (ADDRCONFIG | V4MAPPED | ALL)) === hints;
 }
 
 function toGaierror(host: string, error: unknown): unknown {

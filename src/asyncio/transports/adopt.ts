@@ -9,7 +9,7 @@ import { ON_BUN } from "../runtime.ts";
 import { Wait } from "../waits.ts";
 import { checkReadable, checkWritable, claim } from "./claims.ts";
 import { SOCKET_OPTIONS, socketDescriptor } from "./node-sockets.ts";
-import { eventError } from "./os-errors.ts";
+import { connectError, eventError } from "./os-errors.ts";
 
 /** A connected socket, any two-way stream, or a file descriptor of a connected socket. */
 export type ConnectedSocket = Socket | Duplex | { readonly fd: number };
@@ -52,10 +52,15 @@ function socketOf(fd: number): Socket {
   }
 }
 
-/** Waits until the socket is connected; a cancellation destroys it. */
-export function untilConnected(socket: Duplex, what: () => string, message?: string): Promise<void> {
+/**
+ * Waits until the socket is connected; a cancellation destroys it.
+ *
+ * @param address - The address it connects to, as error messages show it, if it is known.
+ */
+export function untilConnected(socket: Duplex, what: () => string, address?: string): Promise<void> {
   const wait = new Wait<void>(what, () => socket.destroy());
-  const onError = (error: Error): void => wait.reject(eventError(error, message));
+  const onError = (error: Error): void =>
+    wait.reject(address === undefined ? eventError(error) : connectError(error, address));
   socket.once("error", onError);
   socket.once("close", () =>
     wait.reject(fromCallback(new ConnectionAbortedError("the socket was closed before it was connected"))),

@@ -12,7 +12,7 @@ import { callLater, type TimerHandle } from "../events.ts";
 import { ExceptionGroup } from "../exceptions.ts";
 import { Wait } from "../waits.ts";
 import { newSocket } from "./node-sockets.ts";
-import { addressTuple, bindError, eventError } from "./os-errors.ts";
+import { addressTuple, bindError, connectError } from "./os-errors.ts";
 
 /** The addresses to connect to and from. */
 export interface ConnectRequest {
@@ -102,7 +102,7 @@ class Race {
       this.#failed(
         syscall === "bind" && localAddress !== undefined
           ? bindError(error, localAddress, localPort ?? 0)
-          : eventError(error, `Connect call failed ${addressTuple(address, port)}`),
+          : connectError(error, addressTuple(address, port)),
       );
     };
     socket.once("error", onError);

@@ -17,7 +17,7 @@ import { HEEDS_REUSE_PORT, ON_DENO } from "../runtime.ts";
 import { Wait } from "../waits.ts";
 import { checkPath, type Family, IPV6_ALSO_ACCEPTS_IPV4, lookUp, SocketAddress } from "./addresses.ts";
 import { READ_SIZE, socketDescriptor } from "./node-sockets.ts";
-import { bindError, systemError, toOSError } from "./os-errors.ts";
+import { bindError, listenError, systemError, toOSError } from "./os-errors.ts";
 
 /** A listening `net.Server`, or the file descriptor of a listening socket. */
 export type ListeningSocket = net.Server | { readonly fd: number };
@@ -265,7 +265,7 @@ function pathError(error: unknown, path: string): unknown {
     // Node reports this on every system, because one system does.
     return systemError("ENOENT", syscall ?? "listen", error);
   }
-  return toOSError(error);
+  return listenError(error);
 }
 
 /** Returns a listener for a socket that other code created, once it listens. */

@@ -36,6 +36,9 @@ const classes: Readonly<Record<string, typeof OSError>> = {
 /** Codes of the system, such as `ECONNRESET`; not `Z_DATA_ERROR` or `ERR_STREAM_DESTROYED`. */
 const SYSTEM_CODE = /^E[A-Z\d]+$/;
 
+/** The end of a text of Deno. */
+const OS_ERROR = /\(os error (\d+)\)$/;
+
 /**
  * Converts a system error of Node to the error that Python would raise, with Node's error as its cause.
  *
@@ -58,8 +61,8 @@ function converted(error: unknown, message: string | undefined): unknown {
     return error;
   }
   const { code, syscall, address, port } = error as NodeJS.ErrnoException & { address?: string; port?: number };
-  // Bun reports some of these numbers without the minus sign.
-  const errno = -Math.abs((error as NodeJS.ErrnoException).errno ?? Number.NaN);
+  // Bun reports some of these numbers without the minus sign, and Deno only in the text.
+  const errno = -Math.abs((error as NodeJS.ErrnoException).errno ?? Number(OS_ERROR.exec(error.message)?.[1]));
   if (code !== undefined && isCertificateCode(code)) {
     return new SSLCertVerificationError(`certificate verify failed: ${error.message}`, { code, cause: error });
   }
@@ -92,9 +95,24 @@ export function systemError(code: keyof typeof constants.errno, syscall: string,
   return toOSError(error) as OSError;
 }
 
+/** The codes of errors that say what this side lacks: sockets, memory, ports. */
+const OWN_CODES = ["EADDRNOTAVAIL", "EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"];
+
+/** The error of a call that connects: the message names the peer's address, unless the peer is not the reason. */
+export function connectError(error: unknown, address: string): unknown {
+  const isOwn = OWN_CODES.includes(String((error as NodeJS.ErrnoException).code));
+  return eventError(error, isOwn ? undefined : `Connect call failed ${address}`);
+}
+
 /** An address as Python's error messages show it: `('127.0.0.1', 8081)`. */
 export function addressTuple(address: string, port: number): string {
   return `(${repr(address)}, ${port})`;
+}
+
+/** The error of a call that listens. Bun's has no code where the system has no socket left. */
+export function listenError(error: unknown): unknown {
+  const { code, message } = error as NodeJS.ErrnoException;
+  return code === undefined ? new OSError(message, { cause: error }) : toOSError(error);
 }
 
 /** The error for an address that cannot be bound to, in Python's words. */

@@ -28,7 +28,7 @@ import { Rare } from "./rare.ts";
 import { Sender, type SenderOwner } from "./sender.ts";
 import { listenForData, listenForEnd, type SocketListener, stopListening } from "./socket-events.ts";
 import { destroyStream, endAndDestroy, endTls, isOfMemory } from "./stream-end.ts";
-import { type TlsOptions, type TlsRequest, upgradeRequest, upgradeStream } from "./tls.ts";
+import { limitHandshake, type TlsOptions, type TlsRequest, upgradeRequest, upgradeStream } from "./tls.ts";
 import type { Placer, Placing, Transport, Upgradable } from "./transport.ts";
 import { HIGH_WATER, HIGH_WATER_TLS, type WriteBufferLimits } from "./water-marks.ts";
 
@@ -130,7 +130,8 @@ export class SocketTransport
   async #upgrade(request: TlsRequest, bufferedPlaintext: () => Buffer): Promise<TLSSocket> {
     const plain = this.#socket;
     plain.pause();
-    await this.#sender.hold();
+    const timer = limitHandshake(request, (error) => this._fail(error));
+    await this.#sender.hold().finally(() => timer.cancel());
     if (this.#state !== "open") {
       throw this.#error ?? new ConnectionResetError("Connection lost");
     }

@@ -159,6 +159,15 @@ export async function upgradeStream(
   return await startTls(plain, request, () => "startTls()");
 }
 
+/** Calls back with an error when the handshake, or what has to be sent before it, takes too long. */
+export function limitHandshake({ options }: TlsRequest, onTimeout: (error: unknown) => void): TimerHandle {
+  const { sslHandshakeTimeout: seconds = HANDSHAKE_TIMEOUT } = options;
+  return callLater(seconds, () => {
+    const message = `SSL handshake is taking longer than ${seconds} seconds: aborting the connection`;
+    onTimeout(fromCallback(new ConnectionAbortedError(message)));
+  });
+}
+
 /** Performs the handshake of the TLSSocket that wraps the stream. */
 class Handshake {
   readonly #stream: Duplex;
@@ -178,11 +187,7 @@ class Handshake {
     this.#stream = stream;
     this.#socket = socket;
     this.#request = request;
-    const { sslHandshakeTimeout: seconds = HANDSHAKE_TIMEOUT } = request.options;
-    this.#timer = callLater(seconds, () => {
-      const message = `SSL handshake is taking longer than ${seconds} seconds: aborting the connection`;
-      this.#fail(fromCallback(new ConnectionAbortedError(message)));
-    });
+    this.#timer = limitHandshake(request, (error) => this.#fail(error));
   }
 
   run(): Promise<tls.TLSSocket> {
