@@ -250,8 +250,8 @@ export class Condition extends Holdable {
    * @throws {RuntimeError} If the lock is not held.
    * @throws {TypeError} If the predicate returns a promise, a Future or a Task, which would always count as true.
    */
-  waitFor<T>(predicate: () => T): Promise<T> {
-    return new ReportedUnlessAwaited(this._waitFor(predicate));
+  waitFor<T>(predicate: () => T extends PromiseLike<unknown> ? never : T): Promise<T> {
+    return new ReportedUnlessAwaited(this._waitFor<T>(predicate));
   }
 
   /**

@@ -8,7 +8,7 @@ import { isBytes, repr } from "../repr.ts";
 /** The result of `decode()`: a frame, and the number of bytes it takes, including everything around it. */
 export interface Decoded<Frame> {
   /** The content of the frame; not `null`, which means the end of the stream, and not `undefined`. */
-  readonly frame: Frame;
+  readonly frame: NonNullable<Frame>;
   /** How many bytes the frame takes, including head and separator. */
   readonly size: number;
 }

@@ -58,7 +58,7 @@ interface Kind<In, Out> {
   /** Whether the bytes after the last separator at EOF are a frame. */
   readonly endIsSeparator: boolean;
   /** Returns the content of the frame that lies from `from` to before `to`, with its separator, except at EOF. */
-  parse(bytes: Buffer, from: number, to: number): In;
+  parse(bytes: Buffer, from: number, to: number): NonNullable<In>;
   /** Returns the bytes of a frame, without the separator. */
   format(item: Out): Uint8Array | string;
   /** The bytes written after each frame. */
@@ -295,7 +295,7 @@ export function jsonLinesCodec<In = unknown, Out = unknown>(options: JsonLinesCo
       separators: NEWLINE,
       endIsSeparator: true,
       terminator: NEWLINE_BYTES,
-      parse: (bytes, from, to) => parseJson(decodeUtf8(bytes, from, to)) as In,
+      parse: (bytes, from, to) => parseJson(decodeUtf8(bytes, from, to)) as NonNullable<In>,
       format: formatJson,
     },
     options,

@@ -18,6 +18,15 @@ export interface PropagatedOptions<T> {
   maxLength?: number | undefined;
 }
 
+/**
+ * The options of `propagated()`: values that are not strings need a codec.
+ *
+ * @inline
+ */
+type PropagatedArguments<T> = [string] extends [T]
+  ? [options?: PropagatedOptions<T>]
+  : [options: PropagatedOptions<T> & { readonly codec: "json" | Codec<T> }];
+
 /** A variable that crosses. */
 export interface Entry {
   readonly variable: ContextVar<unknown>;
@@ -73,7 +82,7 @@ const jsonCodec: Codec<unknown> = {
  * assert.deepEqual(context.get(flags), ["beta"]);
  * ```
  */
-export function propagated<T>(variable: ContextVar<T>, options: PropagatedOptions<T> = {}): ContextVar<T> {
+export function propagated<T>(variable: ContextVar<T>, ...[options = {}]: PropagatedArguments<T>): ContextVar<T> {
   // Throws unless the argument is a ContextVar, from any installed copy.
   copyContext().has(variable as ContextVar<unknown>);
   checkOptions("propagated()", options, OPTION_NAMES);

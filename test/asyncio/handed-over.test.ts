@@ -40,7 +40,7 @@ const refusing: Readonly<Record<string, readonly [give: (value: Value) => unknow
   "Condition.waitFor()": [
     (value) => {
       const condition = new asyncio.Condition();
-      return condition.with(() => condition.waitFor(() => value));
+      return condition.with(() => condition.waitFor(() => value as never));
     },
     /predicate must return a value/,
   ],

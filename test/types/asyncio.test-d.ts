@@ -90,3 +90,10 @@ expectTypeOf(writer.getExtraInfo("servername", 1)).toEqualTypeOf<string | number
 expectTypeOf(writer.transport.getExtraInfo("cipher")?.[1]).toEqualTypeOf<string | null | undefined>();
 declare const name: string;
 expectTypeOf(writer.getExtraInfo(name)).toEqualTypeOf<unknown>();
+
+// The value that ends the wait has its type; a promise would always end it.
+const changed = new asyncio.Condition();
+expectTypeOf(await changed.waitFor(() => [1].find((n) => n > 0))).toEqualTypeOf<number | undefined>();
+expectTypeOf(await changed.waitFor(() => true as boolean)).toEqualTypeOf<boolean>();
+// @ts-expect-error the predicate does not wait
+void changed.waitFor(async () => true);

@@ -44,3 +44,22 @@ const own: Codec<number, string> = {
 expectTypeOf(framed(reader, writer, own)).toEqualTypeOf<Framed<number, string>>();
 // @ts-expect-error a codec has a limit
 framed(reader, writer, { decode: () => null, encode: () => "" });
+
+// What decode() returns says what arrives, also for a codec that is written in place.
+expectTypeOf(
+  framed(reader, writer, {
+    maxLength: 10,
+    decode: (bytes) => ({ frame: bytes.toString(), size: bytes.length }),
+    encode: (item: number) => String(item),
+  }),
+).toEqualTypeOf<Framed<string, number>>();
+// A frame that is null would be taken for the end of the stream.
+const replies: Codec<string | null, string> = {
+  maxLength: 10,
+  // @ts-expect-error no frame is null
+  decode: (bytes) => ({ frame: bytes.length === 1 ? null : "x", size: 1 }),
+  encode: (item) => item,
+};
+framed(reader, writer, replies);
+// @ts-expect-error decode() does not wait
+framed(reader, writer, { maxLength: 1, decode: async () => null, encode: () => "" });
