@@ -19,6 +19,8 @@ export class Cancellation {
   requests = 0;
   /** Whether a request has not been delivered yet. */
   isPending = false;
+  /** Whether that one is of a `timeout()` or TaskGroup in the task itself. */
+  isOwn = false;
   /** The message of the latest request. */
   message: CancelMessage;
   #abort: AbortController | null = null;
@@ -27,7 +29,7 @@ export class Cancellation {
   #ledBack = false;
 
   /** @returns False for a request that is part of another one, because the task awaits itself through other tasks. */
-  request(message: CancelMessage, waits: readonly Cancellable[]): boolean {
+  request(message: CancelMessage, waits: readonly Cancellable[], isOwn: boolean): boolean {
     if (this.#isUnderway) {
       this.#ledBack = true;
       return false;
@@ -35,7 +37,10 @@ export class Cancellation {
     this.requests += 1;
     const isDelivered = this.#cancelWaits(message, waits);
     this.message = message;
-    this.isPending ||= !isDelivered;
+    if (!isDelivered) {
+      this.isOwn = isOwn && (this.isOwn || !this.isPending);
+      this.isPending = true;
+    }
     this.#abort?.abort(cancelledError(message));
     return true;
   }

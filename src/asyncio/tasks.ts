@@ -176,15 +176,15 @@ export class Task<T> extends Future<T> {
   /** @internal */
   override cancel(message: CancelMessage): boolean;
   override cancel(message?: CancelMessage): boolean {
-    return this.done() ? false : this._interrupt(message);
+    return this.done() ? false : this.#someCancellation().request(message, this.#begunWaits(), false);
   }
 
   /**
-   * @internal Like `cancel()`, also after the task has ended: a function of the task that nothing awaited may still run,
-   * in a `timeout()` or a TaskGroup.
+   * @internal Like `cancel()`, for a `timeout()` or a TaskGroup in the task. Also after the task has ended: a function of
+   * the task that nothing awaited may still run.
    */
-  _interrupt(message?: CancelMessage): boolean {
-    return this.#someCancellation().request(message, this.#begunWaits());
+  _interrupt(): void {
+    this.#someCancellation().request(undefined, this.#begunWaits(), true);
   }
 
   /** The number of `cancel()` calls minus the number of `uncancel()` calls. Python: `Task.cancelling()`. */
@@ -402,7 +402,7 @@ export class Task<T> extends Future<T> {
           "Rethrow it (see isCancelled), or call uncancel() if this was intended.",
       );
     }
-    if (this.#cancellation?.isPending) {
+    if (this.#cancellation?.isPending && !this.#cancellation.isOwn) {
       this._finishCancelled(this.#cancellation.message);
     } else {
       this._finish(result, stepEnds);
@@ -422,9 +422,12 @@ export class Task<T> extends Future<T> {
     this.#tellOfEnd();
   }
 
-  /** Tells of the end, with which a request that is still pending has done what it was for. */
+  /**
+   * Tells of the end, with which a request that is still pending has done what it was for. One of the task's own is for a
+   * function that still runs, since nothing has awaited it.
+   */
   #tellOfEnd(): void {
-    if (this.#cancellation !== null) {
+    if (this.#cancellation?.isOwn === false) {
       this.#cancellation.isPending = false;
     }
     const ended = this.cancelled() ? taskCancelled : taskDone;

@@ -162,6 +162,22 @@ describe("a function that its task has not awaited", () => {
     });
   }
 
+  for (const [name, [error, limit]] of Object.entries(limits)) {
+    it(`${name} that nothing has noticed leaves the result of the task alone`, async () => {
+      const pass = latch(2);
+      let left: Promise<unknown> = Promise.resolve();
+      const task = asyncio.createTask(async () => {
+        left = outcomeOf(limit(pass));
+        await foreignPause(0.1);
+        return "result";
+      });
+      assert.equal(await task, "result");
+      void pass();
+      const outcome = await left;
+      assert.equal(outcome instanceof Error ? outcome.name : null, error);
+    });
+  }
+
   for (const [how, end] of Object.entries({ ...ends, ...cancelledEnds })) {
     it(`no wait gets a cancellation of its task, which ${how}`, async () => {
       const ending: Readonly<Record<string, () => PromiseLike<unknown>>> = {
