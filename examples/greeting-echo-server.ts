@@ -1,7 +1,7 @@
 /**
- * An echo server that says good-bye to each client by its own address. Without arguments two clients talk to it at once.
+ * An echo server that says good-bye to each client by its own address. Without arguments two clients talk to it at the same time.
  *
- * Usage: greeting-echo-server            two clients talk to it at once, then it ends
+ * Usage: greeting-echo-server            two clients talk to it at the same time, then it ends
  *        greeting-echo-server --serve [PORT]    it keeps serving on 127.0.0.1 (port 8081) until Ctrl-C
  *
  * Try it with: telnet 127.0.0.1 8081; an empty line ends the conversation.
@@ -59,7 +59,7 @@ async function demo(): Promise<void> {
   const server = await asyncio.startServer(handleRequest, "127.0.0.1", 0);
   await server.with(async () => {
     const address = server.sockets[0]?.getsockname();
-    console.log(`Serving on ${address}; two clients talk to it at once.\n`);
+    console.log(`Serving on ${address}; two clients talk to it at the same time.\n`);
     const dialogues = await asyncio.gather([
       () => client("Ada", address?.port ?? 0, ["Hello!", "How are you?"]),
       () => client("Grace", address?.port ?? 0, ["Hi there!", "What is my address?"]),

@@ -656,7 +656,7 @@ const decidedByRuntime: Readonly<Record<string, () => unknown>> = {
     await variable.run("second", () => generator.next());
     assert.deepEqual(seen, ["first", "second"]);
   },
-  "a generator inside run() sees the values of the caller of next(), too": () => {
+  "a generator inside run() also sees the values of the caller of next()": () => {
     const seen: unknown[] = [];
     const inner = variable.run("inner", () =>
       (function* () {
@@ -758,7 +758,7 @@ describe("AsyncContext in another realm", () => {
     assert.deepEqual(seen, ["at the snapshot", undefined, undefined]);
   });
 
-  it("a function of another realm sees the value, and what it starts does, too", async () => {
+  it("a function of another realm sees the value, and so does what it starts", async () => {
     const start =
       "async function (variable) { const first = variable.get(); await null; return first + variable.get(); }";
     assert.equal(await variable.run("a", () => inOtherRealm(start, variable)), "aa");

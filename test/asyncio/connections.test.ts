@@ -158,7 +158,7 @@ describe("openConnection()", () => {
     await finish(writer);
   });
 
-  it("openConnection() opens a hundred connections at once", async () => {
+  it("openConnection() opens a hundred connections at the same time", async () => {
     await using listener = await listen(HOST, (peer) => peer.write(`${peer.socket.remotePort}\n`));
     const connections = await asyncio.gather(
       Array.from({ length: 100 }, () => () => asyncio.openConnection(HOST, listener.port)),
@@ -422,7 +422,7 @@ describe("socketpair()", () => {
     await finish(writer2);
   });
 
-  it("socketpair() many times at once keeps the pairs apart", async () => {
+  it("socketpair() many times at the same time keeps the pairs apart", async () => {
     const pairs = await Promise.all(Array.from({ length: 20 }, () => asyncio.socketpair()));
     const peers = pairs.map(([, other]) => new Peer(other, true));
     pairs.forEach(([one], i) => {

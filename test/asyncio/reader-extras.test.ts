@@ -15,7 +15,7 @@ function readerWith(text: string, limit = 65_536): [asyncio.StreamReader, FakeTr
 }
 
 describe("StreamReader beside a read that waits", () => {
-  it("StreamReader answers another read as far as it need not wait, and lets the first go on", async () => {
+  it("StreamReader answers another read if it need not wait, and lets the first continue", async () => {
     const [reader] = readerWith("one\ntwo\nthree");
     const parked = reader.readexactly(20);
     assert.equal(String(await reader.readline()), "one\n");
@@ -50,7 +50,7 @@ describe("StreamReader beside a read that waits", () => {
     assert.equal(String(await parked), "abc\n");
   });
 
-  it("StreamReader gives reads of nothing at once, also beside a read to the end", async () => {
+  it("StreamReader answers reads of no bytes immediately, even beside a read to the end", async () => {
     const [reader] = readerWith("abc");
     const parked = reader.read();
     assert.equal(String(await reader.read(0)), "");

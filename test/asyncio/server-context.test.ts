@@ -102,7 +102,7 @@ describe("startServer() and the Context of a handler", () => {
     });
   });
 
-  it("startServer() keeps what a plain handler sets to itself, too", async () => {
+  it("startServer() does not show another connection what a plain handler sets", async () => {
     await inTask(async () => {
       const variable = new ContextVar("v", { default: "default" });
       const server = await asyncio.startServer(

@@ -220,7 +220,7 @@ describe("startServer() and its sockets", () => {
 });
 
 describe("startServer() and how many it serves", () => {
-  it("startServer({ maxConnections }) closes further ones at once, and serves again when one has ended", async () => {
+  it("startServer({ maxConnections }) closes further connections immediately, and serves again when one has ended", async () => {
     const served: asyncio.StreamWriter[] = [];
     await using serving = await serve(
       (_reader, writer) => {
@@ -268,7 +268,7 @@ describe("startServer() and how many it serves", () => {
     }
   });
 
-  it("startServer({ startServing: false, backlog }) keeps so many early ones, and what they had sent", async () => {
+  it("startServer({ startServing: false, backlog }) keeps this many early connections, and the bytes that they sent", async () => {
     const lines: string[] = [];
     await using serving = await serve(
       async (reader, writer) => {

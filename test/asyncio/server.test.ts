@@ -34,7 +34,7 @@ async function echoLine(reader: asyncio.StreamReader, writer: asyncio.StreamWrit
   await writer.waitClosed();
 }
 
-/** Sends the text on a connection of its own, and gives everything that comes back. */
+/** Sends the text on its own connection, and returns everything that comes back. */
 async function ask(port: number, text: string, host = HOST): Promise<string> {
   const peer = new Peer(await rawConnection(port, host), true);
   peer.write(text);
@@ -297,7 +297,7 @@ describe("startServer() that fails", () => {
     }
   });
 
-  it("startServer() refuses a bad limit at once, not with the first connection", async () => {
+  it("startServer() rejects a bad limit immediately, not with the first connection", async () => {
     for (const limit of [0, -5]) {
       await assert.rejects(asyncio.startServer(echoLine, HOST, 0, { limit }), {
         name: "ValueError",
@@ -427,7 +427,7 @@ describe("startServer() and handlers that fail", () => {
     assert.deepEqual(reports.all, []);
   });
 
-  it("startServer() answers a client that has ended its side at once, without a word", async () => {
+  it("startServer() answers a client that has ended its side immediately, without sending anything", async () => {
     using _reports = new Reports();
     await using serving = await serve(async (reader, writer) => {
       writer.write("hello");
@@ -584,7 +584,7 @@ describe("Server", () => {
     await server.waitClosed();
   });
 
-  it("Server.serveForever() cannot be awaited twice at once", async () => {
+  it("Server.serveForever() cannot run twice at the same time", async () => {
     const server = await asyncio.startServer(echoLine, HOST, 0);
     const serving = asyncio.createTask(() => server.serveForever());
     await turn();
@@ -731,7 +731,7 @@ describe("Server", () => {
     assert.ok(reports.messages.every((message) => message === "Unhandled exception in client_connected_cb"));
   });
 
-  it("Server.close() stops listening at once, leaves connections alone, and does nothing the second time", async () => {
+  it("Server.close() stops listening immediately, keeps connections open, and does nothing the second time", async () => {
     let handlers = 0;
     const server = await asyncio.startServer(
       async (...streams) => {
@@ -880,7 +880,7 @@ describe("Server under load", () => {
     socket.destroy();
   });
 
-  it("Server accepts 300 clients that connect at once and say one line each", async () => {
+  it("Server accepts 300 clients that connect at the same time and send one line each", async () => {
     await using serving = await serve(echoLine, { backlog: 512 });
     const answers = await Promise.all(Array.from({ length: 300 }, (_, i) => ask(serving.port, `${i}\n`)));
     assert.deepEqual(
@@ -955,7 +955,7 @@ const LARGEST_READER: Readonly<Record<Runtime, number>> = {
   deno: 192 * 1024,
 };
 
-/** Writes so many chunks, or until the socket takes no more for so many seconds, and gives how many bytes it took. */
+/** Writes this many chunks, or until the socket takes no more for some seconds, and returns how many bytes it took. */
 async function pour(socket: net.Socket, chunks: number, patience = 0.2): Promise<number> {
   let sent = 0;
   for (let i = 0; i < chunks; i++) {

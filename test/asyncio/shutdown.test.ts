@@ -13,7 +13,7 @@ const NEVER = 3600; // seconds
 const held: unknown[] = [];
 const forever = (): Promise<void> => asyncio.sleep(NEVER);
 
-/** Connects so many raw clients, one after the other, each when the handler of the one before has begun. */
+/** Connects this many raw clients, one after the other, each when the handler of the one before has begun. */
 async function clients(port: number, count: number, begun: () => number): Promise<AsyncDisposable & { peers: Peer[] }> {
   const peers: Peer[] = [];
   for (let i = 0; i < count; i++) {
@@ -32,7 +32,7 @@ async function clients(port: number, count: number, begun: () => number): Promis
 }
 
 describe("Server.shutdown()", () => {
-  it("Server.shutdown() of a server without connections is done at once, however long the grace", async () => {
+  it("Server.shutdown() of a server without connections ends immediately, however long the grace", async () => {
     const { server } = await serve(() => {});
     assert.deepEqual(await server.shutdown({ grace: NEVER, cancelGrace: NEVER }), []);
     assert.equal(server.isServing(), false);
@@ -260,7 +260,7 @@ describe("Server.shutdown()", () => {
     assert.equal(await connected.peers[1]?.received(9), "all of it");
   });
 
-  it("Server.shutdown() twice at once: both end when the handlers have, and tell the same", async () => {
+  it("Server.shutdown() twice at the same time: both end when the handlers have ended, and return the same", async () => {
     let begun = 0;
     const go = new asyncio.Event();
     await using serving = await serve(async (_reader, writer) => {
@@ -295,7 +295,7 @@ describe("Server.shutdown()", () => {
     }
   });
 
-  it("Server.shutdown() of several servers at once keeps them apart", async () => {
+  it("Server.shutdown() of several servers at the same time keeps them apart", async () => {
     const all = latch(3);
     const stop = new asyncio.Event();
     const servings = await Promise.all(

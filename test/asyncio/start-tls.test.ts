@@ -31,7 +31,7 @@ const { ca, server: local, client: clientIdentity, other, stranger } = certifica
 const ours = (role: Role): asyncio.SSLContext => (role === "client" ? { ca } : { ...local });
 const oppositeOf = (role: Role): Role => (role === "client" ? "server" : "client");
 
-/** Goes over to TLS on the raw peer's side. What it got after so many bytes was the beginning of the handshake. */
+/** Starts TLS on the raw peer's side. What it received after this many bytes was the beginning of the handshake. */
 function upgradePeer({ peer }: Connection, role: Role, plainBytes = 0): TlsPeer {
   const { socket } = peer;
   socket.removeAllListeners("data");

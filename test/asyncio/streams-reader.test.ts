@@ -123,7 +123,7 @@ describe("new StreamReader()", () => {
 });
 
 describe("StreamReader.read()", () => {
-  it("StreamReader.read(0) gives an empty Buffer at once, and takes nothing (test_read_zero)", async () => {
+  it("StreamReader.read(0) returns an empty Buffer immediately, and takes nothing (test_read_zero)", async () => {
     const reader = fed([DATA]);
     assert.equal(await text(reader.read(0)), "");
     assert.equal(await rest(reader), DATA);
@@ -280,7 +280,7 @@ describe("StreamReader.readline()", () => {
     assert.equal(await text(reader.readline()), "short\n");
   });
 
-  it("StreamReader.readline() answers at once when the line is there (test_readline_nolimit_nowait)", async () => {
+  it("StreamReader.readline() returns immediately when the line is buffered (test_readline_nolimit_nowait)", async () => {
     const reader = fed([DATA.slice(0, 6), DATA.slice(6)]);
     assert.equal(await text(reader.readline()), "line1\n");
     assert.equal(await rest(reader), "line2\nline3\n");
@@ -475,7 +475,7 @@ describe("StreamReader.readuntil()", () => {
 });
 
 describe("StreamReader.readexactly()", () => {
-  it("StreamReader.readexactly() refuses fewer than 0 bytes; 0 are there at once (test_readexactly_zero_or_less)", async () => {
+  it("StreamReader.readexactly() rejects fewer than 0 bytes, and returns 0 bytes immediately (test_readexactly_zero_or_less)", async () => {
     const reader = fed([DATA]);
     assert.equal(await text(reader.readexactly(0)), "");
     await assert.rejects(reader.readexactly(-1), {
@@ -520,7 +520,7 @@ describe("StreamReader.readexactly()", () => {
     assert.equal(await rest(reader), "");
   });
 
-  it("StreamReader.readexactly(0) is there at once at EOF", async () => {
+  it("StreamReader.readexactly(0) returns immediately at EOF", async () => {
     assert.equal(await text(fed([], { eof: true }).readexactly(0)), "");
   });
 
@@ -624,7 +624,7 @@ describe("StreamReader as an async iterable", () => {
   });
 });
 
-describe("StreamReader with two reads at once", () => {
+describe("StreamReader with two reads at the same time", () => {
   const reads: Readonly<Record<string, (reader: asyncio.StreamReader) => Promise<Buffer>>> = {
     "read(5)": (reader) => reader.read(5),
     "read()": (reader) => reader.read(),
@@ -986,7 +986,7 @@ describe("StreamReader and what an error leaves in the buffer", () => {
 });
 
 describe("StreamReader.tryReadline(), tryReadexactly() and tryReaduntil()", () => {
-  it("StreamReader.tryReadline() gives what readline() would give at once, and null where that would wait", async () => {
+  it("StreamReader.tryReadline() returns what readline() would return immediately, and null where readline() would wait", async () => {
     const reader = fed(["one\ntw"]);
     assert.equal(String(reader.tryReadline()), "one\n");
     assert.equal(reader.tryReadline(), null);

@@ -113,7 +113,7 @@ for (const role of roles) {
       assert.equal(peer.chunks.length, before + 1, "from the second answer on they leave together again");
     });
 
-    it("StreamWriter.drain() returns at once while little is buffered", async () => {
+    it("StreamWriter.drain() returns immediately while little is buffered", async () => {
       await using connection = await connect(role);
       connection.writer.write("x");
       assert.equal(await connection.writer.drain(), undefined);
@@ -151,7 +151,7 @@ for (const role of roles) {
       assert.equal((await peer.received(written + 1)).at(-1), "y");
     });
 
-    it("StreamWriter.drain() may be waited at by many at once (test_multiple_drain)", async () => {
+    it("StreamWriter.drain() may be awaited by many tasks at the same time (test_multiple_drain)", async () => {
       await using connection = await connect(role, { reads: false });
       const { writer, peer } = connection;
       await fill(writer);
@@ -248,7 +248,7 @@ for (const role of roles) {
       assert.ok(resumes.every(({ size }) => size <= 16 * KIB));
     });
 
-    it("Transport.setWriteBufferLimits() sets both marks from either, and pauses at once if there is too much", async () => {
+    it("Transport.setWriteBufferLimits() sets both marks from either, and pauses immediately if too much is buffered", async () => {
       await using connection = await connect(role, { reads: false });
       const { transport } = connection.writer;
       transport.setWriteBufferLimits({ high: 1000 });
@@ -676,7 +676,7 @@ describe("StreamWriter.write() to a lost connection", () => {
 });
 
 describe("Connection that carries much", () => {
-  it("StreamWriter and StreamReader carry 8 MiB both ways at once, unchanged", async () => {
+  it("StreamWriter and StreamReader carry 8 MiB in both directions at the same time, unchanged", async () => {
     const whole = Buffer.alloc(8 * KIB * KIB);
     for (let i = 0; i < whole.length; i += 4) {
       whole.writeUInt32LE((i * 2654435761) >>> 0, i);

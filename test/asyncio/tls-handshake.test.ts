@@ -166,7 +166,7 @@ describe("startServer() with ssl and clients that do not shake hands", () => {
     }
   });
 
-  it("Server.serveForever() that is cancelled ends handshakes, too", async () => {
+  it("Server.serveForever() that is cancelled ends handshakes as well", async () => {
     await using serving = await serve(echo, { ssl: { ...local } });
     const peer = await rawPeer(serving.port);
     peer.write(HALF_A_HELLO);
@@ -385,7 +385,7 @@ describe("Handshakes that are slow", () => {
     to.end();
   }
 
-  it("time limits that no timer can hold do not end the handshake at once", async () => {
+  it("time limits that no timer can hold do not end the handshake immediately", async () => {
     await using serving = await serve(echo, { ssl: { ...local }, sslHandshakeTimeout: 1e10 });
     const peer = await rawConnection(serving.port);
     for (const seconds of [1e10, Number.POSITIVE_INFINITY]) {

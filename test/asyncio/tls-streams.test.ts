@@ -376,7 +376,7 @@ describe("TLS over other things than TCP", () => {
   });
 });
 
-describe("TLS connections that end at once", () => {
+describe("TLS connections that end immediately", () => {
   const ways: Readonly<Record<string, (writer: asyncio.StreamWriter) => void>> = {
     "close()": (writer) => writer.close(),
     "abort()": (writer) => writer.transport.abort(),

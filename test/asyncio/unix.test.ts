@@ -127,7 +127,7 @@ describe("The file of a Unix server", () => {
     assert.deepEqual(fs.readdirSync(where.folder), []);
   });
 
-  it("Server.close() removes it with sock, too (test_unix_server_sock_cleanup)", async () => {
+  it("Server.close() also removes the file of a socket that was passed as sock (test_unix_server_sock_cleanup)", async () => {
     using where = place();
     const sock = net.createServer();
     sock.listen(where.path);
@@ -139,7 +139,7 @@ describe("The file of a Unix server", () => {
     assert.deepEqual(fs.readdirSync(where.folder), []);
   });
 
-  it("Server.close() is content when it has gone already (test_unix_server_cleanup_gone)", async () => {
+  it("Server.close() throws nothing if the file is gone already (test_unix_server_cleanup_gone)", async () => {
     using where = place();
     const server = await asyncio.startUnixServer(echo, where.path);
     fs.unlinkSync(where.path);

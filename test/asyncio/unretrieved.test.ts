@@ -93,7 +93,7 @@ async function fail(body: () => unknown, tasks: number): Promise<WeakRef<object>
   return references;
 }
 
-/** What is reported when so many tasks that fail are garbage. */
+/** What is reported when this many failed tasks are garbage. */
 async function reportsOf(body: () => unknown, tasks = TASKS): Promise<asyncio.ExceptionContext[]> {
   reports.length = 0;
   assert.equal(await survivors(await fail(body, tasks)), 0, "all of them are collected");

@@ -10,7 +10,7 @@ import { closed, eventually, freePort, outcomeOf, portOf, turns } from "../suppo
 import { limitOf } from "../support/runtime-limits.ts";
 import { Attempts, silentListener } from "../support/silent-listeners.ts";
 
-/** Long enough for what is at once, and never waited for in vain. */
+/** Long enough for what happens immediately; no test waits for it in vain. */
 const SHORT = 0.02; // seconds
 /** Longer than any test may take. */
 const NEVER = 3600; // seconds
@@ -179,7 +179,7 @@ describe("Connecting to several addresses in turn", () => {
 });
 
 describe("Connecting to several addresses in a race", () => {
-  it("connectAny({ delay }) begins with the next one at once when one has failed", async () => {
+  it("connectAny({ delay }) begins the next attempt immediately when one has failed", async () => {
     await using listener = await listening("127.0.0.2");
     const socket = await race(["127.0.0.1", "127.0.0.2"], listener.port, { delay: NEVER });
     assert.equal(socket.remoteAddress, "127.0.0.2");

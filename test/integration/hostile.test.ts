@@ -205,7 +205,7 @@ interface StreamSizes {
   readonly reader: string;
 }
 
-/** Sends so many bytes, as fast as the other side takes them; ends when the connection does. */
+/** Sends this many bytes, as fast as the other side takes them; ends when the connection does. */
 async function flood(socket: net.Socket, chunk: Buffer, total: number): Promise<void> {
   const happens = (name: string): Promise<void> => new Promise((resolve) => socket.once(name, () => resolve()));
   const closed = happens("close");
@@ -431,7 +431,7 @@ describe("garbage", () => {
 });
 
 describe("maxConnections", () => {
-  it("startServer() closes connections above maxConnections at once, and serves again when others have gone", async () => {
+  it("startServer() closes connections above maxConnections immediately, and serves again when others have ended", async () => {
     await using server = await serve(carefulEcho, { maxConnections: 20 });
     const first = await manyPeers(20, server.port);
     for (const peer of first) {

@@ -348,7 +348,7 @@ describe("Protocol that fails", () => {
     assert.ok(await eventually(() => protocol.isLost));
   });
 
-  it("loop.createConnection(), createServer() and the Unix variants refuse a factory that is no function, at once", async () => {
+  it("loop.createConnection(), createServer() and the Unix variants reject a factory that is no function immediately", async () => {
     using folder = new TemporaryFolder();
     const port = await freePort();
     const path = `${folder.path}/none`;

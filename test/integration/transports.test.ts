@@ -331,7 +331,7 @@ describe("Transport's write buffer", () => {
     });
   }
 
-  it("Transport.setWriteBufferLimits() pauses at once when there is too much already, and never resumes by itself", async () => {
+  it("Transport.setWriteBufferLimits() pauses immediately when too much is buffered already, and never resumes by itself", async () => {
     await using wired = await wire("TCP client", () => new Recorder(), { reads: false });
     const { protocol, transport } = wired;
     transport.setWriteBufferLimits({ high: Number.POSITIVE_INFINITY });
@@ -515,7 +515,7 @@ describe("Transport's reading", () => {
 
 describe("The socket under a Transport", () => {
   for (const medium of media) {
-    it(`a listener on the socket of a ${medium} sees what the protocol sees, also while reading is paused`, async () => {
+    it(`a listener on the socket of a ${medium} sees what the protocol sees, even while reading is paused`, async () => {
       await using wired = await wire(medium, () => new Recorder());
       const { protocol, transport, peer } = wired;
       const socket = transport.getExtraInfo("socket") as stream.Duplex;

@@ -20,7 +20,7 @@ const WHAT: Readonly<Record<string, string>> = {
   frames: "frames of up to 300 KB with their length in front",
   digest: "a megabyte up, then a half-close, then the answer",
   push: "a megabyte down, then a half-close from the server",
-  echo: "a megabyte both ways at once",
+  echo: "a megabyte in both directions at the same time",
   partial: "an end in the middle of what was asked for",
   long: "a line over the limit",
   separators: "separators of several bytes",
@@ -60,14 +60,14 @@ describe("asyncio in Python as a peer", { skip: missing("python3") }, () => {
     }
   }
 
-  it("startServer() serves 200 asyncio clients in Python at once", async () => {
+  it("startServer() serves 200 asyncio clients in Python at the same time", async () => {
     using reports = new Reports();
     await using serving = await serve(serveCommands, { backlog: 500 });
     assert.equal(await runPythonProgram(PYTHON_COMMANDS, "crowd", String(serving.port), "200"), "200\n");
     assert.deepEqual(reports.all, []);
   });
 
-  it("openConnection() connects 200 times at once to an asyncio server in Python", async () => {
+  it("openConnection() connects 200 times at the same time to an asyncio server in Python", async () => {
     await using python = startPython(PYTHON_COMMANDS, "serve");
     const [, port = ""] = await python.printed(/port (\d+)/);
     const client = async (id: number): Promise<number> => {

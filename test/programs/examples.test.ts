@@ -181,11 +181,11 @@ describe("greeting-echo-server", () => {
     return { example, port, [Symbol.asyncDispose]: () => example[Symbol.asyncDispose]() };
   }
 
-  it("greeting-echo-server lets two clients talk to it at once, and shows both dialogues", async () => {
+  it("greeting-echo-server lets two clients talk to it at the same time, and shows both dialogues", async () => {
     const { status, lines, stderr } = await runExample("greeting-echo-server");
     assert.equal(status, 0);
     assert.equal(stderr, "");
-    assert.match(lines[0] ?? "", /^Serving on 127\.0\.0\.1:\d+; two clients talk to it at once\.$/);
+    assert.match(lines[0] ?? "", /^Serving on 127\.0\.0\.1:\d+; two clients talk to it at the same time\.$/);
     assert.equal(lines.at(-1), "The server is closed.");
     const text = lines.join("\n");
     const dialogues = [

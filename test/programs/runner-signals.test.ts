@@ -141,7 +141,7 @@ describe("run() and Ctrl-C", () => {
     assert.deepEqual(lines, ["ready...", "KeyboardInterrupt interrupted by Ctrl-C (SIGINT)", "exit 0 0"]);
   });
 
-  it("run() throws the CancelledError when another one asks the main task to end, too (test_interrupt_cancelled_task)", async () => {
+  it("run() throws the CancelledError if other code cancels the main task as well (test_interrupt_cancelled_task)", async () => {
     const { lines } = await runProgram(`
       await outcome(() => asyncio.run(async () => {
         const main = asyncio.currentTask();

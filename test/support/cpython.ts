@@ -6,6 +6,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { loadPyodide } from "pyodide";
+import { stems } from "./outcomes.ts";
 import { packageRoot } from "./paths.ts";
 
 /** Anything that goes through JSON. */
@@ -22,6 +23,7 @@ asyncio._set_running_loop(None)
 def as_json(function):
     return lambda arguments: json.dumps(function(*json.loads(arguments)))
 `);
+pyodide.runPython(`STEMS = ${JSON.stringify(stems)}`);
 pyodide.runPython(textOf("test/support/cpython.py"));
 
 /** Such as `3.14.2`. */

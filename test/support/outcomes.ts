@@ -2,7 +2,7 @@
 import type { Json } from "./cpython.ts";
 
 /** The parts of messages that both sides promise. */
-const stems = [
+export const stems: readonly string[] = [
   "takes exactly 1",
   "must be a str",
   "not an acceptable base type",

@@ -239,7 +239,7 @@ describe("testContext()", () => {
     assert.equal(user.get(), "nobody");
   });
 
-  it("testContext(): a test without hooks has a new Context, too", async () => {
+  it("testContext(): a test without hooks has a new Context as well", async () => {
     const { test } = testContext();
     const seen: string[] = [];
     const body = test((name: string) => {

@@ -17,7 +17,7 @@ async function lateAnswer(reader: asyncio.StreamReader, writer: asyncio.StreamWr
   writer.close();
 }
 
-/** Lines, a length and so many bytes, a separator of several bytes: and all of it back. */
+/** Lines, a length and that many bytes, a separator of several bytes: and sends all of it back. */
 async function mixed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter): Promise<void> {
   const line = await reader.readline();
   if (line.length === 0) {
