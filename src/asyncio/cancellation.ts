@@ -1,4 +1,5 @@
 /** The cancellation of a task: how often it was requested, whether it was delivered, and the signal that announces it. */
+import { captureSurroundings, type Surroundings } from "../contextvars/current.ts";
 import { fromCallback } from "./async-stacks.ts";
 import { FutureWait } from "./future-waits.ts";
 import {
@@ -24,6 +25,8 @@ export class Cancellation {
   /** The message of the latest request. */
   message: CancelMessage;
   #abort: AbortController | null = null;
+  /** Those of the code that asked for the signal: what the signal's listeners run in, whoever cancels the task. */
+  #surroundings: Surroundings | null = null;
   /** Whether the task's waits are being cancelled, and whether that has led back to the task, which awaits itself. */
   #isUnderway = false;
   #ledBack = false;
@@ -41,7 +44,7 @@ export class Cancellation {
       this.isOwn = isOwn && (this.isOwn || !this.isPending);
       this.isPending = true;
     }
-    this.#abort?.abort(cancelledError(message));
+    this.#surroundings?.runInAsyncScope(() => this.#abort?.abort(cancelledError(message)));
     return true;
   }
 
@@ -73,6 +76,7 @@ export class Cancellation {
       this.isPending = false;
       if (this.#abort?.signal.aborted) {
         this.#abort = null;
+        this.#surroundings = null;
       }
     }
     return this.requests;
@@ -82,6 +86,7 @@ export class Cancellation {
   get signal(): AbortSignal {
     if (this.#abort === null) {
       this.#abort = new AbortController();
+      this.#surroundings = captureSurroundings();
       if (this.requests > 0) {
         this.#abort.abort(cancelledError(this.message));
       }

@@ -5,6 +5,7 @@
  * only when its turn comes, so no item is lost when a waiting task is cancelled. A task that is woken, and cancelled
  * before its turn, wakes the next one.
  */
+import { captureSurroundings } from "../contextvars/current.ts";
 import { knowMethodsOf } from "../contextvars/detached.ts";
 import { ValueError } from "../errors.ts";
 import { addressOf, angled, className, Inspectable, repr } from "../repr.ts";
@@ -97,7 +98,8 @@ export class Queue<T> extends Inspectable {
       return quietRejection(notHandedOver("put()", "put({ reply })"));
     }
     if (this.full() && !this.#shutDown) {
-      return new Putter(this, this.#putters, item).wait();
+      const Kind = this.#isExtended() ? PutterOfSubclass : Putter;
+      return new Kind(this, this.#putters, item).wait();
     }
     try {
       this.putNowait(item);
@@ -141,7 +143,8 @@ export class Queue<T> extends Inspectable {
    */
   get(): Promise<T> {
     if (this.empty() && !this.#shutDown) {
-      return new Getter(this, this.#getters).wait();
+      const Kind = this.#isExtended() ? GetterOfSubclass : Getter<T>;
+      return new Kind(this, this.#getters).wait();
     }
     try {
       return Promise.resolve(this.getNowait());
@@ -246,6 +249,17 @@ export class Queue<T> extends Inspectable {
     return `${className(this)}.${method} of ${size}`;
   }
 
+  /** Whether a subclass of the program has replaced a method that a waiting `get()` or `put()` calls. */
+  #isExtended(): boolean {
+    const { prototype } = Queue;
+    return (
+      this.getNowait !== prototype.getNowait ||
+      this.putNowait !== prototype.putNowait ||
+      this.empty !== prototype.empty ||
+      this.full !== prototype.full
+    );
+  }
+
   async #join(): Promise<void> {
     await this.#finished.wait();
   }
@@ -289,6 +303,15 @@ class Getter<T> extends Waiter<T> {
   }
 }
 
+/** Calls the program's methods as code of the task that waits. */
+class GetterOfSubclass<T> extends Getter<T> {
+  readonly #surroundings = captureSurroundings();
+
+  protected override takeTurn(): void {
+    this.#surroundings.runInAsyncScope(() => super.takeTurn());
+  }
+}
+
 /** A waiting `put()`. */
 class Putter<T> extends Waiter<void> {
   readonly #queue: Queue<T>;
@@ -319,6 +342,15 @@ class Putter<T> extends Waiter<void> {
     if (wasWoken && !this.#queue.full()) {
       wakeNext(this.#putters);
     }
+  }
+}
+
+/** Calls the program's methods as code of the task that waits. */
+class PutterOfSubclass<T> extends Putter<T> {
+  readonly #surroundings = captureSurroundings();
+
+  protected override takeTurn(): void {
+    this.#surroundings.runInAsyncScope(() => super.takeTurn());
   }
 }
 

@@ -22,6 +22,17 @@ function called(schedule: (callback: () => void) => void, look: Look): Promise<v
   });
 }
 
+/** Calls the function when the signal of a task is aborted. */
+function aborted(look: Look, ends: (body: () => Promise<void>) => PromiseLike<unknown>): Promise<void> {
+  return called((callback) => {
+    const task = asyncio.createTask(() => {
+      asyncio.currentTask()?.signal.addEventListener("abort", callback);
+      return ends(() => asyncio.sleep(3600));
+    });
+    task.catch(() => {});
+  }, look);
+}
+
 /** Every way to have a function called, and every wait after which a function continues. */
 const ways: Readonly<Record<string, (look: Look) => PromiseLike<unknown>>> = {
   "createTask()": (look) => asyncio.createTask(look),
@@ -55,6 +66,43 @@ const ways: Readonly<Record<string, (look: Look) => PromiseLike<unknown>>> = {
     }, look),
   "Task.addDoneCallback()": (look) =>
     called((callback) => asyncio.createTask(() => asyncio.sleep(0.001)).addDoneCallback(callback), look),
+  "task.signal, aborted by a deadline": (look) => aborted(look, (body) => asyncio.timeout(0.002).with(body)),
+  "task.signal, aborted by a group": (look) =>
+    aborted(look, (body) =>
+      new asyncio.TaskGroup().with(async (group) => {
+        group.createTask(() => Promise.reject(new Error("a task of the group")));
+        await body();
+      }),
+    ),
+  "task.signal, aborted by another task": (look) =>
+    aborted(look, (body) => {
+      const task = asyncio.currentTask();
+      storage.run("who cancels", () => loop.callSoon(() => task?.cancel()));
+      return body();
+    }),
+  "a subclass of Queue": async (look) => {
+    const looked: Promise<void>[] = [];
+    class Watched<T> extends asyncio.Queue<T> {
+      override getNowait(): T {
+        looked.push(look());
+        return super.getNowait();
+      }
+      override putNowait(item: T): void {
+        looked.push(look());
+        super.putNowait(item);
+      }
+    }
+    const queue = new Watched<number>(1);
+    const empty = new Watched<number>(1);
+    await queue.put(1);
+    const waiting = [queue.put(2), empty.get()];
+    await asyncio.sleep(0);
+    // The looks of these calls are not counted: they are code of the one who calls.
+    asyncio.Queue.prototype.getNowait.call(queue);
+    asyncio.Queue.prototype.putNowait.call(empty, 1);
+    await Promise.all(waiting);
+    await Promise.all(looked);
+  },
   "Lock.with()": (look) => new asyncio.Lock().with(look),
   "sleep()": (look) => asyncio.sleep(0.002).then(look),
   "await future": async (look) => {
