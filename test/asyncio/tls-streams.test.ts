@@ -2,6 +2,9 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
+import * as http from "node:http";
+import * as http2 from "node:http2";
+import type * as net from "node:net";
 import { Duplex } from "node:stream";
 import { describe, it } from "node:test";
 import * as tls from "node:tls";
@@ -15,13 +18,20 @@ import { connectTls, versions } from "../support/wire-tls.ts";
 
 const MEGABYTE = 2 ** 20;
 const HOST = "127.0.0.1";
-const { ca, server: local } = certificates();
+const { ca, client, server: local } = certificates();
 
 async function echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter): Promise<void> {
   for await (const line of reader) {
     await writer.send(line);
   }
   writer.close();
+}
+
+function checkTlsInfo(writer: asyncio.StreamWriter, sock: tls.TLSSocket, peer: string): void {
+  assert.equal(writer.getExtraInfo("peercert")?.subject.CN, peer);
+  assert.match(String(writer.getExtraInfo("cipher")), /^[\w-]+,TLSv1\.[23],\d+$/);
+  assert.equal(writer.getExtraInfo("ssl_object"), sock);
+  assert.equal(writer.getExtraInfo("sslcontext"), null);
 }
 
 for (const version of versions) {
@@ -346,6 +356,53 @@ describe("TLS over other things than TCP", () => {
     assert.equal(String(await reader.readline()), "line\n");
     writer.close();
     await writer.waitClosed();
+  });
+
+  for (const when of ["before", "after"]) {
+    it(`getExtraInfo() knows TLS that other code has started, on a client taken over ${when} the handshake`, async () => {
+      await using serving = await serve(echo, { ssl: { ...local, ALPNProtocols: ["echo"] } });
+      const options = { port: serving.port, host: HOST, servername: "localhost", ca, ALPNProtocols: ["echo"] };
+      const sock = tls.connect(options);
+      if (when === "after") {
+        await once(sock, "secureConnect");
+      }
+      const [reader, writer] = await asyncio.openConnection({ sock });
+      await writer.send("line\n");
+      assert.equal(String(await reader.readline()), "line\n");
+      checkTlsInfo(writer, sock, "server");
+      assert.equal(writer.getExtraInfo("alpn"), "echo");
+      assert.deepEqual(writer.transport.getWriteBufferLimits(), [128 * 1024, 512 * 1024]);
+      writer.close();
+      await writer.waitClosed();
+      checkTlsInfo(writer, sock, "server");
+    });
+  }
+
+  it("getExtraInfo() knows TLS that a tls.Server has started", async () => {
+    const listener = tls.createServer({ ...local, ca, requestCert: true }).listen(0, HOST);
+    await once(listener, "listening");
+    const accepted = once(listener, "secureConnection") as Promise<[tls.TLSSocket]>;
+    const opening = asyncio.openConnection("localhost", (listener.address() as net.AddressInfo).port, {
+      ssl: { ca, ...client },
+    });
+    const [sock] = await accepted;
+    const [, near] = await asyncio.openConnection({ sock });
+    const [reader, writer] = await opening;
+    await near.send("line\n");
+    assert.equal(String(await reader.readline()), "line\n");
+    checkTlsInfo(near, sock, "client");
+    near.close();
+    writer.close();
+    listener.close();
+  });
+
+  it("startServer({ sock }) refuses servers that handle their connections themselves", async () => {
+    for (const sock of [tls.createServer({ ...local }), http.createServer(), http2.createServer()]) {
+      await assert.rejects(asyncio.startServer(echo, { sock: sock as net.Server }), {
+        name: "TypeError",
+        message: /^sock must be a net.Server, got an? (TLS|HTTP) server/,
+      });
+    }
   });
 
   it("BufferedProtocol gets its bytes, and connectionLost() once (test_buffered_protocol)", async () => {

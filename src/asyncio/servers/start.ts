@@ -47,7 +47,8 @@ import { Server } from "./server.ts";
  * like.
  * @throws {gaierror} If a host does not resolve.
  * @throws {ValueError} If neither a host or port nor `sock` is given, or both.
- * @throws {TypeError} If the handler is not a function.
+ * @throws {TypeError} If the handler is not a function, or `sock` is a TLS or an HTTP server, which would handle its
+ * connections itself.
  *
  * @example Echo
  * ```ts
@@ -107,7 +108,8 @@ export function startServer(
  * @param path - Up to 107 bytes; a path that begins with a zero byte is in Linux's abstract namespace.
  * @throws {OSError} If listening at the path fails; the message names the path.
  * @throws {ValueError} If neither a path nor `sock` is given, or both.
- * @throws {TypeError} If the handler is not a function.
+ * @throws {TypeError} If the handler is not a function, or `sock` is a TLS or an HTTP server, which would handle its
+ * connections itself.
  */
 export function startUnixServer(
   clientConnectedCb: ClientConnectedCb,

@@ -268,12 +268,26 @@ function pathError(error: unknown, path: string): unknown {
   return listenError(error);
 }
 
+/** Throws for a server that handles its connections itself: a second handler would take some of their bytes. */
+function checkPlainServer(sock: unknown): void {
+  if (typeof sock !== "object" || sock === null) {
+    return;
+  }
+  if ("setSecureContext" in sock) {
+    throw new TypeError("sock must be a net.Server, got a TLS server; pass the option ssl with a net.Server");
+  }
+  if ("closeIdleConnections" in sock || "updateSettings" in sock) {
+    throw new TypeError("sock must be a net.Server, got an HTTP server, which handles its connections itself");
+  }
+}
+
 /** Returns a listener for a socket that other code created, once it listens. */
 export async function adoptListener(
   sock: ListeningSocket,
   cleanUp: boolean,
   options: ListenOptions,
 ): Promise<Listener> {
+  checkPlainServer(sock);
   if (sock instanceof net.Server) {
     const server = sock.listening
       ? sock

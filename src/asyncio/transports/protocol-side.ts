@@ -87,7 +87,7 @@ export abstract class ProtocolSide extends Inspectable {
     }
   }
 
-  protected keepTlsInfo(socket: TLSSocket, request: TlsRequest): void {
+  protected keepTlsInfo(socket: TLSSocket, request: TlsRequest | undefined): void {
     this.#extra = new Map(tlsInfo(socket, request));
   }
 

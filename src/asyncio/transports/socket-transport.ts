@@ -28,7 +28,7 @@ import { Rare } from "./rare.ts";
 import { Sender, type SenderOwner } from "./sender.ts";
 import { listenForData, listenForEnd, type SocketListener, stopListening } from "./socket-events.ts";
 import { destroyStream, endAndDestroy, endTls, isOfMemory } from "./stream-end.ts";
-import { limitHandshake, type TlsOptions, type TlsRequest, upgradeRequest, upgradeStream } from "./tls.ts";
+import { isTls, limitHandshake, type TlsOptions, type TlsRequest, upgradeRequest, upgradeStream } from "./tls.ts";
 import type { Placer, Placing, Transport, Upgradable } from "./transport.ts";
 import { HIGH_WATER, HIGH_WATER_TLS, type WriteBufferLimits } from "./water-marks.ts";
 
@@ -84,6 +84,9 @@ export class SocketTransport
       if (tls !== undefined) {
         this.#learnOfTls(tls);
       }
+    }
+    if (tls === undefined && isTls(socket)) {
+      this.#learnOfAdoptedTls(socket);
     }
     this.#listen();
     opened(this);
@@ -167,6 +170,14 @@ export class SocketTransport
   #learnOfTls(request: TlsRequest): void {
     this.#makeRare().tls = request;
     this.keepTlsInfo(this.#socket as unknown as TLSSocket, request);
+    this.setWriteBufferLimits({ high: HIGH_WATER_TLS });
+  }
+
+  /** Other code has started TLS on the socket, and the handshake may still be in progress. */
+  #learnOfAdoptedTls(socket: TLSSocket): void {
+    const keep = (): void => this.keepTlsInfo(socket, undefined);
+    keep();
+    socket.once("secureConnect", keep);
     this.setWriteBufferLimits({ high: HIGH_WATER_TLS });
   }
 

@@ -355,13 +355,22 @@ function clientCertificateError(socket: tls.TLSSocket, ssl: SSLContext | true): 
   return typeof found === "string" ? Object.assign(new Error(found), { code: found }) : found;
 }
 
-/** Information about the TLS connection, by the names of `getExtraInfo()`. */
-export function tlsInfo(socket: tls.TLSSocket, request: TlsRequest): [string, unknown][] {
+/** Whether it is a TLS socket. */
+export function isTls(stream: Duplex): stream is tls.TLSSocket {
+  return "encrypted" in stream && "getPeerCertificate" in stream;
+}
+
+/**
+ * Information about the TLS connection, by the names of `getExtraInfo()`.
+ *
+ * @param request - The request by which TLS was started; `undefined` if other code has started it.
+ */
+export function tlsInfo(socket: tls.TLSSocket, request: TlsRequest | undefined): [string, unknown][] {
   // A connection that has ended since the handshake has no information left.
   const certificate = socket.getPeerCertificate();
   const cipher = (socket.getCipher() as tls.CipherNameAndProtocol | null | undefined) ?? null;
   return [
-    ["sslcontext", request.ssl],
+    ["sslcontext", request?.ssl ?? null],
     ["ssl_object", socket],
     ["peercert", certificate === null || Object.keys(certificate).length === 0 ? null : certificate],
     ["cipher", cipher === null ? null : [cipher.name, socket.getProtocol(), secretBits(cipher.name)]],
