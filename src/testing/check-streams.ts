@@ -79,7 +79,7 @@ async function runChecks(maker: StreamMaker, options: CheckStreamsOptions): Prom
   }
   const settings = { limit };
   const run = async (check: Check, make: StreamMaker, swap: boolean): Promise<void> => {
-    const [first, second] = await make();
+    const [first, second] = checkedEnds(await make());
     const ends = swap ? endsOf(second, first) : endsOf(first, second);
     const name = swap ? `${check.name} (from the second end)` : check.name;
     try {
@@ -98,7 +98,7 @@ async function runChecks(maker: StreamMaker, options: CheckStreamsOptions): Prom
   const makeHeld =
     clogged ??
     (async () => {
-      const ends = await maker();
+      const ends = checkedEnds(await maker());
       return await makeClogged(ends).catch((error) => {
         throw named("drain() waits while the other side does not read", error, timeout);
       });
@@ -106,6 +106,14 @@ async function runChecks(maker: StreamMaker, options: CheckStreamsOptions): Prom
   for (const check of waitChecks.filter(({ needsHalfClose }) => halfClose || needsHalfClose !== true)) {
     await run(check, makeHeld, false);
   }
+}
+
+function checkedEnds<E extends readonly asyncio.StreamPair[]>(ends: E): E {
+  const isPair = (value: unknown): boolean => Array.isArray(value) && value.length === 2;
+  if (!isPair(ends) || !ends.every(isPair)) {
+    throw new TypeError("checkStreams(): the result of maker must be [[reader, writer], [reader, writer]]");
+  }
+  return ends;
 }
 
 function endsOf([reader, writer]: asyncio.StreamPair, [farReader, farWriter]: asyncio.StreamPair): Ends {

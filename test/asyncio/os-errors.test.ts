@@ -52,12 +52,13 @@ async function fails(
   call: Promise<unknown>,
   errorClass: typeof asyncio.OSError | typeof asyncio.ValueError,
   code?: string,
-): Promise<void> {
+): Promise<Error> {
   const error = await outcomeOf(call);
   assert.equal((error as Error | null)?.constructor, errorClass, String(error));
   if (code !== undefined) {
     assert.equal((error as { code?: string }).code, code);
   }
+  return error as Error;
 }
 
 function each<A extends unknown[]>(calls: Record<string, Call<A>>, test: (name: string, call: Call<A>) => void): void {
@@ -104,7 +105,9 @@ describe("Paths of Unix sockets", () => {
   each({ ...unixClients, ...unixServers }, (name, call) => {
     it(`${name} in a folder that does not exist throws a FileNotFoundError`, async () => {
       using folder = new TemporaryFolder();
-      await fails(call(join(folder.path, "none/sock")), asyncio.FileNotFoundError, "ENOENT");
+      const path = join(folder.path, "none/sock");
+      const error = await fails(call(path), asyncio.FileNotFoundError, "ENOENT");
+      assert.ok(error.message.endsWith(`'${path}'`), error.message);
     });
     it(`${name} below a plain file throws an OSError with ENOTDIR`, async () => {
       using folder = new TemporaryFolder();

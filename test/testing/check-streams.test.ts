@@ -1020,6 +1020,16 @@ describe("checkStreams() and its arguments", () => {
     });
   }
 
+  it("checkStreams(): throws a TypeError for a maker that makes no two pairs", async () => {
+    const [[reader, writer], far] = memoryStreamPair();
+    for (const made of [undefined, 1, [], [1, 2], [reader, writer], [[reader, writer]], [far, far, far]]) {
+      const error = await outcomeOf(checkStreams(() => made as never));
+      assert.match(String(error), /^TypeError: checkStreams\(\): the result of maker must be /);
+    }
+    writer.transport.abort();
+    far[1].transport.abort();
+  });
+
   it("checkStreams(): throws what the maker throws", async () => {
     const error = new Error("no pair");
     assert.equal(await outcomeOf(checkStreams(() => Promise.reject(error))), error);

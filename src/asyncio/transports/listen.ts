@@ -17,7 +17,7 @@ import { HEEDS_REUSE_PORT, ON_DENO } from "../runtime.ts";
 import { Wait } from "../waits.ts";
 import { checkPath, type Family, IPV6_ALSO_ACCEPTS_IPV4, lookUp, SocketAddress } from "./addresses.ts";
 import { READ_SIZE, socketDescriptor } from "./node-sockets.ts";
-import { bindError, listenError, systemError, toOSError } from "./os-errors.ts";
+import { bindError, errorAtPath, listenError, systemError, toOSError } from "./os-errors.ts";
 
 /** A listening `net.Server`, or the file descriptor of a listening socket. */
 export type ListeningSocket = net.Server | { readonly fd: number };
@@ -263,9 +263,9 @@ function pathError(error: unknown, path: string): unknown {
   }
   if (code === "EACCES" && !nodeFs().existsSync(dirname(path))) {
     // Node reports this on every system, because one system does.
-    return systemError("ENOENT", syscall ?? "listen", error);
+    return systemError("ENOENT", syscall ?? "listen", error, path);
   }
-  return listenError(error);
+  return code === undefined ? listenError(error) : errorAtPath(error, path);
 }
 
 /** Throws for a server that handles its connections itself: a second handler would take some of their bytes. */

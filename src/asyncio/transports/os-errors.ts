@@ -67,7 +67,7 @@ function converted(error: unknown, message: string | undefined): unknown {
     return new SSLCertVerificationError(`certificate verify failed: ${error.message}`, { code, cause: error });
   }
   if (code !== undefined && /^(ERR_SSL_|ERR_OSSL_|ERR_TLS_|EPROTO$)/.test(code)) {
-    return new SSLError(error.message, { code, cause: error });
+    return new SSLError(tlsText(error), { code, cause: error });
   }
   if (code === undefined) {
     return error;
@@ -89,10 +89,24 @@ export function eventError(error: unknown, message?: string): unknown {
   return translated === error ? error : fromCallback(translated);
 }
 
-/** The error that the system would report, or should have reported in place of the cause. */
-export function systemError(code: keyof typeof constants.errno, syscall: string, cause?: unknown): OSError {
+/**
+ * The error that the system would report, or should have reported in place of the cause.
+ *
+ * @param path - The path that the call got, if the message is to name it.
+ */
+export function systemError(
+  code: keyof typeof constants.errno,
+  syscall: string,
+  cause?: unknown,
+  path?: string,
+): OSError {
   const error = Object.assign(new Error(code, { cause }), { code, errno: -nodeOs().constants.errno[code], syscall });
-  return toOSError(error) as OSError;
+  return (path === undefined ? toOSError(error) : errorAtPath(error, path)) as OSError;
+}
+
+/** Like `toOSError()`; the message names the path, as Python's does for files. */
+export function errorAtPath(error: unknown, path: string): unknown {
+  return toOSError(error, `${textOf(error)}: ${repr(path)}`);
 }
 
 /** The codes of errors that say what this side lacks: sockets, memory, ports. */
@@ -124,13 +138,27 @@ export function bindError(error: unknown, address: string, port: number): unknow
       cause: error,
     });
   }
-  const text = String((toOSError(error) as Error).message)
-    .replace(/^\[Errno \d+\] /, "")
-    .toLowerCase();
+  const text = textOf(error).toLowerCase();
   return toOSError(
     error,
     `error while attempting to bind on address ${addressTuple(address, port)}: [errno ${Math.abs(errno ?? 0)}] ${text}`,
   );
+}
+
+/** `No such file or directory` */
+function textOf(error: unknown): string {
+  return String((toOSError(error) as Error).message).replace(/^\[Errno \d+\] /, "");
+}
+
+/** As Python writes it, `[SSL: WRONG_VERSION_NUMBER] wrong version number`, if OpenSSL gave a reason. */
+function tlsText(error: Error & { reason?: unknown }): string {
+  if (typeof error.reason !== "string") {
+    return error.message.trim();
+  }
+  // Bun reports the name as the reason.
+  const reason = error.reason.toLowerCase().replaceAll("_", " ");
+  const hint = reason === "wrong version number" ? "; the peer may not use TLS" : "";
+  return `[SSL: ${reason.toUpperCase().replace(/[^A-Z0-9]+/g, "_")}] ${reason}${hint}`;
 }
 
 /** Whether the code is one of OpenSSL's or Node's for a certificate that cannot be trusted. */
