@@ -51,6 +51,8 @@ const questions: readonly (readonly [name: string, python: string, here: (task: 
     ["gather()", "asyncio.gather(task)", (task) => asyncio.gather([task])],
   ];
 
+const quickAndSlow = () => asyncio.asCompleted([() => asyncio.sleep(0, "quick"), () => asyncio.sleep(0.01, "slow")]);
+
 const firstAsked = questions.map(
   ([name, python, here]): Case => ({
     id: `first asked by ${name}`,
@@ -96,21 +98,15 @@ return on_loop(main())`,
   },
   {
     id: "as_completed, order of awaiting",
-    about: "a plain loop over asCompleted() gives the results in the order in which its promises are awaited",
+    about: "a plain loop over asCompleted() returns the results in the order in which its promises are awaited",
     python: `
-async def after(delay, value):
-    await asyncio.sleep(delay)
-    return value
 async def main():
-    first, second = asyncio.as_completed([after(0, "quick"), after(0.01, "slow")])
+    first, second = asyncio.as_completed([asyncio.sleep(0, "quick"), asyncio.sleep(0.01, "slow")])
     return [await second, await first]
 return on_loop(main())`,
     here: () =>
       onLoop(async () => {
-        const [first, second] = asyncio.asCompleted([
-          () => asyncio.sleep(0, "quick"),
-          () => asyncio.sleep(0.01, "slow"),
-        ]);
+        const [first, second] = quickAndSlow();
         return [(await second) as string, (await first) as string];
       }),
   },
@@ -118,11 +114,8 @@ return on_loop(main())`,
     id: "as_completed, cancelled elsewhere",
     about: "a cancellation before the promises of asCompleted() are awaited does not spoil them",
     python: `
-async def after(delay, value):
-    await asyncio.sleep(delay)
-    return value
 async def main():
-    first, second = asyncio.as_completed([after(0, "quick"), after(0.01, "slow")])
+    first, second = asyncio.as_completed([asyncio.sleep(0, "quick"), asyncio.sleep(0.01, "slow")])
     asyncio.current_task().cancel()
     seen = []
     try:
@@ -133,10 +126,7 @@ async def main():
 return on_loop(main())`,
     here: () =>
       onLoop(async () => {
-        const [first, second] = asyncio.asCompleted([
-          () => asyncio.sleep(0, "quick"),
-          () => asyncio.sleep(0.01, "slow"),
-        ]);
+        const [first, second] = quickAndSlow();
         asyncio.currentTask()?.cancel();
         const error = await thrownBy(() => asyncio.sleep(1));
         return [(error as Error).name, (await first) as string, (await second) as string];
@@ -144,7 +134,7 @@ return on_loop(main())`,
   },
   {
     id: "TaskGroup and KeyboardInterrupt",
-    about: "a KeyboardInterrupt comes out of a TaskGroup by itself, whatever else has failed",
+    about: "a TaskGroup throws a KeyboardInterrupt by itself, whatever else has failed",
     python: `
 async def fails():
     raise ValueError("other")
