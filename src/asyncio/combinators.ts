@@ -3,6 +3,7 @@
  *
  * They observe their Futures through the same queue that wakes tasks, so that outcomes are noticed in asyncio's order.
  */
+import { type Context, copyContext } from "../contextvars/context.ts";
 import { ValueError } from "../errors.ts";
 import { TimeoutError } from "../io-errors.ts";
 import { errorName, safeRepr } from "../repr.ts";
@@ -352,6 +353,7 @@ export function shield<T>(awaitable: Awaitable<T>): Future<T> {
     return inner;
   }
   const outer = new Future<T>();
+  const context = copyContext();
   const innerDone = inner._observe(() => {
     if (outer.done()) {
       return;
@@ -369,7 +371,7 @@ export function shield<T>(awaitable: Awaitable<T>): Future<T> {
     () => {
       if (!inner.done()) {
         inner._unobserve(innerDone);
-        reportError(inner);
+        reportError(inner, context);
       }
     },
     "shield()",
@@ -381,7 +383,8 @@ export function shield<T>(awaitable: Awaitable<T>): Future<T> {
 /** The Futures whose error will be reported, once, however many waits for them were cancelled. */
 const reporting = new WeakSet<Future<unknown>>();
 
-function reportError(inner: Future<unknown>): void {
+/** @param context - The Context to report it in; a task has its own. */
+function reportError(inner: Future<unknown>, context: Context): void {
   if (reporting.has(inner)) {
     return;
   }
@@ -391,7 +394,7 @@ function reportError(inner: Future<unknown>): void {
       const failure = failureOf(inner);
       if (failure !== null) {
         const message = `${errorName(failure.error)} exception in shielded future`;
-        callExceptionHandler({ message, exception: failure.error, future: inner });
+        callExceptionHandler({ message, exception: failure.error, future: inner }, inner._reportContext() ?? context);
       }
     },
     "shield()",

@@ -1,13 +1,13 @@
 /** Who waits for a Future: the items that it queues when it is done. */
 import { functionName, repr } from "../repr.ts";
 import { fromCallback } from "./async-stacks.ts";
-import { Handle } from "./events.ts";
+import { callExceptionHandler, Handle } from "./events.ts";
 import type { Future } from "./futures.ts";
 import { enqueue, type Ready, runOrEnqueue } from "./ready.ts";
 import { type CancelMessage, cancelledError } from "./task-errors.ts";
 import { type Cancellable, CancelledWait, Settleable, type WaitingTask, waitingTask } from "./waits.ts";
 
-/** A function of the library itself, which does not wait and cannot throw. */
+/** A function of the library itself, which does not wait. */
 export class Observer<F> implements Ready {
   readonly #callback: (future: F) => void;
   readonly #future: F;
@@ -24,7 +24,12 @@ export class Observer<F> implements Ready {
   }
 
   _step(): boolean {
-    this.#callback(this.#future);
+    try {
+      this.#callback(this.#future);
+    } catch (exception) {
+      // Of a method that a subclass of the program has replaced.
+      callExceptionHandler({ message: `Exception in ${this.observer ?? "the library"}`, exception });
+    }
     return false;
   }
 }

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { afterEach, describe, it } from "node:test";
 import { Worker } from "node:worker_threads";
+import { ContextVar } from "contextvars";
 import * as asyncio from "contextvars/asyncio";
 import { MockClock } from "contextvars/testing";
 import { survivors } from "../support/garbage.ts";
@@ -371,6 +372,64 @@ describe("The exception handler", () => {
       "Exception in default exception handler while handling an unexpected error in custom exception handler",
     ]);
   });
+});
+
+describe("What is reported of a Future", () => {
+  const user = new ContextVar<string>("user", { default: "nobody" });
+
+  it("the exception handler sees the values of the shield() whose Future has failed, or those of the failed task", async () => {
+    const seen: string[] = [];
+    loop.setExceptionHandler(() => seen.push(user.get()));
+    const protects = (inner: asyncio.Future<unknown>): asyncio.Task<void> =>
+      asyncio.createTask(async () => {
+        user.set("who shields");
+        asyncio.shield(inner).cancel();
+        await iterations(2);
+      });
+    const future = new asyncio.Future<void>();
+    await protects(future);
+    await asyncio.createTask(async () => {
+      user.set("who fails it");
+      await asyncio.sleep(0);
+      future.setException(new Error("expected"));
+      await iterations(2);
+    });
+    const task = asyncio.createTask(async () => {
+      user.set("the task");
+      await iterations(3);
+      throw new Error("expected");
+    });
+    await protects(task);
+    await iterations(5);
+    assert.deepEqual(seen, ["who shields", "the task"]);
+  });
+
+  const throwing = new Error("a method of a subclass");
+  class Throwing extends asyncio.Future<void> {
+    override exception(): never {
+      throw throwing;
+    }
+  }
+  const observers: Readonly<Record<string, (future: asyncio.Future<void>) => unknown>> = {
+    "gather()": (future) => asyncio.gather([future]),
+    "shield()": (future) => asyncio.shield(future),
+    "shield() that was cancelled": (future) => asyncio.shield(future).cancel(),
+  };
+  for (const [name, observe] of Object.entries(observers)) {
+    it(`${name} of a Future whose subclass throws reports that, and the loop continues`, async () => {
+      using reports = new Reports();
+      const future = new Throwing();
+      observe(future);
+      await asyncio.sleep(0);
+      future.setException(new Error("expected"));
+      await assert.rejects(Promise.resolve(future), { message: "expected" });
+      await iterations(2);
+      assert.deepEqual(
+        reports.all.map(({ message, exception }) => [message, exception]),
+        [[`Exception in ${name.replace(/\).*/, ")")}`, throwing]],
+      );
+    });
+  }
 });
 
 describe("Timers of which an earlier one was cancelled", () => {
