@@ -11,7 +11,7 @@
 import { knowMethodsOf } from "../contextvars/detached.ts";
 import { RuntimeError } from "../errors.ts";
 import { TimeoutError } from "../io-errors.ts";
-import { angled, Inspectable } from "../repr.ts";
+import { angled, Inspectable, safeRepr } from "../repr.ts";
 import { checkFunction, checkSeconds, notConstructible } from "./arguments.ts";
 import { ReportedUnlessAwaited } from "./awaited.ts";
 import { currentTask } from "./current-task.ts";
@@ -209,7 +209,9 @@ export class Timeout extends Inspectable {
  * });
  * ```
  */
-export function timeout(delay: number | null): Timeout {
+export function timeout(delay: number | null): Timeout;
+export function timeout(delay: number | null, body?: unknown): Timeout {
+  checkNoBody("timeout()", body);
   return new Timeout(delay === null ? null : time() + checkSeconds("timeout(): delay", delay));
 }
 
@@ -221,8 +223,17 @@ export function timeout(delay: number | null): Timeout {
  * @param when - In seconds of `getRunningLoop().time()`; `null` for no limit.
  * @throws {ValueError} If `when` is NaN.
  */
-export function timeoutAt(when: number | null): Timeout {
+export function timeoutAt(when: number | null): Timeout;
+export function timeoutAt(when: number | null, body?: unknown): Timeout {
+  checkNoBody("timeoutAt()", body);
   return new Timeout(when === null ? null : checkSeconds("timeoutAt(): when", when));
+}
+
+/** Refuses the block in the place where other libraries take it: it would never run. */
+function checkNoBody(caller: string, body: unknown): void {
+  if (body !== undefined) {
+    throw new TypeError(`${caller} takes no block, got ${safeRepr(body)}; pass it to with()`);
+  }
 }
 
 knowMethodsOf({ Timeout });

@@ -130,6 +130,17 @@ describe("Arguments of a wrong type", () => {
     }
   }
 
+  it("timeout() and timeoutAt() throw a TypeError for a block, which is for with()", () => {
+    for (const timeout of [asyncio.timeout, asyncio.timeoutAt] as ((delay: number, ...more: unknown[]) => unknown)[]) {
+      for (const body of [() => {}, async () => {}, Promise.resolve()]) {
+        assert.throws(() => timeout(5, body), {
+          name: "TypeError",
+          message: `${timeout.name}() takes no block, got ${repr(body)}; pass it to with()`,
+        });
+      }
+    }
+  });
+
   it("gather() of an array with a hole throws a TypeError for undefined", () => {
     assert.throws(() => asyncio.gather(new Array(2)), {
       name: "TypeError",

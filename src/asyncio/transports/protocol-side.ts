@@ -164,7 +164,7 @@ export abstract class ProtocolSide extends Inspectable {
     }
   }
 
-  /** Calls the protocol in the connection's Context. An error there, of an async method as well, ends only this connection. */
+  /** Calls the protocol in the connection's Context. An error there, or in its promise, ends only this connection. */
   protected callProtocol<A>(
     method: string,
     call: (protocol: BaseProtocol, argument: A) => unknown,
