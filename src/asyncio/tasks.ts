@@ -353,15 +353,6 @@ export class Task<T> extends Future<T> {
     const surroundings = this.#surroundings;
     this.#surroundings = null;
     this.#wait = null;
-    if (this.#cancellation?.isPending) {
-      this.#end();
-      this._finishCancelled(this.#cancellation.message);
-      this.#tellOfEnd();
-      return;
-    }
-    if (taskStarted.hasSubscribers) {
-      taskStarted.publish({ task: this });
-    }
     if (surroundings !== null) {
       runInSurroundings(surroundings, this.#flow, runBody, this as Task<unknown>);
       return;
@@ -376,6 +367,15 @@ export class Task<T> extends Future<T> {
 
   /** @internal */
   _runBody(given: readonly unknown[]): void {
+    if (this.#cancellation?.isPending) {
+      this.#end();
+      this._finishCancelled(this.#cancellation.message);
+      this.#tellOfEnd();
+      return;
+    }
+    if (taskStarted.hasSubscribers) {
+      taskStarted.publish({ task: this });
+    }
     // Called as a plain function: as a method it would have the task as its `this`, and errors would keep the task
     // alive.
     const body = this.#body as (...given: readonly unknown[]) => T | PromiseLike<T>;

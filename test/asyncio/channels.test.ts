@@ -3,10 +3,12 @@
  * nothing.
  */
 import assert from "node:assert/strict";
+import { AsyncLocalStorage } from "node:async_hooks";
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { ContextVar, copyContext } from "contextvars";
 import * as asyncio from "contextvars/asyncio";
 import { packageRoot } from "../support/paths.ts";
 import { portOf } from "../support/peers.ts";
@@ -84,6 +86,48 @@ describe("channels", () => {
     assert.deepEqual(ofTask(told, "eager"), ["task:created", "task:started", "task:done"]);
     assert.deepEqual(ofTask(told, "never"), ["task:created", "task:cancelled"]);
     assert.deepEqual(ofTask(told, "cancelled"), ["task:created", "task:started", "task:cancelled"]);
+  });
+
+  it("task:started, task:done and task:cancelled are told with the values of the task", async () => {
+    const user = new ContextVar("user", { default: "nobody" });
+    const storage = new AsyncLocalStorage<string>();
+    const seen: string[] = [];
+    const onMessage = (message: unknown, name: string | symbol): void => {
+      const { task } = message as { task: asyncio.Task<unknown> };
+      seen.push(`${String(name).split(":").pop()} ${task.getName()}: ${user.get()} ${storage.getStore()}`);
+    };
+    const names = ["started", "done", "cancelled"].map((name) => `contextvars:asyncio:task:${name}`);
+    for (const name of names) {
+      subscribe(name, onMessage);
+    }
+    const make = (name: string, body: () => unknown, eagerStart = false): asyncio.Task<unknown> =>
+      storage.run(name, () =>
+        copyContext().run(() => {
+          user.set(name);
+          return asyncio.createTask(body, { name, eagerStart });
+        }),
+      );
+    const tasks = [
+      make("first", () => asyncio.sleep(0)),
+      make("eager", () => 1, true),
+      make("never", () => 1),
+      make("fails", () => Promise.reject(new Error("expected"))),
+      make("last", () => asyncio.sleep(0)),
+      make("cancelled", () => asyncio.sleep(3600)),
+    ];
+    tasks[2]?.cancel();
+    await asyncio.sleep(0);
+    tasks[5]?.cancel();
+    await asyncio.gather(tasks, { returnExceptions: true });
+    for (const name of names) {
+      unsubscribe(name, onMessage);
+    }
+    const expected = ["first", "eager", "fails", "last", "cancelled"].map((name) => `started ${name}`);
+    const ends = ["done first", "done eager", "cancelled never", "done fails", "done last", "cancelled cancelled"];
+    assert.deepEqual(
+      seen.sort(),
+      [...expected, ...ends].map((text) => `${text}: ${text.split(" ")[1]} ${text.split(" ")[1]}`).sort(),
+    );
   });
 
   it("step:slow tells of a slow step, in debug mode", async () => {
