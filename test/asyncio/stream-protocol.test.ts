@@ -8,6 +8,52 @@ const HOST = "127.0.0.1";
 const loop = asyncio.getRunningLoop();
 
 describe("StreamReaderProtocol", () => {
+  for (const side of ["client", "server"]) {
+    it(`a connection calls feedData() and feedEof() of a subclass of StreamReader, in its Context: ${side}`, async () => {
+      const name = new ContextVar<string>("name");
+      class Counting extends asyncio.StreamReader {
+        received = 0;
+        ends = 0;
+        readonly names = new Set<unknown>();
+        override feedData(data: Uint8Array): void {
+          this.received += data.length;
+          this.names.add(name.get());
+          super.feedData(data);
+        }
+        override feedEof(): void {
+          this.ends += 1;
+          this.names.add(name.get());
+          super.feedEof();
+        }
+      }
+      const [near, far] = await asyncio.socketpair();
+      let reader: Counting | undefined;
+      const handled = new asyncio.Future<Buffer>();
+      const handler = async (): Promise<void> => handled.setResult(await (reader as Counting).read());
+      name.set("connection");
+      await loop.createConnection(
+        () => {
+          reader = new Counting();
+          return new asyncio.StreamReaderProtocol(reader, side === "server" ? handler : null);
+        },
+        null,
+        null,
+        { sock: near },
+      );
+      name.set("other");
+      far.write("one");
+      await asyncio.sleep(0.02);
+      far.end("two");
+      const text = side === "server" ? await handled : await reader?.read();
+      assert.equal(String(text), "onetwo");
+      assert.equal(reader?.received, 6);
+      assert.equal(reader.ends > 0, true);
+      assert.deepEqual([...reader.names], ["connection"]);
+      near.destroy();
+      far.destroy();
+    });
+  }
+
   it("StreamReaderProtocol() ties a reader and a writer to a transport, on both sides", async () => {
     const name = new ContextVar<string>("name");
     name.set("outer");

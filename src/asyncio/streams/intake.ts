@@ -12,6 +12,8 @@
  *
  * Invariants: no read is parked after EOF; `#paused` is true only with a transport, and never while a read is parked.
  */
+import { copyContext } from "../../contextvars/context.ts";
+import { Flow, runInFlow } from "../../contextvars/current.ts";
 import { RuntimeError } from "../../errors.ts";
 import { TimeoutError } from "../../io-errors.ts";
 import { checkPositiveSeconds } from "../arguments.ts";
@@ -126,6 +128,11 @@ export class Intake {
   feedEofNow(): void {
     this.buffer.feedEof();
     this.#retry(false);
+  }
+
+  /** Records the EOF of a connection that has closed properly. */
+  feedLastEof(): void {
+    this.feedEof();
   }
 
   /**
@@ -383,6 +390,32 @@ export class Intake {
       this.#paused = false;
       this.transport?.resumeReading();
     }
+  }
+}
+
+/**
+ * The intake of a subclass of StreamReader that has a `feedData()` or `feedEof()` of its own: a connection calls those, in
+ * a Flow that belongs to no task, with a copy of the Context in which the reader was created.
+ */
+export class OverriddenIntake extends Intake {
+  readonly #reader: StreamReader;
+  readonly #flow = Flow.entered(copyContext());
+
+  constructor(reader: StreamReader, limit: number) {
+    super(reader, limit);
+    this.#reader = reader;
+  }
+
+  override feedNow(data: Buffer): void {
+    runInFlow(this.#flow, () => this.#reader.feedData(data));
+  }
+
+  override feedEofNow(): void {
+    runInFlow(this.#flow, () => this.#reader.feedEof());
+  }
+
+  override feedLastEof(): void {
+    this.feedEofNow();
   }
 }
 

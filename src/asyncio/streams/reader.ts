@@ -11,7 +11,7 @@ import { checkOptions } from "../arguments.ts";
 import { quiet, quietRejection } from "../async-stacks.ts";
 import { ReadPipeTransport } from "../transports/pipes.ts";
 import type { ByteSource } from "../transports/sources.ts";
-import { Intake } from "./intake.ts";
+import { Intake, OverriddenIntake } from "./intake.ts";
 import { checkedLimit, checkedMin, checkSize, type Separator, toSeparators } from "./read-arguments.ts";
 import { NEWLINE } from "./read-buffer.ts";
 import type { ReadTransport } from "./read-transport.ts";
@@ -39,6 +39,9 @@ export interface ReadIntoOptions {
  * Only one task may read at a time. A cancelled read leaves everything in the buffer. When the peer resets the
  * connection, reads return the bytes that arrived before; a read that needs more throws the error.
  *
+ * A connection calls `feedData()` and `feedEof()` of a subclass that has such methods of its own, after a copy of the
+ * Context in which the reader was created was entered.
+ *
  * Python: `asyncio.StreamReader`. Differs: returns Buffers; has `tryRead...` methods that return no promise.
  *
  * @example Feeding by hand, as a protocol does
@@ -62,7 +65,9 @@ export class StreamReader extends Inspectable implements AsyncIterable<Buffer> {
   constructor(options?: StreamReaderOptions) {
     super();
     checkOptions("StreamReader()", options, ["limit"]);
-    this.#intake = new Intake(this, checkedLimit(options?.limit ?? DEFAULT_LIMIT));
+    const limit = checkedLimit(options?.limit ?? DEFAULT_LIMIT);
+    this.#intake =
+      new.target !== StreamReader && hasOwnFeed(this) ? new OverriddenIntake(this, limit) : new Intake(this, limit);
   }
 
   /**
@@ -450,6 +455,11 @@ export class StreamReader extends Inspectable implements AsyncIterable<Buffer> {
       ? quiet(this.#intake.read("some", Number.POSITIVE_INFINITY).then(iteratorResult))
       : Promise.resolve(iteratorResult(chunk));
   }
+}
+
+/** Whether a subclass has overridden how the reader is fed. */
+function hasOwnFeed(reader: StreamReader): boolean {
+  return (["feedData", "feedEof"] as const).some((name) => reader[name] !== StreamReader.prototype[name]);
 }
 
 function iteratorResult(bytes: Buffer): IteratorResult<Buffer> {

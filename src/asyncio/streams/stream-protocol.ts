@@ -132,7 +132,7 @@ export class StreamReaderProtocol extends FlowControl {
 
   override connectionLost(exception: unknown): void {
     if (exception === null) {
-      this.#findReader()?.feedEof();
+      this.#findReader()?._intake.feedLastEof();
     } else {
       this.#findReader()?._intake.lose(exception);
     }
