@@ -12,7 +12,7 @@ const PACK_FOLDER = join(CACHE, "pack");
 const { name: packageName, version } = readJson("package.json");
 const TARBALL = join(PACK_FOLDER, `${packageName}-${version}.tgz`);
 
-/** @type {[name: string, check: () => number][]} Each gives an exit status. */
+/** @type {[name: string, check: () => number | Promise<number>][]} Each gives an exit status. */
 const STEPS = [
   ["format, lint, layers", checkStyle],
   ["promises", () => runTool("oxlint", ["--type-aware", "--deny-warnings", "--format=unix"])],
@@ -28,7 +28,7 @@ build();
 for (const [name, check] of STEPS) {
   say(`\n${name}`);
   const start = performance.now();
-  const status = check();
+  const status = await check();
   const seconds = ((performance.now() - start) / 1000).toFixed(1);
   if (status !== 0) {
     fail(`${name}: failed after ${seconds} s`);

@@ -2,11 +2,12 @@
  * Compiles programs against the packed package as its users do: every entry point, with each compiler, module resolution
  * and format of modules, with and without Node's types, and with the declarations checked (`skipLibCheck` off).
  */
-import { spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
-import { CACHE, commandOf, fail, fetchPackages, npm, readJson, say } from "./support.mjs";
+import { text } from "node:stream/consumers";
+import { CACHE, commandOf, fail, fetchPackages, mapAtSameTime, npm, readJson, say } from "./support.mjs";
 
 const COMPILERS_FOLDER = join(CACHE, "compilers");
 const OLD_COMPILERS = {
@@ -16,10 +17,10 @@ const OLD_COMPILERS = {
 };
 /** In how many ways a program can import, and by which compilers it can be told so. */
 const SHAPES = [
-  { name: "nodenext, ES module", module: "nodenext", extension: "mts", oldest: "5.4" },
+  { name: "nodenext, ES module", oldest: "5.4", shape: { module: "nodenext", extension: "mts" } },
   // An older compiler refuses to require() an ES module.
-  { name: "nodenext, CommonJS", module: "nodenext", extension: "cts", oldest: "5.9" },
-  { name: "bundler", module: "esnext", moduleResolution: "bundler", extension: "ts", oldest: "5.4" },
+  { name: "nodenext, CommonJS", oldest: "5.9", shape: { module: "nodenext", extension: "cts" } },
+  { name: "bundler", oldest: "5.4", shape: { module: "esnext", moduleResolution: "bundler", extension: "ts" } },
 ];
 /** Programs as users write them: with Node's types, and without. */
 const WITH_NODE_TYPES = "test/types/consumer/asyncio.ts";
@@ -29,9 +30,9 @@ const NO_NODE_TYPES = /error TS2688: Cannot find type definition file for 'node'
 
 /**
  * @param {string} tarball
- * @returns {number} An exit status.
+ * @returns {Promise<number>} An exit status.
  */
-export function checkConsumers(tarball) {
+export async function checkConsumers(tarball) {
   fetchPackages(COMPILERS_FOLDER, OLD_COMPILERS);
   const compilers = [
     ...Object.keys(OLD_COMPILERS).map((name) => join(COMPILERS_FOLDER, "node_modules", name)),
@@ -49,28 +50,34 @@ export function checkConsumers(tarball) {
     .map((path, index) => `export * as entry${index} from "contextvars${path.slice(1)}";\n`)
     .join("");
 
+  const tasks = compilers.flatMap((compiler) => {
+    const version = readJson(join(compiler, "package.json")).version;
+    return SHAPES.filter(({ oldest }) => isAtLeast(version, oldest)).map(({ name, shape }) => ({
+      compiler,
+      shape,
+      name: `typescript ${version}: ${name}`,
+    }));
+  });
   try {
-    for (const compiler of compilers) {
-      const version = readJson(join(compiler, "package.json")).version;
-      for (const { name, oldest: _, ...shape } of SHAPES.filter(({ oldest }) => isAtLeast(version, oldest))) {
-        say(`typescript ${version}: ${name}`);
-        const complaint =
-          compile(compiler, withTypes, shape, all + readFileSync(WITH_NODE_TYPES, "utf8")) ||
-          compile(compiler, withoutTypes, shape, readFileSync(WITHOUT_NODE_TYPES, "utf8"));
-        if (complaint !== "") {
-          say(complaint);
-          return 1;
-        }
-        if (!NO_NODE_TYPES.test(compile(compiler, withoutTypes, shape, all))) {
-          say("nothing is said of Node's types, which are not there");
-          return 1;
-        }
+    const complaints = await mapAtSameTime(tasks, async ({ compiler, shape, name }) => {
+      say(name);
+      const complaint =
+        (await compile(compiler, withTypes, shape, all + readFileSync(WITH_NODE_TYPES, "utf8"))) ||
+        (await compile(compiler, withoutTypes, shape, readFileSync(WITHOUT_NODE_TYPES, "utf8")));
+      if (complaint !== "") {
+        return [`${name}: ${complaint}`];
       }
+      return NO_NODE_TYPES.test(await compile(compiler, withoutTypes, shape, all))
+        ? []
+        : [`${name}: nothing is said of Node's types, which are not there`];
+    });
+    for (const complaint of complaints.flat()) {
+      say(complaint);
     }
+    return complaints.flat().length === 0 ? 0 : 1;
   } finally {
     rmSync(projects, { recursive: true, force: true });
   }
-  return 0;
 }
 
 /**
@@ -106,15 +113,20 @@ function isAtLeast(version, oldest) {
   return version.localeCompare(oldest, "en", { numeric: true }) >= 0;
 }
 
+let compilations = 0;
+
 /**
  * @param {string} compiler
  * @param {string} folder
  * @param {{ module: string, moduleResolution?: string, extension: string }} shape
  * @param {string} code
- * @returns {string} What the compiler complains of.
+ * @returns {Promise<string>} What the compiler complains of.
  */
-function compile(compiler, folder, { extension, module, moduleResolution = module }, code) {
-  const file = `main.${extension}`;
+async function compile(compiler, folder, { extension, module, moduleResolution = module }, code) {
+  // Several run at the same time.
+  compilations += 1;
+  const file = `main${compilations}.${extension}`;
+  const config = join(folder, `tsconfig${compilations}.json`);
   writeFileSync(join(folder, file), code);
   const compilerOptions = {
     target: "es2022",
@@ -128,9 +140,10 @@ function compile(compiler, folder, { extension, module, moduleResolution = modul
     module,
     moduleResolution,
   };
-  writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions, files: [file] }));
-  const { stdout, stderr } = spawnSync(process.execPath, [commandOf(compiler, "tsc"), "-p", folder], {
-    encoding: "utf8",
+  writeFileSync(config, JSON.stringify({ compilerOptions, files: [file] }));
+  const child = spawn(process.execPath, [commandOf(compiler, "tsc"), "-p", config], {
+    stdio: ["ignore", "pipe", "pipe"],
   });
-  return stdout + stderr;
+  const output = await Promise.all([text(child.stdout), text(child.stderr)]);
+  return output.join("");
 }

@@ -5,19 +5,24 @@
  *     npm run test:runtimes
  *     npm run test:runtimes -- --only node24,bun
  *     npm run test:runtimes -- --only "node24 --no-async-context-frame"
+ *     npm run test:runtimes -- --after-npm-test
+ *
+ * With `--after-npm-test`, the Node that runs this script only imports and requires the installed package: it has just run the
+ * same tests.
  *
  * Node has two ways to keep variables, and a flag chooses the one that is not the default: with it, the tests of
  * contextvars run once more.
  *
  * The runtimes come from npm packages for Linux on x64. Elsewhere, those on the PATH are used.
  */
-import { spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { parseArgs } from "node:util";
 import { checkInstalled, installPackage } from "./installed.mjs";
 import { CAN_FETCH, obtainRuntime, RUNTIMES_FOLDER, versionOf } from "./obtain.mjs";
-import { build, fail, PORTABLE_TESTS, say, TEST_OPTIONS, testFiles } from "./support.mjs";
+import { build, fail, mapAtSameTime, PORTABLE_TESTS, programsOf, say, TEST_OPTIONS, testFiles } from "./support.mjs";
 
 /** These take the package apart, or ask the compiler, Python or other programs: npm test has done it. */
 const ONCE_ONLY_TESTS = ["conformance", "docs", "interop", "package", "programs", "types"];
@@ -31,6 +36,9 @@ const LINES_SHOWN = 200; // of the rest, where a runtime failed
  * @property {string[]} options
  * @property {string[]} runs The options with which it runs a single program.
  * @property {(folder: string) => boolean} takes Whether the tests in this folder of test/ run there.
+ * @property {(files: string[], folder: string) => string[]} arranges What it gets to run these files; programs that it needs
+ *   for that go into the folder.
+ * @property {boolean} usesOneCore Whether it runs one file after the other, so that another runtime may run beside it.
  * @property {Record<"passed" | "failed" | "skipped", RegExp>} counts Match closing lines; their numbers add up.
  */
 
@@ -39,6 +47,8 @@ const NODE = {
   options: [...TEST_OPTIONS, "--test-reporter=spec"],
   runs: [],
   takes: (folder) => !ONCE_ONLY_TESTS.includes(folder),
+  arranges: programsOf,
+  usesOneCore: false,
   counts: {
     passed: /^\S+ pass (\d+)$/gm,
     failed: /^\S+ (?:fail|cancelled) (\d+)$/gm,
@@ -51,6 +61,8 @@ const BUN = {
   options: ["test", "--timeout=180000"],
   runs: [],
   takes: (folder) => PORTABLE_TESTS.includes(folder),
+  arranges: (files) => files,
+  usesOneCore: true,
   counts: { passed: /^ *(\d+) pass$/gm, failed: /^ *(\d+) (?:fail|errors?)$/gm, skipped: /^ *(\d+) (?:skip|todo)$/gm },
 };
 
@@ -59,6 +71,8 @@ const DENO = {
   options: ["test", "--allow-all", "--no-check", "--no-lock"],
   runs: ["run", "--allow-all", "--no-check", "--no-lock"],
   takes: (folder) => PORTABLE_TESTS.includes(folder),
+  arranges: (files) => files,
+  usesOneCore: true,
   counts: {
     passed: /^(?:ok|FAILED) \| (\d+) passed(?: \((\d+) steps?\))?/gm,
     failed: /^(?:ok|FAILED) \| .*?(\d+) failed(?: \((\d+) steps?\))?/gm,
@@ -67,7 +81,7 @@ const DENO = {
 };
 
 /** @type {Runner} */
-const NODE_WITH_FLAG = { ...NODE, takes: (folder) => folder === "contextvars" };
+const NODE_WITH_FLAG = { ...NODE, takes: (folder) => folder === "contextvars", usesOneCore: true };
 
 /** @typedef {{ name: string, runner: Runner }} Runtime The name may end with a flag for Node, behind a space. */
 
@@ -82,20 +96,22 @@ const RUNTIMES = [
 ];
 
 /** @typedef {{ passed: number, failed: number, skipped: number }} Counts */
-/** @typedef {Counts & { runtime: string, version: string, seconds: string }} Row */
+/** @typedef {Counts & { runtime: string, version: string, seconds: string }} Row A row without tests says who has run them. */
 
 build();
 installPackage();
-const rows = selectedRuntimes().flatMap(testOn);
+const { values: options } = parseArgs({
+  options: { only: { type: "string" }, "after-npm-test": { type: "boolean", default: false } },
+});
+const rows = await testOnAll(selectedRuntimes());
 printTable(rows);
 /** @param {keyof Counts} key */
 const total = (key) => rows.reduce((sum, row) => sum + row[key], 0);
-const isGreen = rows.length > 0 && rows.every(({ passed, failed }) => passed > 0 && failed === 0);
 say(`\n${total("passed")} passed, ${total("failed")} failed, ${total("skipped")} skipped`);
-process.exitCode = isGreen ? 0 : 1;
+process.exitCode = rows.length > 0 && total("failed") === 0 ? 0 : 1;
 
 function selectedRuntimes() {
-  const { only } = parseArgs({ options: { only: { type: "string" } } }).values;
+  const { only } = options;
   if (only === undefined) {
     return RUNTIMES;
   }
@@ -108,12 +124,33 @@ function selectedRuntimes() {
 }
 
 /**
+ * Runs the tests on the runtimes; those that use one core run beside each other.
+ *
+ * @param {Runtime[]} runtimes
+ * @returns {Promise<Row[]>}
+ */
+async function testOnAll(runtimes) {
+  /** @type {Row[][]} */
+  const results = [];
+  for (const runtime of runtimes.filter(({ runner }) => !runner.usesOneCore)) {
+    results.push(await testOn(runtime));
+  }
+  results.push(
+    ...(await mapAtSameTime(
+      runtimes.filter(({ runner }) => runner.usesOneCore),
+      testOn,
+    )),
+  );
+  return results.flat();
+}
+
+/**
  * Runs the tests on a runtime.
  *
  * @param {Runtime} runtime
- * @returns {Row[]} One row, or none if the runtime cannot be had on this machine.
+ * @returns {Promise<Row[]>} One row, or none if the runtime cannot be had on this machine.
  */
-function testOn({ name, runner }) {
+async function testOn({ name, runner }) {
   const [base = name, flag] = name.split(" ");
   const program = obtainRuntime(base);
   const version = program && versionOf(program);
@@ -128,23 +165,16 @@ function testOn({ name, runner }) {
   if (complaint !== "") {
     fail(`${name}: ${complaint}`);
   }
-  const files = testFiles({ takes: runner.takes }).map((file) => `./${file}`);
+  if (options["after-npm-test"] && program === process.execPath && flag === undefined) {
+    return [{ runtime: name, version, passed: 0, failed: 0, skipped: 0, seconds: "npm test" }];
+  }
+  const files = testFiles({ takes: runner.takes });
+  const programs = runner.arranges(files, `build/runtime-groups/${name.replace(" ", "")}`).map((file) => `./${file}`);
   say(`${name} ${version}: running ${files.length} test files`);
   const start = performance.now();
-  const { status, signal, stdout, stderr, error } = spawnSync(program, [...runner.options, ...files], {
-    encoding: "utf8",
-    // So the programs that tests start get the flag as well.
-    env: { ...process.env, NODE_OPTIONS: flag ?? process.env.NODE_OPTIONS, NO_COLOR: "1", FORCE_COLOR: undefined },
-    stdio: ["ignore", "pipe", "pipe"],
-    maxBuffer: 2 ** 30,
-    timeout: TIME_LIMIT,
-    killSignal: "SIGKILL",
-  });
+  const { ending, output } = await outputOf(program, [...runner.options, ...programs], flag);
   const seconds = ((performance.now() - start) / 1000).toFixed(1);
-  const output = `${stdout}\n${stderr}`;
   const counts = countsIn(output, runner);
-  // What the runner says is one thing; that it came to an end is another.
-  const ending = error?.message ?? (status === 0 ? "" : `ended with ${signal ?? `status ${status}`}`);
   if (counts.passed === 0 || counts.failed > 0 || ending) {
     const log = join(RUNTIMES_FOLDER, `${name}.log`);
     mkdirSync(RUNTIMES_FOLDER, { recursive: true });
@@ -155,6 +185,33 @@ function testOn({ name, runner }) {
     counts.failed ||= 1;
   }
   return [{ runtime: name, version, ...counts, seconds }];
+}
+
+/**
+ * Runs a program to its end, or to the limit of time.
+ *
+ * @param {string} program
+ * @param {string[]} args
+ * @param {string | undefined} flag For Node; the programs that tests start get it as well.
+ * @returns {Promise<{ ending: string, output: string }>} How it ended, empty if well: what a runner prints is one thing, that
+ *   it came to an end is another.
+ */
+async function outputOf(program, args, flag) {
+  const child = spawn(program, args, {
+    env: { ...process.env, NODE_OPTIONS: flag ?? process.env.NODE_OPTIONS, NO_COLOR: "1", FORCE_COLOR: undefined },
+    stdio: ["ignore", "pipe", "pipe"],
+    timeout: TIME_LIMIT,
+    killSignal: "SIGKILL",
+  });
+  // fail() ends this process while another runtime may be running.
+  process.once("exit", () => child.kill("SIGKILL"));
+  /** @type {Promise<string>} */
+  const ended = new Promise((resolve) => {
+    child.on("error", (error) => resolve(error.message));
+    child.on("close", (status, signal) => resolve(status === 0 ? "" : `ended with ${signal ?? `status ${status}`}`));
+  });
+  const [ending, stdout, stderr] = await Promise.all([ended, text(child.stdout), text(child.stderr)]);
+  return { ending, output: `${stdout}\n${stderr}` };
 }
 
 /**

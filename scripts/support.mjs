@@ -6,7 +6,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { basename, dirname, join, resolve, sep } from "node:path";
+import { basename, dirname, join, relative, resolve, sep } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
@@ -25,6 +25,46 @@ export const PORTABLE_TESTS = [
   "propagate",
   "properties",
   "testing",
+];
+
+/** Files of asyncio/ that change the process, or ask what is alive in it. */
+const ASYNCIO_APART = [
+  "call-graph",
+  "callback-context",
+  "channels",
+  "error-stacks",
+  "fake-timers",
+  "hostile-values",
+  "loop",
+  "relay",
+  "reprs",
+  "runners",
+  "stuck-run",
+  "subprocess",
+  "tasks-in-node",
+  "tasks-memory",
+  "two-copies",
+  "unawaited",
+  "unretrieved",
+];
+
+/**
+ * The test files that share a process, as most of them take less time than its start. A file that asks CPython would load
+ * it, which takes two seconds, and a file that uses the packed package would pack it. What takes longest comes first, so that
+ * it does not run alone at the end; some of these are single files.
+ *
+ * @type {{ parts: string[], except?: string[] }[]} The beginnings of their paths in test/, and the files that stay apart.
+ */
+const GROUPS = [
+  { parts: ["package/"] },
+  { parts: ["programs/cli"] },
+  { parts: ["conformance/"] },
+  { parts: ["testing/"] },
+  { parts: ["programs/examples"] },
+  { parts: ["asyncio/"], except: ASYNCIO_APART },
+  { parts: ["contextvars/"] },
+  { parts: ["properties/"] },
+  { parts: ["async-context/", "codecs/", "opentelemetry/"] },
 ];
 
 const isWindows = process.platform === "win32";
@@ -97,6 +137,27 @@ export function run(program, args, options) {
  */
 export function npm(args) {
   return run("npm", [...args, "--no-audit", "--no-fund", "--loglevel=error"], { shell: isWindows });
+}
+
+/**
+ * Calls the function for each item, for as many at the same time as there are cores.
+ *
+ * @template T, R
+ * @param {readonly T[]} items
+ * @param {(item: T) => Promise<R>} fn
+ * @returns {Promise<R[]>} What it returned, in the order of the items.
+ */
+export async function mapAtSameTime(items, fn) {
+  /** @type {R[]} */
+  const results = [];
+  const left = items.entries();
+  const work = async () => {
+    for (const [index, item] of left) {
+      results[index] = await fn(item);
+    }
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, work));
+  return results;
 }
 
 /**
@@ -227,6 +288,37 @@ export function testFiles({ takes = () => true, filters = [], peers = false } = 
  * milliseconds, also where a file runs many tests, or many clients, on a busy machine.
  */
 export const TEST_OPTIONS = ["--test", `--test-concurrency=${availableParallelism() + 1}`, "--test-timeout=600000"];
+
+/**
+ * What node runs, each in a process of its own: for each entry of `GROUPS` a program that imports its files, and the other
+ * files. Node sorts them by path, so the groups come first, in their order.
+ *
+ * @param {string[]} files
+ * @param {string} folder A new one, for the programs.
+ * @returns {string[]}
+ */
+export function programsOf(files, folder) {
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  const groups = GROUPS.map(({ parts, except = [] }) =>
+    files.filter(
+      (file) =>
+        parts.some((part) => file.startsWith(`build/test/${part}`)) &&
+        !except.some((name) => file.endsWith(`/${name}.test.js`)),
+    ),
+  );
+  const programs = groups.flatMap((members, i) => {
+    if (members.length === 0) {
+      return [];
+    }
+    const program = `${folder}/${i}.js`;
+    const imports = members.map((file) => `import ${JSON.stringify(relative(folder, file).replaceAll(sep, "/"))};\n`);
+    writeFileSync(program, imports.join(""));
+    return [program];
+  });
+  const grouped = new Set(groups.flat());
+  return [...programs, ...files.filter((file) => !grouped.has(file))];
+}
 
 /**
  * Runs an example in this process, so that Ctrl-C reaches it as it would if node had been given its file.

@@ -52,9 +52,9 @@ describe(`random programs, against CPython ${pythonVersion}`, () => {
           kinds.add(name).add(result.raised ?? "value");
         }
       }),
-      { seed: 20261121, numRuns: 2500 },
+      { seed: 20261121, numRuns: 1500 },
     );
-    assert.ok(operations > 20_000, `${operations} operations`);
+    assert.ok(operations > 12_000, `${operations} operations`);
     // All operations, and all that they can raise.
     assert.deepEqual([...kinds].sort(), [
       "Boom",

@@ -13,7 +13,7 @@ import { randomScript } from "./asyncio/random-scripts.ts";
 import { difference, randomSession, runSessionHere } from "./reader-sessions.ts";
 
 /** `CONTEXTVARS_SEEDS=100000-150000` runs others, and more. */
-const [first = 0, last = 600] = (process.env["CONTEXTVARS_SEEDS"] ?? "0-300").split("-").map(Number);
+const [first = 0, last = 200] = (process.env["CONTEXTVARS_SEEDS"] ?? "0-200").split("-").map(Number);
 const BATCH = 50;
 
 let probes = 0;

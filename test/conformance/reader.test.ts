@@ -10,7 +10,7 @@ import { describe, it } from "node:test";
 import { Python, pythonVersion } from "../support/cpython.ts";
 import { asJson, difference, randomSession, runSessionHere, type Session, type Trace } from "./reader-sessions.ts";
 
-const COUNT = Number(process.env["READER_SESSIONS"] ?? 1500);
+const COUNT = Number(process.env["READER_SESSIONS"] ?? 1000);
 const FIRST_SEED = Number(process.env["READER_SEED"] ?? 20_261_121);
 /** So many sessions go to the other side in one call. */
 const BATCH = 250;

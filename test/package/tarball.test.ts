@@ -1,28 +1,19 @@
 /** The package as npm delivers it: packed, installed into an empty project, and used from there. */
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { after, before, describe, test } from "node:test";
+import { before, describe, test } from "node:test";
 import { runCommand, runNode } from "../support/commands.ts";
-import { packPackage } from "../support/installed-package.ts";
+import { installPackage } from "../support/installed-package.ts";
 import { entryPoints, packageRoot } from "../support/paths.ts";
 
-const workFolder = mkdtempSync(join(tmpdir(), "contextvars-tarball-"));
-const consumer = join(workFolder, "consumer");
-const installed = join(consumer, "node_modules/contextvars");
+let consumer: string;
+let installed: string;
 
 describe("the tarball", () => {
   before(async () => {
-    mkdirSync(consumer);
-    write("package.json", JSON.stringify({ name: "consumer", private: true }));
-    const install = ["install", "--offline", "--no-audit", "--no-fund", "--prefix", consumer, await packPackage()];
-    const { status, stderr } = await runCommand("npm", install, { timeout: 60 });
-    assert.equal(status, 0, stderr);
-  });
-
-  after(() => {
-    rmSync(workFolder, { recursive: true, force: true });
+    consumer = await installPackage();
+    installed = join(consumer, "node_modules/contextvars");
   });
 
   test("the tarball holds the code, its sources and its documents, and nothing else", () => {

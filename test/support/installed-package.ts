@@ -1,6 +1,6 @@
 /** This package as npm installs it, for projects outside of this one. */
 import assert from "node:assert/strict";
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { runCommand, runNode } from "./commands.ts";
@@ -17,15 +17,21 @@ export function packPackage(): Promise<string> {
   return packed;
 }
 
+/** Installs the package in an empty project, once in a process, and returns the folder of the project. */
+export function installPackage(): Promise<string> {
+  installed ??= install();
+  return installed;
+}
+
 /** Puts the package into the folder's `node_modules`, with its optional peer. */
 export async function installPackageIn(folder: string): Promise<void> {
-  installed ??= install();
-  cpSync(await installed, join(folder, "node_modules/contextvars"), { recursive: true });
+  const name = "node_modules/contextvars";
+  cpSync(join(await installPackage(), name), join(folder, name), { recursive: true });
   cpSync(join(packageRoot, PEER), join(folder, PEER), { recursive: true });
 }
 
 async function pack(): Promise<string> {
-  const folder = mkdtempSync(join(tmpdir(), "contextvars-packed-"));
+  const folder = mkdtempSync(join(tmpdir(), "contextvars-tarball-"));
   process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
   // In a copy: what makes it ready would otherwise change what other tests run.
   const copy = join(folder, "package");
@@ -41,13 +47,14 @@ async function pack(): Promise<string> {
   return join(folder, tarball);
 }
 
-/** Installs the tarball in a folder beside it, and returns the folder of the package. */
+/** The project is beside the tarball. */
 async function install(): Promise<string> {
   const tarball = await packPackage();
-  const apart = join(tarball, "../apart");
-  mkdirSync(apart);
-  await npm("install", "--offline", "--no-save", "--omit=peer", "--prefix", apart, tarball);
-  return join(apart, "node_modules/contextvars");
+  const project = join(tarball, "../project");
+  mkdirSync(project);
+  writeFileSync(join(project, "package.json"), JSON.stringify({ name: "project", private: true }));
+  await npm("install", "--offline", "--no-audit", "--no-fund", "--prefix", project, tarball);
+  return project;
 }
 
 async function npm(...args: string[]): Promise<void> {
