@@ -26,7 +26,7 @@ import { build, fail, mapAtSameTime, PORTABLE_TESTS, programsOf, say, TEST_OPTIO
 
 /** These take the package apart, or ask the compiler, Python or other programs: npm test has done it. */
 const ONCE_ONLY_TESTS = ["conformance", "docs", "interop", "package", "programs", "types"];
-const TIME_LIMIT = 10 * 60 * 1000; // milliseconds, for all tests on one runtime
+const TIME_LIMIT = 15 * 60 * 1000; // milliseconds, for all tests on one runtime, which may share the machine with another
 /** What a runner prints about a test that passed, or about what it is going to do. */
 const UNREMARKABLE = /^\s*(?:✔|▶|\(pass\)|$)|\.\.\.(?: ok.*)?$/;
 const LINES_SHOWN = 200; // of the rest, where a runtime failed
