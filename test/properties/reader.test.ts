@@ -44,7 +44,9 @@ function tryRead(reader: asyncio.StreamReader, operation: Operation): Told | nul
           : reader.tryReaduntil(bytesOf((operation as readonly ["readuntil", string])[1]));
     return bytes === null ? null : tell(bytes);
   } catch (error) {
-    return tell(error);
+    // Each form names itself in its error.
+    const { message, ...told } = tell(error);
+    return { ...told, message: (message as string).replace(/^tryR/, "r") };
   }
 }
 
