@@ -145,13 +145,13 @@ export class Sender {
     if (size > PLACED || !this.#isPlain || this.#singleWriteStreak >= STREAK_BEFORE_IMMEDIATE) {
       return false;
     }
-    this.#countWrite();
     const placed = placeAfter(this.#placed, size, placer, item);
     if (placed !== this.#placed) {
       this.#queuePlaced();
       this.#placed = placed;
     }
     this.#grow(size);
+    this.#countWrite();
     this.#flushLater();
     return true;
   }
