@@ -106,7 +106,7 @@ function costs() {
 const ADVICE = [
   [
     "answer each of many lines",
-    "`write()` for each, and `drain()` only where `writer.needsDrain` is true",
+    "`write()` for each, and `drain()` only if `writer.needsDrain` is true",
     "lines",
     "batches of 100",
     "needed@24",
@@ -123,8 +123,8 @@ const ADVICE = [
     "`readline()`",
   ],
   [
-    "read lines, as fast as it goes",
-    "`tryReadline()` first, and `await reader.readline()` where it gives `null`",
+    "read lines as fast as possible",
+    "`tryReadline()` first, and `await reader.readline()` if it returns `null`",
     "lines",
     "batches of 100",
     "taken@24",
@@ -133,7 +133,7 @@ const ADVICE = [
   ],
   [
     "read frames by hand",
-    "`tryReadexactly(n)` first, and `await reader.readexactly(n)` where it gives `null`",
+    "`tryReadexactly(n)` first, and `await reader.readexactly(n)` if it returns `null`",
     "frames",
     "4 + 60 B",
     "taken@24",
@@ -151,7 +151,7 @@ const ADVICE = [
   ],
   [
     "read bulk data",
-    "`readInto(target)` into a buffer of your own",
+    "`readInto(target)` into your own buffer",
     "bulk",
     "up",
     "readInto@24",
@@ -159,7 +159,7 @@ const ADVICE = [
     "`readexactly(n)`",
   ],
   [
-    "pass on what arrives",
+    "pass data on to another connection",
     "`relay()`",
     "relay",
     "round trips of 1 KiB, 10 connections",
