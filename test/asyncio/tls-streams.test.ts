@@ -372,6 +372,8 @@ describe("TLS over other things than TCP", () => {
       checkTlsInfo(writer, sock, "server");
       assert.equal(writer.getExtraInfo("alpn"), "echo");
       assert.deepEqual(writer.transport.getWriteBufferLimits(), [128 * 1024, 512 * 1024]);
+      writer.transport.setWriteBufferLimits();
+      assert.deepEqual(writer.transport.getWriteBufferLimits(), [128 * 1024, 512 * 1024]);
       writer.close();
       await writer.waitClosed();
       checkTlsInfo(writer, sock, "server");

@@ -170,7 +170,7 @@ export class SocketTransport
   #learnOfTls(request: TlsRequest): void {
     this.#makeRare().tls = request;
     this.keepTlsInfo(this.#socket as unknown as TLSSocket, request);
-    this.setWriteBufferLimits({ high: HIGH_WATER_TLS });
+    this.setWriteBufferLimits();
   }
 
   /** Other code has started TLS on the socket, and the handshake may still be in progress. */
@@ -178,7 +178,7 @@ export class SocketTransport
     const keep = (): void => this.keepTlsInfo(socket, undefined);
     keep();
     socket.once("secureConnect", keep);
-    this.setWriteBufferLimits({ high: HIGH_WATER_TLS });
+    this.setWriteBufferLimits();
   }
 
   #makeRare(): Rare {
@@ -329,7 +329,7 @@ export class SocketTransport
   }
 
   setWriteBufferLimits(limits: WriteBufferLimits = {}): void {
-    this.#sender.setLimits(limits, this.#rare?.tls === undefined ? HIGH_WATER : HIGH_WATER_TLS);
+    this.#sender.setLimits(limits, isTls(this.#socket) ? HIGH_WATER_TLS : HIGH_WATER);
   }
 
   /** @internal The name that `toString()` shows. */
