@@ -7,8 +7,8 @@
  *     npm run test:runtimes -- --only "node24 --no-async-context-frame"
  *     npm run test:runtimes -- --after-npm-test
  *
- * With `--after-npm-test`, the Node that runs this script only imports and requires the installed package: it has just run the
- * same tests.
+ * With `--after-npm-test`, the Node that runs this script only imports and requires the installed package: it has just
+ * run the same tests.
  *
  * Node has two ways to keep variables, and a flag chooses the one that is not the default: with it, the tests of
  * contextvars run once more.
@@ -96,7 +96,10 @@ const RUNTIMES = [
 ];
 
 /** @typedef {{ passed: number, failed: number, skipped: number }} Counts */
-/** @typedef {Counts & { runtime: string, version: string, seconds: string }} Row A row without tests says who has run them. */
+/**
+ * @typedef {Counts & { runtime: string, version: string, seconds: string }} Row `seconds` of a row without tests names the
+ *   command that has run them.
+ */
 
 build();
 installPackage();
@@ -193,8 +196,8 @@ async function testOn({ name, runner }) {
  * @param {string} program
  * @param {string[]} args
  * @param {string | undefined} flag For Node; the programs that tests start get it as well.
- * @returns {Promise<{ ending: string, output: string }>} How it ended, empty if well: what a runner prints is one thing, that
- *   it came to an end is another.
+ * @returns {Promise<{ ending: string, output: string }>} The ending says how it failed, and is empty if it ended well,
+ *   whatever it has printed.
  */
 async function outputOf(program, args, flag) {
   const child = spawn(program, args, {

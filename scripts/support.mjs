@@ -49,9 +49,9 @@ const ASYNCIO_APART = [
 ];
 
 /**
- * The test files that share a process, as most of them take less time than its start. A file that asks CPython would load
- * it, which takes two seconds, and a file that uses the packed package would pack it. What takes longest comes first, so that
- * it does not run alone at the end; some of these are single files.
+ * The test files that share a process, because most of them take less time than the start of a process. Files that ask
+ * CPython share one because loading CPython takes two seconds, and files that use the packed package because each would
+ * pack it. The groups that take longest come first, so that none of them runs alone at the end; some are single files.
  *
  * @type {{ parts: string[], except?: string[] }[]} The beginnings of their paths in test/, and the files that stay apart.
  */

@@ -20,12 +20,12 @@ export class Cancellation {
   requests = 0;
   /** Whether a request has not been delivered yet. */
   isPending = false;
-  /** Whether that one is of a `timeout()` or TaskGroup in the task itself. */
+  /** Whether the pending request comes from a `timeout()` or TaskGroup in the task itself. */
   isOwn = false;
   /** The message of the latest request. */
   message: CancelMessage;
   #abort: AbortController | null = null;
-  /** Those of the code that asked for the signal: what the signal's listeners run in, whoever cancels the task. */
+  /** The surroundings of the code that asked for the signal. Its listeners run in them, whoever cancels the task. */
   #surroundings: Surroundings | null = null;
   /** Whether the task's waits are being cancelled, and whether that has led back to the task, which awaits itself. */
   #isUnderway = false;

@@ -11,6 +11,7 @@ export {
   checkPositiveSeconds,
   checkSecondsFromZero,
   checkWholeNumber,
+  notConstructible,
 } from "./arguments.ts";
 export { fromCallback, quiet } from "./async-stacks.ts";
 export { ReportedUnlessAwaited } from "./awaited.ts";

@@ -30,7 +30,7 @@ import {
   type Spawning,
   type SubprocessOptions,
 } from "./subprocess-options.ts";
-import { systemError, toOSError } from "./transports/os-errors.ts";
+import { errorAtPath, systemError, toOSError } from "./transports/os-errors.ts";
 import { WaitSet } from "./wait-set.ts";
 
 /** The result of `communicate()`: the output and the error output, each `null` if it is not a pipe. */
@@ -325,10 +325,10 @@ async function started(
   checkedLimit(limit ?? DEFAULT_LIMIT);
   // Node would refuse an empty program with an error of its own, and take an empty folder for the current one.
   if (spawning.cwd === "") {
-    throw spawnFailure("ENOENT", "No such file or directory", "");
+    throw spawnFailure("ENOENT", "");
   }
   if (program === "") {
-    throw spawnFailure("EACCES", "Permission denied", "");
+    throw spawnFailure("EACCES", "");
   }
   let child: ChildProcess;
   try {
@@ -364,15 +364,13 @@ function spawnError(error: unknown, program: string, { cwd, shell }: Spawning["o
     return error;
   }
   const isOfFolder = translated.code !== "EACCES" && cwd !== undefined && !isFolder(cwd);
-  const text = translated.message.replace(/^\[Errno \d+\] /, "");
   // The program of a command is the shell.
-  return toOSError(error, `${text}: ${repr(isOfFolder ? cwd : shell === true ? "/bin/sh" : program)}`);
+  return errorAtPath(error, isOfFolder ? cwd : shell === true ? "/bin/sh" : program);
 }
 
 /** The error that the system would report for the path. */
-function spawnFailure(code: "EACCES" | "ENOENT", text: string, path: string): unknown {
-  const error = systemError(code, "spawn");
-  return toOSError(error.cause ?? error, `${text}: ${repr(path)}`);
+function spawnFailure(code: "EACCES" | "ENOENT", path: string): unknown {
+  return systemError(code, "spawn", undefined, path);
 }
 
 function isFolder(path: string | URL): boolean {
@@ -413,9 +411,7 @@ function checkProgram(program: string, { options: { cwd = ".", env } }: Spawning
       // Missing or not executable; the next folder may have it.
     }
   }
-  throw found
-    ? spawnFailure("EACCES", "Permission denied", program)
-    : spawnFailure("ENOENT", "No such file or directory", program);
+  throw found ? spawnFailure("EACCES", program) : spawnFailure("ENOENT", program);
 }
 
 function isSignal(signal: unknown): boolean {

@@ -98,7 +98,7 @@ export class Task<T> extends Future<T> {
   /** The function; only its name after it has ended, so that its closure can be garbage-collected. */
   #body: Body<T> | { readonly name: string | undefined };
   readonly #flow: Flow;
-  /** Where it was created, until it starts; an eager task starts there. */
+  /** The surroundings in which the task was created, until it starts; `null` for an eager task, which starts in them. */
   #surroundings: Surroundings | null = null;
   /** A number for a default name, an object for a name that is created when it is read. */
   #name: string | number | TaskOwner;
@@ -423,8 +423,8 @@ export class Task<T> extends Future<T> {
   }
 
   /**
-   * Tells of the end, with which a request that is still pending has done what it was for. One of the task's own is for a
-   * function that still runs, since nothing has awaited it.
+   * Publishes the end, and drops a request that is still pending, because there is nothing left to cancel. A request of the
+   * task's own is kept for a function of the task that nothing has awaited and that still runs.
    */
   #tellOfEnd(): void {
     if (this.#cancellation?.isOwn === false) {

@@ -1,6 +1,6 @@
 /** framed(): receiving and sending frames over a reader and a writer. */
 
-import { checkIterable } from "../asyncio/arguments.ts";
+import { checkIterable, notConstructible } from "../asyncio/arguments.ts";
 import { quiet, quietRejection } from "../asyncio/async-stacks.ts";
 import { ReportedUnlessAwaited } from "../asyncio/awaited.ts";
 import { StreamReader, StreamWriter } from "../asyncio/index.ts";
@@ -31,7 +31,7 @@ export class Framed<In, Out = In> implements AsyncIterable<In> {
   /** @internal */
   constructor(reader: StreamReader | null, writer: StreamWriter | null, codec: Codec<In, Out>) {
     if (codec === undefined) {
-      throw new TypeError("Framed() cannot be constructed; call framed()");
+      throw notConstructible("Framed", "call framed()");
     }
     this.#reader = reader;
     this.#writer = writer;

@@ -13,6 +13,7 @@ import {
   checkFunction,
   checkOptions,
   Listener,
+  notConstructible,
   PORTLESS_OPTIONS,
   quiet,
   READER_OPTIONS,
@@ -64,7 +65,7 @@ export class MemoryServer extends Server {
   /** @internal */
   constructor(listener: MemoryListener, wire: WireOptions, settings: ReturnType<typeof settingsOf>) {
     if (settings === undefined) {
-      throw new TypeError("MemoryServer() cannot be constructed; call memoryServer()");
+      throw notConstructible("MemoryServer", "call memoryServer()");
     }
     super([new Listener(listener as never, null, MEMORY)], settings);
     this.#listener = listener;

@@ -39,8 +39,8 @@ export interface ReadIntoOptions {
  * Only one task may read at a time. A cancelled read leaves everything in the buffer. When the peer resets the
  * connection, reads return the bytes that arrived before; a read that needs more throws the error.
  *
- * A connection calls `feedData()` and `feedEof()` of a subclass that has such methods of its own, after a copy of the
- * Context in which the reader was created was entered.
+ * If a subclass overrides `feedData()` or `feedEof()`, a connection calls its methods, in a copy of the Context in which
+ * the reader was created.
  *
  * Python: `asyncio.StreamReader`. Differs: returns Buffers; has `tryRead...` methods that return no promise.
  *
@@ -77,7 +77,8 @@ export class StreamReader extends Inspectable implements AsyncIterable<Buffer> {
    * From then on, only the reader may use the source. The source is paused when more than twice the limit is buffered.
    * If the source fails, reads return the bytes before the failure and then throw its error; a Node stream that is
    * destroyed before its end fails with a ConnectionAbortedError, and a source that yields anything except bytes, such as
-   * `null`, with a TypeError. `using reader = ...` cancels the source at the end of the block; cancelling a read does not. The chunks are not copied and must not be changed afterwards.
+   * `null`, with a TypeError. `using reader = ...` cancels the source at the end of the block; cancelling a read does
+   * not. The chunks are not copied and must not be changed afterwards.
    *
    * Python: has no such method; `loop.connect_read_pipe()` with a `StreamReaderProtocol`.
    *

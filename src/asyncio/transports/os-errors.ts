@@ -105,7 +105,7 @@ export function systemError(
 }
 
 /** Like `toOSError()`; the message names the path, as Python's does for files. */
-export function errorAtPath(error: unknown, path: string): unknown {
+export function errorAtPath(error: unknown, path: string | URL): unknown {
   return toOSError(error, `${textOf(error)}: ${repr(path)}`);
 }
 
@@ -145,7 +145,7 @@ export function bindError(error: unknown, address: string, port: number): unknow
   );
 }
 
-/** `No such file or directory` */
+/** The error's text without its number, such as `No such file or directory`. */
 function textOf(error: unknown): string {
   return String((toOSError(error) as Error).message).replace(/^\[Errno \d+\] /, "");
 }
