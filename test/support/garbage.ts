@@ -1,5 +1,6 @@
 /** Full garbage collections on request, on every runtime. */
 
+import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as v8 from "node:v8";
 import * as vm from "node:vm";
@@ -38,6 +39,33 @@ export async function survivors(references: readonly WeakRef<object>[], rounds =
     left = references.filter((reference) => reference.deref() !== undefined).length;
   }
   return left;
+}
+
+/** Bytes in use on the heap after several collections. */
+export async function heapInUse(): Promise<number> {
+  // An object that is held makes `survivors()` collect for all rounds.
+  const anchor = {};
+  assert.equal(await survivors([new WeakRef(anchor)], 5), 1);
+  assert.ok(anchor);
+  return process.memoryUsage().heapUsed;
+}
+
+/**
+ * What the heap grows by each time that the function runs, in bytes.
+ *
+ * What stays behind is in all of these figures. Any single one may be megabytes off, by what a runtime compiles and
+ * when it lets go of it.
+ */
+export async function growths(times: number, run: () => Promise<void>): Promise<number[]> {
+  const result: number[] = [];
+  let before = await heapInUse();
+  for (let time = 0; time < times; time++) {
+    await run();
+    const after = await heapInUse();
+    result.push(after - before);
+    before = after;
+  }
+  return result;
 }
 
 /** Registers objects that nothing holds, and collects until the condition holds, or for 100 rounds. */

@@ -10,7 +10,7 @@ import { once } from "node:events";
 import * as net from "node:net";
 import { fileURLToPath } from "node:url";
 import * as asyncio from "contextvars/asyncio";
-import { survivors } from "../garbage.ts";
+import { heapInUse } from "../garbage.ts";
 
 const [count = 0, clientsOf] = process.argv.slice(2).map(Number);
 const AT_A_TIME = 50;
@@ -43,12 +43,6 @@ async function handler(reader: asyncio.StreamReader, writer: asyncio.StreamWrite
   writer.close();
 }
 
-async function heap(): Promise<number> {
-  const anchor = {};
-  await survivors([new WeakRef(anchor)], 5);
-  return process.memoryUsage().heapUsed + (anchor === null ? 1 : 0);
-}
-
 async function beServer(): Promise<void> {
   let failures = 0;
   process.on("unhandledRejection", () => {
@@ -60,11 +54,11 @@ async function beServer(): Promise<void> {
     readTimeout: 600,
   });
   const port = server.sockets[0]?.getsockname().port ?? 0;
-  const heapBefore = await heap();
+  const heapBefore = await heapInUse();
   const clients = fork(fileURLToPath(import.meta.url), [String(count), String(port)]);
   const ended = once(clients, "exit");
   await once(clients, "message");
-  const cost = ((await heap()) - heapBefore) / count;
+  const cost = ((await heapInUse()) - heapBefore) / count;
 
   const [reader, writer] = await asyncio.openConnection("127.0.0.1", port);
   let served = 0;
