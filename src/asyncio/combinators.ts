@@ -255,7 +255,8 @@ function checkedFutures<F extends Future<unknown>>(futures: Iterable<F>): Set<F>
  * A function runs in the current task and its Context. The function decides how it handles the cancellation: if it
  * returns normally, its value is the result, unless it did not notice the deadline because it waited for a promise that
  * is not the library's. A promise passed in place of a function is not interrupted; `waitFor()` only stops waiting for
- * it.
+ * it. The cancellation is the task's: it also ends the waits of functions that the task runs at the same time, as in
+ * `Promise.all()`; {@linkcode gather} runs each in its own task.
  *
  * It begins immediately. If it is never awaited, an error is reported to the loop's exception handler.
  *

@@ -187,7 +187,8 @@ export class Timeout extends Inspectable {
  * await asyncio.timeout(5).with(async (t) => { ... });
  * ```
  *
- * Timeouts can be nested. At the deadline the library's waits inside the block are cancelled. Other promises are not
+ * Timeouts can be nested. At the deadline the task's waits are cancelled, those of functions that it runs at the same time
+ * included, as in `Promise.all()`; `gather()` runs each in its own task. Promises that are not the library's are not
  * interrupted: `with()` then throws when the block has ended.
  *
  * Python: `asyncio.timeout()`. Differs: `with()` instead of `async with`.
