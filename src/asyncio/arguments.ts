@@ -17,12 +17,46 @@ export function checkOptions(caller: string, options: unknown, known: readonly s
     return;
   }
   if (typeof options !== "object" || options === null) {
-    throw new TypeError(`${caller}: options must be an object, got ${repr(options)}`);
+    throw notOptions(caller, options, known);
   }
   for (const key of Object.keys(options)) {
     if (!known.includes(key)) {
-      throw new TypeError(`${caller} got an unexpected option ${repr(key)}; known options: ${known.join(", ")}`);
+      throw unexpectedOption(caller, options, key, known);
     }
+  }
+}
+
+function notOptions(caller: string, given: unknown, known: readonly string[]): TypeError {
+  return new TypeError(`${caller}: options must be an object, got ${repr(given)}; known options: ${known.join(", ")}`);
+}
+
+/** A list or a Future in the place of the options is named as what it is; a part of an address has its own place. */
+function unexpectedOption(caller: string, options: object, key: string, known: readonly string[]): TypeError {
+  if (Array.isArray(options) || isThenable(options)) {
+    return notOptions(caller, options, known);
+  }
+  const isAddress = known.includes("sock") && ["host", "port", "path"].includes(key);
+  const next = isAddress ? `pass ${key} by itself, before the options; ` : "";
+  return new TypeError(`${caller} got an unexpected option ${repr(key)}; ${next}known options: ${known.join(", ")}`);
+}
+
+/**
+ * The refused value, as a message shows it. Where it is an object with the argument's own name as a key, as for one of
+ * Python's keyword arguments, the text says that the value goes by itself.
+ *
+ * @param name - As in the message; its last word is the argument's name.
+ */
+export function refused(name: string, value: unknown): string {
+  const argument = name.slice(name.lastIndexOf(" ") + 1);
+  return hasKey(value, argument) ? `${repr(value)}; pass ${argument} by itself, without an object` : repr(value);
+}
+
+function hasKey(value: unknown, key: string): boolean {
+  try {
+    return typeof value === "object" && value !== null && Object.hasOwn(value, key);
+  } catch {
+    // A Proxy threw.
+    return false;
   }
 }
 
@@ -48,14 +82,14 @@ export function checkContext(caller: string, context: unknown): void {
 /** Refuses everything but `true` and `false`. */
 export function checkBoolean(name: string, value: unknown): void {
   if (typeof value !== "boolean") {
-    throw new TypeError(`${name} must be true or false, got ${repr(value)}`);
+    throw new TypeError(`${name} must be true or false, got ${refused(name, value)}`);
   }
 }
 
 /** Refuses what is no number, and NaN. */
 export function checkNumber(name: string, value: unknown): void {
   if (typeof value !== "number" || Number.isNaN(value)) {
-    throw new TypeError(`${name} must be a number, got ${repr(value)}`);
+    throw new TypeError(`${name} must be a number, got ${refused(name, value)}`);
   }
 }
 
@@ -89,6 +123,18 @@ export function checkFunction(caller: string, given: unknown): void {
     throw notAFunction(caller, given);
   }
   checkAttached(caller, given);
+}
+
+/** Throws unless the value is a function that can be called for a protocol: Python's classes can, JavaScript's cannot. */
+export function checkFactory(caller: string, factory: unknown): void {
+  checkFunction(caller, factory);
+  const { name, prototype } = factory as { name: string; prototype?: { connectionLost?: unknown } | null };
+  if (typeof prototype?.connectionLost === "function") {
+    const type = name || "Protocol";
+    throw new TypeError(
+      `${caller} needs a function that makes a protocol, got the class ${type}: pass () => new ${type}()`,
+    );
+  }
 }
 
 /**
@@ -132,7 +178,7 @@ export function notHandedOver(caller: string, instead: string): TypeError {
  */
 export function checkSeconds(name: string, seconds: unknown): number {
   if (typeof seconds !== "number") {
-    throw new TypeError(`${name} must be a number of seconds, got ${repr(seconds)}`);
+    throw new TypeError(`${name} must be a number of seconds, got ${refused(name, seconds)}`);
   }
   if (Number.isNaN(seconds)) {
     throw new ValueError(`${name} must be a number of seconds, got NaN`);
@@ -188,7 +234,7 @@ export function checkFiniteSeconds(name: string, seconds: unknown): void {
  */
 export function checkWholeNumber(name: string, value: unknown): void {
   if (!Number.isInteger(value)) {
-    throw new TypeError(`${name} must be an integer, got ${repr(value)}`);
+    throw new TypeError(`${name} must be an integer, got ${refused(name, value)}`);
   }
 }
 
@@ -198,6 +244,11 @@ export function addressOrOptions<A, O>(given: unknown, options: O): { value: A |
     return { value: undefined, options: given as O };
   }
   return { value: (given as A | null | undefined) ?? undefined, options };
+}
+
+/** What a message about a host adds for a number: in Node's calls the port comes first. */
+export function afterHost(host: unknown): string {
+  return typeof host === "number" ? "; host comes before port" : "";
 }
 
 /** Returns the data as bytes, a string as UTF-8. */

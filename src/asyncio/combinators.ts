@@ -7,7 +7,7 @@ import { type Context, copyContext } from "../contextvars/context.ts";
 import { ValueError } from "../errors.ts";
 import { TimeoutError } from "../io-errors.ts";
 import { errorName, safeRepr } from "../repr.ts";
-import { checkBooleans, checkFunction, checkOptions, checkSeconds } from "./arguments.ts";
+import { checkBooleans, checkFunction, checkOptions, checkSeconds, refused } from "./arguments.ts";
 import { fromCallback, quiet, quietRejection } from "./async-stacks.ts";
 import { ReportedUnlessAwaited } from "./awaited.ts";
 import { createTask } from "./create-task.ts";
@@ -279,7 +279,9 @@ function checkedFutures<F extends Future<unknown>>(futures: Iterable<F>): Set<F>
 export function waitFor<T>(awaitable: Awaitable<T>, timeout: number | null): Promise<Awaited<T>> {
   if (timeout !== null && typeof timeout !== "number") {
     return quietRejection(
-      new TypeError(`waitFor(): timeout must be a number of seconds, or null for none, got ${safeRepr(timeout)}`),
+      new TypeError(
+        `waitFor(): timeout must be a number of seconds, or null for none, got ${refused("timeout", timeout)}`,
+      ),
     );
   }
   if (currentTask() === null) {

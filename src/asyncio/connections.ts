@@ -7,9 +7,10 @@ import { ValueError } from "../errors.ts";
 import { repr } from "../repr.ts";
 import {
   addressOrOptions,
+  afterHost,
   checkBooleans,
   checkedProtocol,
-  checkFunction,
+  checkFactory,
   checkOptions,
   checkPositiveSeconds,
   checkSecondsFromZero,
@@ -229,7 +230,7 @@ function withProtocol<P extends BaseProtocol>(
 ): Promise<[Transport, P]> {
   const made = async (): Promise<[Transport, P]> => {
     checkOptions(caller, options, known);
-    checkFunction(caller, protocolFactory);
+    checkFactory(caller, protocolFactory);
     const transport = await connect(() => checkedProtocol(caller, protocolFactory()));
     return [transport, transport.getProtocol() as P];
   };
@@ -286,7 +287,7 @@ async function connectTcp(
     throw new ValueError("host and port was not specified and no sock specified; pass host and port, or { sock }");
   }
   if (typeof host !== "string") {
-    throw new TypeError(`${caller}: host must be a string, got ${repr(host)}`);
+    throw new TypeError(`${caller}: host must be a string, got ${repr(host)}${afterHost(host)}`);
   }
   checkTcpOptions(caller, options);
   const { family = 0, flags = 0, happyEyeballsDelay: delay = null, localAddr } = options;

@@ -184,6 +184,11 @@ function checkedCallback(caller: string, callback: () => unknown): () => unknown
 
 /** The Context given in the options, or a copy of the current one. */
 export function contextFor(caller: string, options: CallbackOptions | undefined): Context {
+  if (options !== undefined && typeof options !== "object") {
+    throw new TypeError(
+      `${caller}: options must be an object, got ${safeRepr(options)}; a callback gets no arguments from here: pass () => f(x)`,
+    );
+  }
   checkOptions(caller, options, ["context"]);
   checkContext(caller, options?.context);
   return options?.context ?? copyContext();

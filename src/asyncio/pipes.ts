@@ -1,6 +1,6 @@
 /** `loop.connectReadPipe()` and `loop.connectWritePipe()`: streams other than sockets, for protocols. */
 import { type Context, copyContext } from "../contextvars/context.ts";
-import { checkedProtocol, checkFunction } from "./arguments.ts";
+import { checkedProtocol, checkFactory } from "./arguments.ts";
 import { ReportedUnlessAwaited } from "./awaited.ts";
 import type { BaseProtocol } from "./protocols/protocols.ts";
 import { ReadPipeTransport, WritePipeTransport } from "./transports/pipes.ts";
@@ -39,7 +39,7 @@ function connected<T, P extends BaseProtocol>(
   open: (protocol: P, context: Context) => T,
 ): Promise<[T, P]> {
   const connect = async (): Promise<[T, P]> => {
-    checkFunction(caller, protocolFactory);
+    checkFactory(caller, protocolFactory);
     const context = copyContext();
     const protocol = checkedProtocol(caller, context.run(protocolFactory));
     return [open(protocol, context), protocol];

@@ -103,7 +103,10 @@ export function checkText(name: string, text: unknown): void {
 /** Throws unless the arguments are an array of strings. */
 export function checkArguments(given: unknown): void {
   if (!Array.isArray(given)) {
-    throw new TypeError(`createSubprocessExec(): the arguments of the program must be an array, got ${repr(given)}`);
+    throw new TypeError(
+      `createSubprocessExec(): the arguments of the program must be an array, got ${repr(given)}; ` +
+        "write createSubprocessExec(program, [a, b], options)",
+    );
   }
   for (const each of given) {
     checkText("createSubprocessExec(): an argument of the program", each);

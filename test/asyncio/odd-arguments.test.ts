@@ -101,6 +101,73 @@ const factories: Record<string, (factory: () => asyncio.Protocol, port: number) 
   "connectWritePipe()": (factory) => loop.connectWritePipe(factory, new PassThrough()),
 };
 
+/** The same, of servers. */
+const serverFactories: Record<string, (factory: () => asyncio.Protocol) => Promise<unknown>> = {
+  "createServer()": (factory) => loop.createServer(factory, HOST, 0),
+  "createUnixServer()": (factory) => loop.createUnixServer(factory, "not made"),
+  "createUnixConnection()": (factory) => loop.createUnixConnection(factory, "not there"),
+};
+
+/** The calls with an argument that Python's programs often name, and that goes by position here. */
+const byPosition: readonly (readonly [string, string, (given: Given) => unknown])[] = [
+  ["sleep()", "delay", (given) => asyncio.sleep(given)],
+  ["timeout()", "delay", (given) => asyncio.timeout(given)],
+  ["timeoutAt()", "when", (given) => asyncio.timeoutAt(given)],
+  ["Timeout.reschedule()", "when", (given) => asyncio.run(() => asyncio.timeout(1).with((t) => t.reschedule(given)))],
+  ["waitFor()", "timeout", (given) => asyncio.waitFor(() => 1, given)],
+  ["callLater()", "delay", (given) => loop.callLater(given, () => {})],
+  ["callAt()", "when", (given) => loop.callAt(given, () => {})],
+  ["Queue()", "maxsize", (given) => new asyncio.Queue(given)],
+  ["LifoQueue()", "maxsize", (given) => new asyncio.LifoQueue(given)],
+  ["PriorityQueue()", "maxsize", (given) => new asyncio.PriorityQueue(given)],
+  ["Queue.shutdown()", "immediate", (given) => new asyncio.Queue().shutdown(given)],
+  ["Semaphore()", "value", (given) => new asyncio.Semaphore(given)],
+  ["BoundedSemaphore()", "value", (given) => new asyncio.BoundedSemaphore(given)],
+  ["Barrier()", "parties", (given) => new asyncio.Barrier(given)],
+  [
+    "Condition.notify()",
+    "n",
+    async (given) => {
+      const condition = new asyncio.Condition();
+      await condition.with(() => condition.notify(given));
+    },
+  ],
+  ["EventLoop.setDebug()", "enabled", (given) => loop.setDebug(given)],
+  ["StreamReader.read()", "n", (given) => new asyncio.StreamReader().read(given)],
+  ["StreamReader.readexactly()", "n", (given) => new asyncio.StreamReader().readexactly(given)],
+  ["StreamReader.readuntil()", "separator", (given) => new asyncio.StreamReader().readuntil(given)],
+];
+
+/** The calls with options, and their names. */
+const takersOfOptions: readonly (readonly [string, string, (options: Given) => unknown])[] = [
+  ["createTask()", "name, context, eagerStart, signal", (options) => asyncio.createTask(() => {}, options)],
+  ["gather()", "returnExceptions", (options) => asyncio.gather([], options)],
+  ["wait()", "timeout, returnWhen", (options) => asyncio.wait([new asyncio.Future()], options)],
+  ["asCompleted()", "timeout", (options) => asyncio.asCompleted([], options)],
+  ["readInto()", "min", (options) => new asyncio.StreamReader().readInto(Buffer.alloc(1), options)],
+  ["setWriteBufferLimits()", "high, low", (options) => writer.transport.setWriteBufferLimits(options)],
+];
+
+/** The calls that schedule a callback. */
+const callbackTakers: Record<string, (options: Given) => unknown> = {
+  "callSoon()": (options) => loop.callSoon(() => {}, options),
+  "callLater()": (options) => loop.callLater(0, () => {}, options),
+  "callAt()": (options) => loop.callAt(0, () => {}, options),
+  "addDoneCallback()": (options) => new asyncio.Future().addDoneCallback(() => {}, options),
+};
+
+/** The calls that take an address before their options, and its parts. */
+const takersOfAddresses: readonly (readonly [
+  string,
+  readonly string[],
+  (first: Given, second?: Given) => Promise<unknown>,
+])[] = [
+  ["openConnection()", ["host", "port"], (...address) => asyncio.openConnection(...(address as [Given, Given]))],
+  ["openUnixConnection()", ["path"], (...address) => asyncio.openUnixConnection(...(address as [Given]))],
+  ["startServer()", ["host", "port"], (...address) => asyncio.startServer(() => {}, ...(address as [Given, Given]))],
+  ["startUnixServer()", ["path"], (...address) => asyncio.startUnixServer(() => {}, ...(address as [Given]))],
+];
+
 describe("Arguments of a wrong type", () => {
   after(() => {
     writer.transport.abort();
@@ -114,7 +181,7 @@ describe("Arguments of a wrong type", () => {
         const error = await outcomeOf((async () => await call(value as Given))());
         assert.ok(error instanceof TypeError, String(error));
         assert.ok(error.message.startsWith(method), error.message);
-        assert.ok(error.message.endsWith(` ${repr(value)}`), error.message);
+        assert.ok(`${error.message}; `.includes(` ${repr(value)}; `), error.message);
       });
     }
   }
@@ -126,6 +193,75 @@ describe("Arguments of a wrong type", () => {
         const error = await outcomeOf(call(() => value as asyncio.Protocol, portOf(server)));
         assert.ok(error instanceof TypeError, String(error));
         assert.ok(error.message.startsWith(`${method}: the result of protocolFactory must be `), error.message);
+      });
+    }
+  }
+
+  for (const [method, argument, call] of byPosition) {
+    it(`${method} given { ${argument} } throws a TypeError that says to pass ${argument} by itself`, async () => {
+      const value = { [argument]: 1 };
+      const error = await outcomeOf((async () => await call(value as Given))());
+      assert.ok(error instanceof TypeError, String(error));
+      assert.ok(error.message.startsWith(method.replace(/^.*\./, "")), error.message);
+      const end = ` got ${repr(value)}; pass ${argument} by itself, without an object`;
+      assert.ok(error.message.endsWith(end), error.message);
+    });
+  }
+
+  for (const [method, call] of Object.entries({ ...factories, ...serverFactories })) {
+    it(`${method} of a protocol's class throws a TypeError that says to pass a function`, async () => {
+      class Named extends asyncio.Protocol {}
+      const classes = {
+        Named,
+        Protocol: class extends asyncio.Protocol {},
+        BufferedProtocol: asyncio.BufferedProtocol,
+      };
+      Object.defineProperty(classes.Protocol, "name", { value: "" });
+      for (const [name, type] of Object.entries(classes)) {
+        const error = await outcomeOf(call(type as unknown as Given, 1));
+        assert.ok(error instanceof TypeError, String(error));
+        const message = `${method} needs a function that makes a protocol, got the class ${name}: pass () => new ${name}()`;
+        assert.equal(error.message, message);
+      }
+    });
+  }
+
+  for (const [method, known, call] of takersOfOptions) {
+    for (const value of [5, "FIRST_COMPLETED", true, null, [{}], new asyncio.Future()]) {
+      it(`${method} given ${inspect(value)} for its options throws a TypeError that lists the options`, async () => {
+        const error = await outcomeOf((async () => await call(value as Given))());
+        assert.ok(error instanceof TypeError, String(error));
+        assert.equal(
+          error.message,
+          `${method}: options must be an object, got ${repr(value)}; known options: ${known}`,
+        );
+      });
+    }
+  }
+
+  for (const [method, call] of Object.entries(callbackTakers)) {
+    it(`${method} given a callback's argument for its options throws a TypeError that says what to write`, () => {
+      assert.throws(() => call(5 as Given), {
+        name: "TypeError",
+        message: `${method}: options must be an object, got 5; a callback gets no arguments from here: pass () => f(x)`,
+      });
+    });
+  }
+
+  for (const [method, parts, call] of takersOfAddresses) {
+    for (const part of parts) {
+      it(`${method} given { ${part} } throws a TypeError that says where ${part} goes`, async () => {
+        const error = await outcomeOf(call({ [part]: "x" } as Given));
+        assert.ok(error instanceof TypeError, String(error));
+        const start = `${method} got an unexpected option '${part}'; pass ${part} by itself, before the options; known options: `;
+        assert.ok(error.message.startsWith(start), error.message);
+      });
+    }
+    if (parts.includes("host")) {
+      it(`${method} given a port for its host throws a TypeError that tells the order`, async () => {
+        const error = await outcomeOf(call(8080 as Given, "127.0.0.1" as Given));
+        assert.ok(error instanceof TypeError, String(error));
+        assert.ok(error.message.endsWith("got 8080; host comes before port"), error.message);
       });
     }
   }

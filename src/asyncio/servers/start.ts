@@ -3,7 +3,7 @@ import type { Context } from "../../contextvars/context.ts";
 import { Flow, runInFlow } from "../../contextvars/current.ts";
 import { ValueError } from "../../errors.ts";
 import { repr } from "../../repr.ts";
-import { addressOrOptions, checkedProtocol, checkFunction, checkOptions } from "../arguments.ts";
+import { addressOrOptions, checkedProtocol, checkFactory, checkFunction, checkOptions } from "../arguments.ts";
 import { quiet } from "../async-stacks.ts";
 import type { BaseProtocol } from "../protocols/protocols.ts";
 import { READER_OPTIONS, type ReaderOptions, readerWith } from "../streams/reader-options.ts";
@@ -16,7 +16,6 @@ import {
   listenTcp,
   listenUnix,
 } from "../transports/listen.ts";
-import { checkedPort } from "../transports/services.ts";
 import {
   type CreateServerOptions,
   type CreateUnixServerOptions,
@@ -160,7 +159,7 @@ export function createUnixServer(
 }
 
 function checkedFactory(caller: string, protocolFactory: () => BaseProtocol): MakeProtocol {
-  checkFunction(caller, protocolFactory);
+  checkFactory(caller, protocolFactory);
   // In a flow without a task: cancelling the task that started the server must not cancel the waits of its connections.
   return (context) => checkedProtocol(caller, runInFlow(Flow.entered(context), protocolFactory));
 }
@@ -194,9 +193,8 @@ async function listenAtTcp(
     if (!given) {
       throw new ValueError("Neither host/port nor sock were specified; pass host and port, or { sock }");
     }
-    const portNumber = checkedPort(caller, port ?? 0);
     const { family = 0, flags = 0 } = options;
-    return await serve(await listenTcp(host, portNumber, family, flags, how), settings, options);
+    return await serve(await listenTcp(host, port, family, flags, how), settings, options);
   }
   if (given) {
     throw new ValueError("host/port and sock can not be specified at the same time");

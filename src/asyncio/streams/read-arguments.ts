@@ -2,7 +2,7 @@
 import { Buffer } from "node:buffer";
 import { ValueError } from "../../errors.ts";
 import { isBytes, repr } from "../../repr.ts";
-import { checkOptions } from "../arguments.ts";
+import { checkOptions, refused } from "../arguments.ts";
 import { type Separators, separators } from "../bytes/separator.ts";
 
 /** A separator: bytes, or a string, which is encoded as UTF-8. */
@@ -22,7 +22,7 @@ export function checkedLimit(limit: number): number {
 /** The error for an invalid number of bytes; `null` if the number is valid. */
 export function checkSize(method: string, n: number): Error | null {
   if (!Number.isInteger(n)) {
-    return new TypeError(`${method}(): n must be an integer, got ${repr(n)}`);
+    return new TypeError(`${method}(): n must be an integer, got ${refused("n", n)}`);
   }
   return n < 0 ? new ValueError(`${method} size can not be less than zero, got ${n}`) : null;
 }
@@ -46,7 +46,9 @@ export function checkedMin(target: Uint8Array, options: { readonly min?: number 
 export function toSeparators(caller: string, separator: Separator | readonly Separator[]): Separators {
   const list = typeof separator === "string" || isBytes(separator) ? [separator] : separator;
   if (!Array.isArray(list)) {
-    throw new TypeError(`${caller}: separator must be bytes, a string or an array of them, got ${repr(separator)}`);
+    throw new TypeError(
+      `${caller}: separator must be bytes, a string or an array of them, got ${refused("separator", separator)}`,
+    );
   }
   if (list.length === 0) {
     throw new ValueError("Separator should contain at least one element");

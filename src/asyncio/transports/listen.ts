@@ -10,7 +10,7 @@ import { dirname } from "node:path";
 import { ValueError } from "../../errors.ts";
 import { OSError } from "../../io-errors.ts";
 import { Inspectable, repr } from "../../repr.ts";
-import { notConstructible } from "../arguments.ts";
+import { afterHost, notConstructible } from "../arguments.ts";
 import { fromCallback, thrownHere } from "../async-stacks.ts";
 import { nodeFs } from "../on-demand.ts";
 import { HEEDS_REUSE_PORT, ON_DENO } from "../runtime.ts";
@@ -18,6 +18,7 @@ import { Wait } from "../waits.ts";
 import { checkPath, type Family, IPV6_ALSO_ACCEPTS_IPV4, lookUp, SocketAddress } from "./addresses.ts";
 import { READ_SIZE, socketDescriptor } from "./node-sockets.ts";
 import { bindError, errorAtPath, listenError, systemError, toOSError } from "./os-errors.ts";
+import { checkedPort } from "./services.ts";
 
 /** A listening `net.Server`, or the file descriptor of a listening socket. */
 export type ListeningSocket = net.Server | { readonly fd: number };
@@ -130,13 +131,15 @@ const PORTS_TRIED = 20;
 /** Listens at the addresses of all hosts; `null` or "" means every address of the machine. */
 export async function listenTcp(
   host: string | readonly string[] | null | undefined,
-  port: number,
+  portOrService: number | string | null | undefined,
   family: Family,
   flags: number,
   options: ListenOptions,
 ): Promise<Listener[]> {
-  if (host !== null && host !== undefined && host !== "") {
-    return await listenAtAll(await addressesOf(host, family, flags, options.caller), port, false, options);
+  const hosts = (host ?? "") === "" ? null : checkedHosts(options.caller, host);
+  const port = checkedPort(options.caller, portOrService ?? 0);
+  if (hosts !== null) {
+    return await listenAtAll(await addressesOf(hosts, family, flags, options.caller), port, false, options);
   }
   const addresses = ["::", "0.0.0.0"].filter((address) => family === 0 || net.isIP(address) === family);
   for (let tried = 1; ; tried++) {
@@ -189,16 +192,15 @@ async function listenAtAll(
   return listeners;
 }
 
-async function addressesOf(
-  host: string | readonly string[],
-  family: Family,
-  flags: number,
-  caller: string,
-): Promise<string[]> {
+function checkedHosts(caller: string, host: unknown): readonly string[] {
   const hosts = typeof host === "string" ? [host] : host;
   if (!Array.isArray(hosts) || !hosts.every((each) => typeof each === "string")) {
-    throw new TypeError(`${caller}: host must be a string or an array of strings, got ${repr(host)}`);
+    throw new TypeError(`${caller}: host must be a string or an array of strings, got ${repr(host)}${afterHost(host)}`);
   }
+  return hosts;
+}
+
+async function addressesOf(hosts: readonly string[], family: Family, flags: number, caller: string): Promise<string[]> {
   const found: string[] = [];
   for (const each of hosts) {
     found.push(...(await lookUp(each, family, flags, () => `${caller} ${each}`)));
