@@ -128,8 +128,10 @@ export class PostgresClient {
    */
   async query(sql: string, parameters: readonly (string | null)[] = []): Promise<Row[]> {
     return await this.#lock.with(async () => {
-      await this.#peer.sendAll(parameters.length === 0 ? [{ type: "Q", body: texts(sql) }] : extended(sql, parameters));
+      const messages = parameters.length === 0 ? [{ type: "Q", body: texts(sql) }] : extended(sql, parameters);
       try {
+        // Each is written at once, so that a cancellation leaves no half of a query behind.
+        await asyncio.gather(messages.map((message) => this.#peer.send(message)));
         return await this.#readRows();
       } catch (error) {
         if (asyncio.isCancelled(error)) {

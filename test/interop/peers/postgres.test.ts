@@ -86,6 +86,25 @@ describe("PostgreSQL", { skip: missing("postgres", "initdb", "openssl") }, () =>
       }
     }));
 
+  it("postgres-client gives no query the rows of one that was cancelled while it was being sent", () =>
+    withClient(async (client) => {
+      const text = "x".repeat(8_000_000);
+      const sending = [
+        () => client.query(`select length('${text}') as n`),
+        () => client.query("select length($1::text) as n", [text]),
+        () => client.query(`select length($1::text) + length('${text}') as n`, [text]),
+      ];
+      for (const query of sending) {
+        for (const pause of [0, 0.001, 0.01]) {
+          const task = asyncio.createTask(query);
+          await asyncio.sleep(pause);
+          task.cancel();
+          await asyncio.gather([task], { returnExceptions: true });
+          assert.deepEqual(await client.query("select 1 as one"), [{ one: "1" }]);
+        }
+      }
+    }));
+
   it("postgres-client is refused with a wrong password, user or certificate", () =>
     withClient(async (_, options) => {
       const connect = (changed: Partial<PostgresOptions>): Promise<PostgresClient> =>
