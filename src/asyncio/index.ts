@@ -84,6 +84,7 @@ export { type Awaitable, type AwaitedResult, ensureFuture } from "./ensure-futur
 export type { CallbackOptions, ExceptionContext, Handle, TimerHandle } from "./events.ts";
 export {
   BrokenBarrierError,
+  type ErrorCondition,
   ExceptionGroup,
   IncompleteReadError,
   KeyboardInterrupt,
