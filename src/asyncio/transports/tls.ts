@@ -175,7 +175,7 @@ class Handshake {
   readonly #request: TlsRequest;
   readonly #wait: Wait<tls.TLSSocket>;
   readonly #timer: TimerHandle;
-  readonly #onError = (error: unknown): void => this.#fail(error);
+  readonly #onError = (error: unknown): void => (isHangUp(error) ? this.#onClosed() : this.#fail(error));
   readonly #onClosed = (): void =>
     this.#fail(fromCallback(new ConnectionResetError("the connection was closed during the TLS handshake")));
 
@@ -234,6 +234,12 @@ class Handshake {
     this.#socket.destroy();
     this.#stream.destroy();
   }
+}
+
+/** Whether the runtime tells of the peer's EOF, as Bun does by "socket hang up". A reset has the system's number. */
+function isHangUp(error: unknown): boolean {
+  const translated = toOSError(error);
+  return translated !== error && translated instanceof ConnectionResetError && translated.errno === undefined;
 }
 
 function clientSocket(stream: Duplex, { ssl, host, options }: TlsRequest): tls.TLSSocket {
