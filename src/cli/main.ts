@@ -3,7 +3,7 @@
 import { parseArgs } from "node:util";
 import * as asyncio from "../asyncio/index.ts";
 import { CommandError } from "./errors.ts";
-import type { Place } from "./streams.ts";
+import type { Place, TlsFiles } from "./streams.ts";
 
 const HELP = `Usage: contextvars COMMAND [OPTION]...
 
@@ -22,6 +22,7 @@ Connections:
   nc HOST PORT       connect standard input and output to a server; the end of the input is sent as an EOF
   nc -l PORT         listen, and connect standard input and output to the first client
       --tls            use TLS: a client checks the host name; a server needs --key FILE and --cert FILE
+      --key, --cert    files with the own key and its certificate; a client may have them as well
       --ca FILE        trust this certificate authority
       --host HOST      the address to listen at, 127.0.0.1 by default
       --unix PATH      use a Unix socket instead of host and port
@@ -31,7 +32,7 @@ Others:
   doctor             check the runtime, the installed copies, and whether Contexts propagate
   help               print this text
 
-Exit status: 0; 1 if the command failed; 2 if its arguments are wrong; 130 after Ctrl-C.
+Exit status: 0; 1 if the command failed; 2 if its arguments are wrong; 130 after Ctrl-C; 141 if nobody reads the output.
 `;
 
 const OPTIONS = {
@@ -48,15 +49,34 @@ const OPTIONS = {
   listen: { type: "boolean", short: "l" },
 } as const;
 
+type Option = keyof typeof OPTIONS;
 type Values = ReturnType<typeof parsed>["values"];
 
-function parsed(args: readonly string[]) {
-  return parseArgs({ args: [...args], options: OPTIONS, allowPositionals: true });
+const OF_TASKS: readonly Option[] = ["json", "port"];
+const OF_CONNECTIONS: readonly Option[] = ["tls", "ca", "key", "cert", "host", "unix"];
+
+/** The options of each command, besides `--help`. */
+const optionsOf: Readonly<Record<string, readonly Option[]>> = {
+  ps: [...OF_TASKS, "watch"],
+  pstree: OF_TASKS,
+  where: OF_TASKS,
+  echo: OF_CONNECTIONS,
+  nc: [...OF_CONNECTIONS, "listen"],
+  repl: [],
+  doctor: ["json"],
+  help: [],
+};
+
+function parsed(args: readonly string[], names: readonly Option[] = []) {
+  const options = Object.fromEntries(
+    Object.entries(OPTIONS).filter(([name]) => name === "help" || names.includes(name as Option)),
+  );
+  return parseArgs({ args: [...args], options: options as typeof OPTIONS, allowPositionals: true });
 }
 
 const commands: Readonly<Record<string, (args: readonly string[], values: Values) => Promise<void>>> = {
   async ps(args, values) {
-    const { psTable, tasksOf } = await import("./tasks.ts");
+    const { jsonText, psTable, tasksOf } = await import("./tasks.ts");
     const [pid] = numbers("ps PID", args.slice(0, 1), ["PID"]) as [number];
     const seconds = values.watch === true ? Number(args[1] ?? 2) : 0;
     if (!(seconds >= 0) || args.length > (values.watch === true ? 2 : 1)) {
@@ -64,20 +84,20 @@ const commands: Readonly<Record<string, (args: readonly string[], values: Values
     }
     do {
       const tasks = await tasksOf(pid, portOf(values));
-      print(values.json === true ? JSON.stringify(tasks, null, 2) : psTable(pid, tasks));
+      print(values.json === true ? jsonText(tasks) : psTable(pid, tasks));
       await asyncio.sleep(seconds);
     } while (values.watch === true);
   },
 
   async pstree(args, values) {
-    const { psTree, tasksOf } = await import("./tasks.ts");
+    const { jsonText, psTree, tasksOf } = await import("./tasks.ts");
     const [pid] = numbers("pstree PID", args, ["PID"]) as [number];
     const tasks = await tasksOf(pid, portOf(values));
-    print(values.json === true ? JSON.stringify(tasks, null, 2) : psTree(tasks));
+    print(values.json === true ? jsonText(tasks) : psTree(tasks));
   },
 
   async where(args, values) {
-    const { taskNamed, tasksOf, whereText } = await import("./tasks.ts");
+    const { jsonText, taskNamed, tasksOf, whereText } = await import("./tasks.ts");
     const [pid] = numbers("where PID TASK", args.slice(0, 1), ["PID"]) as [number];
     const [, wanted] = args;
     if (wanted === undefined || args.length > 2) {
@@ -85,28 +105,27 @@ const commands: Readonly<Record<string, (args: readonly string[], values: Values
     }
     const tasks = await tasksOf(pid, portOf(values));
     const task = taskNamed(wanted, tasks);
-    print(values.json === true ? JSON.stringify(task, null, 2) : whereText(task, tasks));
+    print(values.json === true ? jsonText(task) : whereText(task, tasks));
   },
 
   async echo(args, values) {
     const { echo, serverTls } = await import("./streams.ts");
     const place = placeToListen("echo PORT", args, values);
-    await echo(place, values.tls === true ? serverTls({ key: values.key, cert: values.cert }) : {});
+    await echo(place, usesTls(values) ? serverTls(filesOf(values)) : {});
   },
 
   async nc(args, values) {
-    const { connect, listenOnce, serverTls } = await import("./streams.ts");
+    const { clientTls, connect, listenOnce, serverTls } = await import("./streams.ts");
+    const withTls = usesTls(values);
     if (values.listen === true) {
       const place = placeToListen("nc -l PORT", args, values);
-      await listenOnce(place, values.tls === true ? serverTls({ key: values.key, cert: values.cert }) : {});
+      await listenOnce(place, withTls ? serverTls(filesOf(values)) : {});
       return;
     }
-    const { readFileSync } = await import("node:fs");
-    const host = values.unix === undefined ? args[0] : "";
-    const [port] = values.unix === undefined ? numbers("nc HOST PORT", args.slice(1), ["PORT"]) : [0];
-    const ca = values.ca === undefined ? {} : { ca: readFileSync(values.ca) };
-    const tls = values.tls === true ? { ssl: ca, serverHostname: values.host ?? host ?? "" } : {};
-    await connect({ host: host ?? "", port: port as number, path: values.unix }, tls);
+    const [host = "", ...rest] = values.unix === undefined ? args : ["", ...args];
+    const port = portFor("nc HOST PORT", rest, values.unix);
+    const tls = withTls ? { ssl: clientTls(filesOf(values)), serverHostname: values.host ?? host } : {};
+    await connect({ host, port, path: values.unix }, tls);
   },
 
   async repl() {
@@ -135,20 +154,42 @@ function print(text: string): void {
  * wrong.
  */
 function numbers(usage: string, args: readonly string[], names: readonly string[]): number[] {
-  const values = args.map(Number);
-  if (args.length !== names.length || !values.every((value) => Number.isInteger(value) && value >= 0)) {
+  if (args.length !== names.length || !args.every((arg) => /^\d+$/.test(arg))) {
     throw new CommandError(`usage: contextvars ${usage}; ${names.join(" and ")} must be an integer`, 2);
   }
-  return values;
+  return args.map(Number);
+}
+
+/** Returns the port, which is 0 for a Unix socket. @throws {CommandError} If it is no port, or not the only argument. */
+function portFor(usage: string, args: readonly string[], unix?: string): number {
+  if (unix !== undefined && args.length > 0) {
+    throw new CommandError(`--unix PATH takes the place of the other arguments, got ${args.join(" ")}`, 2);
+  }
+  const [port = 0] = unix === undefined ? numbers(usage, args, ["PORT"]) : [];
+  if (port > 65_535) {
+    throw new CommandError(`usage: contextvars ${usage}; PORT must be an integer from 0 to 65535, got ${port}`, 2);
+  }
+  return port;
 }
 
 function portOf({ port }: Values): number | undefined {
-  return port === undefined ? undefined : numbers("... --port PORT", [port], ["PORT"])[0];
+  return port === undefined ? undefined : portFor("... --port PORT", [port]);
 }
 
 function placeToListen(usage: string, args: readonly string[], { host, unix }: Values): Place {
-  const [port] = unix === undefined ? numbers(usage, args, ["PORT"]) : [0];
-  return { host: host ?? "127.0.0.1", port: port as number, path: unix };
+  return { host: host ?? "127.0.0.1", port: portFor(usage, args, unix), path: unix };
+}
+
+function filesOf({ key, cert, ca }: Values): TlsFiles {
+  return { key, cert, ca };
+}
+
+/** @throws {CommandError} If files for TLS are given without it: the connection would not be encrypted. */
+function usesTls({ tls, key, cert, ca }: Values): boolean {
+  if (tls !== true && [key, cert, ca].some((file) => file !== undefined)) {
+    throw new CommandError("--key, --cert and --ca need --tls", 2);
+  }
+  return tls === true;
 }
 
 /** Runs a command, and prints its failure as one line. */
@@ -165,11 +206,24 @@ async function main(args: readonly string[]): Promise<void> {
   let values: Values;
   let positionals: string[];
   try {
-    ({ values, positionals } = parsed(rest));
+    ({ values, positionals } = parsed(rest, optionsOf[name]));
   } catch (error) {
     throw new CommandError((error as Error).message, 2);
   }
   await (values.help === true ? commands["help"]?.([], values) : command(positionals, values));
+}
+
+/** The exit status that a shell reports for a program whose output nobody reads: 128 plus the number of SIGPIPE, 13. */
+const UNREAD_STATUS = 141;
+
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") {
+      process.exit(UNREAD_STATUS);
+    }
+    process.stderr.write(`contextvars: cannot write the output: ${error.message}\n`);
+    process.exit(1);
+  });
 }
 
 try {

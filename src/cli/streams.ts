@@ -10,22 +10,37 @@ export interface Place {
   readonly path: string | undefined;
 }
 
-/** The files with a server's key and certificate. */
-export interface ServerTls {
+/** The names of the files with a key, its certificate, and the authority to trust. */
+export interface TlsFiles {
   readonly key: string | undefined;
   readonly cert: string | undefined;
+  readonly ca: string | undefined;
 }
 
-/** Reads the TLS options from files. @throws {CommandError} If one of the files is missing. */
-export function serverTls({ key, cert }: ServerTls): asyncio.StartServerOptions {
-  if (key === undefined || cert === undefined) {
-    throw new CommandError("--tls of a server needs --key FILE and --cert FILE", 2);
+type TlsContents = Partial<Record<keyof TlsFiles, Buffer>>;
+
+/** Reads the TLS options from files. @throws {CommandError} If a file cannot be read. */
+export function clientTls({ key, cert, ca }: TlsFiles): TlsContents {
+  if ((key === undefined) !== (cert === undefined)) {
+    throw new CommandError("--key FILE and --cert FILE belong together", 2);
   }
   try {
-    return { ssl: { key: readFileSync(key), cert: readFileSync(cert) } };
+    return Object.fromEntries(
+      Object.entries({ key, cert, ca }).flatMap(([name, file]) =>
+        file === undefined ? [] : [[name, readFileSync(file)]],
+      ),
+    );
   } catch (error) {
     throw new CommandError((error as Error).message);
   }
+}
+
+/** Reads the TLS options from files. @throws {CommandError} If one of the files is missing, or cannot be read. */
+export function serverTls(files: TlsFiles): asyncio.StartServerOptions {
+  if (files.key === undefined || files.cert === undefined) {
+    throw new CommandError("--tls of a server needs --key FILE and --cert FILE", 2);
+  }
+  return { ssl: clientTls(files) };
 }
 
 /** Listens, and sends everything back until Ctrl-C. */
@@ -98,24 +113,53 @@ async function listen(
     : await asyncio.startUnixServer(handler, path, options as asyncio.StartUnixServerOptions);
 }
 
-/** Transfers in both directions until the peer has sent its EOF; the input may end earlier. */
+/**
+ * Transfers in both directions until the peer has sent its EOF; the input may end earlier.
+ *
+ * @throws {CommandError} If the input cannot be read. What the peer does to the connection, its reading side throws.
+ */
 async function talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter): Promise<void> {
-  const sending = asyncio.createTask(async function sendsInput() {
-    for await (const chunk of process.stdin) {
-      await writer.send(chunk as Buffer);
+  const input = asyncio.StreamReader.from(process.stdin);
+  const output = asyncio.StreamWriter.from(process.stdout);
+  const sending = asyncio.createTask(() => sendInput(input, writer));
+  const receiving = asyncio.createTask(async function receives() {
+    for await (const data of reader.chunks()) {
+      await output.send(data);
     }
-    writer.writeEof();
   });
   try {
-    for await (const data of reader.chunks()) {
-      if (!process.stdout.write(data)) {
-        await new Promise((resolve) => process.stdout.once("drain", resolve));
-      }
+    await asyncio.wait([sending, receiving], { returnWhen: asyncio.FIRST_COMPLETED });
+    if (sending.done()) {
+      await sending;
     }
+    await receiving;
   } finally {
     sending.cancel();
-    sending.catch(() => {});
-    process.stdin.destroy();
+    receiving.cancel();
+    input[Symbol.dispose]();
     writer.close();
+  }
+}
+
+async function sendInput(input: asyncio.StreamReader, writer: asyncio.StreamWriter): Promise<void> {
+  for (;;) {
+    let data: Buffer;
+    try {
+      data = await input.read(64 * 1024);
+    } catch (error) {
+      throw asyncio.isCancelled(error) ? error : new CommandError(`standard input: ${(error as Error).message}`);
+    }
+    try {
+      if (data.length === 0) {
+        writer.writeEof();
+        return;
+      }
+      await writer.send(data);
+    } catch (error) {
+      if (asyncio.isCancelled(error)) {
+        throw error;
+      }
+      return;
+    }
   }
 }

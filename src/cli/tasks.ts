@@ -17,15 +17,19 @@ export interface TaskDescription {
   readonly madeAt: string | null;
 }
 
-/** The expression that runs in the other process. */
-const QUESTION = `(async () => {
-  const registry = globalThis[Symbol.for("contextvars.asyncio.1")];
-  if (registry === undefined) {
-    return "null";
-  }
-  const tasks = await Promise.all(registry.copies.map((copy) => copy.describeTasks()));
-  return JSON.stringify(tasks.flat());
-})()`;
+/** What runs in the other process. To describe a task takes it some ten microseconds. */
+const QUESTION = {
+  expression: `(async () => {
+    const registry = globalThis[Symbol.for("contextvars.asyncio.1")];
+    if (registry === undefined) {
+      return "null";
+    }
+    const tasks = await Promise.all(registry.copies.map((copy) => copy.describeTasks()));
+    return JSON.stringify(tasks.flat());
+  })()`,
+  extraSeconds: `(globalThis[Symbol.for("contextvars.asyncio.1")]?.copies ?? [])
+    .reduce((seconds, copy) => seconds + copy.allTasks().size / 1000, 0)`,
+};
 
 /** @throws {CommandError} If the process cannot be asked, or does not use the library. */
 export async function tasksOf(pid: number, port?: number): Promise<TaskDescription[]> {
@@ -193,7 +197,9 @@ function checkCycles(tasks: readonly TaskDescription[], below: ReadonlyMap<strin
 
 /** Returns the task with this name or ID. @throws {CommandError} If there is none, or more than one. */
 export function taskNamed(wanted: string, tasks: readonly TaskDescription[]): TaskDescription {
-  const [task, another] = tasks.filter(({ name, id }) => name === wanted || id === wanted);
+  // A name may be given as it is printed.
+  const text = escapedLine(wanted);
+  const [task, another] = tasks.filter(({ name, id }) => escapedLine(name) === text || id === wanted);
   if (task === undefined) {
     throw new CommandError(`there is no task with the name or id ${wanted}; ps lists them`);
   }
@@ -224,9 +230,22 @@ export function whereText(found: TaskDescription, all: readonly TaskDescription[
 
 /** The same with control characters escaped: a name may hold anything, and a terminal would obey it. */
 function printable<T>(described: T): T {
-  return JSON.parse(JSON.stringify(described), (key, value: unknown) =>
-    typeof value === "string" && key !== "madeAt" ? value.replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, escaped) : value,
-  ) as T;
+  return JSON.parse(JSON.stringify(described), (key, value: unknown) => {
+    if (typeof value !== "string") {
+      return value;
+    }
+    return key === "madeAt" ? value.split("\n").map(escapedLine).join("\n") : escapedLine(value);
+  }) as T;
+}
+
+/** Also characters that change the direction of what follows. */
+function escapedLine(text: string): string {
+  return text.replace(/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu, escaped);
+}
+
+/** JSON of what was found, in which a terminal finds nothing to obey either. */
+export function jsonText(found: unknown): string {
+  return JSON.stringify(found, null, 2).split("\n").map(escapedLine).join("\n");
 }
 
 function escaped(character: string): string {

@@ -33,11 +33,15 @@ export class WebSocketClient {
       `Sec-WebSocket-Key: ${randomBytes(16).toString("base64")}`,
       "Sec-WebSocket-Version: 13",
     ];
-    await writer.send(`${head.join("\r\n")}\r\n\r\n`);
-    const answer = String(await reader.readuntil("\r\n\r\n"));
-    if (!answer.startsWith("HTTP/1.1 101 ")) {
+    try {
+      await writer.send(`${head.join("\r\n")}\r\n\r\n`);
+      const answer = String(await reader.readuntil("\r\n\r\n"));
+      if (!answer.startsWith("HTTP/1.1 101 ")) {
+        throw new asyncio.ConnectionError(`${host}:${port} is no WebSocket: ${answer.split("\r\n")[0]}`);
+      }
+    } catch (error) {
       writer.close();
-      throw new asyncio.ConnectionError(`${host}:${port} is no WebSocket: ${answer.split("\r\n")[0]}`);
+      throw error;
     }
     return new WebSocketClient(reader, writer);
   }

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import * as asyncio from "contextvars/asyncio";
-import { psTable, psTree, type TaskDescription, whereText } from "#dist/cli/tasks.js";
+import { jsonText, psTable, psTree, type TaskDescription, whereText } from "#dist/cli/tasks.js";
 import { certificates } from "../support/certificates.ts";
 import { External } from "../support/external.ts";
 import { packageRoot } from "../support/paths.ts";
@@ -190,20 +190,83 @@ describe("contextvars ps, pstree, where", () => {
     assert.throws(() => psTree(tasks), /cycle/);
   });
 
-  it("ps, pstree and where print names with line breaks and control characters on one line, escaped", () => {
-    const name = "a\nb\u001b[31mc\u2028d";
-    const task = described("1", { name, function: name, awaitedBy: ["2"], waitsFor: [name] });
+  it("ps, pstree, where and --json print names with line breaks, control characters and changes of direction escaped", () => {
+    const name = "a\nb\u001b[31mc\u2028d\u009b31me\u202ef";
+    const task = described("1", { name, function: name, awaitedBy: ["2"], waitsFor: [name], madeAt: "\u001b[31m\nat" });
     const frame = { functionName: name, fileName: name, lineNumber: 1, columnNumber: 1, isAsync: true };
     const tasks = [task, described("2", { name, callStack: [frame] })];
     for (const [text, count] of [
       [psTable(1, tasks), 4],
       [psTree(tasks), 3],
-      [whereText(task, tasks), 3],
+      [whereText(task, tasks), 6],
     ] as const) {
       assert.equal(text.split("\n").length, count, text);
-      assert.doesNotMatch(text.replaceAll("\n", ""), /[\p{Cc}\u2028]/u);
-      assert.ok(text.includes("a\\u000ab\\u001b[31mc\\u2028d"));
+      assert.doesNotMatch(text.replaceAll("\n", ""), /[\p{Cc}\u2028\u202e]/u);
+      assert.ok(text.includes("a\\u000ab\\u001b[31mc\\u2028d\\u009b31me\\u202ef"));
     }
+    assert.doesNotMatch(jsonText(tasks).replaceAll("\n", ""), /[\p{Cc}\u2028\u202e]/u);
+    assert.deepEqual(JSON.parse(jsonText(tasks)), tasks);
+  });
+
+  it("where finds a task by its name as ps prints it", async () => {
+    await using target = await started(`
+      import * as asyncio from "contextvars/asyncio";
+      asyncio.createTask(() => asyncio.sleep(60), { name: "a\\nb" });
+      console.log("ready");
+    `);
+    const { status, stdout } = await run("where", String(target.pid), "a\\u000ab");
+    assert.equal(status, 0);
+    assert.match(stdout, /^a\\u000ab, /);
+  });
+
+  it("ps by several at the same time answers all, and leaves the process as it was", async () => {
+    await using target = await started(PROGRAM.replace("CYCLE", ""));
+    const answers = await Promise.all(Array.from({ length: 4 }, () => run("ps", String(target.pid))));
+    assert.deepEqual(
+      answers.map(({ status, stderr }) => [status, stderr]),
+      answers.map(() => [0, ""]),
+    );
+    assert.equal(target.stderr.match(/Debugger listening/g)?.length, 4);
+    await closedAgain(9229);
+    process.kill(target.pid as number, 0);
+  });
+
+  it("ps that Ctrl-C ends while the process is busy leaves no inspector behind, and the next ps is answered", async () => {
+    await using target = await started(`
+      import * as asyncio from "contextvars/asyncio";
+      process.on("SIGUSR2", () => {
+        console.log("busy");
+        for (const end = Date.now() + 1500; Date.now() < end; );
+      });
+      asyncio.createTask(() => asyncio.sleep(60), { name: "there" });
+      console.log("ready");
+    `);
+    target.kill("SIGUSR2");
+    await target.printed(/busy/);
+    await using asking = start(["ps", String(target.pid)]);
+    while (!target.stderr.includes("attached")) {
+      await asyncio.sleep(0.02);
+    }
+    asking.kill("SIGINT");
+    assert.equal(await asking.ended(), 130);
+    assert.equal(asking.stderr, "");
+    await closedAgain(9229);
+    const { stdout, stderr } = await run("ps", String(target.pid));
+    assert.match(stdout, / there /, stderr);
+  });
+
+  it("ps sends one signal to a process that handles it itself, and says when the process has ended", async () => {
+    await using target = await started(`
+      let count = 0;
+      process.on("SIGUSR1", () => (count += 1));
+      process.on("SIGTERM", () => process.exit(count));
+      setInterval(() => console.log("ready"), 50);
+    `);
+    await using asking = start(["ps", String(target.pid)]);
+    await asyncio.sleep(1.5);
+    target.kill("SIGTERM");
+    assert.deepEqual([await target.ended(), await asking.ended()], [1, 1]);
+    assert.equal(asking.stderr, `contextvars: process ${target.pid} has ended before it answered\n`);
   });
 
   it("pstree names the tasks that wait for each other in a circle", async () => {
@@ -238,7 +301,9 @@ describe("contextvars ps, pstree, where", () => {
       [["ps", String(plain.pid)], 1, /does not use contextvars\/asyncio/],
       [["ps"], 2, /usage: contextvars ps PID/],
       [["ps", "x"], 2, /must be an integer/],
+      [["ps", ""], 2, /must be an integer/],
       [["ps", "1", "2"], 2, /ps takes a PID/],
+      [["ps", "1", "--port", "65536"], 2, /PORT must be an integer from 0 to 65535, got 65536/],
       [["where", "1"], 2, /where takes a PID and the name or id/],
       [["frobnicate"], 2, /there is no command frobnicate/],
       [["toString"], 2, /there is no command toString/],
@@ -322,6 +387,15 @@ describe("contextvars echo, nc", () => {
     const port = String(portOf(taken));
     const failures: readonly [args: string[], status: number, message: RegExp][] = [
       [["echo"], 2, /usage: contextvars echo PORT/],
+      [["echo", ""], 2, /usage: contextvars echo PORT/],
+      [["echo", "65536"], 2, /PORT must be an integer from 0 to 65535, got 65536/],
+      [["echo", "--unix", "/nowhere", "0"], 2, /--unix PATH takes the place of the other arguments, got 0/],
+      [["echo", "--key", "/nowhere", "--cert", "/nowhere", "0"], 2, /--key, --cert and --ca need --tls/],
+      [["nc", "--unix", "/nowhere", "host"], 2, /--unix PATH takes the place of the other arguments, got host/],
+      [["nc", "--tls", "--ca", "/nowhere", "127.0.0.1", port], 1, /no such file or directory, open '\/nowhere'/],
+      [["nc", "--tls", "--key", "/nowhere", "127.0.0.1", port], 2, /--key FILE and --cert FILE belong together/],
+      [["nc", "-l", "--tls", "0"], 2, /needs --key FILE and --cert FILE/],
+      [["nc", "127.0.0.1", "65536"], 2, /PORT must be an integer from 0 to 65535, got 65536/],
       [["echo", port], 1, /address already in use/],
       [["echo", "--tls", "0"], 2, /needs --key FILE and --cert FILE/],
       [["nc", "127.0.0.1"], 2, /usage: contextvars nc HOST PORT/],
@@ -334,6 +408,96 @@ describe("contextvars echo, nc", () => {
       assert.match(stderr, /^contextvars: [^\n]+\n$/);
     }
     taken.close();
+  });
+});
+
+/** The options that a command has, and something to give to each. */
+const OPTIONS: Readonly<Record<string, readonly string[]>> = {
+  ps: ["json", "port", "watch"],
+  pstree: ["json", "port"],
+  where: ["json", "port"],
+  echo: ["tls", "ca", "key", "cert", "host", "unix"],
+  nc: ["tls", "ca", "key", "cert", "host", "unix", "listen"],
+  repl: [],
+  doctor: ["json"],
+  help: [],
+};
+
+describe("every command", () => {
+  for (const [command, own] of Object.entries(OPTIONS)) {
+    it(`${command} refuses the options of other commands`, async () => {
+      for (const option of new Set(Object.values(OPTIONS).flat())) {
+        if (!own.includes(option)) {
+          const { status, stdout, stderr } = await run(command, `--${option}`);
+          assert.deepEqual([status, stdout], [2, ""], option);
+          assert.match(stderr, /^contextvars: Unknown option [^\n]+\n$/);
+        }
+      }
+    });
+  }
+
+  /** Runs commands that print, each with its output to the file. */
+  async function printing(output: string): Promise<(readonly [name: string, status: number | null, stderr: string])[]> {
+    await using target = await started(PROGRAM.replace("CYCLE", ""));
+    const server = await asyncio.startServer(
+      async (_, writer) => {
+        await writer.send("some words\n");
+        writer.close();
+      },
+      "127.0.0.1",
+      0,
+    );
+    const pid = String(target.pid);
+    const commands = [
+      ["ps", pid],
+      ["ps", pid, "--json"],
+      ["ps", pid, "--watch", "0.01"],
+      ["pstree", pid],
+      ["where", pid, "worker"],
+      ["doctor"],
+      ["help"],
+      ["nc", "127.0.0.1", String(portOf(server))],
+    ];
+    const ended: [string, number | null, string][] = [];
+    for (const args of commands) {
+      const line = [process.execPath, CLI, ...args].map((arg) => `'${arg}'`).join(" ");
+      await using shell = new External("bash", ["-c", `${line} ${output}`], { cwd: packageRoot });
+      ended.push([args.join(" ").replace(pid, "PID"), await shell.ended(), shell.stderr]);
+    }
+    server.close();
+    return ended;
+  }
+
+  it("that prints ends quietly, with status 141, when nobody reads its output", async () => {
+    for (const [name, status, stderr] of await printing("> >(exec true)")) {
+      assert.deepEqual([status, stderr], [141, ""], name);
+    }
+  });
+
+  it("that prints says in one line that its output cannot be written", async () => {
+    for (const [name, status, stderr] of await printing("> /dev/full")) {
+      assert.equal(status, 1, name);
+      assert.match(stderr, /^contextvars: cannot write the output: [^\n]+\n$/, name);
+    }
+  });
+
+  it("that waits ends at Ctrl-C with status 130, and reports nothing", async () => {
+    const server = await asyncio.startServer(() => {}, "127.0.0.1", 0);
+    const commands: readonly (readonly [args: string[], ready: RegExp])[] = [
+      [["echo", "0"], /echo at/],
+      [["nc", "-l", "0"], /listening at/],
+      [["nc", "127.0.0.1", String(portOf(server))], /^$/],
+    ];
+    for (const [args, ready] of commands) {
+      await using command = start(args);
+      await (ready.test("") ? asyncio.sleep(0.7) : command.printed(ready));
+      command.kill("SIGINT");
+      assert.equal(await command.ended(), 130, args.join(" "));
+      assert.ok(ready.test(command.stderr.replace(/\n$/, "")), command.stderr);
+      assert.ok(command.stderr.split("\n").length <= 2, command.stderr);
+    }
+    server.close();
+    await server.shutdown({ grace: 0 });
   });
 });
 
