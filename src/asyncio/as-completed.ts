@@ -35,7 +35,8 @@ export interface AsCompletedOptions {
  *
  * `for await` yields each as a Future that is done: the Task or Future that was passed in, if it was one. A plain `for`
  * yields promises of the next results: each begins to wait when it is awaited, and gets the next result from then on.
- * (TypeScript assumes that `for await` yields results: await each value, and the types fit.)
+ * (TypeScript assumes that `for await` yields results: await each value, and the types fit. To look a Task up in a Map,
+ * or to call its methods, write `done as unknown as Task<string>`.)
  *
  * Python: `asyncio.as_completed()`, as since 3.13.
  *

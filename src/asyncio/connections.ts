@@ -47,8 +47,8 @@ import type { Transport } from "./transports/transport.ts";
 export interface ConnectionOptions extends TlsOptions {
   /** A connected socket to use instead of an address. The connection owns it from then on. */
   sock?: ConnectedSocket | undefined;
-  /** TLS: `true`, options of `node:tls`, or a `tls.SecureContext`. @default no TLS */
-  ssl?: SSLContext | true | undefined;
+  /** TLS: `true`, options of `node:tls`, or a `tls.SecureContext`; `false` for none. @default false */
+  ssl?: SSLContext | boolean | undefined;
   /**
    * Aborts the connection with a TimeoutError after this many seconds without traffic in either direction. @default
    * never

@@ -152,6 +152,35 @@ describe("openConnection() and what it refuses", () => {
     });
   }
 
+  it("openConnection(), openUnixConnection() and createConnection() with ssl: false use no TLS", async () => {
+    using folder = new TemporaryFolder();
+    const path = folder.file("plain.sock");
+    const greet: asyncio.ClientConnectedCb = (_reader, accepted) => {
+      accepted.write("plain");
+      accepted.close();
+    };
+    await using server = await asyncio.startServer(greet, HOST, 0);
+    await using unixServer = await asyncio.startUnixServer(greet, path);
+    const ended = new asyncio.Future<string>();
+    class Greeted extends asyncio.Protocol {
+      override dataReceived(data: Buffer): void {
+        ended.setResult(String(data));
+      }
+    }
+    for (const [reader, writer] of [
+      await asyncio.openConnection(HOST, portOf(server), { ssl: false }),
+      await asyncio.openUnixConnection(path, { ssl: false }),
+    ]) {
+      assert.equal(String(await reader.read()), "plain");
+      writer.close();
+    }
+    const loop = asyncio.getRunningLoop();
+    const [transport] = await loop.createConnection(() => new Greeted(), HOST, portOf(server), { ssl: false });
+    assert.equal(await ended, "plain");
+    transport.close();
+    assert.ok(unixServer.isServing());
+  });
+
   it("openConnection() is a TypeError for what is of the wrong sort, and names it", async () => {
     for (const [call, message] of [
       [() => asyncio.openConnection(5 as unknown as string, 1), /openConnection\(\): host must be a string, got 5/],

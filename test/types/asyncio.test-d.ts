@@ -12,6 +12,16 @@ asyncio.createTask(Promise.resolve(1));
 // @ts-expect-error the result of a call is no function
 asyncio.createTask(asyncio.sleep(1));
 
+// Whether a client uses TLS may be decided by an expression.
+declare const secure: boolean;
+expectTypeOf(asyncio.openConnection).toBeCallableWith("127.0.0.1", 443, { ssl: secure });
+expectTypeOf(asyncio.getRunningLoop().createConnection<asyncio.Protocol>).toBeCallableWith(
+  () => new asyncio.Protocol(),
+  "127.0.0.1",
+  443,
+  { ssl: secure },
+);
+
 // gather() is typed as Promise.all() is.
 const gathered = asyncio.gather([async () => 1, () => "a", Promise.resolve(true), new asyncio.Future<Date>()]);
 expectTypeOf(await gathered).toEqualTypeOf<[number, string, boolean, Date]>();
