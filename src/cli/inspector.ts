@@ -33,7 +33,7 @@ export interface Answer {
 export interface Question {
   /** A promise of a text. */
   readonly expression: string;
-  /** How many seconds the promise may take beyond the usual, as a number: evaluated even if the process is busy. */
+  /** How many seconds the promise may take beyond the usual, as a text: evaluated even if the process is busy. */
   readonly extraSeconds: string;
 }
 
@@ -372,5 +372,5 @@ function textOf({ result, error }: Message): string {
     const text = error?.message ?? failure?.exception?.description ?? failure?.text;
     throw new CommandError(`the process answered with an error: ${JSON.stringify(text)}`);
   }
-  return String(result?.result.value ?? "");
+  return result?.result.value ?? "";
 }

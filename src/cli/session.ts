@@ -17,7 +17,7 @@ export interface Message {
   };
   readonly error?: { readonly message: string };
   readonly result?: {
-    readonly result: { readonly value?: unknown };
+    readonly result: { readonly value?: string };
     readonly exceptionDetails?: { readonly text: string; readonly exception?: { readonly description?: string } };
   };
 }

@@ -27,8 +27,8 @@ const QUESTION = {
     const tasks = await Promise.all(registry.copies.map((copy) => copy.describeTasks()));
     return JSON.stringify(tasks.flat());
   })()`,
-  extraSeconds: `(globalThis[Symbol.for("contextvars.asyncio.1")]?.copies ?? [])
-    .reduce((seconds, copy) => seconds + copy.allTasks().size / 1000, 0)`,
+  extraSeconds: `String((globalThis[Symbol.for("contextvars.asyncio.1")]?.copies ?? [])
+    .reduce((seconds, copy) => seconds + copy.allTasks().size / 1000, 0))`,
 };
 
 /** @throws {CommandError} If the process cannot be asked, or does not use the library. */
