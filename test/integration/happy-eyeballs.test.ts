@@ -139,13 +139,12 @@ describe("Connecting to several addresses in turn", () => {
     }
   });
 
-  it("connectAny() with no address at all is a TimeoutError, or an empty group", async () => {
-    const error = await outcomeOf(race([], 1));
-    assert.ok(error instanceof asyncio.TimeoutError, String(error));
-    assert.equal(error.message, "race failed");
-    const group = await outcomeOf(race([], 1, { allErrors: true }));
-    assert.ok(group instanceof asyncio.ExceptionGroup, String(group));
-    assert.deepEqual(group.exceptions, []);
+  it("connectAny() with no address at all is a TimeoutError, since there is no group of no errors", async () => {
+    for (const allErrors of [false, true]) {
+      const error = await outcomeOf(race([], 1, { allErrors }));
+      assert.ok(error instanceof asyncio.TimeoutError, String(error));
+      assert.equal(error.message, "race failed");
+    }
   });
 
   it("connectAny() takes the local address of the same family, and says where there is none", async () => {

@@ -138,11 +138,11 @@ class Race {
 
   #outcome(): unknown {
     const [first] = this.#errors;
-    if (this.#request.allErrors) {
-      return new ExceptionGroup(`${this.#request.what()} failed`, this.#errors);
-    }
     if (first === undefined) {
       return new TimeoutError(`${this.#request.what()} failed`);
+    }
+    if (this.#request.allErrors) {
+      return new ExceptionGroup(`${this.#request.what()} failed`, this.#errors);
     }
     if (this.#errors.every(({ message }) => message === first.message)) {
       return first;
