@@ -185,6 +185,8 @@ export class MockClock {
         { code: "ERR_CLOCK_TOO_LATE" },
       );
     }
+    // The loop keeps the alarm of an earlier time limit.
+    dropTimers();
     setInstalled(this);
     this.#before = allTasks();
     collectOutsideFutures(this.#outside);
@@ -210,12 +212,15 @@ export class MockClock {
 
   /** The loop's alarm is not stored: the loop knows its time more exactly than milliseconds can express. */
   #setTimeout(callback: () => void, milliseconds: number): Timer {
-    const timer = { when: this.#now + milliseconds / 1000, ring: callback };
+    const begin = (): void => {
+      this.#quiet.reset();
+      this.#watch.start();
+    };
+    const timer = { when: this.#now + milliseconds / 1000, ring: callback, ref: begin, unref() {} };
     if (callback !== alarmed) {
       this.#timers.add(timer);
     }
-    this.#quiet.reset();
-    this.#watch.start();
+    begin();
     return timer;
   }
 
