@@ -6,6 +6,7 @@
  * Calls run at the same time and are answered as they end. The deadline holds on both sides: the server cancels what is
  * late, and the client does not wait for a server that does not answer.
  */
+import { fileURLToPath } from "node:url";
 import * as asyncio from "contextvars/asyncio";
 import { type Framed, framed, jsonLinesCodec } from "contextvars/codecs";
 
@@ -43,16 +44,29 @@ async function answer({ id, method, params, timeout }: Request, methods: Methods
 
 /** Serves one connection, until the client closes it. */
 async function serve(peer: Framed<Request, Response>, methods: Methods): Promise<void> {
-  await new asyncio.TaskGroup().with(async (calls) => {
-    for await (const request of peer) {
-      calls.createTask(async () => peer.send(await answer(request, methods)));
+  try {
+    await new asyncio.TaskGroup().with(async (calls) => {
+      for await (const request of peer) {
+        calls.createTask(async () => peer.send(await answer(request, methods)));
+      }
+    });
+  } catch (error) {
+    if (!(error instanceof asyncio.ExceptionGroup)) {
+      throw error;
     }
-  });
+    // A client that has gone does not want its answers any more.
+    const [, others] = error.split(asyncio.ConnectionError);
+    if (others !== null) {
+      throw others;
+    }
+  }
 }
 
-class RpcClient {
+export class RpcClient {
   readonly #peer: Framed<Response, Request>;
   readonly #due = new Map<number, asyncio.Future<unknown>>();
+  /** Why there will be no more answers. */
+  #failure: unknown = null;
   readonly #answers: asyncio.Task<void>;
   #lastId = 0;
 
@@ -61,8 +75,14 @@ class RpcClient {
     this.#answers = asyncio.createTask(() => this.#readAnswers());
   }
 
-  /** @throws {TimeoutError} If there is no answer within `timeout` seconds. */
+  /**
+   * @throws {TimeoutError} If there is no answer within `timeout` seconds.
+   * @throws {ConnectionError} If the connection is lost.
+   */
   async call(method: string, params: readonly unknown[], timeout: number): Promise<unknown> {
+    if (this.#failure !== null) {
+      throw this.#failure;
+    }
     const id = ++this.#lastId;
     const result = new asyncio.Future<unknown>();
     this.#due.set(id, result);
@@ -76,27 +96,36 @@ class RpcClient {
   }
 
   async close(): Promise<void> {
-    this.#answers.cancel();
     await this.#peer.close();
+    await this.#answers;
   }
 
   async #readAnswers(): Promise<void> {
-    for await (const { id, result, error } of this.#peer) {
-      const due = this.#due.get(id);
-      // The caller may have stopped waiting.
-      if (due === undefined || due.done()) {
-        continue;
+    try {
+      for await (const response of this.#peer) {
+        this.#settle(response);
       }
-      if (error !== undefined) {
-        due.setException(new Error(error));
-      } else {
-        due.setResult(result);
-      }
+      this.#failure = new asyncio.ConnectionResetError("the connection has been closed");
+    } catch (error) {
+      this.#failure = error;
     }
     for (const due of this.#due.values()) {
       if (!due.done()) {
-        due.setException(new asyncio.ConnectionResetError("the server has gone"));
+        due.setException(this.#failure);
       }
+    }
+  }
+
+  #settle({ id, result, error }: Response): void {
+    const due = this.#due.get(id);
+    // The caller may have stopped waiting.
+    if (due === undefined || due.done()) {
+      return;
+    }
+    if (error !== undefined) {
+      due.setException(new Error(error));
+    } else {
+      due.setResult(result);
     }
   }
 }
@@ -138,4 +167,7 @@ async function main(): Promise<void> {
   await server.waitClosed();
 }
 
-await asyncio.run(main);
+// Another program may import the class only.
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  await asyncio.run(main);
+}

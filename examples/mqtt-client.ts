@@ -66,8 +66,8 @@ function text(value: string): Buffer {
   return Buffer.concat([number16(Buffer.byteLength(value)), Buffer.from(value)]);
 }
 
-function gone(): Error {
-  return new asyncio.ConnectionResetError("the server has closed the connection");
+function gone(cause: unknown): Error {
+  return new asyncio.ConnectionResetError("the server has closed the connection", { cause });
 }
 
 export interface Message {
@@ -81,6 +81,9 @@ export class MqttClient {
   /** What waits for an answer, by the type and the number of the answer. */
   readonly #due = new Map<string, asyncio.Future<Buffer>>();
   readonly #tasks: readonly asyncio.Task<void>[];
+  #hasEnded = false;
+  /** The error that has ended the connection, if there was one. */
+  #failure: unknown;
   #lastId = 0;
 
   constructor(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) {
@@ -118,7 +121,7 @@ export class MqttClient {
     try {
       return await this.#messages.get();
     } catch (error) {
-      throw error instanceof asyncio.QueueShutDown ? gone() : error;
+      throw error instanceof asyncio.QueueShutDown ? gone(this.#failure) : error;
     }
   }
 
@@ -136,6 +139,9 @@ export class MqttClient {
   }
 
   async #ask(type: number, flags: number, body: Buffer, answerType: number, id: number): Promise<Buffer> {
+    if (this.#hasEnded) {
+      throw gone(this.#failure);
+    }
     const key = `${answerType} ${id}`;
     const answer = new asyncio.Future<Buffer>();
     this.#due.set(key, answer);
@@ -160,10 +166,16 @@ export class MqttClient {
           }
         }
       }
+    } catch (error) {
+      if (asyncio.isCancelled(error)) {
+        throw error;
+      }
+      this.#failure = error;
     } finally {
+      this.#hasEnded = true;
       for (const answer of this.#due.values()) {
         if (!answer.done()) {
-          answer.setException(gone());
+          answer.setException(gone(this.#failure));
         }
       }
       this.#messages.shutdown();
@@ -181,9 +193,16 @@ export class MqttClient {
   }
 
   async #keepAlive(): Promise<void> {
-    for (;;) {
-      await asyncio.sleep(KEEP_ALIVE / 2);
-      await this.#peer.send({ type: PINGREQ, flags: 0, body: Buffer.alloc(0) });
+    try {
+      for (;;) {
+        await asyncio.sleep(KEEP_ALIVE / 2);
+        await this.#peer.send({ type: PINGREQ, flags: 0, body: Buffer.alloc(0) });
+      }
+    } catch (error) {
+      // Those who wait for an answer or a message hear of a lost connection.
+      if (!(error instanceof asyncio.ConnectionError)) {
+        throw error;
+      }
     }
   }
 }

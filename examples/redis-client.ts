@@ -57,14 +57,32 @@ export class RedisClient {
   /** Sends any number of commands, as fast as the server takes them, and gives the answers; an error as a value. */
   async pipeline(commands: Iterable<readonly (string | number | Uint8Array)[]>): Promise<(RedisReply | Error)[]> {
     const answers: asyncio.Future<RedisReply>[] = [];
-    for (const command of commands) {
-      answers.push(this.call(...command));
-      if (this.#writer.needsDrain && this.#failure === null) {
-        await this.#writer.drain();
+    try {
+      for (const command of commands) {
+        answers.push(this.call(...command));
+        if (this.#writer.needsDrain && this.#failure === null) {
+          await this.#drain();
+        }
       }
+    } catch (error) {
+      for (const answer of answers) {
+        answer.cancel();
+      }
+      throw error;
     }
     // Nothing but errors is set as the exception of an answer.
     return (await asyncio.gather(answers, { returnExceptions: true })) as (RedisReply | Error)[];
+  }
+
+  /** Waits until the server takes more. That the connection is lost is the answer to all commands. */
+  async #drain(): Promise<void> {
+    try {
+      await this.#writer.drain();
+    } catch (error) {
+      if (!(error instanceof asyncio.ConnectionError)) {
+        throw error;
+      }
+    }
   }
 
   async close(): Promise<void> {
