@@ -2,25 +2,13 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import * as asyncio from "contextvars/asyncio";
-import { growths, survivors } from "../support/garbage.ts";
-
-const TASKS = 1_000_000;
-const PARTS = 4;
-const BATCH = 1000;
+import { survivors } from "../support/garbage.ts";
+import { runProgram } from "../support/programs.ts";
 
 it("a million tasks, created and finished, leave the heap where it was", async () => {
-  const work = async (): Promise<number> => {
-    await null;
-    return 1;
-  };
-  const grown = await growths(PARTS, async () => {
-    for (let i = 0; i < TASKS / PARTS; i += BATCH) {
-      await asyncio.gather(Array.from({ length: BATCH }, () => work));
-    }
-  });
-  const forEachTask = (Math.min(...grown) * PARTS) / TASKS;
-  assert.ok(forEachTask < 8, `the heap has grown by ${grown} bytes: by ${forEachTask} for each task at least`);
-  assert.equal(asyncio.allTasks().size, 0);
+  const { growth, left } = (await runProgram("many-tasks.js", "1000000")) as { growth: number; left: number };
+  assert.ok(growth < 8, `the heap has grown by ${growth} bytes for each task`);
+  assert.equal(left, 0);
 });
 
 it("a task that is done, its result and what its function closes over are collected", async () => {

@@ -426,12 +426,11 @@ const OPTIONS: Readonly<Record<string, readonly string[]>> = {
 describe("every command", () => {
   for (const [command, own] of Object.entries(OPTIONS)) {
     it(`${command} refuses the options of other commands`, async () => {
-      for (const option of new Set(Object.values(OPTIONS).flat())) {
-        if (!own.includes(option)) {
-          const { status, stdout, stderr } = await run(command, `--${option}`);
-          assert.deepEqual([status, stdout], [2, ""], option);
-          assert.match(stderr, /^contextvars: Unknown option [^\n]+\n$/);
-        }
+      const others = [...new Set(Object.values(OPTIONS).flat())].filter((option) => !own.includes(option));
+      const ends = await Promise.all(others.map((option) => run(command, `--${option}`)));
+      for (const [i, { status, stdout, stderr }] of ends.entries()) {
+        assert.deepEqual([status, stdout], [2, ""], others[i]);
+        assert.match(stderr, /^contextvars: Unknown option [^\n]+\n$/);
       }
     });
   }
@@ -458,12 +457,12 @@ describe("every command", () => {
       ["help"],
       ["nc", "127.0.0.1", String(portOf(server))],
     ];
-    const ended: [string, number | null, string][] = [];
-    for (const args of commands) {
+    const ends = commands.map(async (args): Promise<readonly [string, number | null, string]> => {
       const line = [process.execPath, CLI, ...args].map((arg) => `'${arg}'`).join(" ");
       await using shell = new External("bash", ["-c", `${line} ${output}`], { cwd: packageRoot });
-      ended.push([args.join(" ").replace(pid, "PID"), await shell.ended(), shell.stderr]);
-    }
+      return [args.join(" ").replace(pid, "PID"), await shell.ended(), shell.stderr];
+    });
+    const ended = await Promise.all(ends);
     server.close();
     return ended;
   }
