@@ -124,7 +124,14 @@ export class BrokenBarrierError extends RuntimeError {
  * What {@linkcode ExceptionGroup.split} looks for: a class of errors, several classes, or a function that gets each error
  * and returns whether it is meant.
  */
-export type ErrorCondition = ErrorClass | readonly ErrorClass[] | ((error: unknown) => unknown);
+export type ErrorCondition =
+  | (abstract new (
+      ...args: never
+    ) => Error)
+  | readonly (abstract new (
+      ...args: never
+    ) => Error)[]
+  | ((error: unknown) => unknown);
 
 type ErrorClass = abstract new (...args: never) => Error;
 
@@ -188,7 +195,7 @@ export class ExceptionGroup extends AggregateError {
    *
    * @throws {TypeError} If `condition` is neither a class of errors, nor an array of these, nor a function.
    *
-   * @example `except*`: the errors of one class are handled, and the others thrown on
+   * @example In place of except*: the errors of one class are handled, and the others thrown on
    * ```ts
    * import { ValueError } from "contextvars";
    * import * as asyncio from "contextvars/asyncio";
