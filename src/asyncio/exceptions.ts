@@ -133,8 +133,6 @@ export type ErrorCondition =
     ) => Error)[]
   | ((error: unknown) => unknown);
 
-type ErrorClass = abstract new (...args: never) => Error;
-
 /**
  * Tasks of a group failed; `exceptions` contains all their errors.
  *
@@ -278,7 +276,7 @@ function toTest(caller: string, condition: unknown): (error: unknown) => unknown
   return condition as (error: unknown) => unknown;
 }
 
-function isErrorClass(value: unknown): value is ErrorClass {
+function isErrorClass(value: unknown): value is ErrorConstructor {
   return typeof value === "function" && (value === Error || value.prototype instanceof Error);
 }
 

@@ -4,9 +4,10 @@ import { describe, it } from "node:test";
 import * as asyncio from "contextvars/asyncio";
 import { RpcClient } from "../../examples/json-rpc.ts";
 import { MqttClient } from "../../examples/mqtt-client.ts";
+import { PostgresClient } from "../../examples/postgres-client.ts";
 import { RedisClient } from "../../examples/redis-client.ts";
 import { survivors } from "../support/garbage.ts";
-import { outcomeOf, Reports } from "../support/peers.ts";
+import { outcomeOf, portOf, Reports } from "../support/peers.ts";
 
 const HOST = "127.0.0.1";
 
@@ -62,15 +63,8 @@ describe("a client of examples/ whose connection is lost", () => {
       it(`${name} ends every call with the error after ${how}, and further calls at once`, async () => {
         using reports = new Reports();
         const isDue = new asyncio.Event();
-        await using server = await asyncio.startServer(
-          async (_reader, writer) => {
-            await isDue.wait();
-            end(writer);
-          },
-          HOST,
-          0,
-        );
-        const client = make(...(await asyncio.openConnection(HOST, server.sockets[0]?.getsockname().port ?? 0)));
+        await using server = await endingServer(isDue, end);
+        const client = make(...(await asyncio.openConnection(HOST, portOf(server))));
         const outcomes = Object.values(calls).map((call) => outcomeOf(asyncio.createTask(() => call(client))));
         await asyncio.sleep(0.02);
         isDue.set();
@@ -89,7 +83,37 @@ describe("a client of examples/ whose connection is lost", () => {
       });
     }
   }
+
+  for (const [how, end] of Object.entries(ends)) {
+    it(`PostgresClient.connect() ends with the error after ${how}`, async () => {
+      using reports = new Reports();
+      const isDue = new asyncio.Event();
+      await using server = await endingServer(isDue, end);
+      const names = { user: "ada", password: "secret", database: "tests" };
+      const outcome = outcomeOf(PostgresClient.connect({ host: HOST, port: portOf(server), ...names }));
+      await asyncio.sleep(0.02);
+      isDue.set();
+      assert.ok(isLoss(await outcome), String(await outcome));
+      await survivors([new WeakRef({})]);
+      assert.deepEqual(reports.messages, []);
+    });
+  }
 });
+
+/** A server that never answers, and ends its connections when it is due. */
+async function endingServer(
+  isDue: asyncio.Event,
+  end: (writer: asyncio.StreamWriter) => unknown,
+): Promise<asyncio.Server> {
+  return await asyncio.startServer(
+    async (_reader, writer) => {
+      await isDue.wait();
+      end(writer);
+    },
+    HOST,
+    0,
+  );
+}
 
 function isLoss(error: unknown): boolean {
   return error instanceof asyncio.ConnectionError || error instanceof asyncio.IncompleteReadError;
